@@ -1,0 +1,188 @@
+"""Every error that reconciler raises on purpose, as one tree.
+
+A message says what happened and to which object; `left` says what was left in the database; `hint` what to do.
+Pure: no I/O.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "ApplyError",
+    "ConfigError",
+    "ConnectError",
+    "DatabaseError",
+    "EmbeddedServerError",
+    "EmptySourceError",
+    "HazardError",
+    "LedgerError",
+    "LedgerVersionError",
+    "LockTimeoutError",
+    "PlanError",
+    "PluginFailuresError",
+    "ProofError",
+    "ReconcilerError",
+    "ScratchError",
+    "SourceError",
+    "StalePlanError",
+    "UnmodelledError",
+    "VerificationError",
+]
+
+# ReconcilerError
+#   ConfigError            options, configuration files, a name that is none
+#   ConnectError           no connection, or a server of an unsupported version
+#   DatabaseError          Postgres refused one of our own reads
+#   EmbeddedServerError    the private server could not be started or stopped
+#   SourceError            the source cannot be read or loaded
+#     EmptySourceError     it declares nothing
+#   ScratchError           no scratch place can serve, or it broke
+#   PlanError              no order of statements does it
+#     UnmodelledError      something differs that no rule can plan
+#   ProofError             the rehearsal did not end at the goal
+#   HazardError            refused because of a hazard that was not allowed
+#   ApplyError             a statement failed; everything was rolled back
+#     LockTimeoutError     a lock was not granted in time
+#     StalePlanError       live moved since the plan was made
+#     VerificationError    the statements ran, but live is not the goal
+#   LedgerError            the ledger's tables are not as they must be
+#     LedgerVersionError   they were written by a newer program
+#   PluginFailuresError    several plugins, some of which failed
+
+
+class ReconcilerError(Exception):
+    """Base of all errors of this package; `str()` gives the message alone, `describe()` all that is known."""
+
+    def __init__(self, message: str, *, hint: str | None = None, left: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.left = left
+
+    def describe(self) -> str:
+        """The message, what was left in the database and what to do, a line each."""
+        lines = [self.message]
+        if self.left:
+            lines.append(f"left in the database: {self.left}")
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+
+class ConfigError(ReconcilerError):
+    """An option, a configuration file or a name is not usable."""
+
+
+class ConnectError(ReconcilerError):
+    """The server cannot be reached, or is of a version that is not supported."""
+
+
+class DatabaseError(ReconcilerError):
+    """Postgres refused one of reconciler's own reads or bookkeeping statements."""
+
+
+class EmbeddedServerError(ReconcilerError):
+    """The private server could not be started, reached or stopped."""
+
+
+class SourceError(ReconcilerError):
+    """The source cannot be read, or Postgres refuses what it says."""
+
+
+class EmptySourceError(SourceError):
+    """The source declares nothing: to reconcile with it would drop everything."""
+
+
+class ScratchError(ReconcilerError):
+    """No scratch place can serve, or the one in use broke."""
+
+
+class PlanError(ReconcilerError):
+    """No ordered list of statements can be found."""
+
+
+class UnmodelledError(PlanError):
+    """Something differs that no rule can plan."""
+
+
+class ProofError(ReconcilerError):
+    """The rehearsal failed, or did not end at the goal; nothing has touched the live database."""
+
+
+class HazardError(ReconcilerError):
+    """Refused because of a hazard that was not allowed; nothing has touched the live database."""
+
+
+class ApplyError(ReconcilerError):
+    """A statement failed on the live database.
+
+    `statement` is its SQL, `position` its 1-based place in the plan; `sqlstate`, `detail` are Postgres's.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        left: str | None = None,
+        statement: str | None = None,
+        position: int | None = None,
+        sqlstate: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, left=left)
+        self.statement = statement
+        self.position = position
+        self.sqlstate = sqlstate
+        self.detail = detail
+
+    def describe(self) -> str:
+        lines = [self.message]
+        if self.detail:
+            lines.append(f"detail: {self.detail}")
+        if self.statement:
+            where = f"statement {self.position}" if self.position else "statement"
+            lines.append(f"{where}: {self.statement}")
+        if self.left:
+            lines.append(f"left in the database: {self.left}")
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+
+class LockTimeoutError(ApplyError):
+    """A lock was not granted in time."""
+
+
+class StalePlanError(ApplyError):
+    """The live database moved since the plan was made."""
+
+
+class VerificationError(ApplyError):
+    """All statements ran, but the live database did not end at the goal; everything was rolled back."""
+
+
+class LedgerError(ReconcilerError):
+    """The ledger's tables are missing, damaged or not writable."""
+
+
+class LedgerVersionError(LedgerError):
+    """The ledger was written by a newer version of reconciler."""
+
+
+class PluginFailuresError(ReconcilerError):
+    """Some of several plugins failed; `failures` maps each such plugin to its error, the others are done."""
+
+    def __init__(self, failures: Mapping[str, ReconcilerError], *, succeeded: tuple[str, ...]) -> None:
+        self.failures = dict(failures)
+        self.succeeded = succeeded
+        parts = "; ".join(f"{plugin}: {error.message}" for plugin, error in self.failures.items())
+        super().__init__(
+            f"{len(self.failures)} of {len(self.failures) + len(succeeded)} plugins failed: {parts}",
+            left="the failed plugins are as they were; the others are reconciled",
+            hint="see .failures for each plugin's own error",
+        )

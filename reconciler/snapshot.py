@@ -1,0 +1,210 @@
+"""Fact, Snapshot and its fingerprint. Pure: no I/O.
+
+A fact is one thing that Postgres knows, at the finest grain that can change alone: a table, a column, a default, a
+constraint, a comment, an owner, one grantee's privileges. It is an identity and a definition; the definition is kept as
+canonical JSON text (compact, keys sorted, nulls left out), because two snapshots of thousands of facts are compared far
+more often than one of their definitions is looked into.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple, TypeAlias, cast
+
+__all__ = [
+    "CHILD_KINDS",
+    "RELATION_KINDS",
+    "ROUTINE_KINDS",
+    "SATELLITE_KINDS",
+    "SNAPSHOT_VERSION",
+    "Definition",
+    "FactId",
+    "Json",
+    "Snapshot",
+    "canonical_json",
+]
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Definition: TypeAlias = "dict[str, Json]"
+
+SNAPSHOT_VERSION = "1"
+
+# Relations share one namespace in a schema, so (schema, name) alone finds the parent of a column or a trigger.
+RELATION_KINDS = ("table", "foreign_table", "view", "materialized_view", "composite_type", "sequence")
+CHILD_KINDS = frozenset({"column", "default", "constraint", "index", "trigger", "rule", "policy", "inheritance"})
+ROUTINE_KINDS = frozenset({"function", "procedure", "aggregate"})
+# Their name is the kind and the name of what they hang on; `privileges` and `security_label` add one part more.
+SATELLITE_KINDS = frozenset({"comment", "owner", "privileges", "security_label"})
+_EXTENDED_SATELLITES = frozenset({"privileges", "security_label"})
+_DOMAIN_CHILDREN = frozenset({"domain_constraint"})
+
+
+class FactId(NamedTuple):
+    """Names one fact: its kind and the parts of its name, e.g. `("column", ("app", "users", "email"))`."""
+
+    kind: str
+    name: tuple[str, ...]
+
+    def __str__(self) -> str:
+        match self.kind:
+            case "comment":
+                return f"comment on {self.target}"
+            case "owner":
+                return f"owner of {self.target}"
+            case "privileges":
+                return f"privileges of {self.name[-1] or 'public'} on {self.target}"
+            case "security_label":
+                return f"security label ({self.name[-1]}) of {self.target}"
+            case kind if kind in ROUTINE_KINDS:
+                return f"{kind} {self.name[0]}.{self.name[1]}({self.name[2]})"
+            case kind:
+                return f"{kind.replace('_', ' ')} {'.'.join(self.name)}"
+
+    @property
+    def key(self) -> str:
+        """The text that `--object` takes: `table:app.users`."""
+        match self.kind:
+            case kind if kind in ROUTINE_KINDS:
+                return f"{kind}:{self.name[0]}.{self.name[1]}({self.name[2]})"
+            case kind:
+                return f"{kind}:{'.'.join(self.name)}"
+
+    @property
+    def target(self) -> FactId:
+        """What a satellite (a comment, an owner, privileges, a security label) hangs on."""
+        last = -1 if self.kind in _EXTENDED_SATELLITES else None
+        return FactId(self.name[0], self.name[1:last])
+
+
+def canonical_json(value: Json) -> str:
+    """Compact JSON with sorted keys: what `row_to_json` prints for a row whose columns are in that order."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """All facts of the managed schemas, read in one consistent read.
+
+    `facts` maps identity to canonical JSON. `dependencies` (identity -> what it needs) and `automatic` (identity ->
+    what takes it along when dropped) come from pg_depend; they travel beside the facts and are no part of the
+    fingerprint. A snapshot that was loaded from the ledger has none.
+    """
+
+    facts: Mapping[FactId, str]
+    schemas: tuple[str, ...] = ()
+    server_version: int = 0
+    dependencies: Mapping[FactId, frozenset[FactId]] = field(default_factory=dict[FactId, frozenset[FactId]])
+    automatic: Mapping[FactId, frozenset[FactId]] = field(default_factory=dict[FactId, frozenset[FactId]])
+
+    def __len__(self) -> int:
+        return len(self.facts)
+
+    def __iter__(self) -> Iterator[FactId]:
+        return iter(self.facts)
+
+    def __contains__(self, fact: object) -> bool:
+        return fact in self.facts
+
+    def definition(self, fact: FactId) -> Definition:
+        """The definition of `fact` as a value. Raises KeyError where there is no such fact."""
+        return cast("Definition", json.loads(self.facts[fact]))
+
+    def find(self, fact: FactId) -> Definition | None:
+        """The definition of `fact`, or None."""
+        return self.definition(fact) if fact in self.facts else None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the canonical bytes of all facts; equal fingerprints mean equal facts, on any server version."""
+        digest = hashlib.sha256()
+        for fact in sorted(self.facts):
+            digest.update(canonical_json([fact.kind, *fact.name]).encode())
+            digest.update(self.facts[fact].encode())
+            digest.update(b"\n")
+        return digest.hexdigest()
+
+    @cached_property
+    def _relations(self) -> dict[tuple[str, ...], FactId]:
+        return {fact.name: fact for fact in self.facts if fact.kind in RELATION_KINDS}
+
+    @cached_property
+    def children(self) -> Mapping[FactId, tuple[FactId, ...]]:
+        """Each fact's own children: a table's columns, a column's default and comment."""
+        found: dict[FactId, list[FactId]] = {}
+        for fact in self.facts:
+            parent = self.parent(fact)
+            if parent is not None:
+                found.setdefault(parent, []).append(fact)
+        return {parent: tuple(sorted(children)) for parent, children in found.items()}
+
+    def parent(self, fact: FactId) -> FactId | None:
+        """What `fact` is a part of and goes away with: a default's column, a column's table, a comment's object."""
+        kind = fact.kind
+        if kind == "column" or kind in CHILD_KINDS:
+            if kind == "default":
+                return FactId("column", fact.name)
+            return self._relations.get(fact.name[:2])
+        if kind in SATELLITE_KINDS:
+            return fact.target
+        if kind in _DOMAIN_CHILDREN:
+            return FactId("domain", fact.name[:2])
+        return None
+
+    def object_of(self, fact: FactId) -> FactId:
+        """The whole object that `fact` belongs to: a column's table, a comment's view. Facts of no parent: itself."""
+        while (parent := self.parent(fact)) is not None:
+            fact = parent
+        return fact
+
+    def descendants(self, fact: FactId) -> Iterator[FactId]:
+        """All children of `fact` and theirs, not `fact` itself."""
+        for child in self.children.get(fact, ()):
+            yield child
+            yield from self.descendants(child)
+
+    def restricted_to(self, facts: Iterable[FactId]) -> Snapshot:
+        """The same snapshot with these facts only."""
+        return self.with_facts({fact: self.facts[fact] for fact in facts})
+
+    def with_facts(self, facts: Mapping[FactId, str]) -> Snapshot:
+        """The same snapshot with other facts."""
+        return Snapshot(
+            facts=facts,
+            schemas=self.schemas,
+            server_version=self.server_version,
+            dependencies=self.dependencies,
+            automatic=self.automatic,
+        )
+
+    def to_json(self) -> str:
+        """Canonical JSON of the whole snapshot: `{"dialect", "facts": [[kind, name, definition]], "schemas", ...}`."""
+        rows = ",".join(
+            f"[{canonical_json(fact.kind)},{canonical_json(list(fact.name))},{self.facts[fact]}]"
+            for fact in sorted(self.facts)
+        )
+        return (
+            f'{{"dialect":"postgresql","facts":[{rows}],"fingerprint":{canonical_json(self.fingerprint)},'
+            f'"schemas":{canonical_json(list(self.schemas))},"server_version":{self.server_version},'
+            f'"version":{canonical_json(SNAPSHOT_VERSION)}}}'
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Snapshot:
+        """The snapshot that `to_json` wrote, even if a jsonb column reordered its keys since.
+
+        Raises ValueError where the text is not such a snapshot.
+        """
+        value = json.loads(text)
+        if not isinstance(value, dict) or "facts" not in value or value.get("version") != SNAPSHOT_VERSION:
+            raise ValueError("not a snapshot of this version")
+        raw = cast("dict[str, Json]", value)
+        rows = cast("list[tuple[str, list[str], Json]]", raw["facts"])
+        return cls(
+            facts={FactId(kind, tuple(name)): canonical_json(definition) for kind, name, definition in rows},
+            schemas=tuple(cast("list[str]", raw["schemas"])),
+            server_version=cast("int", raw["server_version"]),
+        )
