@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple, TypeAlias, cast
 
@@ -35,7 +35,7 @@ SNAPSHOT_VERSION = "1"
 
 # Relations share one namespace in a schema, so (schema, name) alone finds the parent of a column or a trigger.
 RELATION_KINDS = ("table", "foreign_table", "view", "materialized_view", "composite_type", "sequence")
-CHILD_KINDS = frozenset({"column", "default", "constraint", "index", "trigger", "rule", "policy", "inheritance"})
+CHILD_KINDS = frozenset({"column", "default", "constraint", "index", "trigger", "rule", "policy", "inheritance", "owned_by"})
 ROUTINE_KINDS = frozenset({"function", "procedure", "aggregate"})
 # Their name is the kind and the name of what they hang on; `privileges` and `security_label` add one part more.
 SATELLITE_KINDS = frozenset({"comment", "owner", "privileges", "security_label"})
@@ -89,14 +89,15 @@ def canonical_json(value: Json) -> str:
 class Snapshot:
     """All facts of the managed schemas, read in one consistent read.
 
-    `facts` maps identity to canonical JSON. `dependencies` (identity -> what it needs) and `automatic` (identity ->
-    what takes it along when dropped) come from pg_depend; they travel beside the facts and are no part of the
-    fingerprint. A snapshot that was loaded from the ledger has none.
+    `facts` maps identity to canonical JSON, a table's columns in their order. `addresses` (where pg_depend finds it),
+    `dependencies` (identity -> what it needs) and `automatic` (identity -> what takes it along when dropped) travel
+    beside the facts and are no part of the fingerprint. A snapshot that was loaded from the ledger has none.
     """
 
     facts: Mapping[FactId, str]
     schemas: tuple[str, ...] = ()
     server_version: int = 0
+    addresses: Mapping[FactId, tuple[int, int, int]] = field(default_factory=dict[FactId, tuple[int, int, int]])
     dependencies: Mapping[FactId, frozenset[FactId]] = field(default_factory=dict[FactId, frozenset[FactId]])
     automatic: Mapping[FactId, frozenset[FactId]] = field(default_factory=dict[FactId, frozenset[FactId]])
 
@@ -172,19 +173,22 @@ class Snapshot:
 
     def with_facts(self, facts: Mapping[FactId, str]) -> Snapshot:
         """The same snapshot with other facts."""
-        return Snapshot(
-            facts=facts,
-            schemas=self.schemas,
-            server_version=self.server_version,
-            dependencies=self.dependencies,
-            automatic=self.automatic,
-        )
+        return replace(self, facts=facts)
+
+    def with_relations(
+        self,
+        *,
+        dependencies: Mapping[FactId, frozenset[FactId]],
+        automatic: Mapping[FactId, frozenset[FactId]],
+    ) -> Snapshot:
+        """The same facts with these dependencies."""
+        return replace(self, dependencies=dependencies, automatic=automatic)
 
     def to_json(self) -> str:
         """Canonical JSON of the whole snapshot: `{"dialect", "facts": [[kind, name, definition]], "schemas", ...}`."""
         rows = ",".join(
             f"[{canonical_json(fact.kind)},{canonical_json(list(fact.name))},{self.facts[fact]}]"
-            for fact in sorted(self.facts)
+            for fact in self.facts
         )
         return (
             f'{{"dialect":"postgresql","facts":[{rows}],"fingerprint":{canonical_json(self.fingerprint)},'

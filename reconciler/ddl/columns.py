@@ -1,0 +1,457 @@
+"""Columns and their defaults. Pure: no I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, LiteralString, Protocol, cast
+
+from reconciler import hazards
+from reconciler.ddl.names import qualified
+from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.text import Part, compose, joined, name, raw
+from reconciler.plan import LockMode
+from reconciler.snapshot import FactId
+
+if TYPE_CHECKING:
+    from reconciler.snapshot import Definition
+
+__all__ = ["ColumnRule", "DefaultRule", "column_clause", "column_settings", "conversion", "inherited_from"]
+
+_TABLES = ("table", "foreign_table")
+# Among the types of one family every cast is at least an assignment cast (pg_cast), so that ALTER TYPE needs no USING
+# and raises an error where a value does not fit; an explicit cast would cut varchar(n) silently.
+_FAMILIES: tuple[frozenset[str], ...] = (
+    frozenset({"smallint", "integer", "bigint", "real", "double precision", "numeric"}),
+    frozenset({"text", "character varying", "character", '"char"', "name"}),
+    frozenset({"date", "timestamp without time zone", "timestamp with time zone"}),
+    frozenset({"time without time zone", "time with time zone"}),
+    frozenset({"json", "jsonb"}),
+    frozenset({"bit", "bit varying"}),
+    frozenset({"inet", "cidr"}),
+)
+_STRINGS = _FAMILIES[1]
+# Pairs with an explicit cast of their own, where the way through text would fail or mean something else.
+_DIRECT = frozenset({("integer", "boolean"), ("boolean", "integer"), ("bigint", "bytea"), ("jsonb", "boolean")})
+_WIDER = frozenset(
+    {
+        ("smallint", "integer"),
+        ("smallint", "bigint"),
+        ("integer", "bigint"),
+        ("smallint", "numeric"),
+        ("integer", "numeric"),
+        ("bigint", "numeric"),
+        ("real", "double precision"),
+        ("json", "jsonb"),
+        ("date", "timestamp without time zone"),
+        ("date", "timestamp with time zone"),
+        ("timestamp without time zone", "timestamp with time zone"),
+        ("timestamp with time zone", "timestamp without time zone"),
+    }
+)
+_MODIFIER = re.compile(r"\(([^)]*)\)")
+
+
+def _base(type_name: str) -> str:
+    """A type's name without its modifier: numeric(12,2) -> numeric."""
+    return _MODIFIER.sub("", type_name).strip()
+
+
+def _same_family(old: str, new: str) -> bool:
+    old, new = _base(old), _base(new)
+    return old == new or any(old in family and new in family for family in _FAMILIES)
+
+
+def conversion(column: Part, old: str, new: str) -> Part:
+    """` USING ...` for a change of type, or nothing where an assignment cast does it."""
+    if _same_family(old, new) or _base(new) in _STRINGS:
+        return raw("")
+    if _base(old) in _STRINGS or (_base(old), _base(new)) in _DIRECT:
+        return raw(compose(" USING {}::{}", column, raw(new)))
+    return raw(compose(" USING {}::text::{}", column, raw(new)))
+
+
+def _can_lose(old: str, new: str) -> bool:
+    """Whether values can change without an error when a column of `old` becomes `new`."""
+    before, after = _base(old), _base(new)
+    if before == after or _base(new) in _STRINGS:
+        # Of one type, only a narrower numeric or time rounds; a string that is too long is an error.
+        return before in {"numeric", "time without time zone", "timestamp without time zone"} and new != after
+    if (before, after) in _WIDER:
+        return False
+    return before not in _STRINGS
+
+
+def _rewrites(old: str, new: str) -> bool:
+    before, after = _base(old), _base(new)
+    modifiers = [_MODIFIER.findall(text) for text in (old, new)]
+    if {before, after} <= {"text", "character varying"}:
+        lengths = [int(found[0]) if found else None for found in modifiers]
+        return lengths[1] is not None and (lengths[0] is None or lengths[1] < lengths[0])
+    if before == after == "numeric":
+        return bool(modifiers[1])
+    return True
+
+
+def _identity_clause(identity: Definition) -> Part:
+    how = raw("ALWAYS" if identity.get("always") else "BY DEFAULT")
+    options: list[Part] = [raw(compose("SEQUENCE NAME {}", raw(str(identity["sequence"]))))]
+    words: tuple[tuple[str, LiteralString], ...] = (
+        ("start", "START WITH {}"),
+        ("increment", "INCREMENT BY {}"),
+        ("min", "MINVALUE {}"),
+        ("max", "MAXVALUE {}"),
+        ("cache", "CACHE {}"),
+    )
+    options += [raw(compose(template, raw(str(identity[key])))) for key, template in words if key in identity]
+    if identity.get("cycle"):
+        options.append(raw("CYCLE"))
+    return raw(compose("GENERATED {} AS IDENTITY ({})", how, joined(options, " ")))
+
+
+def _is_conventional(column: FactId, identity: Definition) -> bool:
+    """The sequence has the name that Postgres would choose, and all options are the default."""
+    usual = compose("{}", name(column.name[0], f"{column.name[1]}_{column.name[2]}_seq"))
+    return set(identity) <= {"always", "sequence"} and _unquoted(str(identity["sequence"])) == _unquoted(usual)
+
+
+def _unquoted(text: str) -> str:
+    return text.replace('"', "")
+
+
+def inherited_from(column: FactId, context: Context) -> list[FactId]:
+    """The same column of the parents, by the goal's links where they persist."""
+    table = context.goal.parent(column) or context.live.parent(column)
+    if table is None:
+        return []
+    found: list[FactId] = []
+    for link in context.goal.children.get(table, ()):
+        if link.kind == "inheritance" and context.persists(link):
+            for needed in context.goal.dependencies.get(link, ()):
+                if needed != table and needed.kind in _TABLES:
+                    found.append(FactId(column.kind, (*needed.name, *column.name[2:])))
+    return found
+
+
+def column_clause(
+    column: FactId, default: Definition | None, context: Context, *, typed: bool = False
+) -> Part | None:
+    """A column as CREATE TABLE and ADD COLUMN take it; None where the table has it from elsewhere."""
+    definition = context.new(column)
+    table = context.goal.parent(column)
+    links = [link for link in context.goal.children.get(table, ()) if link.kind == "inheritance"] if table else []
+    attaches = any("bound" in context.new(link) for link in links)
+    if definition.get("inherited") and links and not attaches:
+        return None
+    parts: list[Part] = [name(column.name[2])]
+    if not typed:
+        parts.append(raw(str(definition["type"])))
+        if "collation" in definition:
+            parts.append(raw(compose("COLLATE {}", raw(str(definition["collation"])))))
+        if "compression" in definition:
+            parts.append(raw(compose("COMPRESSION {}", raw(str(definition["compression"])))))
+        if "fdw_options" in definition:
+            from reconciler.ddl.tables import foreign_options
+
+            parts.append(raw(compose("OPTIONS ({})", foreign_options(cast("list[str]", definition["fdw_options"])))))
+    extra: list[Part] = []
+    if default is not None:
+        extra.append(raw(compose("DEFAULT {}", raw(str(default["expression"])))))
+    if "generated" in definition:
+        kind = raw("VIRTUAL" if definition.get("virtual") else "STORED")
+        extra.append(raw(compose("GENERATED ALWAYS AS ({}) {}", raw(str(definition["generated"])), kind)))
+    if "identity" in definition and not (attaches and definition.get("inherited") and context.version >= 170000):
+        identity = cast("Definition", definition["identity"])
+        if _is_conventional(column, identity):
+            how = raw("ALWAYS" if identity.get("always") else "BY DEFAULT")
+            extra.append(raw(compose("GENERATED {} AS IDENTITY", how)))
+        else:
+            extra.append(_identity_clause(identity))
+    if definition.get("not_null") and "not_null_mark" not in definition:
+        extra.append(raw("NOT NULL"))
+    if typed and not extra:
+        return None
+    return joined([*parts, *([raw("WITH OPTIONS")] if typed else []), *extra], " ")
+
+
+def column_settings(column: FactId, old: Definition, new: Definition) -> Iterable[Draft]:
+    """Statements for what CREATE TABLE cannot say: storage, statistics target, options, unvalidated NOT NULL."""
+    alter = raw(compose("ALTER TABLE ONLY {} ALTER COLUMN {}", qualified(column), name(column.name[2])))
+    texts: list[str] = []
+    if old.get("storage") != new.get("storage") and (old or "storage" in new):
+        texts.append(compose("{} SET STORAGE {}", alter, raw(str(new.get("storage", "default")).upper())))
+    if old.get("statistics") != new.get("statistics"):
+        texts.append(compose("{} SET STATISTICS {}", alter, raw(str(new.get("statistics", -1)))))
+    if old.get("options") != new.get("options"):
+        from reconciler.ddl.tables import changed_options
+
+        before, after = (cast("list[str]", definition.get("options") or []) for definition in (old, new))
+        texts += changed_options(alter, before, after)
+    if "not_null_mark" in new and old.get("not_null_mark") != new.get("not_null_mark"):
+        mark = raw(str(new["not_null_mark"]))
+        column_name = name(column.name[2])
+        texts.append(compose("ALTER TABLE ONLY {} ADD NOT NULL {} {}", qualified(column), column_name, mark))
+    for text in texts:
+        yield Draft(sql=text, lock=LockMode.SHARE_UPDATE_EXCLUSIVE)
+
+
+class _DraftMaker(Protocol):
+    def __call__(self, text: str, /, *found: hazards.Hazard) -> Draft: ...
+
+
+class ColumnRule(Rule):
+    """Columns of tables; those of views and composite types follow from them."""
+
+    kinds = ("column",)
+    rank = 35
+    unfold = 3
+
+    def is_silent(self, fact: FactId, context: Context) -> bool:
+        if not self._is_table_column(fact, context):
+            return True
+        state = context.goal if fact in context.goal else context.live
+        definition = state.definition(fact)
+        return bool(definition.get("inherited")) and any(
+            parent in context.creates or parent in context.drops for parent in inherited_from(fact, context)
+        )
+
+    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        return inherited_from(fact, context)
+
+    def _is_table_column(self, fact: FactId, context: Context) -> bool:
+        owner = context.goal.parent(fact) or context.live.parent(fact)
+        return owner is not None and owner.kind in _TABLES
+
+    def fold_into(self, fact: FactId, context: Context) -> FactId | None:
+        return context.goal.parent(fact)
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        table = context.goal.parent(fact)
+        assert table is not None
+        size = context.sizes.get(table)
+        default = next((context.new(member) for member in folded if member.kind == "default"), None)
+        clause = column_clause(fact, default, context)
+        if clause is None:
+            return
+        definition = context.new(fact)
+        found: list[hazards.Hazard] = []
+        fills = default is not None or "generated" in definition or "identity" in definition
+        if definition.get("not_null") and not fills:
+            found.append(hazards.may_fail(fact, "NOT NULL without a default fails if the table has rows", size))
+        if ("generated" in definition and not definition.get("virtual")) or "identity" in definition:
+            found.append(hazards.rewrites(table, f"computes {fact}", size))
+        elif default is not None and "(" in str(default["expression"]):
+            found.append(hazards.rewrites(table, f"computes the default of {fact} where it is volatile", size))
+        yield Draft(
+            sql=compose("ALTER TABLE {} ADD COLUMN {}", qualified(fact), clause),
+            hazards=tuple(found),
+            lock=LockMode.ACCESS_EXCLUSIVE,
+            locks=table,
+        )
+        yield from column_settings(fact, {}, definition)
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        table = context.live.parent(fact)
+        size = context.sizes.get(table) if table is not None else None
+        computed = "generated" in context.old(fact)
+        yield Draft(
+            sql=compose("ALTER TABLE {} DROP COLUMN {}", qualified(fact), name(fact.name[2])),
+            hazards=() if computed else (hazards.loses_column(fact, size),),
+            lock=LockMode.ACCESS_EXCLUSIVE,
+            locks=table,
+        )
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        if not self._is_table_column(fact, context):
+            return not self._view_must_go(fact, context)
+        old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
+        if "virtual" in changed and "generated" in new and "generated" in old:
+            return False
+        if "generated" in changed:
+            if "generated" not in old:
+                return False
+            if "generated" in new:
+                return context.version >= 170000
+            return not old.get("virtual")
+        return True
+
+    def _view_must_go(self, fact: FactId, context: Context) -> bool:
+        view = context.live.parent(fact)
+        return view is not None and view.kind != "composite_type" and bool(context.changed(fact) & {"type", "collation"})
+
+    def replaced(self, fact: FactId, context: Context) -> FactId:
+        view = context.live.parent(fact)
+        return fact if view is None or self._is_table_column(fact, context) else view
+
+    def follows(self, fact: FactId, dropped: FactId, context: Context) -> bool:
+        """A column of a dropped type is converted by the type's own statement, not dropped."""
+        return not self._is_table_column(fact, context) or "generated" in context.old(fact)
+
+    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        changed = context.changed(fact)
+        if not changed & {"type", "collation", "generated"} or not self._is_table_column(fact, context):
+            return
+        old, new = str(context.old(fact)["type"]), str(context.new(fact)["type"])
+        default = FactId("default", fact.name)
+        if default in context.live and not _same_family(old, new):
+            yield default
+        yield from disturbed_by_type_change(fact, context, same_family=_same_family(old, new))
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
+        table = context.goal.parent(fact)
+        assert table is not None
+        size = context.sizes.get(table)
+        column = name(fact.name[2])
+        alter = raw(compose("ALTER TABLE {} ALTER COLUMN {}", qualified(fact), column))
+
+        def draft(text: str, /, *found: hazards.Hazard) -> Draft:
+            return Draft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+
+        if "identity" in old and "identity" not in new:
+            yield draft(compose("{} DROP IDENTITY", alter))
+        if "generated" in old and "generated" not in new:
+            yield draft(compose("{} DROP EXPRESSION", alter))
+        if changed & {"type", "collation"}:
+            yield self._change_type(fact, context, alter, draft)
+        if "generated" in changed and "generated" in new:
+            found = () if new.get("virtual") else (hazards.rewrites(table, f"computes {fact}", size),)
+            yield draft(compose("{} SET EXPRESSION AS ({})", alter, raw(str(new["generated"]))), *found)
+        if "not_null" in changed and "not_null_mark" not in new:
+            if new.get("not_null"):
+                yield draft(
+                    compose("{} SET NOT NULL", alter),
+                    hazards.may_fail(fact, "NOT NULL fails if a row has no value", size),
+                    hazards.blocks_reads_and_writes(table, f"every row is checked for {fact}", size),
+                )
+            else:
+                yield draft(compose("{} DROP NOT NULL", alter))
+        if "identity" in new and "identity" in changed:
+            yield from self._change_identity(fact, context, alter, draft)
+        if "compression" in changed:
+            yield draft(compose("{} SET COMPRESSION {}", alter, raw(str(new.get("compression", "default")))))
+        if "fdw_options" in changed:
+            from reconciler.ddl.tables import changed_foreign_options
+
+            before, after = (cast("list[str]", d.get("fdw_options") or []) for d in (old, new))
+            foreign = raw(compose("ALTER FOREIGN TABLE {} ALTER COLUMN {}", qualified(fact), column))
+            yield draft(compose("{} OPTIONS ({})", foreign, changed_foreign_options(before, after)))
+        yield from column_settings(fact, old, new)
+
+    def _change_type(self, fact: FactId, context: Context, alter: Part, draft: _DraftMaker) -> Draft:
+        old, new = context.old(fact), context.new(fact)
+        before, after = str(old["type"]), str(new["type"])
+        table = context.goal.parent(fact)
+        assert table is not None
+        size = context.sizes.get(table)
+        collate = raw(compose(" COLLATE {}", raw(str(new["collation"]))) if "collation" in new else "")
+        using = conversion(name(fact.name[2]), before, after)
+        if "generated" in new:
+            using = raw("")
+        found: list[hazards.Hazard] = []
+        if before != after and _can_lose(before, after):
+            found.append(hazards.loses_precision(fact, before, after, size))
+        if before != after and not _base(after) == "text":
+            found.append(hazards.may_fail(fact, f"fails if a value is no {after}", size))
+        if _rewrites(before, after):
+            found.append(hazards.rewrites(table, f"{fact} becomes {after}", size))
+        return draft(compose("{} TYPE {}{}{}", alter, raw(after), collate, using), *found)
+
+    def _change_identity(self, fact: FactId, context: Context, alter: Part, draft: _DraftMaker) -> Iterable[Draft]:
+        new = cast("Definition", context.new(fact)["identity"])
+        old = cast("Definition | None", context.old(fact).get("identity"))
+        if old is None:
+            yield draft(compose("{} ADD {}", alter, _identity_clause(new)))
+            return
+        if old["sequence"] != new["sequence"]:
+            renamed = str(new["sequence"]).partition(".")[2]
+            yield draft(compose("ALTER SEQUENCE {} RENAME TO {}", raw(str(old["sequence"])), raw(renamed)))
+        actions: list[Part] = []
+        if old.get("always") != new.get("always"):
+            actions.append(raw("SET GENERATED ALWAYS" if new.get("always") else "SET GENERATED BY DEFAULT"))
+        words: tuple[tuple[str, LiteralString, LiteralString], ...] = (
+            ("increment", "SET INCREMENT BY {}", "SET INCREMENT BY 1"),
+            ("min", "SET MINVALUE {}", "SET NO MINVALUE"),
+            ("max", "SET MAXVALUE {}", "SET NO MAXVALUE"),
+            ("cache", "SET CACHE {}", "SET CACHE 1"),
+        )
+        for key, template, absent in words:
+            if old.get(key) != new.get(key):
+                actions.append(raw(compose(template, raw(str(new[key]))) if key in new else absent))
+        if old.get("start") != new.get("start"):
+            start = str(new.get("start", new.get("min", "1")))
+            actions.append(raw(compose("SET START WITH {}", raw(start))))
+        if old.get("cycle") != new.get("cycle"):
+            actions.append(raw("SET CYCLE" if new.get("cycle") else "SET NO CYCLE"))
+        if actions:
+            yield draft(compose("{} {}", alter, joined(actions, " ")))
+
+    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+        identity = cast("Definition | None", definition.get("identity"))
+        if identity is not None:
+            yield ("relation", *_split(str(identity["sequence"])))
+
+
+def _split(qualified_name: str) -> tuple[str, ...]:
+    """The parts of a name that Postgres quoted."""
+    parts = re.findall(r'"((?:[^"]|"")*)"|([^."]+)', qualified_name)
+    return tuple(quoted.replace('""', '"') if quoted else plain for quoted, plain in parts)
+
+
+def disturbed_by_type_change(fact: FactId, context: Context, *, same_family: bool) -> Iterable[FactId]:
+    """What ALTER TYPE refuses to carry along: everything but constraints, indexes and statistics, which it rebuilds.
+
+    Foreign keys are rebuilt as well, but compare with the other side's type as it is at that moment.
+    """
+    for dependent in context.dependents.get(fact, ()):
+        match dependent.kind:
+            case "index" | "statistics" | "sequence" | "owned_by" | "comment" | "privileges" | "inheritance" | "table":
+                continue
+            case "default" if dependent.name == fact.name:
+                continue
+            case "constraint":
+                if not same_family and context.old(dependent)["type"] == "foreign_key":
+                    yield dependent
+            case "column" if "generated" not in context.old(dependent) and context.live.parent(dependent) in (
+                context.live.parent(fact),
+            ):
+                continue
+            case _:
+                yield dependent
+
+
+class DefaultRule(Rule):
+    """The default of a column, of a table or a view."""
+
+    kinds = ("default",)
+    rank = 52
+    unfold = 1
+
+    def fold_into(self, fact: FactId, context: Context) -> FactId | None:
+        column = FactId("column", fact.name)
+        owner = context.goal.parent(column)
+        if owner is None or owner.kind not in _TABLES or context.new(column).get("inherited"):
+            return None
+        return column
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        yield self._draft(fact, context, raw(compose("SET DEFAULT {}", raw(str(context.new(fact)["expression"])))))
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        if context.live.parent(fact) in context.drops:
+            return
+        yield self._draft(fact, context, raw("DROP DEFAULT"))
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return True
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        return self.create(fact, (), context)
+
+    def _draft(self, fact: FactId, context: Context, action: Part) -> Draft:
+        owner = (context.goal if fact in context.goal else context.live).object_of(fact)
+        template: LiteralString = "ALTER TABLE ONLY {} ALTER COLUMN {} {}"
+        if owner.kind == "view":
+            template = "ALTER VIEW {} ALTER COLUMN {} {}"
+        text = compose(template, qualified(fact), name(fact.name[2]), action)
+        return Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=owner)

@@ -1,0 +1,182 @@
+"""Constraints of tables and domains. Pure: no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, cast
+
+from reconciler import hazards
+from reconciler.ddl.migra import constraint_statements
+from reconciler.ddl.names import qualified
+from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.text import Part, compose, name, raw
+from reconciler.plan import LockMode
+from reconciler.snapshot import FactId
+
+if TYPE_CHECKING:
+    from reconciler.snapshot import Definition
+
+__all__ = ["ConstraintRule", "DomainConstraintRule", "index_marks", "inline_constraint"]
+
+_INDEXED = frozenset({"primary_key", "unique", "exclude"})
+_FAILS = {
+    "primary_key": "fails if a value is missing or twice there",
+    "unique": "fails if a value is twice there",
+    "foreign_key": "fails if a row refers to nothing",
+    "check": "fails if a row violates it",
+    "exclude": "fails if two rows exclude each other",
+}
+
+
+def inline_constraint(fact: FactId, context: Context) -> Part:
+    """The constraint as an element of CREATE TABLE."""
+    definition = raw(str(context.new(fact)["definition"]))
+    return raw(compose("CONSTRAINT {} {}", name(fact.name[2]), definition))
+
+
+def index_marks(fact: FactId, old: Definition, new: Definition) -> Iterable[str]:
+    """CLUSTER ON and REPLICA IDENTITY USING INDEX, for an index or the constraint that owns it."""
+    table, index = qualified(fact), name(fact.name[2])
+    if old.get("clustered") != new.get("clustered"):
+        if new.get("clustered"):
+            yield compose("ALTER TABLE {} CLUSTER ON {}", table, index)
+        else:
+            yield compose("ALTER TABLE {} SET WITHOUT CLUSTER", table)
+    if old.get("replica_identity") != new.get("replica_identity"):
+        if new.get("replica_identity"):
+            yield compose("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table, index)
+        else:
+            yield compose("ALTER TABLE {} REPLICA IDENTITY DEFAULT", table)
+
+
+def _index_settings(fact: FactId, old: Definition, new: Definition) -> Iterable[str]:
+    from reconciler.ddl.tables import changed_options
+
+    alter = raw(compose("ALTER INDEX {}", name(fact.name[0], fact.name[2])))
+    before, after = (cast("list[str]", d.get("index_options") or []) for d in (old, new))
+    yield from changed_options(alter, before, after)
+    if old.get("tablespace") != new.get("tablespace"):
+        yield compose("{} SET TABLESPACE {}", alter, name(str(new.get("tablespace", "pg_default"))))
+    yield from index_marks(fact, old, new)
+
+
+class ConstraintRule(Rule):
+    """Primary keys, unique, check, exclusion constraints and foreign keys."""
+
+    kinds = ("constraint",)
+    rank = 45
+    unfold = 0
+
+    def fold_into(self, fact: FactId, context: Context) -> FactId | None:
+        table, definition = context.goal.parent(fact), context.new(fact)
+        plain = not definition.keys() & {
+            "clustered", "index_options", "inherited", "not_valid", "parent", "replica_identity", "tablespace"
+        }  # fmt: skip
+        return table if plain and table is not None and table.kind == "table" else None
+
+    def is_silent(self, fact: FactId, context: Context) -> bool:
+        return fact not in context.alters and bool(self._from_parents(fact, context))
+
+    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        yield from self._from_parents(fact, context)
+        yield from context.adopted(fact)
+
+    def _from_parents(self, fact: FactId, context: Context) -> list[FactId]:
+        """The constraints of parents that bring this one along, or take it away."""
+        state = context.goal if fact in context.goal else context.live
+        definition = state.definition(fact)
+        if definition["type"] != "check" or not definition.get("inherited"):
+            return []
+        table = state.parent(fact)
+        found: list[FactId] = []
+        for link in state.children.get(table, ()) if table is not None else ():
+            if link.kind == "inheritance":
+                whole = "bound" not in state.definition(link) and link in context.creates
+                for parent in state.dependencies.get(link, ()):
+                    same = FactId("constraint", (*parent.name, fact.name[2]))
+                    if same in state and (whole or same in context.creates or same in context.drops) and (
+                        whole or context.persists(link)
+                    ):
+                        found.append(same)
+        return found
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        table, definition = context.goal.parent(fact), context.new(fact)
+        assert table is not None
+        kind = str(definition["type"])
+        found: list[hazards.Hazard] = []
+        size = context.sizes.get(table)
+        if context.persists(table) and not definition.get("not_valid"):
+            found.append(hazards.may_fail(fact, _FAILS[kind], size))
+            if kind == "foreign_key":
+                found.append(hazards.blocks_writes(table, f"every row is checked for {fact}", size))
+            else:
+                why = f"{fact} is built" if kind in _INDEXED else f"every row is checked for {fact}"
+                found.append(hazards.blocks_reads_and_writes(table, why, size))
+        lock = LockMode.SHARE_ROW_EXCLUSIVE if kind == "foreign_key" else LockMode.ACCESS_EXCLUSIVE
+        for text in constraint_statements(fact, None, definition):
+            yield Draft(sql=text, hazards=tuple(found), lock=lock, locks=table)
+        for text in _index_settings(fact, {}, definition):
+            yield Draft(sql=text, lock=lock, locks=table)
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        for text in constraint_statements(fact, context.old(fact), None):
+            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact))
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        changed = context.changed(fact)
+        if changed <= {"clustered", "index_options", "replica_identity", "tablespace", "inherited"}:
+            return True
+        if changed == {"parent"}:
+            return "parent" in context.new(fact)
+        new, old = context.new(fact), context.old(fact)
+        return (
+            changed == {"not_valid", "definition"}
+            and not new.get("not_valid")
+            and str(old["definition"]) == f"{new['definition']} NOT VALID"
+        )
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        table = context.goal.parent(fact)
+        assert table is not None
+        old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
+        if "not_valid" in changed:
+            size = context.sizes.get(table)
+            yield Draft(
+                sql=compose("ALTER TABLE {} VALIDATE CONSTRAINT {}", qualified(fact), name(fact.name[2])),
+                hazards=(hazards.may_fail(fact, _FAILS[str(new["type"])], size),),
+                lock=LockMode.SHARE_UPDATE_EXCLUSIVE,
+                locks=table,
+            )
+        for text in _index_settings(fact, old, new):
+            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+
+    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+        yield ("constraint", *fact.name)
+        if definition["type"] in _INDEXED:
+            yield ("relation", fact.name[0], fact.name[2])
+        if definition["type"] == "primary_key":
+            yield ("primary_key", *fact.name[:2])
+        for mark in ("clustered", "replica_identity"):
+            if definition.get(mark):
+                yield (mark, *fact.name[:2])
+
+
+class DomainConstraintRule(Rule):
+    """CHECK constraints of domains."""
+
+    kinds = ("domain_constraint",)
+    rank = 22
+
+    def fold_into(self, fact: FactId, context: Context) -> FactId | None:
+        return FactId("domain", fact.name[:2]) if "NOT VALID" not in str(context.new(fact)["definition"]) else None
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        definition = raw(str(context.new(fact)["definition"]))
+        yield Draft(
+            sql=compose("ALTER DOMAIN {} ADD CONSTRAINT {} {}", qualified(fact), name(fact.name[2]), definition),
+            hazards=(hazards.may_fail(fact, "fails if a value in any table violates it", None),),
+        )
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield Draft(sql=compose("ALTER DOMAIN {} DROP CONSTRAINT {}", qualified(fact), name(fact.name[2])))

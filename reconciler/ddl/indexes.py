@@ -1,0 +1,96 @@
+"""Indexes that no constraint owns. Pure: no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, LiteralString, cast
+
+from reconciler import hazards
+from reconciler.ddl.constraints import index_marks
+from reconciler.ddl.names import qualified
+from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.text import compose, name, raw
+from reconciler.plan import LockMode
+
+if TYPE_CHECKING:
+    from reconciler.snapshot import Definition, FactId
+
+__all__ = ["IndexRule"]
+
+
+class IndexRule(Rule):
+    """Plain, unique, partial, expression and partitioned indexes."""
+
+    kinds = ("index",)
+    rank = 48
+    unfold = 0
+
+    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        """An index of a partitioned table adopts those of its partitions, so they are made first."""
+        return context.adopted(fact)
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        table, definition = context.goal.parent(fact), context.new(fact)
+        assert table is not None
+        found: list[hazards.Hazard] = []
+        if context.persists(table):
+            size = context.sizes.get(table)
+            found.append(hazards.blocks_writes(table, f"{fact} is built", size))
+            if definition.get("unique"):
+                found.append(hazards.may_fail(fact, "fails if a value is twice there", size))
+        template: LiteralString = "CREATE UNIQUE INDEX {} ON {} {}" if definition.get("unique") else "CREATE INDEX {} ON {} {}"
+        using = raw(str(definition["using"]))
+        yield Draft(
+            sql=compose(template, name(fact.name[2]), qualified(fact), using),
+            hazards=tuple(found),
+            lock=LockMode.SHARE,
+            locks=table,
+        )
+        yield from self._settings(fact, {}, definition, table)
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield Draft(
+            sql=compose("DROP INDEX {}", name(fact.name[0], fact.name[2])),
+            lock=LockMode.ACCESS_EXCLUSIVE,
+            locks=context.live.parent(fact),
+        )
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        changed = context.changed(fact)
+        if "parent" in changed and "parent" not in context.new(fact):
+            return False
+        return changed <= {"clustered", "replica_identity", "statistics", "tablespace", "parent"}
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        table, old, new = context.goal.parent(fact), context.old(fact), context.new(fact)
+        assert table is not None
+        owners = context.goal.automatic.get(fact, frozenset())
+        if "parent" in context.changed(fact) and not owners & context.creates:
+            text = compose("ALTER INDEX {} ATTACH PARTITION {}", raw(str(new["parent"])), name(fact.name[0], fact.name[2]))
+            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+        yield from self._settings(fact, old, new, table)
+
+    def _settings(self, fact: FactId, old: Definition, new: Definition, table: FactId) -> Iterable[Draft]:
+        index = name(fact.name[0], fact.name[2])
+        texts: list[str] = []
+        if old.get("tablespace") != new.get("tablespace"):
+            space = name(str(new.get("tablespace", "pg_default")))
+            texts.append(compose("ALTER INDEX {} SET TABLESPACE {}", index, space))
+        if old.get("statistics") != new.get("statistics"):
+            before, after = (
+                dict(pair.split("=") for pair in cast("list[str]", definition.get("statistics") or []))
+                for definition in (old, new)
+            )
+            for column in sorted(before.keys() | after.keys(), key=int):
+                if before.get(column) != after.get(column):
+                    target = raw(after.get(column, "-1"))
+                    text = compose("ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}", index, raw(column), target)
+                    texts.append(text)
+        for text in (*texts, *index_marks(fact, old, new)):
+            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+
+    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+        yield ("relation", fact.name[0], fact.name[2])
+        for mark in ("clustered", "replica_identity"):
+            if definition.get(mark):
+                yield (mark, *fact.name[:2])

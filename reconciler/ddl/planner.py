@@ -1,0 +1,241 @@
+"""Differences between live and the goal -> an ordered Plan. Pure: no I/O.
+
+Three steps. What happens to each fact: created, dropped, altered in place; whatever depends on a dropped fact and stays
+is dropped and created again. Which order: the edges of pg_depend on both sides, one sort. Which text: the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.ddl import RULES
+from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.diff import Change, Difference, diff
+from reconciler.plan import Plan, Statement, TableSize, sorted_groups
+
+if TYPE_CHECKING:
+    from reconciler.snapshot import FactId, Snapshot
+
+__all__ = ["make_plan"]
+
+
+class _Act(IntEnum):
+    DROP = 0
+    ALTER = 1
+    CREATE = 2
+
+
+class _Node(NamedTuple):
+    act: _Act
+    fact: FactId
+
+    def __str__(self) -> str:
+        return f"{self.act.name.lower()} {self.fact}"
+
+
+def make_plan(
+    live: Snapshot,
+    goal: Snapshot,
+    *,
+    current_user: str,
+    sizes: Mapping[FactId, TableSize] | None = None,
+) -> Plan:
+    """The statements that turn `live` into `goal`; both with their dependencies. `current_user` runs them.
+
+    Raises PlanError where no order of statements does it.
+    """
+    differences = diff(live, goal)
+    modelled = [difference for difference in differences if difference.fact.kind in RULES]
+    unmodelled = tuple(difference for difference in differences if difference.fact.kind not in RULES)
+    context = Context(
+        live=live,
+        goal=goal,
+        current_user=current_user,
+        sizes=sizes or {},
+        dependents=_reversed(live.dependencies),
+    )
+    _decide(modelled, context)
+    statements = tuple(_statements(context))
+    return Plan(
+        statements=statements,
+        differences=differences,
+        live_fingerprint=live.fingerprint,
+        goal_fingerprint=goal.fingerprint,
+        unmodelled=unmodelled,
+    )
+
+
+def _reversed(dependencies: Mapping[FactId, Iterable[FactId]]) -> Mapping[FactId, Sequence[FactId]]:
+    found: dict[FactId, list[FactId]] = {}
+    for fact, needed in dependencies.items():
+        for other in needed:
+            found.setdefault(other, []).append(fact)
+    return found
+
+
+def _rule(fact: FactId) -> Rule:
+    return RULES[fact.kind]
+
+
+def _decide(differences: Sequence[Difference], context: Context) -> None:
+    """Fills the context's creates, drops and alters, until nothing that stays depends on what goes."""
+    dropped: list[FactId] = []
+    for difference in differences:
+        match difference.change:
+            case Change.ADDED:
+                context.creates.add(difference.fact)
+            case Change.REMOVED:
+                context.drops.add(difference.fact)
+                dropped.append(difference.fact)
+            case Change.CHANGED:
+                context.alters.add(difference.fact)
+
+    def replace(fact: FactId) -> None:
+        context.alters.discard(fact)
+        if fact in context.goal:
+            context.creates.add(fact)
+        if fact in context.live and fact not in context.drops:
+            context.drops.add(fact)
+            dropped.append(fact)
+
+    for fact in sorted(context.alters):
+        if fact in context.alters and not _rule(fact).in_place(fact, context):
+            replace(_rule(fact).replaced(fact, context))
+    asked: set[FactId] = set()
+    while dropped or (waiting := context.alters - asked):
+        if not dropped:
+            for fact in sorted(waiting):
+                asked.add(fact)
+                if fact in context.alters:
+                    for other in _rule(fact).disturbed(fact, context):
+                        if other.kind in RULES:
+                            replace(other)
+            continue
+        gone = dropped.pop()
+        for child in context.live.children.get(gone, ()):
+            if child.kind in RULES:
+                replace(child)
+        if gone in context.goal:
+            for child in context.goal.children.get(gone, ()):
+                if child.kind in RULES and child not in context.live:
+                    context.creates.add(child)
+        for dependent in context.dependents.get(gone, ()):
+            if dependent.kind not in RULES or dependent in context.drops:
+                continue
+            moves_off = dependent in context.alters and gone not in context.goal.dependencies.get(dependent, ())
+            if not moves_off and _rule(dependent).follows(dependent, gone, context):
+                replace(_rule(dependent).replaced(dependent, context))
+
+
+def _edges(context: Context) -> Iterable[tuple[_Node, _Node]]:
+    """(earlier, later) for all that the two states, the rules and the names ask for."""
+    live, goal = context.live, context.goal
+    takes: dict[tuple[str, ...], _Node] = {}
+    gives: dict[tuple[str, ...], list[_Node]] = {}
+
+    def makes(fact: FactId) -> _Node | None:
+        if fact in context.creates:
+            return _Node(_Act.CREATE, fact)
+        return _Node(_Act.ALTER, fact) if fact in context.alters else None
+
+    for fact in context.creates | context.alters:
+        node = makes(fact)
+        assert node is not None
+        for needed in goal.dependencies.get(fact, ()):
+            if (first := makes(needed)) is not None:
+                yield first, node
+        for needed in _rule(fact).before(fact, context):
+            if (first := makes(needed)) is not None:
+                yield first, node
+        if fact in context.drops:
+            yield _Node(_Act.DROP, fact), node
+        for claim in _rule(fact).claims(fact, context.new(fact)):
+            takes[claim] = node
+    for fact in context.drops | context.alters:
+        node = _Node(_Act.DROP, fact) if fact in context.drops else _Node(_Act.ALTER, fact)
+        for needed in live.dependencies.get(fact, ()):
+            if needed in context.drops:
+                if node.act is _Act.DROP or needed not in goal.dependencies.get(fact, ()):
+                    yield node, _Node(_Act.DROP, needed)
+            elif node.act is _Act.DROP and needed in context.alters:
+                yield node, _Node(_Act.ALTER, needed)
+        for claim in _rule(fact).claims(fact, context.old(fact)):
+            gives.setdefault(claim, []).append(node)
+    for claim, node in takes.items():
+        for giver in gives.get(claim, ()):
+            if giver != node:
+                yield giver, node
+
+
+def _heads(context: Context) -> dict[_Node, _Node]:
+    """Each node, and the node that it would like to be folded into."""
+    heads: dict[_Node, _Node] = {}
+    for fact in context.alters:
+        node = _Node(_Act.ALTER, fact)
+        heads[node] = node
+    for fact in context.creates:
+        node = _Node(_Act.CREATE, fact)
+        target = _rule(fact).fold_into(fact, context)
+        heads[node] = _Node(_Act.CREATE, target) if target is not None and target in context.creates else node
+    for fact in context.drops:
+        node = _Node(_Act.DROP, fact)
+        parent = context.live.parent(fact)
+        owners = [parent, *sorted(context.live.automatic.get(fact, ()))]
+        target = next((owner for owner in owners if owner is not None and owner in context.drops), None)
+        heads[node] = _Node(_Act.DROP, target) if target is not None else node
+    return {node: _last(node, heads) for node in heads}
+
+
+def _last(node: _Node, heads: Mapping[_Node, _Node]) -> _Node:
+    seen = {node}
+    while heads[node] != node and heads[node] not in seen:
+        node = heads[node]
+        seen.add(node)
+    return node
+
+
+def _rank(node: _Node) -> tuple[object, ...]:
+    rank = _rule(node.fact).rank
+    return (node.act is not _Act.DROP, -rank if node.act is _Act.DROP else rank, node.act, node.fact.name, node.fact.kind)
+
+
+def _statements(context: Context) -> Iterable[Statement]:
+    groups = sorted_groups(
+        _heads(context),
+        _edges(context),
+        rank=_rank,
+        unfold=lambda node: _rule(node.fact).unfold,
+    )
+    for node, folded in groups:
+        members = (node, *folded)
+        drafts: Iterable[Draft] = ()
+        rule = _rule(node.fact)
+        if not rule.is_silent(node.fact, context):
+            match node.act:
+                case _Act.CREATE:
+                    drafts = rule.create(node.fact, _in_order([member.fact for member in folded], context), context)
+                case _Act.DROP:
+                    drafts = rule.drop(node.fact, context)
+                case _Act.ALTER:
+                    drafts = rule.alter(node.fact, context)
+        facts = tuple(member.fact for member in members)
+        for draft in drafts:
+            yield Statement(
+                sql=draft.sql,
+                creates=facts if node.act is _Act.CREATE else (),
+                drops=facts if node.act is _Act.DROP else (),
+                alters=facts if node.act is _Act.ALTER else (),
+                hazards=draft.hazards,
+                lock=draft.lock,
+                locks=draft.locks,
+                transactional=draft.transactional,
+            )
+
+
+def _in_order(facts: Sequence[FactId], context: Context) -> Sequence[FactId]:
+    """The facts as the goal lists them: a table's columns in their order."""
+    if len(facts) < 2:
+        return facts
+    return sorted(facts, key=context.position)

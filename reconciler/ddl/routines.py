@@ -1,0 +1,85 @@
+"""Functions, procedures and aggregates. Pure: no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from reconciler.ddl.names import object_phrase, qualified
+from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.text import Part, compose, joined, literal, raw
+
+if TYPE_CHECKING:
+    from reconciler.snapshot import Definition, FactId
+
+__all__ = ["AggregateRule", "RoutineRule"]
+
+
+class RoutineRule(Rule):
+    """Functions and procedures: replaced in place unless their result or their arguments' names change."""
+
+    kinds = ("function", "procedure")
+    rank = 28
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        yield Draft(sql=str(context.new(fact)["definition"]).rstrip())
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return not context.changed(fact) & {"arguments", "result"}
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        return self.create(fact, (), context)
+
+    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+        yield ("routine", *fact.name)
+
+
+_NAMES = {
+    "sfunc": "SFUNC",
+    "stype": "STYPE",
+    "sspace": "SSPACE",
+    "finalfunc": "FINALFUNC",
+    "combinefunc": "COMBINEFUNC",
+    "serialfunc": "SERIALFUNC",
+    "deserialfunc": "DESERIALFUNC",
+    "msfunc": "MSFUNC",
+    "minvfunc": "MINVFUNC",
+    "mstype": "MSTYPE",
+    "msspace": "MSSPACE",
+    "mfinalfunc": "MFINALFUNC",
+    "finalfunc_modify": "FINALFUNC_MODIFY",
+    "mfinalfunc_modify": "MFINALFUNC_MODIFY",
+    "parallel": "PARALLEL",
+}
+_FLAGS = {"finalfunc_extra": "FINALFUNC_EXTRA", "mfinalfunc_extra": "MFINALFUNC_EXTRA", "hypothetical": "HYPOTHETICAL"}
+_LITERALS = {"initcond": "INITCOND", "minitcond": "MINITCOND"}
+
+
+class AggregateRule(Rule):
+    """Aggregates: any change makes a new one."""
+
+    kinds = ("aggregate",)
+    rank = 29
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        new = context.new(fact)
+        parts: list[Part] = [
+            raw(compose("{} = {}", raw(word), raw(str(new[key])))) for key, word in _NAMES.items() if key in new
+        ]
+        parts += [
+            raw(compose("{} = {}", raw(word), literal(str(new[key])))) for key, word in _LITERALS.items() if key in new
+        ]
+        if "sortop" in new:
+            parts.append(raw(compose("SORTOP = OPERATOR({})", raw(str(new["sortop"])))))
+        parts += [raw(word) for key, word in _FLAGS.items() if new.get(key)]
+        arguments = raw(str(new["arguments"]) or "*")
+        yield Draft(sql=compose("CREATE AGGREGATE {}({}) (\n    {}\n)", qualified(fact), arguments, joined(parts, ",\n    ")))
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
+
+    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+        yield ("routine", *fact.name)

@@ -1,0 +1,161 @@
+"""What a rule is: how facts of one kind are created, dropped and altered. Pure: no I/O.
+
+The planner decides what happens to which fact and in which order; a rule only says how, for its kinds. To add a kind,
+write a class, put it into the registry in `reconciler.ddl`, and give its catalog query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from reconciler.plan import Hazard, LockMode, TableSize
+    from reconciler.snapshot import Definition, FactId, Snapshot
+
+__all__ = ["Context", "Draft", "Rule"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A statement in the making; the planner adds which facts it is about."""
+
+    sql: str
+    hazards: tuple[Hazard, ...] = ()
+    lock: LockMode | None = None
+    locks: FactId | None = None
+    transactional: bool = True
+
+
+@dataclass(kw_only=True)
+class Context:
+    """What a rule may know: both states, what the plan does to whom, and how large tables are."""
+
+    live: Snapshot
+    goal: Snapshot
+    current_user: str
+    sizes: Mapping[FactId, TableSize] = field(default_factory=dict["FactId", "TableSize"])
+    creates: set[FactId] = field(default_factory=set["FactId"])
+    drops: set[FactId] = field(default_factory=set["FactId"])
+    alters: set[FactId] = field(default_factory=set["FactId"])
+    dependents: Mapping[FactId, Sequence[FactId]] = field(default_factory=dict["FactId", "Sequence[FactId]"])
+    _positions: dict[FactId, int] = field(default_factory=dict["FactId", int], repr=False)
+    _live_positions: dict[FactId, int] = field(default_factory=dict["FactId", int], repr=False)
+    _sequences: dict[tuple[str, ...], list[FactId]] | None = field(default=None, repr=False)
+    _adopted: dict[FactId, list[FactId]] | None = field(default=None, repr=False)
+
+    def old(self, fact: FactId) -> Definition:
+        """The live definition."""
+        return self.live.definition(fact)
+
+    def new(self, fact: FactId) -> Definition:
+        """The goal's definition."""
+        return self.goal.definition(fact)
+
+    def changed(self, fact: FactId) -> frozenset[str]:
+        """The attributes that differ between live and the goal."""
+        old, new = self.old(fact), self.new(fact)
+        return frozenset(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+
+    def position(self, fact: FactId) -> int:
+        """The place of the fact in the goal: a table's columns stand in their order."""
+        if not self._positions:
+            self._positions.update({fact: number for number, fact in enumerate(self.goal.facts)})
+        return self._positions[fact]
+
+    def columns(self, relation: FactId, state: Snapshot) -> list[tuple[str, str]]:
+        """A relation's columns in their order: (name, definition)."""
+        columns = [fact for fact in state.children.get(relation, ()) if fact.kind == "column"]
+        place = self.position if state is self.goal else self._live_position
+        return [(fact.name[2], state.facts[fact]) for fact in sorted(columns, key=place)]
+
+    def _live_position(self, fact: FactId) -> int:
+        if not self._live_positions:
+            self._live_positions.update({fact: number for number, fact in enumerate(self.live.facts)})
+        return self._live_positions[fact]
+
+    def sequences_of(self, table: FactId) -> Sequence[FactId]:
+        """The sequences that belong to columns of the table in the goal."""
+        if self._sequences is None:
+            self._sequences = {}
+            for fact in self.goal.facts:
+                if fact.kind == "owned_by":
+                    owned = self.new(fact)
+                    owner = (str(owned["schema"]), str(owned["table"]))
+                    self._sequences.setdefault(owner, []).append(fact)
+        return self._sequences.get(table.name, ())
+
+    def adopted(self, fact: FactId) -> Sequence[FactId]:
+        """The indexes and constraints of partitions that belong to this one of their parent."""
+        if self._adopted is None:
+            self._adopted = {}
+            for other, needed in self.goal.automatic.items():
+                if other.kind in ("index", "constraint") and "parent" in self.new(other):
+                    for owner in needed:
+                        if owner.kind in ("index", "constraint"):
+                            self._adopted.setdefault(owner, []).append(other)
+        return self._adopted.get(fact, ())
+
+    def persists(self, fact: FactId) -> bool:
+        """True where the fact is in both states and is neither dropped nor made anew."""
+        return fact in self.live and fact in self.goal and fact not in self.drops and fact not in self.creates
+
+    @property
+    def version(self) -> int:
+        """The live server's version number, e.g. 150018."""
+        return self.live.server_version
+
+
+class Rule:
+    """How facts of `kinds` come, go and change. The base says: change means drop and create."""
+
+    kinds: ClassVar[tuple[str, ...]]
+    # Among statements that may stand in any order, lower comes first when creating, last when dropping.
+    rank: ClassVar[int] = 50
+    # Where folding into another fact's statement would close a circle, those with a lower value stand alone first.
+    unfold: ClassVar[int] = 0
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        """Statements that make the fact, and the facts folded into it."""
+        raise NotImplementedError
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        """Statements that remove the fact."""
+        raise NotImplementedError
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        """Statements that change the fact in place; only asked where `in_place` says so."""
+        raise NotImplementedError
+
+    def in_place(self, fact: FactId, context: Context) -> bool:  # noqa: ARG002
+        """Whether the change can be made without dropping the fact."""
+        return False
+
+    def replaced(self, fact: FactId, context: Context) -> FactId:  # noqa: ARG002
+        """What is dropped and created where the change cannot be made in place: mostly the fact itself."""
+        return fact
+
+    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:  # noqa: ARG002
+        """The live facts that must be dropped before a change in place and created again after it."""
+        return ()
+
+    def follows(self, fact: FactId, dropped: FactId, context: Context) -> bool:  # noqa: ARG002
+        """Whether `fact` must be made anew because `dropped`, which it depends on, is dropped."""
+        return True
+
+    def fold_into(self, fact: FactId, context: Context) -> FactId | None:  # noqa: ARG002
+        """The created fact whose statement can make this one too."""
+        return None
+
+    def is_silent(self, fact: FactId, context: Context) -> bool:  # noqa: ARG002
+        """True where something else's statement creates, drops or alters the fact (a view's column)."""
+        return False
+
+    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:  # noqa: ARG002
+        """Names that only one fact can hold at a time; who gives one up goes before who takes it."""
+        return ()
+
+    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:  # noqa: ARG002
+        """Created or altered facts that must come before this one is created or altered, beyond pg_depend's."""
+        return ()

@@ -1,0 +1,107 @@
+"""Comments, owners and security labels: what hangs on facts of any kind. Pure: no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from reconciler.ddl.names import object_phrase
+from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.text import Part, compose, literal, name, raw, role
+from reconciler.snapshot import FactId
+
+if TYPE_CHECKING:
+    from reconciler.snapshot import Definition
+
+__all__ = ["CommentRule", "OwnerRule", "SecurityLabelRule"]
+
+
+class CommentRule(Rule):
+    """Comments on anything."""
+
+    kinds = ("comment",)
+    rank = 90
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        yield self._draft(fact, literal(str(context.new(fact)["text"])))
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield self._draft(fact, raw("NULL"))
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return True
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        return self.create(fact, (), context)
+
+    def _draft(self, fact: FactId, text: Part) -> Draft:
+        return Draft(sql=compose("COMMENT ON {} IS {}", object_phrase(fact.target), text))
+
+
+class OwnerRule(Rule):
+    """Owners. Whoever creates an object owns it, so only another's ownership takes a statement."""
+
+    kinds = ("owner",)
+    rank = 92
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        owner = str(context.new(fact)["role"])
+        if fact in context.alters or owner != context.current_user:
+            yield Draft(sql=compose("ALTER {} OWNER TO {}", object_phrase(fact.target), role(owner)))
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        return ()
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return True
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        return self.create(fact, (), context)
+
+    def is_silent(self, fact: FactId, context: Context) -> bool:
+        """A table's owner owns its serial sequences: Postgres moves them along and refuses to do it alone."""
+        table = self._table(fact, context)
+        return table is not None and FactId("owner", (table.kind, *table.name)) in context.creates | context.alters
+
+    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        target = fact.target
+        table = self._table(fact, context)
+        if table is not None:
+            yield FactId("owner", (table.kind, *table.name))
+        if target.kind == "table":
+            for other in context.sequences_of(target):
+                yield FactId("owned_by", other.name)
+
+    def _table(self, fact: FactId, context: Context) -> FactId | None:
+        if fact.target.kind != "sequence":
+            return None
+        owned = context.goal.find(FactId("owned_by", fact.target.name))
+        if owned is None:
+            return None
+        return FactId("table", (str(owned["schema"]), str(owned["table"])))
+
+
+class SecurityLabelRule(Rule):
+    """Labels of security providers, e.g. SELinux's."""
+
+    kinds = ("security_label",)
+    rank = 91
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        yield self._draft(fact, literal(str(context.new(fact)["label"])))
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield self._draft(fact, raw("NULL"))
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return True
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        return self.create(fact, (), context)
+
+    def _draft(self, fact: FactId, text: Part) -> Draft:
+        provider = name(fact.name[-1])
+        return Draft(sql=compose("SECURITY LABEL FOR {} ON {} IS {}", provider, object_phrase(fact.target), text))
+
+    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+        yield ("security_label", *fact.name)

@@ -1,0 +1,68 @@
+"""Schemas and extensions. Pure: no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from reconciler import hazards
+from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.text import compose, literal, name
+from reconciler.plan import Hazard, HazardKind
+from reconciler.snapshot import FactId
+
+if TYPE_CHECKING:
+    from reconciler.snapshot import Definition
+
+__all__ = ["ExtensionRule", "SchemaRule"]
+
+
+class SchemaRule(Rule):
+    """Schemas."""
+
+    kinds = ("schema",)
+    rank = 0
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        yield Draft(sql=compose("CREATE SCHEMA {}", name(*fact.name)))
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield Draft(sql=compose("DROP SCHEMA {}", name(*fact.name)))
+
+    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+        yield ("schema", *fact.name)
+
+
+class ExtensionRule(Rule):
+    """Extensions: their version and schema change in place."""
+
+    kinds = ("extension",)
+    rank = 5
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        new = context.new(fact)
+        schema, version = name(str(new["schema"])), literal(str(new["version"]))
+        text = compose("CREATE EXTENSION {} SCHEMA {} VERSION {}", name(*fact.name), schema, version)
+        yield Draft(sql=text)
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        hazard = Hazard(
+            kind=HazardKind.DATA_LOSS, message=f"drops {fact} with all that it holds, its tables' rows too", fact=fact
+        )
+        yield Draft(sql=compose("DROP EXTENSION {}", name(*fact.name)), hazards=(hazard,))
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return True
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        new, changed = context.new(fact), context.changed(fact)
+        if "version" in changed:
+            hazard = hazards.may_fail(fact, f"needs an update path to version {new['version']}", None)
+            text = compose("ALTER EXTENSION {} UPDATE TO {}", name(*fact.name), literal(str(new["version"])))
+            yield Draft(sql=text, hazards=(hazard,))
+        if "schema" in changed:
+            text = compose("ALTER EXTENSION {} SET SCHEMA {}", name(*fact.name), name(str(new["schema"])))
+            yield Draft(sql=text)
+
+    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        yield FactId("schema", (str(context.new(fact)["schema"]),))

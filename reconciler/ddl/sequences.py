@@ -1,0 +1,109 @@
+"""Sequences and which column they belong to. Pure: no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, LiteralString
+
+from reconciler import hazards
+from reconciler.ddl.names import qualified
+from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.text import Part, compose, joined, name, raw
+from reconciler.plan import LockMode
+
+if TYPE_CHECKING:
+    from reconciler.snapshot import Definition, FactId
+
+__all__ = ["OwnedByRule", "SequenceRule"]
+
+_OPTIONS: tuple[tuple[str, LiteralString, LiteralString], ...] = (
+    ("type", "AS {}", "AS bigint"),
+    ("increment", "INCREMENT BY {}", "INCREMENT BY 1"),
+    ("min", "MINVALUE {}", "NO MINVALUE"),
+    ("max", "MAXVALUE {}", "NO MAXVALUE"),
+    ("cache", "CACHE {}", "CACHE 1"),
+)
+
+
+class SequenceRule(Rule):
+    """Sequences that are no identity column's."""
+
+    kinds = ("sequence",)
+    rank = 25
+    unfold = 2
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        new = context.new(fact)
+        parts: list[Part] = [raw(compose(template, raw(str(new[key])))) for key, template, _ in _OPTIONS if key in new]
+        if "start" in new:
+            parts.append(raw(compose("START WITH {}", raw(str(new["start"])))))
+        if new.get("cycle"):
+            parts.append(raw("CYCLE"))
+        template: LiteralString = "CREATE UNLOGGED SEQUENCE {}{}" if new.get("unlogged") else "CREATE SEQUENCE {}{}"
+        options = raw(" " + joined(parts, " ").as_string(None) if parts else "")
+        yield Draft(sql=compose(template, qualified(fact), options))
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield Draft(
+            sql=compose("DROP SEQUENCE {}", qualified(fact)),
+            hazards=(hazards.loses_sequence(fact),),
+            lock=LockMode.ACCESS_EXCLUSIVE,
+            locks=fact,
+        )
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return True
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
+        parts = [
+            raw(compose(template, raw(str(new[key])))) if key in new else raw(absent)
+            for key, template, absent in _OPTIONS
+            if key in changed
+        ]
+        # A start that is left out follows from the bounds when a sequence is made, but not when it is altered.
+        starts = [str(definition.get("start") or _first(definition)) for definition in (old, new)]
+        if starts[0] != starts[1]:
+            parts.append(raw(compose("START WITH {}", raw(starts[1]))))
+        if "cycle" in changed:
+            parts.append(raw("CYCLE" if new.get("cycle") else "NO CYCLE"))
+        if parts:
+            text = compose("ALTER SEQUENCE {} {}", qualified(fact), joined(parts, " "))
+            yield Draft(sql=text, lock=LockMode.SHARE_ROW_EXCLUSIVE, locks=fact)
+        if "unlogged" in changed:
+            logged = raw("UNLOGGED" if new.get("unlogged") else "LOGGED")
+            text = compose("ALTER SEQUENCE {} SET {}", qualified(fact), logged)
+            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
+
+    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+        yield ("relation", *fact.name)
+
+
+def _first(definition: Definition) -> str:
+    if not str(definition.get("increment", "1")).startswith("-"):
+        return str(definition.get("min", "1"))
+    return str(definition.get("max", "-1"))
+
+
+class OwnedByRule(Rule):
+    """OWNED BY: the sequence of a serial column goes with it."""
+
+    kinds = ("owned_by",)
+    rank = 53
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        new = context.new(fact)
+        column = name(str(new["schema"]), str(new["table"]), str(new["column"]))
+        yield self._draft(fact, column)
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield self._draft(fact, raw("NONE"))
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return True
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        return self.create(fact, (), context)
+
+    def _draft(self, fact: FactId, column: Part) -> Draft:
+        return Draft(sql=compose("ALTER SEQUENCE {} OWNED BY {}", qualified(fact), column))

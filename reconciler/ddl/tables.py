@@ -1,0 +1,264 @@
+"""Tables, partitioned and foreign tables, and what they inherit from. Pure: no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, LiteralString, cast
+
+from reconciler import hazards
+from reconciler.ddl.columns import column_clause, column_settings
+from reconciler.ddl.constraints import inline_constraint
+from reconciler.ddl.names import qualified
+from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.text import Part, compose, joined, literal, name, raw
+from reconciler.plan import LockMode
+from reconciler.snapshot import FactId
+
+if TYPE_CHECKING:
+    from reconciler.snapshot import Definition
+
+__all__ = ["InheritanceRule", "TableRule", "foreign_options", "options_clause", "storage_options"]
+
+
+def storage_options(options: Sequence[str], prefix: str = "") -> Part:
+    """`fillfactor = '70', ...` from reloptions."""
+    parts: list[Part] = []
+    for option in options:
+        key, _, value = option.partition("=")
+        parts.append(raw(compose("{} = {}", raw(prefix + key), literal(value))))
+    return joined(parts)
+
+
+def foreign_options(options: Sequence[str]) -> Part:
+    """`key 'value', ...` from the options of a foreign-data object."""
+    parts: list[Part] = []
+    for option in options:
+        key, _, value = option.partition("=")
+        parts.append(raw(compose("{} {}", name(key), literal(value))))
+    return joined(parts)
+
+
+def changed_foreign_options(old: Sequence[str], new: Sequence[str]) -> Part:
+    """`ADD a 'x', SET b 'y', DROP c` between two lists of foreign-data options."""
+    before, after = (dict(option.partition("=")[::2] for option in options) for options in (old, new))
+    parts: list[Part] = []
+    for key in sorted(before.keys() | after.keys()):
+        if key not in after:
+            parts.append(raw(compose("DROP {}", name(key))))
+        elif key not in before:
+            parts.append(raw(compose("ADD {} {}", name(key), literal(after[key]))))
+        elif before[key] != after[key]:
+            parts.append(raw(compose("SET {} {}", name(key), literal(after[key]))))
+    return joined(parts)
+
+
+def options_clause(definition: Definition) -> Part:
+    """` WITH (...)` for a table's options and those of its TOAST table, or nothing."""
+    options = [storage_options(_list(definition, "options"))] if definition.get("options") else []
+    if definition.get("toast_options"):
+        options.append(storage_options(_list(definition, "toast_options"), "toast."))
+    return raw(compose(" WITH ({})", joined(options))) if options else raw("")
+
+
+def changed_options(
+    alter: Part, old: Sequence[str], new: Sequence[str], prefix: str = ""
+) -> Iterable[str]:
+    """SET and RESET statements between two lists of reloptions; `alter` is e.g. ALTER TABLE with the name."""
+    gone = sorted({option.partition("=")[0] for option in old} - {option.partition("=")[0] for option in new})
+    changed = [option for option in new if option not in old]
+    if changed:
+        yield compose("{} SET ({})", alter, storage_options(changed, prefix))
+    if gone:
+        yield compose("{} RESET ({})", alter, joined([raw(prefix + key) for key in gone]))
+
+
+def _list(definition: Definition, key: str) -> list[str]:
+    return cast("list[str]", definition.get(key) or [])
+
+
+def links(table: FactId, snapshot_children: Iterable[FactId]) -> list[FactId]:
+    """The inheritance facts of a table."""
+    return [fact for fact in snapshot_children if fact.kind == "inheritance" and fact.name[:2] == table.name]
+
+
+class TableRule(Rule):
+    """Ordinary, partitioned, typed and foreign tables."""
+
+    kinds = ("table", "foreign_table")
+    rank = 30
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        definition = context.new(fact)
+        columns = [member for member in folded if member.kind == "column"]
+        defaults = {member.name: context.new(member) for member in folded if member.kind == "default"}
+        parents = [member for member in folded if member.kind == "inheritance"]
+        elements: list[Part] = []
+        for column in columns:
+            clause = column_clause(column, defaults.get(column.name), context, typed="of_type" in definition)
+            if clause is not None:
+                elements.append(clause)
+        elements += [inline_constraint(member, context) for member in folded if member.kind == "constraint"]
+        body = raw(" (\n    " + joined(elements, ",\n    ").as_string(None) + "\n)" if elements else " ()")
+        if "of_type" in definition:
+            body = raw(compose(" OF {}{}", raw(str(definition["of_type"])), body if elements else raw("")))
+        parts: list[Part] = [body]
+        if parents:
+            names = joined([raw(member.name[2]) for member in sorted(parents, key=context.position)])
+            parts.append(raw(compose(" INHERITS ({})", names)))
+        if "partition_key" in definition:
+            parts.append(raw(compose(" PARTITION BY {}", raw(str(definition["partition_key"])))))
+        if fact.kind == "foreign_table":
+            parts.append(raw(compose(" SERVER {}", name(str(definition["server"])))))
+            if "server_options" in definition:
+                parts.append(raw(compose(" OPTIONS ({})", foreign_options(_list(definition, "server_options")))))
+        else:
+            if "access_method" in definition:
+                parts.append(raw(compose(" USING {}", name(str(definition["access_method"])))))
+            parts.append(options_clause(definition))
+            if "tablespace" in definition:
+                parts.append(raw(compose(" TABLESPACE {}", name(str(definition["tablespace"])))))
+        start: LiteralString = "CREATE TABLE {}{}"
+        if fact.kind == "foreign_table":
+            start = "CREATE FOREIGN TABLE {}{}"
+        elif definition.get("unlogged"):
+            start = "CREATE UNLOGGED TABLE {}{}"
+        yield Draft(sql=compose(start, qualified(fact), joined(parts, "")))
+        for column in columns:
+            yield from column_settings(column, {}, context.new(column))
+        yield from _security(fact, {}, definition)
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        template: LiteralString = "DROP FOREIGN TABLE {}" if fact.kind == "foreign_table" else "DROP TABLE {}"
+        yield Draft(
+            sql=compose(template, qualified(fact)),
+            hazards=() if fact.kind == "foreign_table" else (hazards.loses_table(fact, context.sizes.get(fact)),),
+            lock=LockMode.ACCESS_EXCLUSIVE,
+            locks=fact,
+        )
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        changed = context.changed(fact)
+        if "access_method" in changed and context.version < 150000:
+            return False
+        return not changed & {"partition_key", "server"}
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
+        size = context.sizes.get(fact)
+        alter = raw(compose("ALTER TABLE {}", qualified(fact)))
+
+        def draft(text: str, *found: hazards.Hazard, lock: LockMode = LockMode.ACCESS_EXCLUSIVE) -> Draft:
+            return Draft(sql=text, hazards=found, lock=lock, locks=fact)
+
+        if "of_type" in changed:
+            of_type = new.get("of_type")
+            yield draft(compose("{} OF {}", alter, raw(str(of_type))) if of_type else compose("{} NOT OF", alter))
+        if "unlogged" in changed:
+            text = compose("{} SET UNLOGGED", alter) if new.get("unlogged") else compose("{} SET LOGGED", alter)
+            yield draft(text, hazards.rewrites(fact, "whether its changes are logged", size))
+        if "access_method" in changed:
+            method = name(str(new.get("access_method", "heap")))
+            yield draft(
+                compose("{} SET ACCESS METHOD {}", alter, method), hazards.rewrites(fact, "another access method", size)
+            )
+        if "tablespace" in changed:
+            space = name(str(new.get("tablespace", "pg_default")))
+            yield draft(
+                compose("{} SET TABLESPACE {}", alter, space), hazards.rewrites(fact, "moves to a tablespace", size)
+            )
+        for key, prefix in (("options", ""), ("toast_options", "toast.")):
+            for text in changed_options(alter, _list(old, key), _list(new, key), prefix):
+                yield draft(text, lock=LockMode.SHARE_UPDATE_EXCLUSIVE)
+        if "server_options" in changed:
+            options = changed_foreign_options(_list(old, "server_options"), _list(new, "server_options"))
+            yield draft(compose("ALTER FOREIGN TABLE {} OPTIONS ({})", qualified(fact), options))
+        yield from _security(fact, old, new)
+
+    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+        yield ("relation", *fact.name)
+        yield ("type", *fact.name)
+
+
+def _security(fact: FactId, old: Definition, new: Definition) -> Iterable[Draft]:
+    table = qualified(fact)
+    texts: list[tuple[str, tuple[hazards.Hazard, ...]]] = []
+    if old.get("row_security") != new.get("row_security"):
+        if new.get("row_security"):
+            texts.append((compose("ALTER TABLE {} ENABLE ROW LEVEL SECURITY", table), ()))
+        else:
+            warning = hazards.opens_access(fact, "without row security every row is visible")
+            texts.append((compose("ALTER TABLE {} DISABLE ROW LEVEL SECURITY", table), (warning,)))
+    if old.get("force_row_security") != new.get("force_row_security"):
+        force = new.get("force_row_security")
+        texts.append(
+            (
+                compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table)
+                if force
+                else compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", table),
+                (),
+            )
+        )
+    if old.get("replica_identity") != new.get("replica_identity"):
+        identity = raw(str(new.get("replica_identity", "default")).upper())
+        texts.append((compose("ALTER TABLE {} REPLICA IDENTITY {}", table, identity), ()))
+    for text, found in texts:
+        yield Draft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
+
+
+class InheritanceRule(Rule):
+    """A table's link to one parent; a partition is made as a table of its own and attached when it is whole."""
+
+    kinds = ("inheritance",)
+    rank = 55
+    unfold = 3
+
+    def fold_into(self, fact: FactId, context: Context) -> FactId | None:
+        table = context.goal.parent(fact)
+        return None if table is None or "bound" in context.new(fact) or _kept(fact, context) else table
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        definition, table = context.new(fact), qualified(fact)
+        parent = raw(fact.name[2])
+        if "bound" in definition:
+            text = compose("ALTER TABLE {} ATTACH PARTITION {} {}", parent, table, raw(str(definition["bound"])))
+        else:
+            text = compose("ALTER TABLE {} INHERIT {}", table, parent)
+        child = context.goal.parent(fact)
+        found = ()
+        if child is not None and context.persists(child):
+            size = context.sizes.get(child)
+            found = (hazards.may_fail(child, f"attached to {fact.name[2]}: every row must fit", size),)
+        yield Draft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=child)
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        table, parent = qualified(fact), raw(fact.name[2])
+        if "bound" in context.old(fact):
+            text = compose("ALTER TABLE {} DETACH PARTITION {}", parent, table)
+        else:
+            text = compose("ALTER TABLE {} NO INHERIT {}", table, parent)
+        yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact))
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return "bound" not in context.changed(fact)
+
+    def is_silent(self, fact: FactId, context: Context) -> bool:
+        return fact in context.alters  # only its place among several parents changed: no statement can change that
+
+    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        """The child must be whole, and the parent have its columns, before they are joined."""
+        child = context.goal.parent(fact)
+        if child is not None:
+            for part in context.goal.children.get(child, ()):
+                if part.kind in ("column", "default") or (
+                    part.kind in ("constraint", "index")
+                    and not (part.kind == "constraint" and context.new(part)["type"] == "foreign_key")
+                ):
+                    yield part
+        for needed in context.goal.dependencies.get(fact, ()):
+            yield from (part for part in context.goal.children.get(needed, ()) if part.kind == "column")
+
+
+def _kept(fact: FactId, context: Context) -> bool:
+    """The child table is there already, so the link cannot be a part of its CREATE TABLE."""
+    table = context.goal.parent(fact)
+    return table is None or table not in context.creates

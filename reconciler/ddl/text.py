@@ -1,0 +1,44 @@
+"""Composes SQL text: identifiers and literals are quoted here and nowhere else. Pure: no I/O."""
+
+from __future__ import annotations
+
+from typing import LiteralString, cast
+
+from psycopg import sql
+
+__all__ = ["Part", "compose", "joined", "literal", "name", "raw", "role"]
+
+Part = sql.Composable
+
+
+def compose(template: LiteralString, *parts: Part) -> str:
+    """`template` with each `{}` filled by a quoted part."""
+    return sql.SQL(template).format(*parts).as_string(None)
+
+
+def name(*parts: str) -> Part:
+    """A quoted, maybe qualified, identifier."""
+    return sql.Identifier(*parts)
+
+
+def literal(value: str) -> Part:
+    """A quoted string."""
+    return sql.Literal(value)
+
+
+def raw(text: str) -> Part:
+    """Text that Postgres itself wrote or will read as an expression: a type's name, a default, a definition.
+
+    Only what was read from a catalog may pass here; it is the server's own quoting that makes it safe.
+    """
+    return sql.SQL(cast("LiteralString", text))
+
+
+def joined(parts: list[Part], separator: LiteralString = ", ") -> Part:
+    """Parts in a row."""
+    return sql.SQL(separator).join(parts)
+
+
+def role(role_name: str) -> Part:
+    """A role; '' is PUBLIC."""
+    return name(role_name) if role_name else sql.SQL("PUBLIC")

@@ -1,0 +1,237 @@
+"""Enums, domains and composite types. Pure: no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, LiteralString, cast
+
+from reconciler import hazards
+from reconciler.ddl.columns import disturbed_by_type_change
+from reconciler.ddl.names import object_phrase, qualified
+from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.text import Part, compose, joined, literal, name, raw
+from reconciler.plan import LockMode
+from reconciler.snapshot import FactId
+
+if TYPE_CHECKING:
+    from reconciler.snapshot import Definition
+
+__all__ = ["CompositeTypeRule", "DomainRule", "EnumRule"]
+
+_SUFFIX = "__replaced"
+
+
+class _SwappedType(Rule):
+    """A type that columns hold and that cannot be altered: a new one takes its name, the columns move over."""
+
+    def disturbed_by_swap(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        """All that knows the old type by its OID, but for the columns of tables, which are converted."""
+        columns = set(self._columns(fact, context))
+        for dependent in context.dependents.get(fact, ()):
+            if dependent not in columns:
+                yield dependent
+        for column in columns:
+            yield from disturbed_by_type_change(column, context, same_family=False)
+            if (default := FactId("default", column.name)) in context.live:
+                yield default
+
+    def _columns(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        for dependent in context.dependents.get(fact, ()):
+            if dependent.kind == "column":
+                owner = context.live.parent(dependent)
+                if owner is not None and owner.kind == "table" and "generated" not in context.old(dependent):
+                    yield dependent
+
+    def swap(self, fact: FactId, create: Draft, context: Context) -> Iterable[Draft]:
+        """Renames the old type away, makes the new one, converts the columns that keep it, drops the old one."""
+        old_name = fact.name[1][: 63 - len(_SUFFIX)] + _SUFFIX
+        alter: LiteralString = "ALTER {} RENAME TO {}"
+        yield Draft(sql=compose(alter, object_phrase(fact), name(old_name)))
+        yield create
+        for column in sorted(self._columns(fact, context)):
+            if column in context.drops or fact not in context.goal.dependencies.get(column, ()):
+                continue
+            if context.old(column).get("inherited"):
+                continue
+            table = context.live.parent(column)
+            assert table is not None
+            new_type = str(context.new(column)["type"])
+            # The name that Postgres printed for the column's type is the new type's name by now.
+            text = compose(
+                "ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}::text::{}",
+                qualified(column),
+                name(column.name[2]),
+                raw(new_type),
+                name(column.name[2]),
+                raw(new_type),
+            )
+            size = context.sizes.get(table)
+            yield Draft(
+                sql=text,
+                hazards=(hazards.rewrites(table, f"{column} moves to the new {fact}", size),),
+                lock=LockMode.ACCESS_EXCLUSIVE,
+                locks=table,
+            )
+        old_phrase = object_phrase(FactId(fact.kind, (fact.name[0], old_name)))
+        yield Draft(sql=compose("DROP {}", old_phrase))
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
+
+    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+        yield ("type", *fact.name)
+
+
+class EnumRule(_SwappedType):
+    """Enums: labels are added in place; to remove or reorder them takes a new type."""
+
+    kinds = ("enum",)
+    rank = 20
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        labels: list[Part] = [literal(label) for label in self._labels(context.new(fact))]
+        yield Draft(sql=compose("CREATE TYPE {} AS ENUM ({})", qualified(fact), joined(labels)))
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return True
+
+    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        if not self._can_add(fact, context):
+            yield from self.disturbed_by_swap(fact, context)
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        old, new = self._labels(context.old(fact)), self._labels(context.new(fact))
+        if not self._can_add(fact, context):
+            (create,) = self.create(fact, (), context)
+            if gone := [label for label in old if label not in new]:
+                create = Draft(sql=create.sql, hazards=(hazards.loses_enum_value(fact, gone),))
+            yield from self.swap(fact, create, context)
+            return
+        present = list(old)
+        for position, label in enumerate(new):
+            if label in present:
+                continue
+            if position:
+                where, neighbour = raw("AFTER"), new[position - 1]
+            else:
+                where, neighbour = raw("BEFORE"), present[0]
+            text = compose("ALTER TYPE {} ADD VALUE {}", qualified(fact), literal(label))
+            if present and present[-1] != neighbour:
+                text = compose("{} {} {}", raw(text), where, literal(neighbour))
+            yield Draft(sql=text)
+            present.insert(position, label)
+
+    def _labels(self, definition: Definition) -> list[str]:
+        return cast("list[str]", definition["labels"])
+
+    def _can_add(self, fact: FactId, context: Context) -> bool:
+        """Only additions, and nothing in this plan uses a new label: Postgres forbids that in one transaction."""
+        old, new = self._labels(context.old(fact)), self._labels(context.new(fact))
+        if [label for label in new if label in old] != old:
+            return False
+        added = [compose("{}", literal(label)) for label in new if label not in old]
+        return not any(
+            quoted in context.goal.facts[other].replace('\\"', '"')
+            for other in context.creates | context.alters
+            if other != fact and other.kind not in ("comment", "function", "procedure", "enum") and other in context.goal
+            for quoted in added
+        )
+
+
+class DomainRule(_SwappedType):
+    """Domains: default, NOT NULL and checks change in place; another base type takes a new domain."""
+
+    kinds = ("domain",)
+    rank = 21
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        yield self._create(fact, folded, context)
+
+    def _create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Draft:
+        new = context.new(fact)
+        parts: list[Part] = [raw(str(new["type"]))]
+        if "collation" in new:
+            parts.append(raw(compose("COLLATE {}", raw(str(new["collation"])))))
+        if "default" in new:
+            parts.append(raw(compose("DEFAULT {}", raw(str(new["default"])))))
+        if new.get("not_null"):
+            parts.append(raw("NOT NULL"))
+        for member in folded:
+            definition = raw(str(context.new(member)["definition"]))
+            parts.append(raw(compose("CONSTRAINT {} {}", name(member.name[2]), definition)))
+        return Draft(sql=compose("CREATE DOMAIN {} AS {}", qualified(fact), joined(parts, " ")))
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return True
+
+    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        if context.changed(fact) & {"type", "collation"}:
+            yield from self.disturbed_by_swap(fact, context)
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        new, changed = context.new(fact), context.changed(fact)
+        if changed & {"type", "collation"}:
+            yield from self.swap(fact, self._create(fact, (), context), context)
+            return
+        alter = raw(compose("ALTER DOMAIN {}", qualified(fact)))
+        if "default" in changed:
+            value = raw(compose("SET DEFAULT {}", raw(str(new["default"]))) if "default" in new else "DROP DEFAULT")
+            yield Draft(sql=compose("{} {}", alter, value))
+        if "not_null" in changed:
+            if new.get("not_null"):
+                hazard = hazards.may_fail(fact, "NOT NULL fails if a row has no value", None)
+                yield Draft(sql=compose("{} SET NOT NULL", alter), hazards=(hazard,))
+            else:
+                yield Draft(sql=compose("{} DROP NOT NULL", alter))
+
+
+class CompositeTypeRule(Rule):
+    """Composite types: attributes are added, dropped and altered in place where their order allows."""
+
+    kinds = ("composite_type",)
+    rank = 23
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        attributes = joined([self._clause(attribute) for attribute in self._attributes(context.new(fact))], ",\n    ")
+        yield Draft(sql=compose("CREATE TYPE {} AS (\n    {}\n)", qualified(fact), attributes))
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield Draft(sql=compose("DROP TYPE {}", qualified(fact)))
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        old = [str(attribute["name"]) for attribute in self._attributes(context.old(fact))]
+        new = [str(attribute["name"]) for attribute in self._attributes(context.new(fact))]
+        kept = [attribute for attribute in old if attribute in new]
+        return kept + [attribute for attribute in new if attribute not in old] == new
+
+    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        for dependent in context.dependents.get(fact, ()):
+            if dependent.kind in ("view", "materialized_view", "index", "constraint", "function", "procedure"):
+                yield dependent
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        old = {attribute["name"]: attribute for attribute in self._attributes(context.old(fact))}
+        new = {attribute["name"]: attribute for attribute in self._attributes(context.new(fact))}
+        alter = raw(compose("ALTER TYPE {}", qualified(fact)))
+        for key in old.keys() - new.keys():
+            hazard = hazards.loses_column(FactId("column", (*fact.name, str(key))), None)
+            yield Draft(sql=compose("{} DROP ATTRIBUTE {} CASCADE", alter, name(str(key))), hazards=(hazard,))
+        for key, attribute in new.items():
+            if key not in old:
+                yield Draft(sql=compose("{} ADD ATTRIBUTE {} CASCADE", alter, self._clause(attribute)))
+            elif old[key] != attribute:
+                kind = raw(str(attribute["type"]))
+                collate = raw(compose(" COLLATE {}", raw(str(attribute["collation"]))) if "collation" in attribute else "")
+                text = compose("{} ALTER ATTRIBUTE {} TYPE {}{} CASCADE", alter, name(str(key)), kind, collate)
+                yield Draft(sql=text)
+
+    def _attributes(self, definition: Definition) -> list[Definition]:
+        return cast("list[Definition]", definition["attributes"])
+
+    def _clause(self, attribute: Definition) -> Part:
+        collate = raw(compose(" COLLATE {}", raw(str(attribute["collation"]))) if "collation" in attribute else "")
+        return raw(compose("{} {}{}", name(str(attribute["name"])), raw(str(attribute["type"])), collate))
+
+    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+        yield ("type", *fact.name)
+        yield ("relation", *fact.name)

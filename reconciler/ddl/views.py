@@ -1,0 +1,99 @@
+"""Views and materialized views. Pure: no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, cast
+
+from reconciler.ddl.names import object_phrase, qualified
+from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.tables import changed_options, options_clause
+from reconciler.ddl.text import compose, name, raw
+from reconciler.plan import LockMode
+
+if TYPE_CHECKING:
+    from reconciler.snapshot import Definition, FactId
+
+__all__ = ["MaterializedViewRule", "ViewRule"]
+
+
+def _query(definition: Definition) -> str:
+    return str(definition["definition"]).strip().removesuffix(";")
+
+
+class ViewRule(Rule):
+    """Views: replaced in place where Postgres allows it, that is where columns are only added at the end."""
+
+    kinds = ("view",)
+    rank = 60
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        new = context.new(fact)
+        yield Draft(sql=compose("CREATE VIEW {}{} AS\n{}", qualified(fact), options_clause(new), raw(_query(new))))
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield Draft(sql=compose("DROP VIEW {}", qualified(fact)), lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        if context.changed(fact) == {"options"}:
+            return True
+        before, after = context.columns(fact, context.live), context.columns(fact, context.goal)
+        return after[: len(before)] == before
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        old, new = context.old(fact), context.new(fact)
+        if "definition" in context.changed(fact):
+            options = options_clause(new)
+            text = compose("CREATE OR REPLACE VIEW {}{} AS\n{}", qualified(fact), options, raw(_query(new)))
+            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
+            return
+        alter = raw(compose("ALTER VIEW {}", qualified(fact)))
+        before, after = (cast("list[str]", definition.get("options") or []) for definition in (old, new))
+        for text in changed_options(alter, before, after):
+            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
+
+    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+        yield ("relation", *fact.name)
+        yield ("type", *fact.name)
+
+
+class MaterializedViewRule(Rule):
+    """Materialized views: another query means another view, filled again."""
+
+    kinds = ("materialized_view",)
+    rank = 61
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        new = context.new(fact)
+        method = raw(compose(" USING {}", name(str(new["access_method"]))) if "access_method" in new else "")
+        space = raw(compose(" TABLESPACE {}", name(str(new["tablespace"]))) if "tablespace" in new else "")
+        yield Draft(
+            sql=compose(
+                "CREATE MATERIALIZED VIEW {}{}{}{} AS\n{}",
+                qualified(fact),
+                method,
+                options_clause(new),
+                space,
+                raw(_query(new)),
+            )
+        )
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield Draft(sql=compose("DROP {}", object_phrase(fact)), lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return "definition" not in context.changed(fact) and "access_method" not in context.changed(fact)
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        old, new = context.old(fact), context.new(fact)
+        alter = raw(compose("ALTER MATERIALIZED VIEW {}", qualified(fact)))
+        before, after = (cast("list[str]", definition.get("options") or []) for definition in (old, new))
+        for text in changed_options(alter, before, after):
+            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
+        if "tablespace" in context.changed(fact):
+            space = name(str(new.get("tablespace", "pg_default")))
+            yield Draft(sql=compose("{} SET TABLESPACE {}", alter, space), lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
+
+    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+        yield ("relation", *fact.name)
+        yield ("type", *fact.name)

@@ -1,0 +1,62 @@
+"""Two snapshots -> differences. Knows no kind of object. Pure: no I/O."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from reconciler.snapshot import Definition, FactId, Snapshot
+
+__all__ = ["Change", "Difference", "diff"]
+
+
+class Change(StrEnum):
+    """What happened to a fact between two snapshots."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One fact that is not the same in two snapshots; `before` and `after` are canonical JSON, None where it is not."""
+
+    fact: FactId
+    before: str | None
+    after: str | None
+
+    @property
+    def change(self) -> Change:
+        """Whether the fact was added, removed or changed."""
+        if self.before is None:
+            return Change.ADDED
+        return Change.REMOVED if self.after is None else Change.CHANGED
+
+    @property
+    def attributes(self) -> dict[str, tuple[object, object]]:
+        """The attributes that differ: name -> (before, after), None where one side lacks it."""
+        before, after = _value(self.before), _value(self.after)
+        return {
+            name: (before.get(name), after.get(name))
+            for name in sorted(before.keys() | after.keys())
+            if before.get(name) != after.get(name)
+        }
+
+
+def _value(text: str | None) -> Definition:
+    return cast("Definition", json.loads(text)) if text is not None else {}
+
+
+def diff(before: Snapshot, after: Snapshot) -> tuple[Difference, ...]:
+    """What must happen to `before` to become `after`, sorted by fact; empty where they are equal."""
+    old, new = before.facts, after.facts
+    found = [
+        Difference(fact=fact, before=old.get(fact), after=new.get(fact))
+        for fact in old.keys() | new.keys()
+        if old.get(fact) != new.get(fact)
+    ]
+    return tuple(sorted(found, key=lambda difference: difference.fact))

@@ -1,0 +1,58 @@
+"""Connection strings: what libpq takes, and what may be shown of them. Pure: no I/O."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["libpq_dsn", "redact"]
+
+_HIDDEN = "********"
+_SECRETS = "password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key"
+_DRIVER = re.compile(r"^\s*(postgres(?:ql)?)\+[a-z0-9_]+(?=://)", re.IGNORECASE)
+_URL = re.compile(r"^\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_ALL = re.compile(r".+", re.DOTALL)
+_URL_IN_TEXT = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'<>]+", re.IGNORECASE)
+_PARAMETER = re.compile(rf"([?&](?:{_SECRETS})=)[^&\s\"']*", re.IGNORECASE)
+# A value ends at white space unless quoted; a backslash takes the next character along (libpq, "Keyword/Value
+# Connection Strings"). A quote that never ends hides the rest of the text.
+_KEYWORD = re.compile(
+    rf"(?<![?&\w])((?:{_SECRETS})\s*=\s*)(?:'(?:[^'\\]|\\.)*(?:'|$)|(?:\\.|[^\s\\'\"])+)", re.IGNORECASE | re.DOTALL
+)
+
+
+def libpq_dsn(dsn: str) -> str:
+    """`dsn` as libpq reads it: SQLAlchemy's `postgresql+psycopg://` loses its driver, all else stays."""
+    return _DRIVER.sub(r"\1", dsn).strip()
+
+
+def redact(text: str) -> str:
+    """`text` without passwords: a URL, a key=value connection string, or a message that quotes some.
+
+    What looks like a password that was not percent-encoded (an `@` or `/` in it) is hidden as far as its last `@`:
+    rather too much than a part of it.
+    """
+    urls = _ALL if _URL.match(text) else _URL_IN_TEXT
+    hidden = urls.sub(lambda found: _redact_url(found.group()), text)
+    return _KEYWORD.sub(rf"\1{_HIDDEN}", hidden)
+
+
+def _redact_url(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    return scheme + separator + _PARAMETER.sub(rf"\1{_HIDDEN}", _redact_credentials(rest))
+
+
+def _redact_credentials(rest: str) -> str:
+    """`rest` is what follows `://`; libpq ends the credentials at the first `@` that stands before any `/`."""
+    at = _end_of_credentials(rest)
+    user, colon, password = (rest[:at] if at >= 0 else rest).partition(":")
+    if at >= 0:
+        return f"{user}:{_HIDDEN}{rest[at:]}" if colon and "@" not in user else rest
+    port = re.match(r"[^/?\s]*", password)
+    looks_like_host = not colon or "/" in user or "]" in rest or port is None or re.fullmatch(r"[\d:.,\w-]*", port[0])
+    return rest if looks_like_host else f"{user}:{_HIDDEN}"
+
+
+def _end_of_credentials(rest: str) -> int:
+    """Where the `@` stands that ends user and password, or -1 where there are none."""
+    query = rest.find("?", max(rest.find("@"), 0))
+    return rest.rfind("@", 0, query if query >= 0 else len(rest))

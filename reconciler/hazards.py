@@ -1,0 +1,99 @@
+"""What a statement can cost: one function per hazard, each with the table's size where it is known. Pure: no I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.plan import Hazard, HazardKind
+
+if TYPE_CHECKING:
+    from reconciler.plan import TableSize
+    from reconciler.snapshot import FactId
+
+__all__ = [
+    "blocks_reads_and_writes",
+    "blocks_writes",
+    "describe_size",
+    "loses_column",
+    "loses_enum_value",
+    "loses_precision",
+    "loses_sequence",
+    "loses_table",
+    "may_fail",
+    "opens_access",
+    "rewrites",
+]
+
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+
+
+def describe_size(size: TableSize | None) -> str:
+    """`about 1,200 rows, 3 MB`; empty where nothing is known."""
+    if size is None:
+        return ""
+    amount, unit = float(size.bytes), 0
+    while amount >= 1024 and unit < len(_UNITS) - 1:
+        amount, unit = amount / 1024, unit + 1
+    rows = "never analysed" if size.rows < 0 else f"about {size.rows:,} rows"
+    return f"{rows}, {amount:.0f} {_UNITS[unit]}"
+
+
+def loses_table(table: FactId, size: TableSize | None) -> Hazard:
+    """All rows of a dropped table."""
+    return Hazard(kind=HazardKind.DATA_LOSS, message=f"drops {table} with all of its rows", fact=table, size=size)
+
+
+def loses_column(column: FactId, size: TableSize | None) -> Hazard:
+    """All values of a dropped column."""
+    return Hazard(kind=HazardKind.DATA_LOSS, message=f"drops {column} with all of its values", fact=column, size=size)
+
+
+def loses_sequence(sequence: FactId) -> Hazard:
+    """The position of a dropped sequence."""
+    return Hazard(kind=HazardKind.DATA_LOSS, message=f"drops {sequence} and forgets its position", fact=sequence)
+
+
+def loses_enum_value(enum: FactId, labels: list[str]) -> Hazard:
+    """Labels that vanish: the statement fails where a row still holds one."""
+    return Hazard(
+        kind=HazardKind.MAY_FAIL,
+        message=f"removes {', '.join(repr(label) for label in labels)} from {enum}: fails where a row still has it",
+        fact=enum,
+    )
+
+
+def loses_precision(column: FactId, old: str, new: str, size: TableSize | None) -> Hazard:
+    """A type change that can change or cut values."""
+    return Hazard(
+        kind=HazardKind.DATA_LOSS,
+        message=f"turns {column} from {old} into {new}: values can change or be cut",
+        fact=column,
+        size=size,
+    )
+
+
+def rewrites(table: FactId, why: str, size: TableSize | None) -> Hazard:
+    """The whole table is written anew, with its indexes, behind an ACCESS EXCLUSIVE lock."""
+    return Hazard(kind=HazardKind.TABLE_REWRITE, message=f"rewrites {table}: {why}", fact=table, size=size)
+
+
+def blocks_writes(table: FactId, why: str, size: TableSize | None) -> Hazard:
+    """Writers wait as long as the statement reads the table."""
+    return Hazard(kind=HazardKind.BLOCKING_LOCK, message=f"blocks writes to {table} while {why}", fact=table, size=size)
+
+
+def blocks_reads_and_writes(table: FactId, why: str, size: TableSize | None) -> Hazard:
+    """Everybody waits as long as the statement reads the table."""
+    return Hazard(
+        kind=HazardKind.BLOCKING_LOCK, message=f"blocks reads of and writes to {table} while {why}", fact=table, size=size
+    )
+
+
+def may_fail(fact: FactId, why: str, size: TableSize | None) -> Hazard:
+    """The statement fails, and everything is rolled back, if the rows do not allow it."""
+    return Hazard(kind=HazardKind.MAY_FAIL, message=f"{fact}: {why}", fact=fact, size=size)
+
+
+def opens_access(fact: FactId, why: str) -> Hazard:
+    """Somebody may see or do more than before."""
+    return Hazard(kind=HazardKind.PRIVILEGES, message=f"{fact}: {why}", fact=fact)

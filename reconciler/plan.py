@@ -1,0 +1,224 @@
+"""Plan and Statement as plain data, and the one sort of the dependency graph. Pure: no I/O."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
+
+from reconciler.errors import PlanError
+
+if TYPE_CHECKING:
+    from reconciler.diff import Difference
+    from reconciler.snapshot import FactId
+
+__all__ = ["Hazard", "HazardKind", "LockMode", "Plan", "Statement", "TableSize", "sorted_groups"]
+
+Node = TypeVar("Node", bound=Hashable)
+
+
+class HazardKind(StrEnum):
+    """What a statement can cost. The values are what `--allow` takes."""
+
+    DATA_LOSS = "data_loss"
+    TABLE_REWRITE = "table_rewrite"
+    BLOCKING_LOCK = "blocking_lock"
+    MAY_FAIL = "may_fail"
+    CORRECTNESS = "correctness"
+    PRIVILEGES = "privileges"
+    EMPTY_SOURCE = "empty_source"
+
+
+# Without these being allowed, apply refuses. The others are shown, as a table that is locked for a moment or a
+# statement that may fail (and then rolls back) loses nothing.
+GATED_HAZARDS = frozenset({HazardKind.DATA_LOSS, HazardKind.EMPTY_SOURCE})
+
+
+class LockMode(StrEnum):
+    """Table-level locks by the manual's names (https://www.postgresql.org/docs/current/explicit-locking.html)."""
+
+    ACCESS_SHARE = "ACCESS SHARE"
+    SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
+    SHARE = "SHARE"
+    SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
+    ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableSize:
+    """A table's estimated rows (-1: never analysed) and its bytes on disk, indexes and TOAST included."""
+
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hazard:
+    """One thing that a statement can cost, and for which object; `size` is that of the table it is about."""
+
+    kind: HazardKind
+    message: str
+    fact: FactId
+    size: TableSize | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """One SQL statement of a plan; the facts it creates, drops and alters; what it costs and locks.
+
+    `transactional` is False for what Postgres refuses inside a transaction block.
+    """
+
+    sql: str
+    creates: tuple[FactId, ...] = ()
+    drops: tuple[FactId, ...] = ()
+    alters: tuple[FactId, ...] = ()
+    hazards: tuple[Hazard, ...] = ()
+    lock: LockMode | None = None
+    locks: FactId | None = None
+    transactional: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Ordered statements that turn live into the goal, and what they were made from.
+
+    `unmodelled` holds the differences that no rule can plan; a plan that has some does not reach its goal.
+    """
+
+    statements: tuple[Statement, ...]
+    differences: tuple[Difference, ...]
+    live_fingerprint: str
+    goal_fingerprint: str
+    unmodelled: tuple[Difference, ...] = field(default=())
+
+    @property
+    def is_empty(self) -> bool:
+        """True where live is already the goal."""
+        return not self.statements and not self.unmodelled
+
+    @property
+    def hazards(self) -> tuple[Hazard, ...]:
+        """The hazards of all statements, in order."""
+        return tuple(hazard for statement in self.statements for hazard in statement.hazards)
+
+    def refused(self, allowed: Iterable[HazardKind]) -> tuple[Hazard, ...]:
+        """The hazards that need consent and do not have it."""
+        needed = GATED_HAZARDS - frozenset(allowed)
+        return tuple(hazard for hazard in self.hazards if hazard.kind in needed)
+
+    @property
+    def sql(self) -> str:
+        """All statements as one script."""
+        return "".join(f"{statement.sql};\n" for statement in self.statements)
+
+
+def sorted_groups(
+    members: Mapping[Node, Node],
+    edges: Iterable[tuple[Node, Node]],
+    *,
+    rank: Callable[[Node], tuple[object, ...]],
+    unfold: Callable[[Node], int],
+) -> list[tuple[Node, tuple[Node, ...]]]:
+    """A topological order of groups of nodes: `(head, members folded into it)`, the same for the same input.
+
+    `members` maps each node to the head that it would like to be folded into (itself: a head). `edges` are
+    (earlier, later). Where folding closes a cycle, the members that have a part in it stand alone; those of a lower
+    `unfold` value go first, all of one value together. `rank` breaks ties. Raises PlanError on a cycle without folds.
+    Linear in nodes and edges, a round for each `unfold` value at most.
+    """
+    head = dict(members)
+    pairs = [(a, b) for a, b in edges if a != b and a in head and b in head]
+    while True:
+        graph: dict[Node, set[Node]] = {h: set() for n, h in head.items() if n == h}
+        for before, after in pairs:
+            if head[before] != head[after]:
+                graph[head[before]].add(head[after])
+        knots = [knot for knot in _strongly_connected(graph) if len(knot) > 1]
+        if not knots:
+            break
+        knotted = {node: number for number, knot in enumerate(knots) for node in knot}
+        guilty: dict[int, set[Node]] = {}
+        for before, after in pairs:
+            number = knotted.get(head[before])
+            if head[before] != head[after] and number is not None and knotted.get(head[after]) == number:
+                guilty.setdefault(number, set()).update(n for n in (before, after) if head[n] != n)
+        if len(guilty) < len(knots) or not all(guilty.values()):
+            stuck = next(knot for number, knot in enumerate(knots) if not guilty.get(number))
+            raise PlanError(
+                f"these need each other: {', '.join(sorted(str(node) for node in stuck)[:12])}",
+                hint="break the circle in two steps: apply without one of them first",
+            )
+        for nodes in guilty.values():
+            first = min(unfold(node) for node in nodes)
+            for node in nodes:
+                if unfold(node) == first:
+                    head[node] = node
+    folded: dict[Node, list[Node]] = {}
+    for node, group in head.items():
+        if node != group:
+            folded.setdefault(group, []).append(node)
+    return [(node, tuple(folded.get(node, ()))) for node in _topological(graph, rank)]
+
+
+def _topological(graph: Mapping[Node, set[Node]], rank: Callable[[Node], tuple[object, ...]]) -> list[Node]:
+    waiting = dict.fromkeys(graph, 0)
+    for successors in graph.values():
+        for node in successors:
+            waiting[node] += 1
+    numbered = sorted(graph, key=rank)
+    number = {node: position for position, node in enumerate(numbered)}
+    ready = [number[node] for node in graph if not waiting[node]]
+    heapq.heapify(ready)
+    order: list[Node] = []
+    while ready:
+        node = numbered[heapq.heappop(ready)]
+        order.append(node)
+        for successor in graph[node]:
+            waiting[successor] -= 1
+            if not waiting[successor]:
+                heapq.heappush(ready, number[successor])
+    return order
+
+
+def _strongly_connected(graph: Mapping[Node, set[Node]]) -> list[list[Node]]:
+    """Tarjan's algorithm, without recursion."""
+    index: dict[Node, int] = {}
+    low: dict[Node, int] = {}
+    on_stack: set[Node] = set()
+    stack: list[Node] = []
+    found: list[list[Node]] = []
+    for root in graph:
+        if root in index:
+            continue
+        work = [(root, iter(graph[root]))]
+        index[root] = low[root] = len(index)
+        stack.append(root)
+        on_stack.add(root)
+        while work:
+            node, successors = work[-1]
+            for successor in successors:
+                if successor not in index:
+                    index[successor] = low[successor] = len(index)
+                    stack.append(successor)
+                    on_stack.add(successor)
+                    work.append((successor, iter(graph[successor])))
+                    break
+                if successor in on_stack:
+                    low[node] = min(low[node], index[successor])
+            else:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
+                if low[node] == index[node]:
+                    component: list[Node] = []
+                    while True:
+                        member = stack.pop()
+                        on_stack.discard(member)
+                        component.append(member)
+                        if member == node:
+                            break
+                    found.append(component)
+    return found

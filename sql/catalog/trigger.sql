@@ -1,0 +1,14 @@
+-- Triggers, constraint triggers among them. The clones on partitions follow from their parent's.
+select 'trigger' as kind, array[n.nspname::text, c.relname::text, t.tgname::text] as name,
+    (select json_strip_nulls(row_to_json(x))::text from (select
+        pg_get_triggerdef(t.oid) as definition,
+        case t.tgenabled when 'D' then 'DISABLE' when 'R' then 'ENABLE REPLICA' when 'A' then 'ENABLE ALWAYS' end
+            as enabled) x) as definition,
+    'pg_trigger'::regclass::oid as classid, t.oid as objid, 0 as subid,
+    null::text as owner, null::text[] as acl, null::text[] as acl_default
+from pg_trigger t
+join pg_class c on c.oid = t.tgrelid
+join pg_namespace n on n.oid = c.relnamespace
+where not t.tgisinternal and t.tgparentid = 0 and c.relpersistence <> 't' and n.oid = any(%(schemas)s)
+    and not exists (select from pg_depend d
+        where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')

@@ -1,0 +1,120 @@
+"""Real servers and fresh databases for every test that asks for one.
+
+    server          an EmbeddedServer, started once a session; a test that uses it runs once for each server
+    make_database   a function that gives the URL of a fresh empty database, as often as it is called
+    database        one such URL
+    two_databases   two of them, on the same server
+    connection      a psycopg connection to `database`, in a transaction, closed at the end
+
+The servers are the embedded one (Postgres 18) and Debian's 15 where that is installed. `--pg-bindir` or the environment's
+RECONCILER_TEST_BINDIR name others in their place: bin folders separated as in PATH, with the word `embedded` for the first.
+Databases are dropped after their test, and roles that a test makes are for the test to drop.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypothesis
+import psycopg
+import pytest
+from psycopg import sql
+
+from reconciler.embedded import EmbeddedServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+EMBEDDED = "embedded"
+DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
+# Nothing of a test's server is worth keeping; many locks, since tests build large schemas in one transaction.
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_locks_per_transaction": "256"}
+
+# A query takes as long as it takes; hypothesis would call a slow first one flaky.
+hypothesis.settings.register_profile("reconciler", deadline=None)
+hypothesis.settings.load_profile("reconciler")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--pg-bindir",
+        default=os.environ.get("RECONCILER_TEST_BINDIR"),
+        help=f"Postgres bin folders to test with, separated by {os.pathsep!r}; {EMBEDDED!r} is the embedded server",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server" in metafunc.fixturenames:
+        bindirs = _bindirs(metafunc.config.getoption("--pg-bindir"))
+        metafunc.parametrize("server", bindirs, indirect=True, scope="session", ids=_server_id)
+
+
+def _bindirs(option: str | None) -> list[str]:
+    if option:
+        return [part for part in option.split(os.pathsep) if part]
+    return [EMBEDDED, *([str(DEBIAN_15)] if DEBIAN_15.is_dir() else [])]
+
+
+def _server_id(bindir: str) -> str:
+    version = re.search(r"1[0-9]", bindir)
+    return f"pg{version[0]}" if version else bindir
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
+    """A running server without any safety for its data; its databases are gone after the session."""
+    bindir = None if request.param == EMBEDDED else Path(request.param)
+    with EmbeddedServer(None, bindir=bindir, settings=FAST) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def _admin(server: EmbeddedServer) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def _numbers() -> Iterator[int]:
+    return iter(range(1, 1_000_000))
+
+
+@pytest.fixture
+def make_database(
+    server: EmbeddedServer, _admin: psycopg.Connection, _numbers: Iterator[int]
+) -> Iterator[Callable[[], str]]:
+    """Call it for the URL of a fresh empty database, a clone of template0; all are dropped after the test."""
+    made: list[sql.Identifier] = []
+
+    def make() -> str:
+        name = f"test_{next(_numbers)}"
+        made.append(sql.Identifier(name))
+        _admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(made[-1]))
+        return server.url_of(name)
+
+    yield make
+    for name in made:
+        _admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+
+
+@pytest.fixture
+def database(make_database: Callable[[], str]) -> str:
+    """The URL of a fresh empty database."""
+    return make_database()
+
+
+@pytest.fixture
+def two_databases(make_database: Callable[[], str]) -> tuple[str, str]:
+    """The URLs of two fresh empty databases on one server."""
+    return make_database(), make_database()
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[psycopg.Connection]:
+    """An open connection to `database`; what a test does not commit is rolled back."""
+    connection = psycopg.connect(database)
+    yield connection
+    connection.close()
