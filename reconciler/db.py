@@ -139,9 +139,8 @@ def _connect_error(parameters: Mapping[str, str], exc: psycopg.OperationalError)
     for name in ("password", "sslpassword"):
         if secret := parameters.get(name):
             text = text.replace(secret, "***")
-    where = parameters.get("host") or os.environ.get("PGHOST") or "the local server"
     return ConnectError(
-        f"cannot connect to {where}: {text}",
+        f"cannot connect: {text.removeprefix('connection failed: ')}",
         hint="check host, port, user and password, and that the server runs",
     )
 

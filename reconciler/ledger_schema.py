@@ -9,7 +9,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -19,6 +18,7 @@ from psycopg.pq import TransactionStatus
 from reconciler.db import cursor, errors_as
 from reconciler.errors import LedgerError, LedgerVersionError, LockTimeoutError
 from reconciler.plugins import lock_id
+from reconciler.sqlfiles import read_sql
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -118,12 +118,12 @@ def ensure_ledger(connection: Connection) -> None:
         if not statements.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'migrations'").fetchone():
             statements.execute("CREATE SCHEMA migrations")
         for number in range(version + 1, LEDGER_VERSION + 1):
-            statements.execute(read_sql(f"ledger/{number:03d}.sql"))
+            statements.execute(read_sql(f"ledger/{number:03d}.sql").encode())
             statements.execute(
                 "INSERT INTO migrations._ledger (version, program_version) VALUES (%s, %s)",
                 [number, program_version()],
             )
-        statements.execute(read_sql("ledger/revoke.sql"))
+        statements.execute(read_sql("ledger/revoke.sql").encode())
 
 
 def lock_plugin(connection: Connection, plugin: str) -> None:
@@ -174,11 +174,6 @@ def _making() -> Generator[None]:
                 "commands that only read need neither"
             )
         raise
-
-
-@cache
-def read_sql(name: str) -> bytes:
-    return (Path(__file__).parent.parent / "sql" / name).read_bytes()
 
 
 @cache
