@@ -22,7 +22,7 @@ from reconciler.screening import changes_settings, leading_keywords
 from reconciler.splitter import tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from reconciler.source import Source, SourceStatement
 
@@ -130,7 +130,7 @@ def _check_mode(connection: psycopg.Connection[object], *, transactional: bool) 
 
 
 @contextmanager
-def _collecting(connection: psycopg.Connection[object], notices: list[str]) -> Iterator[None]:
+def _collecting(connection: psycopg.Connection[object], notices: list[str]) -> Generator[None]:
     """Appends Postgres's warnings, and its notices about names that it cuts, to `notices`."""
 
     def collect(diagnostic: psycopg.errors.Diagnostic) -> None:
@@ -245,23 +245,31 @@ class _Loader:
 
     def _attempt(self, statements: Sequence[SourceStatement]) -> psycopg.Error | None:
         """Runs the statements all or none. The error is the first that Postgres gave."""
+        # Bytes without parameters: nothing in them is interpreted on the way.
+        queries = [statement.sql.encode() for statement in statements]
+        if not self.transactional:
+            return self._pipeline(queries)
+        failure = self._pipeline([b"SAVEPOINT reconciler_load", *queries, b"RELEASE SAVEPOINT reconciler_load"])
+        if failure is not None:
+            undone = self._pipeline([b"ROLLBACK TO SAVEPOINT reconciler_load", b"RELEASE SAVEPOINT reconciler_load"])
+            if undone is not None:
+                raise failure
+        return failure
+
+    def _pipeline(self, queries: Sequence[bytes]) -> psycopg.Error | None:
+        """Sends all at once; in autocommit the server takes them as one transaction."""
+        failure: psycopg.Error | None = None
         try:
             with self.connection.pipeline():
-                cursor = self._cursor()
-                if self.transactional:
-                    cursor.execute("SAVEPOINT reconciler_load")
-                for statement in statements:
-                    # Bytes without parameters: nothing in them is interpreted on the way.
-                    cursor.execute(statement.sql.encode(), prepare=False)
-                if self.transactional:
-                    cursor.execute("RELEASE SAVEPOINT reconciler_load")
+                try:
+                    cursor = self._cursor()
+                    for query in queries:
+                        cursor.execute(query, prepare=False)
+                except psycopg.Error as exc:  # caught in here, lest psycopg logs that the pipeline was aborted
+                    failure = exc
         except psycopg.Error as exc:
-            if self.transactional:
-                cursor = self._cursor()
-                cursor.execute("ROLLBACK TO SAVEPOINT reconciler_load")
-                cursor.execute("RELEASE SAVEPOINT reconciler_load")
-            return exc
-        return None
+            failure = failure or exc
+        return failure
 
     def _is_content_with(self, statement: SourceStatement, failure: psycopg.Error) -> bool:
         """Whether what the statement asks for holds although it failed.

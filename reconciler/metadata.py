@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from reconciler.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from sqlalchemy import MetaData
-    from sqlalchemy.engine.interfaces import Dialect
-    from sqlalchemy.sql.base import Executable
+    from sqlalchemy.sql.elements import ClauseElement
 
 __all__ = ["import_object", "render"]
 
@@ -47,30 +45,35 @@ def render(metadata: MetaData, origin: str) -> str:
 
     statements: list[str] = []
 
-    def collect(statement: Executable, *_: object, **__: object) -> None:
-        statements.append(str(statement.compile(dialect=dialect)).strip())
+    def collect(statement: ClauseElement, *_: object, **__: object) -> None:
+        statements.append(str(statement.compile(dialect=engine.dialect)).strip())
 
     # "named", because the pyformat style of the drivers writes each % in a literal twice.
-    engine = create_mock_engine("postgresql+psycopg://", collect, paramstyle="named")  # type: ignore[arg-type]
-    dialect = cast("Dialect", engine.dialect)
+    engine = create_mock_engine("postgresql+psycopg://", cast("Callable[..., object]", collect), paramstyle="named")
     try:
-        metadata.create_all(cast("type", engine), checkfirst=False)  # type: ignore[arg-type]
+        metadata.create_all(engine, checkfirst=False)
     except SQLAlchemyError as exc:
         raise SourceError(f"{origin}: SQLAlchemy cannot render it: {exc}") from exc
-    schemas = [f"CREATE SCHEMA IF NOT EXISTS {dialect.identifier_preparer.quote(name)}" for name in _schemas(metadata)]
+    quote = engine.dialect.identifier_preparer.quote
+    schemas = [f"CREATE SCHEMA IF NOT EXISTS {quote(name)}" for name in _schemas(metadata)]
     return "".join(f"{statement};\n" for statement in [*schemas, *statements])
 
 
 def _schemas(metadata: MetaData) -> list[str]:
-    """The schemas of tables, sequences and named types."""
-    named = {table.schema for table in metadata.tables.values()}
-    named |= {getattr(column.type, "schema", None) for table in metadata.tables.values() for column in table.columns}
-    named |= {sequence.schema for sequence in metadata._sequences.values()}  # noqa: SLF001
+    """The schemas of tables and of the types and sequences that their columns use."""
+    from sqlalchemy import Sequence
+
+    named: set[str | None] = set()
+    for table in metadata.tables.values():
+        named.add(table.schema)
+        for column in table.columns:
+            sequence = column.default if isinstance(column.default, Sequence) else None
+            named |= {getattr(column.type, "schema", None), sequence.schema if sequence is not None else None}
     return sorted(name for name in named if name)
 
 
 @contextmanager
-def _importable(folder: Path) -> Iterator[None]:
+def _importable(folder: Path) -> Generator[None]:
     before = list(sys.path)
     sys.path.insert(0, str(folder))
     try:

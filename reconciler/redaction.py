@@ -7,11 +7,12 @@ import re
 __all__ = ["redact", "redact_sql"]
 
 _MASK = "********"
-_IN_URL = re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*:)[^\s@'\"]+(?=@)", re.I)
+_IN_URL = re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*:)[^\s@'\"]+(?=@)", re.IGNORECASE)
 _IN_CONNECTION_STRING = re.compile(
-    r"(?P<before>(?:pg|ssl)?passw(?:or)?d\s*=\s*)(?:''(?:[^']|\\')*''|'(?:[^'\\]|\\.)*'|\"[^\"]*\"|[^\s'\"&;]+)", re.I
+    r"(?P<before>(?:pg|ssl)?passw(?:or)?d\s*=\s*)(?:''(?:[^']|\\')*''|'(?:[^'\\]|\\.)*'|\"[^\"]*\"|[^\s'\"&;]+)",
+    re.IGNORECASE,
 )
-_IN_OPTIONS = re.compile(r"(?P<before>\b(?:ssl)?password\s*E?)'(?:[^']|'')*'", re.I)
+_IN_OPTIONS = re.compile(r"(?P<before>\b(?:ssl)?password\s*E?)'(?:[^']|'')*'", re.IGNORECASE)
 
 
 def redact(text: str) -> str:

@@ -116,8 +116,8 @@ _RULES: dict[str, Refusal | None] = {
 }
 _LONGEST_PHRASE = 4
 
-_DETACH_CONCURRENTLY = re.compile(r"\bdetach\b.*\bconcurrently\s*\Z", re.I | re.DOTALL)
-_WITHOUT_CONNECTION = re.compile(r"\bconnect\s*=\s*'?(?:false|off|0|no)\b", re.I)
+_DETACH_CONCURRENTLY = re.compile(r"\bdetach\b.*\bconcurrently\s*\Z", re.IGNORECASE | re.DOTALL)
+_WITHOUT_CONNECTION = re.compile(r"\bconnect\s*=\s*'?(?:false|off|0|no)\b", re.IGNORECASE)
 _SHARED_TARGETS = {"DATABASE", "TABLESPACE", "PARAMETER"}
 _INDEX_PHRASES = (("CREATE", "INDEX", "CONCURRENTLY"), ("CREATE", "UNIQUE", "INDEX", "CONCURRENTLY"))
 _ROW_KEYWORDS = {"DELETE", "INSERT", "MERGE", "TRUNCATE", "UPDATE"}
@@ -138,7 +138,7 @@ def refusal(piece: Piece) -> Refusal | None:
 
 def runnable(sql: str) -> str:
     """The statement as it is run: CREATE INDEX CONCURRENTLY is read as a plain index, all else stays as it is."""
-    if not sql[:6].upper() == "CREATE":
+    if sql[:6].upper() != "CREATE":
         return sql
     leading = tuple(islice(tokens(sql), _LONGEST_PHRASE))
     for phrase in _INDEX_PHRASES:

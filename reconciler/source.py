@@ -1,7 +1,7 @@
 """A Source: SQL statements, and where each of them came from. Reads files, standard input, commands and modules.
 
-The text is never parsed to be understood; it is split into statements, and what could leave the scratch place that it is
-loaded into is refused, with its file and line.
+The text is never parsed to be understood; it is split into statements, and what could leave the scratch place that it
+is loaded into is refused, with its file and line.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeAlias, cast
@@ -23,6 +22,8 @@ from reconciler.screening import holds_connection, refusal, runnable, writes_row
 from reconciler.splitter import split
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from sqlalchemy import MetaData
 
     from reconciler.screening import Refusal
@@ -42,9 +43,9 @@ __all__ = [
 
 COMMAND_TIMEOUT_S = 300.0
 _SHOWN_REFUSALS = 20
-_URL = re.compile(r"postgres(?:ql)?://", re.I)
+_URL = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
 _LOOKS_LIKE_ERROR = re.compile(
-    r"\b(?:\w*error|\w*exception|ERR!|fatal|panic|traceback|failed|failure|cannot|not found|no such)\b", re.I
+    r"\b(?:\w*error|\w*exception|ERR!|fatal|panic|traceback|failed|failure|cannot|not found|no such)\b", re.IGNORECASE
 )
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 _ENCODING_MARKS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
@@ -329,9 +330,9 @@ def _run_command(command: str, *, cwd: Path, timeout_s: float) -> _Part:
 def _capture(command: str, origin: str, *, cwd: Path, timeout_s: float) -> tuple[bytes, str, int]:
     """The command's standard output, its redacted standard error and its exit status."""
     try:
-        process = subprocess.Popen(  # the user's own command, which is meant for a shell
+        process = subprocess.Popen(  # noqa: S602 - the user's own command, which is meant for a shell
             command,
-            shell=True,  # noqa: S602
+            shell=True,
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

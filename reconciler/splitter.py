@@ -29,7 +29,7 @@ _BLANK_OR_SEMICOLON = re.compile(rf"(?:[{_SPACE};]++|--[^\n\r]*+)*+")
 # Alternatives that each begin with another letter let the regular expression engine skip quickly to the next one.
 _MARK = re.compile(r"'|\"|\$|;|\(|\)|\\|--|/\*")
 _MARK_IN_ROUTINE = re.compile(
-    rf"'|\"|\$|;|\(|\)|\\|--|/\*|(?<![{_LETTER}0-9$])(?:begin|case|end)(?![{_LETTER}0-9$])", re.I
+    rf"'|\"|\$|;|\(|\)|\\|--|/\*|(?<![{_LETTER}0-9$])(?:begin|case|end)(?![{_LETTER}0-9$])", re.IGNORECASE
 )
 _COMMENT_MARK = re.compile(r"/\*|\*/")
 _END_OF_LINE = re.compile(r"[\n\r]|\Z")
@@ -40,8 +40,8 @@ _DOLLAR_TAG = re.compile(rf"\$(?:[{_LETTER}][{_LETTER}0-9]*+)?\$")
 _REST_OF_NAME = re.compile(rf"[{_LETTER}0-9$]*+")
 _WORD = re.compile(_NAME)
 _ROUTINE = re.compile(r"CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE)\b")
-_COPY_FROM_STDIN = re.compile(rf"copy\b.*\bfrom[{_SPACE}]++stdin\b", re.I | re.DOTALL)
-_END_OF_COPY_DATA = re.compile(r"^\\\.[\r]?$\n?", re.M)
+_COPY_FROM_STDIN = re.compile(rf"copy\b.*\bfrom[{_SPACE}]++stdin\b", re.IGNORECASE | re.DOTALL)
+_END_OF_COPY_DATA = re.compile(r"^\\\.[\r]?$\n?", re.MULTILINE)
 _IGNORED_META_COMMAND = re.compile(r"\\(?:un)?restrict\b")
 _TOKEN = re.compile(
     rf"(?P<word>{_NAME})|(?P<identifier>\"(?:[^\"]++|\"\")*+\")|(?P<string>'(?:[^']++|'')*+')|(?P<other>.)", re.DOTALL
@@ -264,7 +264,7 @@ def _is_in_name(text: str, start: int, at: int) -> bool:
 
 
 def _continues_name(character: str) -> bool:
-    return character in "_$" or character.isascii() and character.isalnum() or character >= "\x80"
+    return character in "_$" or (character.isascii() and character.isalnum()) or character >= "\x80"
 
 
 def _find(text: str, what: str, position: int, name: str, start: int) -> int:
