@@ -6,8 +6,9 @@
     two_databases   two of them, on the same server
     connection      a psycopg connection to `database`, in a transaction, closed at the end
 
-The servers are the embedded one (Postgres 18) and Debian's 15 where that is installed. `--pg-bindir` or the environment's
-RECONCILER_TEST_BINDIR name others in their place: bin folders separated as in PATH, with the word `embedded` for the first.
+The servers are the embedded one (Postgres 18) and Debian's 15 where that is installed. `--pg-bindir`, or
+RECONCILER_TEST_BINDIR in the environment, names others in their place: bin folders separated as in PATH, where the word
+`embedded` stands for the embedded one.
 Databases are dropped after their test, and roles that a test makes are for the test to drop.
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -37,13 +38,13 @@ __all__ = ["EmbeddedServer"]
 START_SECONDS = 120.0
 # Connections that a server which calls itself ready may still refuse.
 CONNECT_SECONDS = 5.0
-PORT_ATTEMPTS = 5
+ATTEMPTS = 5
 PORT_TAKEN = "could not bind"
 ADDRESS = "127.0.0.1"
 
 
-class _PortTakenError(EmbeddedServerError):
-    """Another program was given the port between our look and the server's start."""
+class _EndedError(EmbeddedServerError):
+    """The server ended before it took our connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,7 @@ class EmbeddedServer:
             try:
                 home = open_home(self.data_dir, account)
                 self._use = self._start_in(home, account)
-            except OSError as exc:
+            except (OSError, subprocess.CalledProcessError) as exc:
                 raise EmbeddedServerError(f"cannot start a private Postgres: {exc}") from exc
         return self
 
@@ -153,6 +154,8 @@ class EmbeddedServer:
 
     def _start_in(self, home: Home, account: Account | None) -> _Use:
         with contextlib.ExitStack() as cleanup, _start_lock(home) as start:
+            if home.temporary:
+                cleanup.callback(shutil.rmtree, home.path, ignore_errors=True)
             users = cleanup.enter_context(FileLock(home.lock_file("users")))
             # The watcher of a server that is stopping holds this one until it has ended.
             if not wait_until(users.try_shared, seconds=START_SECONDS):
@@ -163,17 +166,18 @@ class EmbeddedServer:
             return _Use(home=home, state=state, password=password, server_version=version, users=users)
 
     def _join_or_launch(self, home: Home, account: Account | None, password: str, start: FileLock) -> tuple[State, int]:
-        for _ in range(PORT_ATTEMPTS):
+        """The running server's state and version; it is started where none runs, or none any more."""
+        for attempt in range(1, ATTEMPTS + 1):
             with FileLock(home.lock_file("watcher")) as watching:
-                if watching.try_exclusive():
-                    state = self._launch(home, account, start, watching)
-                else:
-                    state = self._joined_state(home)
+                launched = watching.try_exclusive()
+                state = self._launch(home, account, start, watching) if launched else self._joined_state(home)
             try:
                 return state, _await_ready(home, state, password)
-            except _PortTakenError:
-                continue
-        raise EmbeddedServerError(f"found no free port for the server in {home.path}", hint=_log_hint(home))
+            except _EndedError:
+                # A server that we joined may just have been killed, and a port may be taken after we found it free.
+                if attempt == ATTEMPTS or (launched and PORT_TAKEN not in home.log_tail()):
+                    raise
+        raise AssertionError("unreachable")
 
     def _joined_state(self, home: Home) -> State:
         """How the running server was started. Raises EmbeddedServerError where that is not what is wanted here."""
@@ -297,7 +301,7 @@ def _await_ready(home: Home, state: State, password: str) -> int:
                 return _version(state, password)
         with FileLock(home.lock_file("watcher")) as watching:
             if watching.try_shared():
-                _raise_ended(home)
+                raise _EndedError(f"Postgres did not start in {home.path}", hint=_log_hint(home))
         time.sleep(POLL_SECONDS)
     what = "does not take our connection" if ready else f"was not ready within {patience:.0f} s"
     raise EmbeddedServerError(f"the server in {home.path} {what}", hint=_log_hint(home))
@@ -308,12 +312,6 @@ def _version(state: State, password: str) -> int:
         host=ADDRESS, port=state.port, user=SUPERUSER, password=password, dbname="postgres", connect_timeout=5
     ) as connection:
         return connection.info.server_version
-
-
-def _raise_ended(home: Home) -> None:
-    if PORT_TAKEN in home.log_tail():
-        raise _PortTakenError("the port was taken")
-    raise EmbeddedServerError(f"Postgres did not start in {home.path}", hint=_log_hint(home))
 
 
 def _log_hint(home: Home) -> str:
