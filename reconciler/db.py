@@ -38,6 +38,7 @@ __all__ = [
     "errors_as",
     "fetch_all",
     "fetch_one",
+    "outside_transaction",
     "pinned",
     "redact",
     "server_message",
@@ -206,6 +207,11 @@ def pinned(connection: Connection) -> Generator[None]:
     that belongs to somebody else. In autocommit mode there is no such transaction: open one first. Raises
     DatabaseError.
     """
+    if outside_transaction(connection):
+        raise DatabaseError(
+            "settings cannot be pinned: there is no open transaction",
+            hint="open one with `with connection.transaction():`",
+        )
     before = fetch_one(connection, _CURRENT_SETTINGS) or ()
     fetch_one(connection, _SET_SETTINGS, list(_WHILE_READING.values()))
     try:
@@ -221,6 +227,11 @@ _CURRENT_SETTINGS = sql.SQL("SELECT {}").format(
 _SET_SETTINGS = sql.SQL("SELECT {}").format(
     sql.SQL(", ").join(sql.SQL("set_config({}, {}, true)").format(name, sql.Placeholder()) for name in _WHILE_READING)
 )
+
+
+def outside_transaction(connection: Connection) -> bool:
+    """Whether what holds for a transaction, a setting or a lock, would be gone after its statement."""
+    return connection.autocommit and connection.info.transaction_status == TransactionStatus.IDLE
 
 
 def cursor(connection: Connection) -> psycopg.Cursor[TupleRow]:

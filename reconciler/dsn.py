@@ -7,16 +7,17 @@ import re
 __all__ = ["libpq_dsn", "redact"]
 
 _HIDDEN = "********"
-_SECRETS = "password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key"
+_SECRETS = "password|passwd|pgpassword|sslpassword|oauth_client_secret|scram_client_key|scram_server_key"
 _DRIVER = re.compile(r"^\s*(postgres(?:ql)?)\+[a-z0-9_]+(?=://)", re.IGNORECASE)
 _URL = re.compile(r"^\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _ALL = re.compile(r".+", re.DOTALL)
 _URL_IN_TEXT = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'<>]+", re.IGNORECASE)
 _PARAMETER = re.compile(rf"([?&](?:{_SECRETS})=)[^&\s\"']*", re.IGNORECASE)
 # A value ends at white space unless quoted; a backslash takes the next character along (libpq, "Keyword/Value
-# Connection Strings"). A quote that never ends hides the rest of the text.
+# Connection Strings"). A quote that never ends hides the rest of the text; inside an SQL literal quotes are doubled.
 _KEYWORD = re.compile(
-    rf"(?<![?&\w])((?:{_SECRETS})\s*=\s*)(?:'(?:[^'\\]|\\.)*(?:'|$)|(?:\\.|[^\s\\'\"])+)", re.IGNORECASE | re.DOTALL
+    rf"(?<![?&\w])((?:{_SECRETS})\s*=\s*)(?:''[^']*''|'(?:[^'\\]|\\.)*(?:'|$)|(?:\\.|[^\s\\'\"])+)",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -54,5 +55,5 @@ def _redact_credentials(rest: str) -> str:
 
 def _end_of_credentials(rest: str) -> int:
     """Where the `@` stands that ends user and password, or -1 where there are none."""
-    query = rest.find("?", max(rest.find("@"), 0))
-    return rest.rfind("@", 0, query if query >= 0 else len(rest))
+    query = re.compile(r"\?\w+=").search(rest, max(rest.find("@"), 0))
+    return rest.rfind("@", 0, query.start() if query else len(rest))

@@ -19,7 +19,6 @@ from psycopg import Cursor, sql
 from psycopg.rows import class_row
 
 from reconciler.db import cursor, errors_as
-from reconciler.dsn import redact
 from reconciler.errors import LedgerError
 from reconciler.ledger_schema import (
     LEDGER_VERSION,
@@ -39,6 +38,7 @@ from reconciler.managers import (
     parse_entries,
 )
 from reconciler.plugins import baseline_tag, derive_schema_name, lock_id, migration_tag
+from reconciler.redaction import redact, redact_sql
 from reconciler.snapshot import Json, Snapshot, canonical_json
 
 if TYPE_CHECKING:
@@ -216,6 +216,7 @@ def record_migration(
 
     `snapshot` is the state that it leads to, `created_at` the time in milliseconds since 1970. It is put right where
     this machine's clock is behind the one that recorded the migration before, so that the last stays the last.
+    Passwords are taken out of the statements; `source_text` is written as it is given.
     """
     journals = JournalManager(connection)
     idx = journals.get_next_idx(plugin)
@@ -241,7 +242,7 @@ def record_migration(
                     plugin,
                     idx,
                     position,
-                    each.sql,
+                    redact_sql(each.sql),
                     canonical_json(list(each.hazards)),
                     each.transactional,
                     each.duration_ms,
@@ -441,7 +442,7 @@ def finish_run(
     sqlstate: str | None = None,
     failed_statement: str | None = None,
 ) -> None:
-    """Writes down how the run ended. Passwords in connection strings are taken out of `error`."""
+    """Writes down how the run ended. Passwords are taken out of `error` and `failed_statement`."""
     with errors_as(LedgerError, f"record the end of run {run_id}"), cursor(connection) as rows:
         rows.execute(
             "UPDATE migrations._runs SET outcome = %s, finished_at = %s, idx = %s, live_after = %s,"
@@ -452,9 +453,9 @@ def finish_run(
                 idx,
                 live_after,
                 statement_count,
-                None if error is None else redact(error),
+                None if error is None else redact_sql(error),
                 sqlstate,
-                failed_statement,
+                None if failed_statement is None else redact_sql(failed_statement),
                 run_id,
             ],
         )

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
-from psycopg.pq import TransactionStatus
 
-from reconciler.db import cursor, errors_as
+from reconciler.db import cursor, errors_as, outside_transaction
 from reconciler.errors import LedgerError, LedgerVersionError, LockTimeoutError
 from reconciler.plugins import lock_id
 from reconciler.sqlfiles import read_sql
@@ -136,7 +135,7 @@ def lock_plugin(connection: Connection, plugin: str) -> None:
 
 
 def _lock(connection: Connection, key: int, what: str) -> None:
-    if connection.autocommit and connection.info.transaction_status == TransactionStatus.IDLE:
+    if outside_transaction(connection):
         raise LedgerError(
             f"cannot lock {what}: there is no transaction that could hold the lock",
             hint="call it inside `with connection.transaction():`",

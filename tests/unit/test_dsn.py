@@ -1,0 +1,95 @@
+"""Passwords stay out of what is shown."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.dsn import libpq_dsn, redact
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        # URLs
+        ("postgresql://joe:********@db:5432/app", "postgresql://joe:secret@db:5432/app"),
+        ("postgresql+psycopg://joe:********@db/app", "postgresql+psycopg://joe:secret@db/app"),
+        ("postgres://:********@db", "postgres://:secret@db"),
+        ("postgresql://joe:********@/app?host=/run", "postgresql://joe:secret@/app?host=/run"),
+        ("postgresql://joe:********@a:1,b:2/app", "postgresql://joe:secret@a:1,b:2/app"),
+        (
+            "postgresql://db/app?user=joe&password=********&sslmode=require",
+            "postgresql://db/app?user=joe&password=secret&sslmode=require",
+        ),
+        ("postgresql://joe:********@db/app?sslpassword=********", "postgresql://joe:secret@db/app?sslpassword=secret"),
+        # passwords that were not percent-encoded
+        ("postgresql://joe:********@db/app", "postgresql://joe:se@cret@db/app"),
+        ("postgresql://joe:********@db/app", "postgresql://joe:se/secret@db/app"),
+        ("postgresql://joe:********@db/app", "postgresql://joe:se?secret@db/app"),
+        ("postgresql://joe:********@db/app", "postgresql://joe:se secret@db/app"),
+        ("postgresql://joe:********@db/app", "postgresql://joe:se'\"secret@db/app"),
+        ("postgresql://joe:********@db/app", "postgresql://joe:se@cr?et@db/app"),
+        ("postgresql://joe:********@db/app?options=a@b", "postgresql://joe:secret@db/app?options=a@b"),
+        ("postgresql://joe:********", "postgresql://joe:se#cret"),
+        # key=value strings
+        ("host=db password=******** user=joe", "host=db password=secret user=joe"),
+        ("host=db password = ******** user=joe", "host=db password = secret user=joe"),
+        ("host=db password=******** user=joe", "host=db password='se cr\\'et' user=joe"),
+        ("host=db password=******** user=joe", "host=db password=se\\ cret user=joe"),
+        ("host=db password=********", "host=db password='secret user=joe"),
+        ("CONNECTION 'host=db password=********'", "CONNECTION 'host=db password=''secret'''"),
+        ("PGPASSWORD=******** psql", "PGPASSWORD=secret psql"),
+        # inside other text
+        (
+            'could not run "pg_dump postgresql://joe:********@db/app": no such file',
+            'could not run "pg_dump postgresql://joe:secret@db/app": no such file',
+        ),
+        (
+            "from postgresql://a:********@b to postgresql://c:********@d",
+            "from postgresql://a:x@b to postgresql://c:y@d",
+        ),
+    ],
+)
+def test_passwords_are_hidden(shown: str, text: str) -> None:
+    assert redact(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "postgresql://db/app",
+        "postgresql://joe@db:5432/app",
+        "postgresql://db:5432/app",
+        "postgresql://[::1]:5432/app",
+        "postgresql://a:1,b:2/app",
+        "postgresql:///app?host=/run/postgresql",
+        "host=db user=joe dbname=app",
+        "see https://www.postgresql.org/docs/current/libpq.html",
+        'column "password" does not exist',
+    ],
+)
+def test_what_holds_no_password_stays_as_it_is(text: str) -> None:
+    assert redact(text) == text
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=3))
+def test_no_password_in_a_url_is_ever_shown(password: str) -> None:
+    hidden = redact(f"postgresql://joe:{password}@db.example/app")
+    assert hidden == "postgresql://joe:********@db.example/app"
+
+
+@pytest.mark.parametrize(
+    ("dsn", "libpq"),
+    [
+        ("postgresql+psycopg://joe@db/app", "postgresql://joe@db/app"),
+        ("postgresql+asyncpg://joe@db/app", "postgresql://joe@db/app"),
+        ("postgres+psycopg2://db", "postgres://db"),
+        (" postgresql://db/a+b://c ", "postgresql://db/a+b://c"),
+        ("host=db user=joe", "host=db user=joe"),
+        ("", ""),
+    ],
+)
+def test_a_driver_in_the_url_is_taken_off(dsn: str, libpq: str) -> None:
+    assert libpq_dsn(dsn) == libpq
