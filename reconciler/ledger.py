@@ -444,7 +444,7 @@ def finish_run(
 ) -> None:
     """Writes down how the run ended. Passwords are taken out of `error` and `failed_statement`."""
     with errors_as(LedgerError, f"record the end of run {run_id}"), cursor(connection) as rows:
-        rows.execute(
+        found = rows.execute(
             "UPDATE migrations._runs SET outcome = %s, finished_at = %s, idx = %s, live_after = %s,"
             " statement_count = %s, error = %s, sqlstate = %s, failed_statement = %s WHERE id = %s",
             [
@@ -458,7 +458,9 @@ def finish_run(
                 None if failed_statement is None else redact_sql(failed_statement),
                 run_id,
             ],
-        )
+        ).rowcount
+    if not found:
+        raise LedgerError(f"run {run_id} is not in the ledger", hint="`start_run` gives the id")
 
 
 def record_run(

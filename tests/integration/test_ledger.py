@@ -1,0 +1,608 @@
+"""The ledger: made once, read without being made, kept from PUBLIC, one record a migration."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+import reconciler
+from reconciler import db, ledger
+from reconciler.errors import ConnectError, LedgerError, LedgerVersionError, LockTimeoutError
+from reconciler.ledger import Mark, RecordedStatement, RunKind, RunOutcome
+from reconciler.snapshot import FactId, Snapshot, canonical_json
+from reconciler.sqlfiles import read_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOON = 1_700_000_000_000
+STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+# As elizaOS's migrator writes them: same tables, another program's snapshot, a hash, and no key between the tables.
+ELIZAOS = """
+    CREATE SCHEMA IF NOT EXISTS migrations;
+    CREATE TABLE migrations._migrations (
+        id SERIAL PRIMARY KEY, plugin_name TEXT NOT NULL, hash TEXT NOT NULL, created_at BIGINT NOT NULL);
+    CREATE TABLE migrations._journal (
+        plugin_name TEXT PRIMARY KEY, version TEXT NOT NULL, dialect TEXT NOT NULL DEFAULT 'postgresql',
+        entries JSONB NOT NULL DEFAULT '[]');
+    CREATE TABLE migrations._snapshots (
+        id SERIAL PRIMARY KEY, plugin_name TEXT NOT NULL, idx INTEGER NOT NULL, snapshot JSONB NOT NULL,
+        created_at TIMESTAMP DEFAULT NOW(), UNIQUE(plugin_name, idx));
+    INSERT INTO migrations._migrations (plugin_name, hash, created_at) VALUES
+        ('@elizaos/plugin-sql', 'first', 1700000000003), ('@elizaos/plugin-sql', 'second', 1700000001003);
+    INSERT INTO migrations._journal VALUES ('@elizaos/plugin-sql', '7', 'postgresql', '[
+        {"idx": 0, "version": "7", "when": 1700000000001, "tag": "introspected_1700000000001", "breakpoints": true},
+        {"idx": 1, "version": "7", "when": 1700000001001, "tag": "0001_plugin-sql_loyw3v28", "breakpoints": true}]');
+    INSERT INTO migrations._snapshots (plugin_name, idx, snapshot) VALUES
+        ('@elizaos/plugin-sql', 0, '{"version": "7", "dialect": "postgresql", "tables": {}}'),
+        ('@elizaos/plugin-sql', 1, '{"version": "7", "dialect": "postgresql", "tables": {"public.t": {"name": "t"}}}');
+"""
+
+
+@pytest.fixture
+def conn(database: str) -> Iterator[db.Connection]:
+    """A connection of ours to a database without a ledger; what is not committed is rolled back."""
+    connection = db.connect(database)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def made(conn: db.Connection) -> db.Connection:
+    """The same with a committed ledger."""
+    ledger.ensure_ledger(conn)
+    conn.commit()
+    return conn
+
+
+def snapshot_of(*tables: str) -> Snapshot:
+    facts = {FactId("table", ("app", table)): canonical_json({"persistence": "p"}) for table in tables}
+    return Snapshot(facts=facts, schemas=("app",), server_version=150000)
+
+
+def record(connection: db.Connection, plugin: str = "chat", created_at: int = NOON, *tables: str) -> int:
+    return ledger.record_migration(
+        connection,
+        plugin=plugin,
+        migration_hash=f"hash of {','.join(tables)}",
+        snapshot=snapshot_of(*tables),
+        statements=[RecordedStatement(sql=f"CREATE TABLE app.{table} ()") for table in tables],
+        source_text="-- the source",
+        source_description="schema.sql",
+        created_at=created_at,
+    )
+
+
+def objects(connection: db.Connection) -> list[tuple[object, ...]]:
+    """All that schema migrations holds, with identities and definitions."""
+    return db.fetch_all(
+        connection,
+        "SELECT oid, relname, relkind, relowner, relacl::text FROM pg_class"
+        " WHERE relnamespace = to_regnamespace('migrations') ORDER BY oid",
+    )
+
+
+# --- making it --------------------------------------------------------------------------------------------------------
+
+
+def test_ensuring_twice_makes_it_once(made: db.Connection) -> None:
+    before = objects(made)
+    ledger.ensure_ledger(made)
+    assert objects(made) == before
+    assert db.fetch_all(made, "SELECT version FROM migrations._ledger") == [(ledger.LEDGER_VERSION,)]
+    assert ledger.ledger_version(made) == ledger.LEDGER_VERSION
+
+
+def test_a_rollback_leaves_no_trace_of_it(conn: db.Connection) -> None:
+    ledger.ensure_ledger(conn)
+    conn.rollback()
+    assert db.fetch_one(conn, "SELECT to_regnamespace('migrations')") == (None,)
+
+
+def test_the_three_tables_are_those_of_elizaos(conn: db.Connection, make_database) -> None:
+    describe = """
+        SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid)
+        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+        LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+        WHERE c.relnamespace = to_regnamespace('migrations')
+            AND c.relname IN ('_migrations', '_journal', '_snapshots') ORDER BY 1, a.attnum
+    """
+    constraints = """
+        SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE conrelid::regclass::text IN ('migrations._migrations', 'migrations._journal', 'migrations._snapshots')
+            AND contype <> 'n' ORDER BY 1, 2
+    """
+    ledger.ensure_ledger(conn)
+    with db.connect(make_database()) as theirs:
+        theirs.execute(ELIZAOS)
+        assert len(db.fetch_all(conn, describe)) == 13
+        assert db.fetch_all(conn, describe) == db.fetch_all(theirs, describe)
+        assert len(db.fetch_all(conn, constraints)) == 4
+        assert db.fetch_all(conn, constraints) == db.fetch_all(theirs, constraints)
+
+
+def test_public_gets_nothing_even_where_default_privileges_grant_all(conn: db.Connection) -> None:
+    conn.execute("CREATE ROLE auditor")
+    for kind in ("TABLES", "SEQUENCES", "SCHEMAS"):
+        conn.execute(f"ALTER DEFAULT PRIVILEGES GRANT ALL ON {kind} TO PUBLIC".encode())
+        conn.execute(f"ALTER DEFAULT PRIVILEGES GRANT ALL ON {kind} TO auditor".encode())
+    ledger.ensure_ledger(conn)
+    granted = """
+        SELECT relname, privilege_type FROM pg_class, aclexplode(relacl)
+        WHERE relnamespace = to_regnamespace('migrations') AND grantee = %s::regrole::oid
+    """
+    assert db.fetch_all(conn, granted, ["-"]) == []
+    assert db.fetch_all(conn, granted, ["auditor"]) != [], "what a role was granted by name stays"
+    schema = "SELECT grantee::regrole::text FROM pg_namespace, aclexplode(nspacl) WHERE nspname = 'migrations'"
+    assert ("-",) not in db.fetch_all(conn, schema)
+    assert ("auditor",) in db.fetch_all(conn, schema)
+
+
+def test_every_table_and_sequence_of_the_ledger_is_named_by_the_revoke(made: db.Connection) -> None:
+    made.execute("GRANT ALL ON ALL TABLES IN SCHEMA migrations TO PUBLIC")
+    made.execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA migrations TO PUBLIC")
+    made.execute(read_sql("ledger/revoke.sql").encode())
+    granted = """
+        SELECT relname FROM pg_class, aclexplode(relacl)
+        WHERE relnamespace = to_regnamespace('migrations') AND grantee = 0
+    """
+    assert db.fetch_all(made, granted) == []
+
+
+def test_a_newer_ledger_is_refused_by_readers_and_writers(made: db.Connection) -> None:
+    made.execute("INSERT INTO migrations._ledger (version, program_version) VALUES (99, '99.0')")
+    for use in (ledger.ensure_ledger, ledger.ledger_version, ledger.history, ledger.plugins, ledger.runs):
+        with pytest.raises(LedgerVersionError, match="version 99, this program knows 1") as caught:
+            use(made)
+        assert caught.value.hint
+    for use in (ledger.load_recorded, ledger.load_mark, ledger.last_migration, ledger.reset):
+        with pytest.raises(LedgerVersionError):
+            use(made, "chat")
+
+
+def test_a_ledger_without_its_version_is_called_damaged(made: db.Connection) -> None:
+    made.execute("DELETE FROM migrations._ledger")
+    with pytest.raises(LedgerError, match=r"damaged: migrations\._ledger has no row"):
+        ledger.ensure_ledger(made)
+
+
+def test_a_role_that_may_not_create_is_told_what_it_needs(conn: db.Connection) -> None:
+    conn.execute("CREATE ROLE reader")
+    conn.execute("SET ROLE reader")
+    with pytest.raises(LedgerError, match="permission denied for database") as caught, conn.transaction():
+        ledger.ensure_ledger(conn)
+    assert "CREATE ON DATABASE" in (caught.value.hint or "")
+    assert ledger.history(conn) == ()
+
+
+# --- reading it -------------------------------------------------------------------------------------------------------
+
+
+def test_reading_without_a_ledger_finds_nothing_and_makes_nothing(conn: db.Connection) -> None:
+    conn.execute("SET TRANSACTION READ ONLY")
+    assert ledger.ledger_version(conn) is None
+    assert ledger.history(conn) == ledger.history(conn, "chat") == ()
+    assert ledger.runs(conn) == ()
+    assert ledger.plugins(conn) == ()
+    assert ledger.load_recorded(conn, "chat") is None
+    assert ledger.load_mark(conn, "chat") is None
+    assert ledger.last_migration(conn, "chat") is None
+    assert ledger.reset(conn, "chat") == 0
+    with pytest.raises(LedgerError, match="plugin chat has no migration 0"):
+        ledger.show(conn, "chat", 0)
+
+
+def test_a_role_that_may_only_read_can_read_all_of_it(made: db.Connection) -> None:
+    record(made, "chat", NOON, "users")
+    made.execute("CREATE ROLE reader")
+    made.execute("GRANT USAGE ON SCHEMA migrations TO reader")
+    made.execute("GRANT SELECT ON ALL TABLES IN SCHEMA migrations TO reader")
+    made.execute("SET ROLE reader")
+    ledger.ensure_ledger(made)
+    assert [entry.idx for entry in ledger.history(made)] == [0]
+    assert ledger.load_recorded(made, "chat") is not None
+    assert ledger.show(made, "chat", 0).source_text == "-- the source"
+    with pytest.raises(LedgerError, match="permission denied"):
+        record(made)
+
+
+@pytest.mark.parametrize(
+    "grants", [(), ("USAGE ON SCHEMA migrations",), ("SELECT ON ALL TABLES IN SCHEMA migrations",)]
+)
+def test_a_role_that_may_not_read_is_told_what_it_needs(made: db.Connection, grants: tuple[str, ...]) -> None:
+    made.execute("CREATE ROLE stranger")
+    for grant in grants:
+        made.execute(f"GRANT {grant} TO stranger".encode())
+    made.execute("SET ROLE stranger")
+    with pytest.raises(LedgerError, match=r"may not read migrations\._") as caught:
+        ledger.history(made)
+    assert "GRANT USAGE ON SCHEMA migrations" in (caught.value.hint or "")
+
+
+def test_a_callers_connection_may_make_other_rows(made: db.Connection, database: str) -> None:
+    record(made, "chat", NOON, "users")
+    made.commit()
+    with psycopg.connect(database, row_factory=dict_row, cursor_factory=psycopg.RawCursor) as theirs:
+        assert [entry.tag for entry in ledger.history(theirs)] == ["0000_chat_loyw3v28"]
+        assert record(theirs, "chat", NOON, "users", "orders") == 1
+        ledger.record_run(
+            theirs,
+            plugin="chat",
+            kind=RunKind.APPLY,
+            started_at=STARTED,
+            finished_at=STARTED,
+            outcome=RunOutcome.SUCCEEDED,
+        )
+        assert len(ledger.runs(theirs)) == 1
+
+
+# --- elizaOS's tables -------------------------------------------------------------------------------------------------
+
+
+def test_elizaos_tables_are_read_without_being_touched(conn: db.Connection) -> None:
+    conn.execute(ELIZAOS)
+    before = objects(conn)
+    assert ledger.ledger_version(conn) is None
+    assert ledger.plugins(conn) == ("@elizaos/plugin-sql",)
+    assert [(entry.idx, entry.tag, entry.hash, entry.statement_count) for entry in ledger.history(conn)] == [
+        (0, "introspected_1700000000001", "first", None),
+        (1, "0001_plugin-sql_loyw3v28", "second", None),
+    ]
+    assert ledger.load_recorded(conn, "@elizaos/plugin-sql") is None
+    shown = ledger.show(conn, "@elizaos/plugin-sql", 1)
+    assert (shown.entry.hash, shown.snapshot, shown.statements, shown.source_text) == ("second", None, (), None)
+    assert objects(conn) == before
+
+
+def test_elizaos_tables_are_taken_over_with_their_rows(conn: db.Connection) -> None:
+    conn.execute("CREATE ROLE eliza")
+    conn.execute("CREATE ROLE app")
+    conn.execute("CREATE SCHEMA migrations AUTHORIZATION eliza")
+    conn.execute("GRANT ALL ON SCHEMA migrations TO app")
+    conn.execute("SET ROLE eliza")
+    conn.execute("ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO app")
+    conn.execute("ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO app")
+    conn.execute(ELIZAOS.replace("CREATE SCHEMA IF NOT EXISTS migrations;", "").encode())
+    theirs = objects(conn)
+    conn.execute("SET ROLE app")
+    ledger.ensure_ledger(conn)
+    assert objects(conn)[: len(theirs)] == theirs
+    assert record(conn, "@elizaos/plugin-sql", NOON + 5000, "users") == 2
+    assert record(conn, "chat", NOON, "messages") == 0
+    assert [(entry.plugin, entry.idx, entry.hash) for entry in ledger.history(conn)] == [
+        ("@elizaos/plugin-sql", 0, "first"),
+        ("@elizaos/plugin-sql", 1, "second"),
+        ("@elizaos/plugin-sql", 2, "hash of users"),
+        ("chat", 0, "hash of messages"),
+    ]
+    recorded = ledger.load_recorded(conn, "@elizaos/plugin-sql")
+    assert recorded is not None
+    assert (recorded.idx, recorded.hash) == (2, "hash of users")
+
+
+def test_hashes_that_cannot_be_told_apart_are_left_out(conn: db.Connection) -> None:
+    conn.execute(ELIZAOS)
+    conn.execute("DELETE FROM migrations._migrations WHERE hash = 'first'")
+    assert [entry.hash for entry in ledger.history(conn)] == [None, None]
+
+
+# --- migrations -------------------------------------------------------------------------------------------------------
+
+
+def test_a_migration_is_recorded_as_the_seed_says(made: db.Connection) -> None:
+    assert record(made, "@acme/chat", NOON, "users") == 0
+    assert db.fetch_all(made, "SELECT plugin_name, hash, created_at FROM migrations._migrations") == [
+        ("@acme/chat", "hash of users", NOON)
+    ]
+    assert db.fetch_all(made, "SELECT * FROM migrations._journal") == [
+        (
+            "@acme/chat",
+            "7",
+            "postgresql",
+            [{"idx": 0, "version": "7", "when": NOON, "tag": "0000_acme_chat_loyw3v28", "breakpoints": True}],
+        )
+    ]
+    assert db.fetch_all(made, "SELECT plugin_name, idx FROM migrations._snapshots") == [("@acme/chat", 0)]
+
+
+def test_all_of_a_migration_is_shown_again(made: db.Connection) -> None:
+    statements = (
+        RecordedStatement(sql='DROP TABLE "it\'s"', hazards=({"kind": "data_loss", "rows": 3},), duration_ms=1.5),
+        RecordedStatement(sql="CREATE INDEX CONCURRENTLY i ON t (c)", transactional=False),
+    )
+    idx = ledger.record_migration(
+        made,
+        plugin="chat",
+        migration_hash="h",
+        snapshot=snapshot_of("users"),
+        statements=statements,
+        source_text="CREATE TABLE users ();\n-- ü %s {}",
+        source_description="schema/*.sql",
+        created_at=NOON,
+        tag="introspected_1",
+    )
+    run_id = ledger.record_run(
+        made,
+        plugin="chat",
+        kind=RunKind.ADOPT,
+        started_at=STARTED,
+        finished_at=STARTED,
+        idx=idx,
+        outcome=RunOutcome.SUCCEEDED,
+    )
+    shown = ledger.show(made, "chat", idx)
+    assert shown.statements == statements
+    assert shown.source_text == "CREATE TABLE users ();\n-- ü %s {}"
+    assert shown.snapshot == snapshot_of("users")
+    assert shown.run is not None
+    assert shown.run.id == run_id
+    assert (shown.entry.tag, shown.entry.statement_count, shown.entry.source_description, shown.entry.hash) == (
+        "introspected_1",
+        2,
+        "schema/*.sql",
+        "h",
+    )
+    assert shown.entry.created_at == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+
+
+def test_no_password_is_written_down(made: db.Connection) -> None:
+    ledger.record_migration(
+        made,
+        plugin="chat",
+        migration_hash="h",
+        snapshot=snapshot_of(),
+        statements=[RecordedStatement(sql="CREATE USER MAPPING FOR joe SERVER s OPTIONS (password 'hunter2')")],
+        source_text="",
+        source_description="postgresql://joe:hunter2@db/app",
+        created_at=NOON,
+    )
+    ledger.record_run(
+        made,
+        plugin="chat",
+        kind=RunKind.APPLY,
+        started_at=STARTED,
+        finished_at=STARTED,
+        outcome=RunOutcome.FAILED,
+        error="connection to postgresql://joe:hunter2@db/app failed",
+        failed_statement="... (password 'hunter2')",
+    )
+    for table in ("_statements", "_sources", "_runs"):
+        rows = db.fetch_all(made, f"SELECT t::text FROM migrations.{table} AS t".encode())
+        assert len(rows) == 1
+        assert "hunter2" not in rows[0][0]
+
+
+def test_snapshots_come_back_with_the_same_fingerprint(made: db.Connection) -> None:
+    hostile = ('"; drop table users; --', "new\nline", "ü日本😀", "\\u0041 \\ / \x01", "a" * 63, "select", "$$ ' %s {}")
+    facts = {
+        FactId("comment", ("table", "app", name)): canonical_json(
+            {"text": name, "bb": 1, "a": [True, 2**53, -1, {"z": "", "y": []}]}
+        )
+        for name in hostile
+    }
+    snapshot = Snapshot(facts=facts, schemas=hostile, server_version=180000)
+    ledger.record_migration(
+        made,
+        plugin="chat",
+        migration_hash="h",
+        snapshot=snapshot,
+        statements=[],
+        source_text="",
+        source_description="",
+        created_at=NOON,
+    )
+    recorded = ledger.load_recorded(made, "chat")
+    assert recorded is not None
+    assert recorded.snapshot == snapshot
+    assert recorded.snapshot.fingerprint == snapshot.fingerprint
+
+
+def test_a_snapshot_that_somebody_edited_is_called_damaged(made: db.Connection) -> None:
+    record(made, "chat", NOON, "users")
+    made.execute("UPDATE migrations._snapshots SET snapshot = jsonb_set(snapshot, '{facts}', '[]')")
+    with pytest.raises(LedgerError, match="snapshot 0 of plugin chat is damaged"):
+        ledger.load_recorded(made, "chat")
+
+
+def test_a_journal_that_somebody_edited_is_called_damaged(made: db.Connection) -> None:
+    record(made, "chat", NOON, "users")
+    made.execute("""UPDATE migrations._journal SET entries = '[{"idx": "x"}]'""")
+    with pytest.raises(LedgerError, match="the journal of plugin chat is damaged"):
+        record(made, "chat", NOON, "users")
+
+
+def test_the_last_recorded_stays_the_last_though_a_clock_is_behind(made: db.Connection) -> None:
+    assert record(made, "chat", NOON, "users") == 0
+    assert record(made, "chat", NOON - 60_000, "users", "orders") == 1
+    assert record(made, "chat", NOON, "orders") == 2
+    last = ledger.last_migration(made, "chat")
+    assert last is not None
+    assert last.hash == "hash of orders"
+    recorded = ledger.load_recorded(made, "chat")
+    assert recorded is not None
+    assert (recorded.idx, recorded.snapshot) == (2, snapshot_of("orders"))
+
+
+def test_reset_forgets_one_plugin_and_touches_nothing_else(made: db.Connection) -> None:
+    made.execute("CREATE SCHEMA app")
+    made.execute("CREATE TABLE app.users ()")
+    for plugin in ("chat", "mail"):
+        record(made, plugin, NOON, "users")
+        ledger.save_mark(made, plugin, Mark(idx=0, mark="m", schemas=("app",), desired_fingerprint="f"))
+        ledger.record_run(
+            made,
+            plugin=plugin,
+            kind=RunKind.APPLY,
+            started_at=STARTED,
+            finished_at=STARTED,
+            outcome=RunOutcome.SUCCEEDED,
+        )
+    assert ledger.reset(made, "chat") == 7
+    assert ledger.plugins(made) == ("mail",)
+    assert {run.plugin for run in ledger.runs(made)} == {"mail"}
+    assert ledger.load_mark(made, "chat") is None
+    assert ledger.load_recorded(made, "mail") is not None
+    assert db.fetch_one(made, "SELECT to_regclass('app.users')::text") == ("app.users",)
+    assert ledger.ledger_version(made) == ledger.LEDGER_VERSION
+    assert record(made, "chat", NOON, "users") == 0
+
+
+# --- runs and marks ---------------------------------------------------------------------------------------------------
+
+
+def test_a_failed_run_is_kept_with_its_statement(made: db.Connection) -> None:
+    tokyo = STARTED.astimezone(timezone(timedelta(hours=9)))
+    run_id = ledger.start_run(
+        made, plugin="chat", kind=RunKind.REPAIR, started_at=tokyo, desired_fingerprint="d", live_before="b"
+    )
+    assert [run.outcome for run in ledger.runs(made)] == [RunOutcome.RUNNING]
+    ledger.finish_run(
+        made,
+        run_id,
+        outcome=RunOutcome.FAILED,
+        finished_at=STARTED + timedelta(seconds=1),
+        statement_count=3,
+        error="division by zero",
+        sqlstate="22012",
+        failed_statement="SELECT 1/0",
+        live_after="b",
+    )
+    (run,) = ledger.runs(made, "chat")
+    assert (run.id, run.kind, run.outcome, run.idx) == (run_id, RunKind.REPAIR, RunOutcome.FAILED, None)
+    assert (run.error, run.sqlstate, run.failed_statement) == ("division by zero", "22012", "SELECT 1/0")
+    assert (run.desired_fingerprint, run.live_before, run.live_after, run.statement_count) == ("d", "b", "b", 3)
+    assert (run.started_at, run.finished_at) == (STARTED, STARTED + timedelta(seconds=1))
+    assert run.started_at.tzinfo is UTC
+    assert (run.database_user, run.application_name, run.client_address) == ("postgres", "reconciler", "127.0.0.1")
+
+
+def test_runs_are_newest_first_and_can_be_limited(made: db.Connection) -> None:
+    ids = [ledger.start_run(made, plugin=plugin, kind=RunKind.APPLY, started_at=STARTED) for plugin in ("a", "b", "a")]
+    assert [run.id for run in ledger.runs(made)] == ids[::-1]
+    assert [run.id for run in ledger.runs(made, "a")] == [ids[2], ids[0]]
+    assert [run.id for run in ledger.runs(made, limit=1)] == [ids[2]]
+
+
+def test_the_end_of_a_run_that_was_never_started_is_an_error(made: db.Connection) -> None:
+    with pytest.raises(LedgerError, match="run 7 is not in the ledger"):
+        ledger.finish_run(made, 7, outcome=RunOutcome.SUCCEEDED, finished_at=STARTED)
+
+
+def test_a_mark_is_kept_and_replaced(made: db.Connection) -> None:
+    first = Mark(idx=0, mark="a", schemas=("app", 'we"ird'), desired_fingerprint="f", scope={"exact": True, "n": None})
+    second = Mark(idx=1, mark="b", schemas=(), desired_fingerprint="g")
+    ledger.save_mark(made, "chat", first)
+    ledger.save_mark(made, "mail", first)
+    assert ledger.load_mark(made, "chat") == first
+    ledger.save_mark(made, "chat", second)
+    assert ledger.load_mark(made, "chat") == second
+    assert ledger.load_mark(made, "mail") == first
+
+
+# --- locks ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_plugins_lock_keeps_others_out_until_the_transaction_ends(made: db.Connection, database: str) -> None:
+    ledger.lock_plugin(made, "chat")
+    with db.connect(database) as other:
+        other.execute("SET lock_timeout = '20ms'")
+        other.commit()
+        with pytest.raises(LockTimeoutError, match="another run holds the lock of plugin chat") as caught:
+            ledger.lock_plugin(other, "chat")
+        assert caught.value.sqlstate == "55P03"
+        other.rollback()
+        ledger.lock_plugin(other, "mail")
+        made.rollback()
+        ledger.lock_plugin(other, "chat")
+
+
+def test_a_lock_without_a_transaction_is_refused(database: str) -> None:
+    with db.connect(database, autocommit=True) as connection:
+        for lock in (lambda: ledger.lock_plugin(connection, "chat"), lambda: ledger.ensure_ledger(connection)):
+            with pytest.raises(LedgerError, match="there is no transaction"):
+                lock()
+        with connection.transaction():
+            ledger.ensure_ledger(connection)
+            ledger.lock_plugin(connection, "chat")
+
+
+def test_a_lock_that_would_not_show_what_the_last_run_did_is_refused(made: db.Connection) -> None:
+    made.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    with pytest.raises(LedgerError, match="would not see") as caught:
+        ledger.lock_plugin(made, "chat")
+    assert "READ COMMITTED" in (caught.value.hint or "")
+
+
+def test_a_lost_connection_is_no_ledger_error(made: db.Connection) -> None:
+    with pytest.raises(ConnectError):
+        db.fetch_one(made, "SELECT pg_terminate_backend(pg_backend_pid())")
+    with pytest.raises(ConnectError):
+        ledger.history(made)
+
+
+WORKER = """
+import sys
+from reconciler import db, ledger
+from reconciler.snapshot import Snapshot
+
+with db.connect(sys.argv[1]) as connection:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    ledger.ensure_ledger(connection)
+    ledger.lock_plugin(connection, "chat")
+    last = ledger.last_migration(connection, "chat")
+    if last is None or last.hash != sys.argv[2]:
+        ledger.record_migration(
+            connection, plugin="chat", migration_hash=sys.argv[2], snapshot=Snapshot(facts={}), statements=[],
+            source_text="", source_description="", created_at=1,
+        )
+"""
+
+
+def at_once(database: str, *hashes: str) -> None:
+    """Runs one process for each hash, all let go at the same moment; all must succeed."""
+    package = str(Path(reconciler.__file__).parent.parent)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])}
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, database, text],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for text in hashes
+    ]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    failures = [complaint for worker in workers if (complaint := worker.communicate(timeout=60)[1])]
+    assert failures == []
+    assert {worker.returncode for worker in workers} == {0}
+
+
+def test_twenty_processes_on_a_fresh_database_record_one_migration(database: str, conn: db.Connection) -> None:
+    at_once(database, *["same"] * 20)
+    assert db.fetch_all(conn, "SELECT plugin_name, hash FROM migrations._migrations") == [("chat", "same")]
+    assert [entry.idx for entry in ledger.history(conn)] == [0]
+    assert db.fetch_one(conn, "SELECT count(*) FROM migrations._ledger") == (1,)
+
+
+def test_twenty_processes_with_different_schemas_get_an_idx_each(database: str, conn: db.Connection) -> None:
+    at_once(database, *[f"hash {number}" for number in range(20)])
+    assert [entry.idx for entry in ledger.history(conn)] == list(range(20))
+    assert {entry.hash for entry in ledger.history(conn)} == {f"hash {number}" for number in range(20)}
