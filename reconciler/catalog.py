@@ -1,28 +1,32 @@
-"""Reads the system catalogs into a Snapshot: one query a kind, all sent at once, one consistent read.
+"""Reads the system catalogs into a Snapshot: one query a kind, all joined into one statement.
 
-Does I/O on the connection it is given and changes nothing: the caller opens a REPEATABLE READ transaction
-(`db.reading`), so that every query sees the same state. Each query stands in sql/catalog/ and gives rows of
-(kind, name, definition, classid, objid, subid, owner, acl, acl_default).
+Does I/O on the connection it is given and changes nothing. One statement sees one moment at any isolation level, also
+after waiting for a lock. Each query stands in sql/catalog/ and gives rows of (kind, name, definition, classid, objid,
+subid, owner, acl, acl_default).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 from psycopg import sql
 
+from reconciler.db import errors_as, fetch_all, fetch_one, pinned
+from reconciler.plan import TableSize
 from reconciler.snapshot import SATELLITE_KINDS, FactId, Snapshot, canonical_json
 from reconciler.sqlfiles import read_sql
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from typing import LiteralString
+
+    from psycopg.rows import TupleRow
 
     from reconciler.db import Connection
 
-__all__ = ["DATABASE_WIDE_KINDS", "LEDGER_SCHEMA", "managed_schemas", "read_snapshot", "with_dependencies"]
+__all__ = ["DATABASE_WIDE_KINDS", "LEDGER_SCHEMA", "managed_schemas", "read_mark", "read_sizes", "read_snapshot"]
 
 LEDGER_SCHEMA = "migrations"
 
@@ -63,21 +67,13 @@ QUERIES = (
     "domain",
     "domain_constraint",
     "composite_type",
-    "range_type",
-    "base_type",
-    "collation",
-    "operator",
-    "operator_class",
-    "operator_family",
-    "conversion",
-    "text_search_parser",
-    "text_search_dictionary",
-    "text_search_template",
-    "text_search_configuration",
-    "statistics",
-    "default_privileges",
-    *DATABASE_WIDE_KINDS,
+    "extension",
+    "comment",
 )
+
+# These hang on an object by its address, whatever its kind: their `name` holds only what is added to the object's own.
+_ATTACHED = frozenset({"comment", "security_label"})
+_TABLES = frozenset({"table", "foreign_table"})
 
 _DIRECTIVE = re.compile(r"^\s*--@\s*(?:(if) server (>=|<) (\d+)|(else)|(end))\s*$")
 
@@ -102,14 +98,6 @@ _PRIVILEGES = {
 _ACL_ITEM = re.compile(r'((?:"(?:[^"]|"")*"|[^="])*)=([^/]*)/(.*)', re.DOTALL)
 
 
-class Address(NamedTuple):
-    """Where pg_depend finds an object: catalog, row, column (0 for the whole object)."""
-
-    classid: int
-    objid: int
-    subid: int
-
-
 def for_server(text: str, server_version: int) -> str:
     """The lines of a catalog query that `--@ if server >= N`, `--@ else`, `--@ end` leave for this server."""
     kept: list[str] = []
@@ -129,74 +117,94 @@ def for_server(text: str, server_version: int) -> str:
     return "\n".join(kept)
 
 
-@lru_cache(maxsize=256)
-def _query(name: str, server_version: int) -> sql.SQL:
+@lru_cache(maxsize=16)
+def _query(names: tuple[str, ...], server_version: int) -> sql.SQL:
+    """The catalog queries of these names as one statement, so that all of them see the same moment."""
+    parts = (for_server(read_sql(f"catalog/{name}.sql"), server_version).strip() for name in names)
     # Our own files, no user's text.
-    return sql.SQL(cast("LiteralString", for_server(read_sql(f"catalog/{name}.sql"), server_version)))
+    return sql.SQL(cast("LiteralString", "\nunion all\n".join(f"({part}\n)" for part in parts)))
 
 
 def managed_schemas(connection: Connection) -> tuple[str, ...]:
     """Every schema of users: none of the system's, nor the ledger's, nor an extension's. For `--all-schemas`."""
-    rows = connection.execute(
-        "select n.nspname from pg_namespace n"
+    rows = fetch_all(
+        connection,
+        "select n.nspname from pg_catalog.pg_namespace n"
         " where n.nspname !~ '^pg_' and n.nspname not in ('information_schema', %s)"
-        " and not exists (select from pg_depend d where d.classid = 'pg_namespace'::regclass and d.objid = n.oid"
-        " and d.deptype = 'e') order by 1",
+        " and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_namespace'::regclass"
+        " and d.objid = n.oid and d.deptype = 'e') order by 1",
         (LEDGER_SCHEMA,),
-    ).fetchall()
+    )
     return tuple(cast("str", row[0]) for row in rows)
 
 
-def read_snapshot(connection: Connection, schemas: Sequence[str]) -> Snapshot:
-    """All facts of `schemas` and of the database as a whole. Schemas that do not exist contribute nothing.
+def read_snapshot(connection: Connection, schemas: Sequence[str], *, dependencies: bool = False) -> Snapshot:
+    """All facts of `schemas` and of the database as a whole, in one statement. A schema that is not there gives none.
 
-    The dependencies are left out: `with_dependencies` adds them, in the same transaction, where they are needed.
+    With `dependencies` also what pg_depend says of them, which only a plan needs. Runs inside a transaction. Raises
+    DatabaseError.
     """
-    version = connection.info.server_version
+    with pinned(connection), errors_as():
+        version = connection.info.server_version
+        oids = [
+            cast("int", row[0])
+            for row in fetch_all(connection, "select oid from pg_namespace where nspname = any(%s)", (list(schemas),))
+        ]
+        fetch_one(connection, "select set_config('jit', 'off', true)")
+        rows = fetch_all(connection, _query(QUERIES, version), {"schemas": oids})
+        snapshot = _snapshot(rows, tuple(schemas), version)
+        if not dependencies:
+            return snapshot
+        return _with_dependencies(snapshot, fetch_all(connection, _query(("dependency",), version)))
+
+
+def read_mark(connection: Connection, schemas: Sequence[str]) -> str:
+    """A text that stays the same as long as nobody changes the catalogs of `schemas`; one round trip, no definitions."""
+    row = fetch_one(connection, _query(("mark",), connection.info.server_version), {"schemas": list(schemas)})
+    return str(row[0]) if row else ""
+
+
+def read_sizes(connection: Connection, tables: Sequence[FactId]) -> dict[FactId, TableSize]:
+    """Estimated rows and bytes on disk of these tables, partitions included."""
+    rows = fetch_all(
+        connection,
+        "select n.nspname::text, c.relname::text, sum(case when p.reltuples < 0 then -1 else p.reltuples end)::bigint,"
+        " sum(pg_catalog.pg_total_relation_size(p.oid))::bigint from pg_catalog.pg_class c"
+        " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+        " cross join lateral (select q.oid, q.reltuples from pg_catalog.pg_class q where q.oid = c.oid and c.relkind <> 'p'"
+        "   union all select q.oid, q.reltuples from pg_catalog.pg_partition_tree(c.oid) t"
+        "   join pg_catalog.pg_class q on q.oid = t.relid where c.relkind = 'p' and t.isleaf) p"
+        " where (n.nspname::text, c.relname::text) in (select * from unnest(%s::text[], %s::text[]))"
+        " and c.relkind in ('r', 'p') group by 1, 2",
+        ([table.name[0] for table in tables], [table.name[1] for table in tables]),
+    )
+    return {FactId("table", (schema, table)): TableSize(rows=count, bytes=size) for schema, table, count, size in rows}
+
+
+def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) -> Snapshot:
     facts: dict[FactId, str] = {}
-    addresses: dict[FactId, Address] = {}
-    oids = [
-        cast("int", row[0])
-        for row in connection.execute(
-            "select oid from pg_namespace where nspname = any(%s)", (list(schemas),)
-        ).fetchall()
-    ]
-    parameters = {"schemas": oids}
-    with connection.pipeline():
-        cursors = [connection.execute(_query(name, version), parameters) for name in QUERIES]
-        comments = connection.execute(_query("comment", version))
-        labels = connection.execute(_query("security_label", version))
-    for cursor in cursors:
-        for kind, name, definition, classid, objid, subid, owner, acl, acl_default in cursor:
-            fact = FactId(kind, tuple(name))
-            facts[fact] = definition
-            if objid is not None:
-                addresses[fact] = Address(classid, objid, subid)
-            if owner is not None:
-                facts[FactId("owner", (kind, *name))] = canonical_json({"role": owner})
-            if acl is not None:
-                for grantee, privileges in _changed_privileges(acl, acl_default):
-                    facts[FactId("privileges", (kind, *name, grantee))] = canonical_json({"privileges": privileges})
-    _add_satellites(facts, addresses, comments.fetchall(), labels.fetchall())
-    return Snapshot(facts=facts, schemas=tuple(schemas), server_version=version, addresses=addresses)
-
-
-def _add_satellites(
-    facts: dict[FactId, str],
-    addresses: dict[FactId, Address],
-    comments: Iterable[tuple[int, int, int, str]],
-    labels: Iterable[tuple[int, int, int, str, str]],
-) -> None:
-    comments, labels = list(comments), list(labels)
-    if not comments and not labels:
-        return
-    by_address = {tuple(address): fact for fact, address in addresses.items()}
-    for classid, objid, subid, text in comments:
-        if (fact := by_address.get((classid, objid, subid))) is not None:
-            facts[FactId("comment", (fact.kind, *fact.name))] = f'{{"text":{text}}}'
-    for classid, objid, subid, provider, text in labels:
-        if (fact := by_address.get((classid, objid, subid))) is not None:
-            facts[FactId("security_label", (fact.kind, *fact.name, provider))] = f'{{"label":{text}}}'
+    addresses: dict[FactId, tuple[int, int, int]] = {}
+    attached: list[TupleRow] = []
+    for row in rows:
+        kind, name, definition, classid, objid, subid, owner, acl, acl_default = row
+        if kind in _ATTACHED:
+            attached.append(row)
+            continue
+        fact = FactId(kind, tuple(name))
+        facts[fact] = definition
+        if objid is not None:
+            addresses[fact] = (classid, objid, subid)
+        if owner is not None:
+            facts[FactId("owner", (kind, *name))] = canonical_json({"role": owner})
+        if acl is not None:
+            for grantee, privileges in _changed_privileges(acl, acl_default):
+                facts[FactId("privileges", (kind, *name, grantee))] = canonical_json({"privileges": [*privileges]})
+    if attached:
+        by_address = {address: fact for fact, address in addresses.items()}
+        for kind, name, definition, classid, objid, subid, *_ in attached:
+            if (fact := by_address.get((classid, objid, subid))) is not None:
+                facts[FactId(kind, (fact.kind, *fact.name, *name))] = definition
+    return Snapshot(facts=facts, schemas=schemas, server_version=version, addresses=addresses)
 
 
 def _changed_privileges(acl: Sequence[str], acl_default: Sequence[str]) -> Iterable[tuple[str, list[str]]]:
@@ -229,16 +237,13 @@ def _parse_acl_item(item: str) -> tuple[str, str, str]:
     return grantee, letters, grantor
 
 
-def with_dependencies(connection: Connection, snapshot: Snapshot) -> Snapshot:
-    """The snapshot with what pg_depend says of its facts; in the transaction that read it.
+def _with_dependencies(snapshot: Snapshot, rows: Sequence[TupleRow]) -> Snapshot:
+    """The snapshot with what pg_depend says of its facts.
 
     An object that is no fact (a view's rule, a table's row type, a constraint's index) stands for the fact that it
     internally belongs to.
     """
-    rows = connection.execute(_query("dependency", snapshot.server_version)).fetchall()
-    by_address: dict[tuple[int, int, int], FactId] = {
-        tuple(address): fact for fact, address in snapshot.addresses.items()
-    }
+    by_address = {address: fact for fact, address in snapshot.addresses.items()}
     belongs: dict[tuple[int, int, int], tuple[int, int, int]] = {}
     for classid, objid, subid, refclassid, refobjid, refsubid, deptype in rows:
         if deptype == "i" and (classid, objid, subid) not in by_address:
@@ -268,8 +273,16 @@ def with_dependencies(connection: Connection, snapshot: Snapshot) -> Snapshot:
             needs.setdefault(FactId("owned_by", fact.name), set()).add(needed)
             automatic.setdefault(fact, set()).add(needed)
             continue
+        if deptype in ("P", "S"):
+            automatic.setdefault(fact, set()).add(needed)
+            continue
+        if fact.kind in _TABLES and needed.kind in _TABLES:
+            link = FactId("inheritance", (*fact.name, *needed.name))
+            if link in snapshot.facts:
+                needs.setdefault(link, set()).add(needed)
+                continue
         needs.setdefault(fact, set()).add(needed)
-        if deptype in ("a", "P", "S"):
+        if deptype == "a":
             automatic.setdefault(fact, set()).add(needed)
     for fact in snapshot.facts:
         for needed in _implied_needs(fact, snapshot):

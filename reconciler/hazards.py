@@ -85,7 +85,10 @@ def blocks_writes(table: FactId, why: str, size: TableSize | None) -> Hazard:
 def blocks_reads_and_writes(table: FactId, why: str, size: TableSize | None) -> Hazard:
     """Everybody waits as long as the statement reads the table."""
     return Hazard(
-        kind=HazardKind.BLOCKING_LOCK, message=f"blocks reads of and writes to {table} while {why}", fact=table, size=size
+        kind=HazardKind.BLOCKING_LOCK,
+        message=f"blocks reads of and writes to {table} while {why}",
+        fact=table,
+        size=size,
     )
 
 

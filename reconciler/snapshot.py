@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = [
     "CHILD_KINDS",
@@ -28,14 +30,16 @@ __all__ = [
     "canonical_json",
 ]
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Definition: TypeAlias = "dict[str, Json]"
 
 SNAPSHOT_VERSION = "1"
 
 # Relations share one namespace in a schema, so (schema, name) alone finds the parent of a column or a trigger.
 RELATION_KINDS = ("table", "foreign_table", "view", "materialized_view", "composite_type", "sequence")
-CHILD_KINDS = frozenset({"column", "default", "constraint", "index", "trigger", "rule", "policy", "inheritance", "owned_by"})
+CHILD_KINDS = frozenset(
+    {"column", "default", "constraint", "index", "trigger", "rule", "policy", "inheritance", "owned_by"}
+)
 ROUTINE_KINDS = frozenset({"function", "procedure", "aggregate"})
 # Their name is the kind and the name of what they hang on; `privileges` and `security_label` add one part more.
 SATELLITE_KINDS = frozenset({"comment", "owner", "privileges", "security_label"})
@@ -187,8 +191,7 @@ class Snapshot:
     def to_json(self) -> str:
         """Canonical JSON of the whole snapshot: `{"dialect", "facts": [[kind, name, definition]], "schemas", ...}`."""
         rows = ",".join(
-            f"[{canonical_json(fact.kind)},{canonical_json(list(fact.name))},{self.facts[fact]}]"
-            for fact in self.facts
+            f"[{canonical_json(fact.kind)},{canonical_json(list(fact.name))},{self.facts[fact]}]" for fact in self.facts
         )
         return (
             f'{{"dialect":"postgresql","facts":[{rows}],"fingerprint":{canonical_json(self.fingerprint)},'
@@ -202,10 +205,10 @@ class Snapshot:
 
         Raises ValueError where the text is not such a snapshot.
         """
-        value = json.loads(text)
+        value = cast("Json", json.loads(text))
         if not isinstance(value, dict) or "facts" not in value or value.get("version") != SNAPSHOT_VERSION:
             raise ValueError("not a snapshot of this version")
-        raw = cast("dict[str, Json]", value)
+        raw = value
         rows = cast("list[tuple[str, list[str], Json]]", raw["facts"])
         return cls(
             facts={FactId(kind, tuple(name)): canonical_json(definition) for kind, name, definition in rows},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, LiteralString, Protocol, cast
 
 from reconciler import hazards
@@ -14,6 +13,8 @@ from reconciler.plan import LockMode
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from reconciler.snapshot import Definition
 
 __all__ = ["ColumnRule", "DefaultRule", "column_clause", "column_settings", "conversion", "inherited_from"]
@@ -133,9 +134,7 @@ def inherited_from(column: FactId, context: Context) -> list[FactId]:
     return found
 
 
-def column_clause(
-    column: FactId, default: Definition | None, context: Context, *, typed: bool = False
-) -> Part | None:
+def column_clause(column: FactId, default: Definition | None, context: Context, *, typed: bool = False) -> Part | None:
     """A column as CREATE TABLE and ADD COLUMN take it; None where the table has it from elsewhere."""
     definition = context.new(column)
     table = context.goal.parent(column)
@@ -277,7 +276,9 @@ class ColumnRule(Rule):
 
     def _view_must_go(self, fact: FactId, context: Context) -> bool:
         view = context.live.parent(fact)
-        return view is not None and view.kind != "composite_type" and bool(context.changed(fact) & {"type", "collation"})
+        return (
+            view is not None and view.kind != "composite_type" and bool(context.changed(fact) & {"type", "collation"})
+        )
 
     def replaced(self, fact: FactId, context: Context) -> FactId:
         view = context.live.parent(fact)
@@ -351,7 +352,7 @@ class ColumnRule(Rule):
         found: list[hazards.Hazard] = []
         if before != after and _can_lose(before, after):
             found.append(hazards.loses_precision(fact, before, after, size))
-        if before != after and not _base(after) == "text":
+        if before != after and _base(after) != "text":
             found.append(hazards.may_fail(fact, f"fails if a value is no {after}", size))
         if _rewrites(before, after):
             found.append(hazards.rewrites(table, f"{fact} becomes {after}", size))
@@ -412,9 +413,7 @@ def disturbed_by_type_change(fact: FactId, context: Context, *, same_family: boo
             case "constraint":
                 if not same_family and context.old(dependent)["type"] == "foreign_key":
                     yield dependent
-            case "column" if "generated" not in context.old(dependent) and context.live.parent(dependent) in (
-                context.live.parent(fact),
-            ):
+            case "column" if "generated" not in context.old(dependent) and context.live.parent(dependent) == context.live.parent(fact):
                 continue
             case _:
                 yield dependent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, cast
 
 from reconciler import hazards
@@ -14,6 +13,8 @@ from reconciler.plan import LockMode
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from reconciler.snapshot import Definition
 
 __all__ = ["ConstraintRule", "DomainConstraintRule", "index_marks", "inline_constraint"]
@@ -94,8 +95,10 @@ class ConstraintRule(Rule):
                 whole = "bound" not in state.definition(link) and link in context.creates
                 for parent in state.dependencies.get(link, ()):
                     same = FactId("constraint", (*parent.name, fact.name[2]))
-                    if same in state and (whole or same in context.creates or same in context.drops) and (
-                        whole or context.persists(link)
+                    if (
+                        same in state
+                        and (whole or same in context.creates or same in context.drops)
+                        and (whole or context.persists(link))
                     ):
                         found.append(same)
         return found

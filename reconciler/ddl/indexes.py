@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler import hazards
@@ -13,6 +12,8 @@ from reconciler.ddl.text import compose, name, raw
 from reconciler.plan import LockMode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from reconciler.snapshot import Definition, FactId
 
 __all__ = ["IndexRule"]
@@ -38,7 +39,9 @@ class IndexRule(Rule):
             found.append(hazards.blocks_writes(table, f"{fact} is built", size))
             if definition.get("unique"):
                 found.append(hazards.may_fail(fact, "fails if a value is twice there", size))
-        template: LiteralString = "CREATE UNIQUE INDEX {} ON {} {}" if definition.get("unique") else "CREATE INDEX {} ON {} {}"
+        template: LiteralString = (
+            "CREATE UNIQUE INDEX {} ON {} {}" if definition.get("unique") else "CREATE INDEX {} ON {} {}"
+        )
         using = raw(str(definition["using"]))
         yield Draft(
             sql=compose(template, name(fact.name[2]), qualified(fact), using),
@@ -66,7 +69,9 @@ class IndexRule(Rule):
         assert table is not None
         owners = context.goal.automatic.get(fact, frozenset())
         if "parent" in context.changed(fact) and not owners & context.creates:
-            text = compose("ALTER INDEX {} ATTACH PARTITION {}", raw(str(new["parent"])), name(fact.name[0], fact.name[2]))
+            text = compose(
+                "ALTER INDEX {} ATTACH PARTITION {}", raw(str(new["parent"])), name(fact.name[0], fact.name[2])
+            )
             yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
         yield from self._settings(fact, old, new, table)
 

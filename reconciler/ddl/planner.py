@@ -6,7 +6,6 @@ is dropped and created again. Which order: the edges of pg_depend on both sides,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +15,8 @@ from reconciler.diff import Change, Difference, diff
 from reconciler.plan import Plan, Statement, TableSize, sorted_groups
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from reconciler.snapshot import FactId, Snapshot
 
 __all__ = ["make_plan"]
@@ -198,7 +199,13 @@ def _last(node: _Node, heads: Mapping[_Node, _Node]) -> _Node:
 
 def _rank(node: _Node) -> tuple[object, ...]:
     rank = _rule(node.fact).rank
-    return (node.act is not _Act.DROP, -rank if node.act is _Act.DROP else rank, node.act, node.fact.name, node.fact.kind)
+    return (
+        node.act is not _Act.DROP,
+        -rank if node.act is _Act.DROP else rank,
+        node.act,
+        node.fact.name,
+        node.fact.kind,
+    )
 
 
 def _statements(context: Context) -> Iterable[Statement]:

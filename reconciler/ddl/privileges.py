@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler import hazards
@@ -12,6 +11,8 @@ from reconciler.ddl.text import Part, compose, joined, name, raw, role
 from reconciler.snapshot import FactId, Snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from reconciler.snapshot import Definition
 
 __all__ = ["PrivilegesRule", "default_privileges_of"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.ddl.names import object_phrase, qualified
@@ -10,6 +9,8 @@ from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, raw
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from reconciler.snapshot import Definition, FactId
 
 __all__ = ["AggregateRule", "RoutineRule"]
@@ -76,7 +77,9 @@ class AggregateRule(Rule):
             parts.append(raw(compose("SORTOP = OPERATOR({})", raw(str(new["sortop"])))))
         parts += [raw(word) for key, word in _FLAGS.items() if new.get(key)]
         arguments = raw(str(new["arguments"]) or "*")
-        yield Draft(sql=compose("CREATE AGGREGATE {}({}) (\n    {}\n)", qualified(fact), arguments, joined(parts, ",\n    ")))
+        yield Draft(
+            sql=compose("CREATE AGGREGATE {}({}) (\n    {}\n)", qualified(fact), arguments, joined(parts, ",\n    "))
+        )
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         yield Draft(sql=compose("DROP {}", object_phrase(fact)))

@@ -6,11 +6,12 @@ write a class, put it into the registry in `reconciler.ddl`, and give its catalo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from reconciler.plan import Hazard, LockMode, TableSize
     from reconciler.snapshot import Definition, FactId, Snapshot
 
@@ -128,34 +129,34 @@ class Rule:
         """Statements that change the fact in place; only asked where `in_place` says so."""
         raise NotImplementedError
 
-    def in_place(self, fact: FactId, context: Context) -> bool:  # noqa: ARG002
+    def in_place(self, fact: FactId, context: Context) -> bool:
         """Whether the change can be made without dropping the fact."""
         return False
 
-    def replaced(self, fact: FactId, context: Context) -> FactId:  # noqa: ARG002
+    def replaced(self, fact: FactId, context: Context) -> FactId:
         """What is dropped and created where the change cannot be made in place: mostly the fact itself."""
         return fact
 
-    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:  # noqa: ARG002
+    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """The live facts that must be dropped before a change in place and created again after it."""
         return ()
 
-    def follows(self, fact: FactId, dropped: FactId, context: Context) -> bool:  # noqa: ARG002
+    def follows(self, fact: FactId, dropped: FactId, context: Context) -> bool:
         """Whether `fact` must be made anew because `dropped`, which it depends on, is dropped."""
         return True
 
-    def fold_into(self, fact: FactId, context: Context) -> FactId | None:  # noqa: ARG002
+    def fold_into(self, fact: FactId, context: Context) -> FactId | None:
         """The created fact whose statement can make this one too."""
         return None
 
-    def is_silent(self, fact: FactId, context: Context) -> bool:  # noqa: ARG002
+    def is_silent(self, fact: FactId, context: Context) -> bool:
         """True where something else's statement creates, drops or alters the fact (a view's column)."""
         return False
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:  # noqa: ARG002
+    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         """Names that only one fact can hold at a time; who gives one up goes before who takes it."""
         return ()
 
-    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:  # noqa: ARG002
+    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """Created or altered facts that must come before this one is created or altered, beyond pg_depend's."""
         return ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.ddl.names import object_phrase
@@ -11,6 +10,8 @@ from reconciler.ddl.text import Part, compose, literal, name, raw, role
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from reconciler.snapshot import Definition
 
 __all__ = ["CommentRule", "OwnerRule", "SecurityLabelRule"]

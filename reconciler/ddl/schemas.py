@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from reconciler import hazards
@@ -12,6 +11,8 @@ from reconciler.plan import Hazard, HazardKind
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from reconciler.snapshot import Definition
 
 __all__ = ["ExtensionRule", "SchemaRule"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler import hazards
@@ -12,10 +11,11 @@ from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
 from reconciler.plan import LockMode
-from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
-    from reconciler.snapshot import Definition
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.snapshot import Definition, FactId
 
 __all__ = ["InheritanceRule", "TableRule", "foreign_options", "options_clause", "storage_options"]
 
@@ -60,9 +60,7 @@ def options_clause(definition: Definition) -> Part:
     return raw(compose(" WITH ({})", joined(options))) if options else raw("")
 
 
-def changed_options(
-    alter: Part, old: Sequence[str], new: Sequence[str], prefix: str = ""
-) -> Iterable[str]:
+def changed_options(alter: Part, old: Sequence[str], new: Sequence[str], prefix: str = "") -> Iterable[str]:
     """SET and RESET statements between two lists of reloptions; `alter` is e.g. ALTER TABLE with the name."""
     gone = sorted({option.partition("=")[0] for option in old} - {option.partition("=")[0] for option in new})
     changed = [option for option in new if option not in old]
@@ -103,7 +101,7 @@ class TableRule(Rule):
             body = raw(compose(" OF {}{}", raw(str(definition["of_type"])), body if elements else raw("")))
         parts: list[Part] = [body]
         if parents:
-            names = joined([raw(member.name[2]) for member in sorted(parents, key=context.position)])
+            names = joined([name(*member.name[2:]) for member in sorted(parents, key=context.position)])
             parts.append(raw(compose(" INHERITS ({})", names)))
         if "partition_key" in definition:
             parts.append(raw(compose(" PARTITION BY {}", raw(str(definition["partition_key"])))))
@@ -218,7 +216,7 @@ class InheritanceRule(Rule):
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
         definition, table = context.new(fact), qualified(fact)
-        parent = raw(fact.name[2])
+        parent = name(*fact.name[2:])
         if "bound" in definition:
             text = compose("ALTER TABLE {} ATTACH PARTITION {} {}", parent, table, raw(str(definition["bound"])))
         else:
@@ -227,11 +225,11 @@ class InheritanceRule(Rule):
         found = ()
         if child is not None and context.persists(child):
             size = context.sizes.get(child)
-            found = (hazards.may_fail(child, f"attached to {fact.name[2]}: every row must fit", size),)
+            found = (hazards.may_fail(child, f"attached to {'.'.join(fact.name[2:])}: every row must fit", size),)
         yield Draft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=child)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        table, parent = qualified(fact), raw(fact.name[2])
+        table, parent = qualified(fact), name(*fact.name[2:])
         if "bound" in context.old(fact):
             text = compose("ALTER TABLE {} DETACH PARTITION {}", parent, table)
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from reconciler import hazards
@@ -13,6 +12,8 @@ from reconciler.ddl.text import compose, name, raw
 from reconciler.plan import LockMode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from reconciler.snapshot import Definition, FactId
 
 __all__ = ["PolicyRule", "RewriteRule", "TriggerRule"]

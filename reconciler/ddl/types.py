@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler import hazards
@@ -14,6 +13,8 @@ from reconciler.plan import LockMode
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from reconciler.snapshot import Definition
 
 __all__ = ["CompositeTypeRule", "DomainRule", "EnumRule"]
@@ -133,7 +134,9 @@ class EnumRule(_SwappedType):
         return not any(
             quoted in context.goal.facts[other].replace('\\"', '"')
             for other in context.creates | context.alters
-            if other != fact and other.kind not in ("comment", "function", "procedure", "enum") and other in context.goal
+            if other != fact
+            and other.kind not in ("comment", "function", "procedure", "enum")
+            and other in context.goal
             for quoted in added
         )
 
@@ -221,7 +224,9 @@ class CompositeTypeRule(Rule):
                 yield Draft(sql=compose("{} ADD ATTRIBUTE {} CASCADE", alter, self._clause(attribute)))
             elif old[key] != attribute:
                 kind = raw(str(attribute["type"]))
-                collate = raw(compose(" COLLATE {}", raw(str(attribute["collation"]))) if "collation" in attribute else "")
+                collate = raw(
+                    compose(" COLLATE {}", raw(str(attribute["collation"]))) if "collation" in attribute else ""
+                )
                 text = compose("{} ALTER ATTRIBUTE {} TYPE {}{} CASCADE", alter, name(str(key)), kind, collate)
                 yield Draft(sql=text)
 

@@ -1,6 +1,6 @@
 -- What a table inherits from, and as which partition. The link changes alone: ATTACH, DETACH, INHERIT, NO INHERIT.
 select 'inheritance' as kind,
-    array[n.nspname::text, c.relname::text, format('%%I.%%I', pn.nspname, p.relname)] as name,
+    array[n.nspname::text, c.relname::text, pn.nspname::text, p.relname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         pg_get_expr(c.relpartbound, c.oid) as bound,
         case when not c.relispartition then i.inhseqno end as position) x) as definition,

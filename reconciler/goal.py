@@ -1,0 +1,143 @@
+"""Desired, live and recorded -> the goal: desired, and what of live is left alone. Pure: no I/O.
+
+The goal is what live must equal when a run has ended. In a plugin's own schema everything is managed; in a shared one
+(`public`) and in the database as a whole only what the source names or what was recorded. Owners and privileges that the
+source does not mention follow live. `exact` makes the source the whole truth for what is managed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from reconciler.snapshot import SATELLITE_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reconciler.snapshot import SATELLITE_KINDS, FactId, Snapshot
+
+__all__ = ["Desired", "Goal", "Scope", "make_goal"]
+
+SHARED_SCHEMAS = frozenset({"public"})
+_FOLLOWING = frozenset({"owner", "privileges", "security_label", "default_privileges"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What is managed: these schemas, or all; `exact`: owners, privileges and (with all) database-wide objects too."""
+
+    schemas: tuple[str, ...] = ("public",)
+    all_schemas: bool = False
+    exact: bool = False
+
+    def shares(self, schema: str) -> bool:
+        """True where others may keep objects of theirs in the schema."""
+        return not self.all_schemas and schema in SHARED_SCHEMAS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """What the source built in scratch, what was there before it ran, and who built it."""
+
+    snapshot: Snapshot
+    baseline: Mapping[FactId, str]
+    builder: str
+
+    def mentions(self, fact: FactId) -> bool:
+        """Whether the source itself brought the fact about."""
+        text = self.snapshot.facts.get(fact)
+        if text is None or self.baseline.get(fact) == text:
+            return False
+        return fact.kind != "owner" or self.snapshot.definition(fact)["role"] != self.builder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """`snapshot` is what live must become; `record` what the ledger keeps of it: nothing of what is others'.
+
+    `following` are the facts that are as live has them because the source says nothing of them; `foreign` the objects of
+    others.
+    """
+
+    snapshot: Snapshot
+    record: Snapshot
+    following: frozenset[FactId] = field(default=frozenset())
+    foreign: frozenset[FactId] = field(default=frozenset())
+
+
+def make_goal(desired: Desired, live: Snapshot, recorded: Snapshot | None, scope: Scope) -> Goal:
+    """The goal of a run; where live already is as declared, the goal equals live."""
+    wanted = desired.snapshot
+    whole_truth = scope.exact and scope.all_schemas
+    facts: dict[FactId, str] = {}
+    following: set[FactId] = set()
+    foreign: set[FactId] = set()
+    for fact, text in wanted.facts.items():
+        if whole_truth or (scope.exact and _is_in_schema(fact, wanted)) or desired.mentions(fact):
+            facts[fact] = text
+        elif fact in live.facts:
+            facts[fact] = live.facts[fact]
+            if live.facts[fact] != text:
+                following.add(fact)
+        elif not _is_initial(fact, desired, live):
+            facts[fact] = text
+    for fact, text in live.facts.items():
+        if fact in facts or fact in wanted.facts:
+            continue
+        owner = live.object_of(fact)
+        if _belongs_to_others(owner, wanted, recorded, scope):
+            facts[fact] = text
+            foreign.add(fact)
+        elif (
+            fact.kind in _FOLLOWING and not scope.exact and (fact.kind == "default_privileges" or fact.target in facts)
+        ):
+            facts[fact] = text
+            following.add(fact)
+    merged = wanted.with_facts(facts)
+    goal = merged.with_relations(
+        dependencies=_merged(wanted.dependencies, live.dependencies, foreign | following, facts),
+        automatic=_merged(wanted.automatic, live.automatic, foreign | following, facts),
+    )
+    record = goal.with_facts({fact: text for fact, text in facts.items() if fact not in foreign})
+    return Goal(snapshot=goal, record=record, following=frozenset(following), foreign=frozenset(foreign))
+
+
+def _is_in_schema(fact: FactId, state: Snapshot) -> bool:
+    owner = state.object_of(fact)
+    return owner.kind == "schema" or len(owner.name) > 1
+
+
+def _is_initial(fact: FactId, desired: Desired, live: Snapshot) -> bool:
+    """There before the source ran, but not in live: somebody took it away, and the source does not ask for it."""
+    if fact.kind == "schema" or (fact.kind in SATELLITE_KINDS and fact.target not in live.facts):
+        return False
+    return desired.baseline.get(fact) == desired.snapshot.facts[fact]
+
+
+def _belongs_to_others(owner: FactId, wanted: Snapshot, recorded: Snapshot | None, scope: Scope) -> bool:
+    if owner in wanted.facts:
+        return False
+    if owner.kind == "schema":
+        return not scope.all_schemas
+    if owner.kind == "default_privileges":
+        return not scope.exact
+    if len(owner.name) < 2 or owner.kind in _DATABASE_WIDE_WITH_TWO_NAMES:
+        return not (scope.exact and scope.all_schemas)
+    return scope.shares(owner.name[0]) and (recorded is None or owner not in recorded.facts)
+
+
+_DATABASE_WIDE_WITH_TWO_NAMES = frozenset({"cast", "user_mapping", "transform", "role_setting"})
+
+
+def _merged(
+    wanted: Mapping[FactId, frozenset[FactId]],
+    live: Mapping[FactId, frozenset[FactId]],
+    kept: Iterable[FactId],
+    facts: Mapping[FactId, str],
+) -> Mapping[FactId, frozenset[FactId]]:
+    merged = dict(wanted)
+    for fact in kept:
+        if fact in live:
+            merged[fact] = merged.get(fact, frozenset()) | frozenset(needed for needed in live[fact] if needed in facts)
+    return merged

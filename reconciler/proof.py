@@ -1,0 +1,95 @@
+"""Rehearses a plan on a copy of live's schema in scratch: it must end exactly at the goal. Does I/O in scratch only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.catalog import DATABASE_WIDE_KINDS, managed_schemas, read_snapshot
+from reconciler.ddl import RULES
+from reconciler.ddl.planner import make_plan
+from reconciler.diff import Difference, diff
+from reconciler.errors import ApplyError, ProofError
+from reconciler.scratch import Place, run_statements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.goal import Scope
+    from reconciler.plan import Plan
+    from reconciler.scratch import Scratch
+    from reconciler.snapshot import FactId, Snapshot
+
+__all__ = ["prove"]
+
+_SHOWN = 10
+
+
+def prove(plan: Plan, live: Snapshot, goal: Snapshot, scratch: Scratch, scope: Scope, *, current_user: str) -> None:
+    """Nothing, where the plan leads from a copy of live to the goal, fact by fact.
+
+    Raises ProofError otherwise, with the failing statement or the facts that are left over.
+    """
+    with scratch.fresh() as place:
+        _copy(live, place, scope, current_user)
+        _compare(live, _read(place, live, scope), "the copy of live differs from live", scope)
+        try:
+            run_statements(place.connection, plan.statements, transactional=place.transactional)
+        except ApplyError as exc:
+            raise ProofError(
+                f"the plan's statement {exc.position} fails on a copy of live: {exc.message}\n  {exc.statement}",
+                hint=exc.hint or "please report this plan; the live database was not touched",
+                left="nothing was changed",
+            ) from exc
+        _compare(goal, _read(place, goal, scope), "the rehearsed plan does not end at the goal", scope)
+
+
+def _copy(live: Snapshot, place: Place, scope: Scope, current_user: str) -> None:
+    start = _read(place, live, scope, dependencies=True)
+    if place.transactional:
+        wide = {fact: text for fact, text in start.facts.items() if _is_wide(fact, start)}
+        live = live.with_facts({**{f: t for f, t in live.facts.items() if not _is_wide(f, live)}, **wide})
+    rebuild = make_plan(start, live, current_user=current_user)
+    try:
+        run_statements(place.connection, rebuild.statements, transactional=place.transactional)
+    except ApplyError as exc:
+        raise ProofError(
+            f"live's schema cannot be rebuilt for the rehearsal: {exc.message}\n  {exc.statement}",
+            hint="pass --no-proof to apply without a rehearsal, if you have read the plan",
+            left="nothing was changed",
+        ) from exc
+
+
+def _read(place: Place, like: Snapshot, scope: Scope, *, dependencies: bool = False) -> Snapshot:
+    with place.connection.transaction():
+        schemas = managed_schemas(place.connection) if scope.all_schemas else like.schemas
+        return read_snapshot(place.connection, schemas, dependencies=dependencies)
+
+
+def _is_wide(fact: FactId, state: Snapshot) -> bool:
+    return state.object_of(fact).kind in DATABASE_WIDE_KINDS
+
+
+def _compare(wanted: Snapshot, found: Snapshot, what: str, scope: Scope) -> None:
+    left = tuple(_countable(diff(found, wanted), wanted, found, scope))
+    if left:
+        lines = [f"  {difference.change}: {difference.fact}" for difference in left[:_SHOWN]]
+        if len(left) > _SHOWN:
+            lines.append(f"  and {len(left) - _SHOWN} more")
+        raise ProofError(
+            "\n".join([f"{what}: {len(left)} facts are left over", *lines]),
+            hint="nothing was applied; `--no-proof` skips the rehearsal, if you have read the plan",
+            left="nothing was changed",
+        )
+
+
+def _countable(
+    differences: Iterable[Difference], wanted: Snapshot, found: Snapshot, scope: Scope
+) -> Iterable[Difference]:
+    """Without what no rule plans and, unless the whole database is managed, what is database-wide."""
+    for difference in differences:
+        fact = difference.fact
+        if fact.kind not in RULES:
+            continue
+        if not scope.all_schemas and (_is_wide(fact, wanted) or _is_wide(fact, found)):
+            continue
+        yield difference

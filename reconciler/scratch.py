@@ -1,0 +1,330 @@
+"""The disposable place where Postgres builds the desired state, and where plans are rehearsed. Does I/O.
+
+Three ways, one interface: `fresh()` gives a connection on which the managed schemas are as initdb would have made them,
+and takes everything back afterwards. `schema` works inside one transaction of the live database that is always rolled
+back; `database` in a temporary database of the same server; `server` in one of another server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from reconciler.catalog import managed_schemas, read_snapshot
+from reconciler.db import connect, errors_as, fetch_all, fetch_one
+from reconciler.ddl.planner import make_plan
+from reconciler.dsn import libpq_dsn
+from reconciler.errors import ApplyError, ScratchError
+from reconciler.goal import Desired
+from reconciler.snapshot import FactId, Snapshot
+from reconciler.source import DatabaseSource, load
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from reconciler.db import Connection
+    from reconciler.goal import Scope
+    from reconciler.plan import Statement
+    from reconciler.source import AnySource
+
+__all__ = ["DatabaseScratch", "Place", "SchemaScratch", "Scratch", "build", "choose_scratch", "run_statements"]
+
+_PREFIX = "reconciler_scratch_"
+_LOCK_TIMEOUT_MS = 5_000
+_NO_FACTS = Snapshot(facts={})
+# What a temporary database gets from live before the source runs: what sources refer to and do not declare. Event
+# triggers, publications, subscriptions and settings would act on the scratch place itself.
+_SURROUNDING_KINDS = frozenset(
+    {"extension", "foreign_data_wrapper", "foreign_server", "language", "default_privileges"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A fresh place: `connection` to work on; `transactional` where everything must stay in its transaction."""
+
+    connection: Connection
+    transactional: bool
+
+
+class Scratch(Protocol):
+    """Gives fresh places, one at a time."""
+
+    kind: str
+    why: str
+
+    def fresh(self) -> AbstractContextManager[Place]:
+        """A place as initdb would have made it; everything done there is gone when it is left."""
+        ...
+
+
+class SchemaScratch:
+    """Scratch in the live database: the managed schemas step aside inside a transaction that is rolled back."""
+
+    kind = "schema"
+
+    def __init__(self, connection: Connection, schemas: Sequence[str], *, why: str) -> None:
+        self._connection = connection
+        self._schemas = tuple(schemas)
+        self.why = why
+
+    @contextmanager
+    def fresh(self) -> Generator[Place]:
+        connection = self._connection
+        with connection.transaction(force_rollback=True):
+            with errors_as(ScratchError, "set the managed schemas aside"):
+                connection.execute("select set_config('lock_timeout', %s, true)", (str(_LOCK_TIMEOUT_MS),))
+                for schema in self._schemas:
+                    self._set_aside(schema)
+            yield Place(connection=connection, transactional=True)
+
+    def _set_aside(self, schema: str) -> None:
+        connection, identifier = self._connection, sql.Identifier(schema)
+        found = fetch_one(connection, "select oid from pg_catalog.pg_namespace where nspname = %s", (schema,))
+        extensions: list[str] = []
+        if found is not None:
+            extensions = [
+                row[0]
+                for row in fetch_all(
+                    connection,
+                    "select extname from pg_catalog.pg_extension where extnamespace = %s and extrelocatable",
+                    (found[0],),
+                )
+            ]
+            aside = sql.Identifier(f"{_PREFIX}{secrets.token_hex(8)}")
+            connection.execute(sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(identifier, aside))
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(identifier))
+        if schema == "public":
+            self._as_initdb_makes_public()
+        for extension in extensions:
+            connection.execute(
+                sql.SQL("ALTER EXTENSION {} SET SCHEMA {}").format(sql.Identifier(extension), identifier)
+            )
+
+    def _as_initdb_makes_public(self) -> None:
+        connection = self._connection
+        connection.execute("COMMENT ON SCHEMA public IS 'standard public schema'")
+        privileges = "USAGE" if connection.info.server_version >= 150000 else "ALL"
+        connection.execute(sql.SQL("GRANT {} ON SCHEMA public TO PUBLIC").format(sql.SQL(privileges)))
+
+
+class DatabaseScratch:
+    """Scratch in a temporary database, of the live server (needs CREATEDB) or of another."""
+
+    def __init__(self, live: Connection, *, admin_dsn: str, scope: Scope, why: str, kind: str = "database") -> None:
+        self.kind = kind
+        self.why = why
+        self._live = live
+        self._admin_dsn = libpq_dsn(admin_dsn)
+        self._scope = scope
+        name = str(live.info.dbname)
+        self._prefix = f"{_PREFIX}{hashlib.sha256(name.encode()).hexdigest()[:8]}_"
+        self._surroundings: Snapshot | None = None
+
+    @contextmanager
+    def fresh(self) -> Generator[Place]:
+        name = self._prefix + secrets.token_hex(8)
+        with connect(self._admin_dsn, autocommit=True) as admin:
+            # Whoever holds this lock still uses the database: a crash lets it go, and the next run sweeps.
+            admin.execute("select pg_advisory_lock(hashtextextended(%s, 0))", (name,))
+            self._sweep(admin)
+            with errors_as(ScratchError, "create a temporary database"):
+                admin.execute(self._create(admin, name))
+            try:
+                with connect(make_conninfo(self._admin_dsn, dbname=name), autocommit=True) as connection:
+                    self._furnish(admin, connection)
+                    yield Place(connection=connection, transactional=False)
+            finally:
+                admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def _create(self, admin: Connection, name: str) -> sql.Composed:
+        row = fetch_one(
+            self._live,
+            "select pg_encoding_to_char(encoding), datcollate, datctype from pg_catalog.pg_database"
+            " where datname = current_database()",
+        )
+        assert row is not None
+        text = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}").format(sql.Identifier(name), row[0])
+        if self.kind == "database":
+            text += sql.SQL(" LC_COLLATE {} LC_CTYPE {}").format(row[1], row[2])
+        if self.kind == "database" and admin.info.server_version >= 150000:
+            # Without it the server would write a checkpoint before and after.
+            text += sql.SQL(" STRATEGY wal_log")
+        return text
+
+    def _sweep(self, admin: Connection) -> None:
+        """Drops the databases that a crashed run left; never one that somebody uses."""
+        rows = fetch_all(
+            admin,
+            "select datname from pg_catalog.pg_database d where starts_with(datname, %s)"
+            " and not exists (select from pg_catalog.pg_stat_activity a where a.datid = d.oid)",
+            (self._prefix,),
+        )
+        for (name,) in rows:
+            free = fetch_one(admin, "select pg_try_advisory_lock(hashtextextended(%s, 0))", (name,))
+            if free and free[0]:
+                try:
+                    admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+                except psycopg.errors.InsufficientPrivilege:
+                    continue  # another role's: its next run sweeps it
+                finally:
+                    admin.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", (name,))
+
+    def _furnish(self, admin: Connection, connection: Connection) -> None:
+        if self.kind == "server":
+            self._stub_roles(connection)
+        if self._scope.all_schemas and self._scope.exact:
+            return
+        if self._surroundings is None:
+            self._surroundings = self._read_surroundings()
+        with connection.transaction():
+            empty = read_snapshot(connection, self._surroundings.schemas, dependencies=True)
+        start = Snapshot(
+            facts={fact: text for fact, text in empty.facts.items() if fact in self._surroundings.facts},
+            schemas=empty.schemas,
+            server_version=empty.server_version,
+            dependencies=empty.dependencies,
+            automatic=empty.automatic,
+        )
+        plan = make_plan(start, self._surroundings, current_user=_current_user(connection))
+        run_statements(connection, plan.statements, transactional=False)
+
+    def _read_surroundings(self) -> Snapshot:
+        managed = set(managed_schemas(self._live)) if self._scope.all_schemas else set(self._scope.schemas)
+        others = tuple(schema for schema in managed_schemas(self._live) if schema not in managed)
+        found = read_snapshot(self._live, others, dependencies=True)
+        wide = {
+            fact
+            for fact in found.facts
+            if len(found.object_of(fact).name) < 2 and found.object_of(fact).kind != "schema"
+        }
+        kept = {
+            fact: text
+            for fact, text in found.facts.items()
+            if fact not in wide or found.object_of(fact).kind in _SURROUNDING_KINDS
+        }
+        # An extension may stand in a managed schema, which must be there for it.
+        for fact in list(kept):
+            if fact.kind == "extension":
+                schema = FactId("schema", (str(found.definition(fact)["schema"]),))
+                kept.setdefault(schema, "{}")
+        return found.with_facts(kept)
+
+    def _stub_roles(self, connection: Connection) -> None:
+        roles = {row[0] for row in fetch_all(self._live, "select rolname::text from pg_catalog.pg_roles")}
+        present = {row[0] for row in fetch_all(connection, "select rolname::text from pg_catalog.pg_roles")}
+        for role in sorted(roles - present):
+            if not role.startswith("pg_"):
+                connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+        user = _current_user(self._live)
+        if user not in present:
+            connection.execute(sql.SQL("ALTER ROLE {} SUPERUSER").format(sql.Identifier(user)))
+        connection.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(user)))
+
+
+def _current_user(connection: Connection) -> str:
+    row = fetch_one(connection, "select current_user::text")
+    assert row is not None
+    return str(row[0])
+
+
+def choose_scratch(live: Connection, wish: str, scope: Scope, *, dsn: str) -> Scratch:
+    """The scratch for `wish`: auto, schema, database, or the URL of a server. Says which and why in `.why`.
+
+    Raises ScratchError where the wish cannot serve.
+    """
+    if wish not in ("auto", "schema", "database"):
+        return DatabaseScratch(live, admin_dsn=wish, scope=scope, why="the server was named", kind="server")
+    row = fetch_one(
+        live,
+        "select rolcreatedb or rolsuper, has_database_privilege(current_database(), 'CREATE'),"
+        " pg_is_in_recovery() from pg_catalog.pg_roles where rolname = current_user",
+    )
+    assert row is not None
+    may_create_database, may_create_schema, standby = row
+    wide = scope.all_schemas
+    if wish == "schema" or (wish == "auto" and not wide and may_create_schema and not standby):
+        if wide:
+            raise ScratchError(
+                "scratch `schema` cannot hold a whole database: extensions and publications cannot step aside",
+                hint="use --scratch database, or name the schemas with --schema",
+            )
+        why = "as asked" if wish == "schema" else "the managed schemas can step aside in one transaction"
+        return SchemaScratch(live, scope.schemas, why=why)
+    if may_create_database and not standby:
+        why = (
+            "as asked" if wish == "database" else "the whole database is managed" if wide else "this role may CREATEDB"
+        )
+        return DatabaseScratch(live, admin_dsn=dsn, scope=scope, why=why)
+    raise ScratchError(
+        "this role may create neither a schema nor a database here",
+        hint="name another server with --scratch postgresql://..., or GRANT CREATE ON DATABASE to this role",
+    )
+
+
+def build(scratch: Scratch, source: AnySource, scope: Scope) -> Desired:
+    """The desired state: what Postgres makes of the source in a fresh place.
+
+    Raises SourceError with file and line where Postgres refuses it.
+    """
+    if isinstance(source, DatabaseSource):
+        with connect(source.url) as connection, connection.transaction():
+            connection.execute("set transaction isolation level repeatable read, read only")
+            schemas = managed_schemas(connection) if scope.all_schemas else scope.schemas
+            snapshot = read_snapshot(connection, schemas, dependencies=True)
+            return Desired(snapshot=snapshot, baseline={}, builder=_current_user(connection))
+    with scratch.fresh() as place:
+        connection = place.connection
+        _prepare(connection, scope)
+        with connection.transaction():
+            before = managed_schemas(connection)
+            baseline = read_snapshot(connection, before if scope.all_schemas else scope.schemas)
+        load(connection, source, transactional=place.transactional)
+        with connection.transaction():
+            present = managed_schemas(connection)
+            made = tuple(schema for schema in present if schema not in before)
+            schemas = present if scope.all_schemas else (*scope.schemas, *made)
+            snapshot = read_snapshot(connection, schemas, dependencies=True)
+        return Desired(snapshot=snapshot, baseline=baseline.facts, builder=_current_user(connection))
+
+
+def _prepare(connection: Connection, scope: Scope) -> None:
+    """Unqualified names mean the plugin's schema, then public, where extensions mostly are."""
+    path = ["public"] if scope.all_schemas else [*scope.schemas]
+    for schema in path:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+    names = sql.SQL(", ").join(sql.Identifier(schema) for schema in dict.fromkeys([*path, "public"]))
+    connection.execute(sql.SQL("SET search_path = {}").format(names))
+
+
+def run_statements(connection: Connection, statements: Sequence[Statement], *, transactional: bool) -> None:
+    """Runs a plan's statements; in one transaction unless some refuse that. Raises ApplyError with the failing one."""
+    connection.execute("select set_config('check_function_bodies', 'off', %s)", (transactional,))
+    connection.execute("SET search_path = pg_catalog, pg_temp")
+    for position, statement in enumerate(statements, start=1):
+        try:
+            connection.execute(statement.sql.encode())
+        except psycopg.Error as exc:
+            raise apply_error(exc, statement, position) from exc
+
+
+def apply_error(exc: psycopg.Error, statement: Statement, position: int) -> ApplyError:
+    """The error of a failed statement, with what Postgres says of it."""
+    from reconciler.db import server_message
+
+    said = server_message(exc)
+    return ApplyError(
+        said.message,
+        hint=said.hint,
+        statement=statement.sql,
+        position=position,
+        sqlstate=said.sqlstate,
+        detail=said.detail,
+    )

@@ -1,0 +1,16 @@
+-- Event triggers.
+select 'event_trigger' as kind, array[e.evtname::text] as name,
+    (select json_strip_nulls(row_to_json(x))::text from (select
+        case e.evtenabled when 'D' then 'DISABLE' when 'R' then 'ENABLE REPLICA' when 'A' then 'ENABLE ALWAYS' end
+            as enabled,
+        e.evtevent as event,
+        e.evtfoid::regproc::text as function,
+        case when e.evttags is not null then
+            to_json(array(select t from unnest(e.evttags) t order by t collate "C")) end as tags) x) as definition,
+    'pg_event_trigger'::regclass::oid as classid, e.oid as objid, 0 as subid,
+    pg_get_userbyid(e.evtowner) as owner, null::text[] as acl, null::text[] as acl_default
+from pg_event_trigger e
+where e.oid >= 16384
+    and not exists (select from pg_depend d
+        where d.classid = 'pg_event_trigger'::regclass and d.objid = e.oid and d.deptype = 'e')
+order by e.oid

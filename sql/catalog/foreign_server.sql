@@ -1,0 +1,23 @@
+-- Foreign servers. The hash of a secret option stands for its value.
+select 'foreign_server' as kind, array[s.srvname::text] as name,
+    (select json_strip_nulls(row_to_json(x))::text from (select
+        case when s.srvoptions is not null then to_json(array(select case
+                when o ~* '^(?!password_required=)[^=]*(password|passwd|passphrase|pwd|secret|token|credential|(api|access|private)_?key)[^=]*='
+                    or o ~* '=.*(://[^/?#]*:[^/?#]*@|passw(or)?d\s*=)'
+                then split_part(o, '=', 1) || '=***sha256:'
+                    || encode(sha256(convert_to(substr(o, strpos(o, '=') + 1), 'UTF8')), 'hex')
+                else o end
+            from unnest(s.srvoptions) o order by split_part(o, '=', 1) collate "C")) end as options,
+        s.srvtype as type,
+        s.srvversion as version,
+        w.fdwname as wrapper) x) as definition,
+    'pg_foreign_server'::regclass::oid as classid, s.oid as objid, 0 as subid,
+    pg_get_userbyid(s.srvowner) as owner,
+    s.srvacl::text[] as acl,
+    case when s.srvacl is not null then acldefault('S', s.srvowner)::text[] end as acl_default
+from pg_foreign_server s
+join pg_foreign_data_wrapper w on w.oid = s.srvfdw
+where s.oid >= 16384
+    and not exists (select from pg_depend d
+        where d.classid = 'pg_foreign_server'::regclass and d.objid = s.oid and d.deptype = 'e')
+order by s.oid
