@@ -6,14 +6,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types layers format wheel clean
+.PHONY: help install demo test check lint types pyright mypy layers format wheel clean
 
 help: ## show the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## make .venv with the project and the tools that develop it
 
-# The group is read here because pip knows --group only since 25.1. The stamp makes it happen again when pyproject changes.
+# The group is read here because pip knows --group only since 25.1; the stamp is older than a pyproject that changed.
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reconciler needs Python 3.11 or newer: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -33,8 +33,12 @@ lint: $(STAMP) ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP) ## pyright and mypy, both strict
-	$(BIN)/pyright
+types: pyright mypy ## pyright and mypy, both strict
+
+pyright: $(STAMP)
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+mypy: $(STAMP)
 	$(BIN)/mypy
 
 layers: $(STAMP) ## the import contracts of pyproject.toml

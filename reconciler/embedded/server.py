@@ -167,7 +167,9 @@ class EmbeddedServer:
 
     def _join_or_launch(self, home: Home, account: Account | None, password: str, start: FileLock) -> tuple[State, int]:
         """The running server's state and version; it is started where none runs, or none any more."""
-        for attempt in range(1, ATTEMPTS + 1):
+        attempts_left = ATTEMPTS
+        while True:
+            attempts_left -= 1
             with FileLock(home.lock_file("watcher")) as watching:
                 launched = watching.try_exclusive()
                 state = self._launch(home, account, start, watching) if launched else self._joined_state(home)
@@ -175,9 +177,8 @@ class EmbeddedServer:
                 return state, _await_ready(home, state, password)
             except _EndedError:
                 # A server that we joined may just have been killed, and a port may be taken after we found it free.
-                if attempt == ATTEMPTS or (launched and PORT_TAKEN not in home.log_tail()):
+                if not attempts_left or (launched and PORT_TAKEN not in home.log_tail()):
                     raise
-        raise AssertionError("unreachable")
 
     def _joined_state(self, home: Home) -> State:
         """How the running server was started. Raises EmbeddedServerError where that is not what is wanted here."""
