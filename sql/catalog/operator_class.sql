@@ -13,7 +13,7 @@ select 'operator_class' as kind, array[n.nspname::text, c.opcname::text, am.amna
             where d.refclassid = 'pg_opclass'::regclass and d.refobjid = c.oid and d.classid = 'pg_amproc'::regclass
             order by p.amprocnum, format_type(p.amproclefttype, null) collate "C",
                 format_type(p.amprocrighttype, null) collate "C") y) as members) m
-            where m.members <> '{}') as functions,
+            where cardinality(m.members) > 0) as functions,
         (select to_json(m.members) from (select array(select json_strip_nulls(row_to_json(y)) from (select
                 o.amopstrategy as number,
                 o.amopopr::regoperator::text as operator,
@@ -22,7 +22,7 @@ select 'operator_class' as kind, array[n.nspname::text, c.opcname::text, am.amna
             from pg_depend d join pg_amop o on o.oid = d.objid
             where d.refclassid = 'pg_opclass'::regclass and d.refobjid = c.oid and d.classid = 'pg_amop'::regclass
             order by o.amopstrategy, o.amopopr::regoperator::text collate "C") y) as members) m
-            where m.members <> '{}') as operators,
+            where cardinality(m.members) > 0) as operators,
         case when c.opckeytype <> 0 then format_type(c.opckeytype, null) end as storage,
         format_type(c.opcintype, null) as type) x) as definition,
     'pg_opclass'::regclass::oid as classid, c.oid as objid, 0 as subid,

@@ -11,7 +11,7 @@ select 'operator_family' as kind, array[n.nspname::text, f.opfname::text, am.amn
             where d.refclassid = 'pg_opfamily'::regclass and d.refobjid = f.oid and d.classid = 'pg_amproc'::regclass
             order by p.amprocnum, format_type(p.amproclefttype, null) collate "C",
                 format_type(p.amprocrighttype, null) collate "C") y) as members) m
-            where m.members <> '{}') as functions,
+            where cardinality(m.members) > 0) as functions,
         (select to_json(m.members) from (select array(select json_strip_nulls(row_to_json(y)) from (select
                 o.amopstrategy as number,
                 o.amopopr::regoperator::text as operator,
@@ -20,7 +20,7 @@ select 'operator_family' as kind, array[n.nspname::text, f.opfname::text, am.amn
             from pg_depend d join pg_amop o on o.oid = d.objid
             where d.refclassid = 'pg_opfamily'::regclass and d.refobjid = f.oid and d.classid = 'pg_amop'::regclass
             order by o.amopstrategy, o.amopopr::regoperator::text collate "C") y) as members) m
-            where m.members <> '{}') as operators) x) as definition,
+            where cardinality(m.members) > 0) as operators) x) as definition,
     'pg_opfamily'::regclass::oid as classid, f.oid as objid, 0 as subid,
     pg_get_userbyid(f.opfowner) as owner, null::text[] as acl, null::text[] as acl_default
 from pg_opfamily f

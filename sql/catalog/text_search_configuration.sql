@@ -9,7 +9,7 @@ select 'text_search_configuration' as kind, array[n.nspname::text, c.cfgname::te
             from ts_token_type(c.cfgparser) tt
             where exists (select from pg_ts_config_map cm where cm.mapcfg = c.oid and cm.maptokentype = tt.tokid)
             order by tt.alias collate "C") y) as mappings) m
-            where m.mappings <> '{}') as mappings,
+            where cardinality(m.mappings) > 0) as mappings,
         format('%%I.%%I', pn.nspname, p.prsname) as parser) x) as definition,
     'pg_ts_config'::regclass::oid as classid, c.oid as objid, 0 as subid,
     pg_get_userbyid(c.cfgowner) as owner, null::text[] as acl, null::text[] as acl_default
