@@ -1,0 +1,499 @@
+"""The command `reconciler`. Does I/O.
+
+Exit codes: 0 done or in sync; 1 error; 2 differences pending (plan, check, diff); 3 refused because of a hazard; 4 drift
+or conflict (check); 5 proof failed. Heavy imports stand inside the commands, so that `--version` and `--help` are light.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from reconciler.config import Configuration, find_configuration
+from reconciler.console import (
+    DIFFERENCES,
+    DONE,
+    DRIFT,
+    FAILED,
+    INTERRUPTED,
+    REFUSED,
+    exit_code_of,
+    find_dsn,
+    is_interactive,
+    opened,
+    print_error,
+    print_note,
+    print_text,
+    working,
+)
+from reconciler.errors import ConfigError, ReconcilerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from reconciler.plan import Statement
+    from reconciler.reconcile import MigrateResult, Options, PlanResult, Reconciler
+    from reconciler.source import AnySource
+
+__all__ = ["main", "run"]
+
+Command = TypeVar("Command", bound="Callable[..., Any]")
+
+_HAZARDS = (
+    "data_loss",
+    "table_rewrite",
+    "blocking_lock",
+    "may_fail",
+    "correctness",
+    "privileges",
+    "empty_source",
+    "all",
+)
+_DEFAULT_PLUGIN = "default"
+_DESTRUCTIVE = "RECONCILER_ALLOW_DESTRUCTIVE"
+
+
+def main() -> None:
+    """The entry point of the command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line and gives its exit code; no error leaves it as a traceback."""
+    try:
+        done = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False)
+    except ReconcilerError as error:
+        print_error(error)
+        return exit_code_of(error)
+    except click.ClickException as error:
+        error.show()
+        return FAILED
+    except (click.Abort, KeyboardInterrupt):
+        print_note("interrupted: what was not committed is rolled back")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`| head`); what Python flushes at its end must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return done if isinstance(done, int) else DONE
+
+
+# --- options ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """The options as they hold: those of the command line, else those of the configuration."""
+
+    configuration: Configuration
+    dsn: str | None
+    plugin: str
+    output: str
+    sources: tuple[str, ...]
+    folder: Path
+    schemas: tuple[str, ...]
+    all_schemas: bool
+    exact: bool
+    scratch: str
+    allow: frozenset[str]
+    ignore_unmodelled: bool
+    proof: bool
+    lock_timeout_ms: int
+    dry_run: bool
+
+
+def _wishes(values: dict[str, Any], *, formats: Sequence[str] = ("text", "json", "sql")) -> Wishes:
+    found = find_configuration(Path.cwd())
+
+    def chosen(name: str, default: Any) -> Any:  # noqa: ANN401 - click's values have the types of their options
+        given = values.get(name)
+        if given is None or given == () or given is False:
+            given = getattr(found, name, None)
+        return default if given is None else given
+
+    allow = frozenset(chosen("allow", ()))
+    if chosen("allow_empty", default=False):
+        allow |= {"empty_source"}
+    if os.environ.get(_DESTRUCTIVE, "").lower() == "true":
+        allow |= {"data_loss"}
+    unknown = sorted(allow - set(_HAZARDS))
+    if unknown:
+        raise ConfigError(f"there is no hazard {unknown[0]}", hint=f"known are: {', '.join(_HAZARDS)}")
+    output = str(chosen("format", "text"))
+    if output not in formats:
+        if values.get("format") is not None or output not in ("text", "json", "sql"):
+            raise ConfigError(f"there is no format {output} here", hint=f"known are: {', '.join(formats)}")
+        output = "text"
+    given_sources = tuple(values.get("sources") or ())
+    return Wishes(
+        configuration=found,
+        dsn=find_dsn(values.get("dsn"), found.dsn),
+        plugin=chosen("plugin", _DEFAULT_PLUGIN),
+        output=output,
+        sources=given_sources or found.source or (),
+        folder=Path.cwd() if given_sources or found.folder is None else found.folder,
+        schemas=tuple(chosen("schema", ())),
+        all_schemas=bool(chosen("all_schemas", default=False)),
+        exact=bool(chosen("exact", default=False)),
+        scratch=chosen("scratch", "auto"),
+        allow=allow,
+        ignore_unmodelled=bool(chosen("ignore_unmodelled", default=False)),
+        proof=not chosen("no_proof", default=False),
+        lock_timeout_ms=int(chosen("lock_timeout", 10_000)),
+        dry_run=bool(values.get("dry_run")),
+    )
+
+
+def _options(wishes: Wishes) -> Options:
+    from reconciler.plan import HazardKind
+    from reconciler.reconcile import Options
+
+    if wishes.schemas and wishes.all_schemas:
+        raise ConfigError("--schema and --all-schemas cannot be combined", hint="name the schemas, or take all")
+    allow = frozenset(HazardKind) if "all" in wishes.allow else frozenset(HazardKind(name) for name in wishes.allow)
+    return Options(
+        schemas=wishes.schemas or None,
+        all_schemas=wishes.all_schemas,
+        exact=wishes.exact,
+        scratch=wishes.scratch,
+        allow=allow,
+        ignore_unmodelled=wishes.ignore_unmodelled,
+        proof=wishes.proof,
+        lock_timeout_ms=wishes.lock_timeout_ms,
+    )
+
+
+def _source(wishes: Wishes) -> AnySource:
+    from reconciler.source import Source, parse_source
+
+    empty_is_meant = bool(wishes.allow & {"empty_source", "all"})
+    source = parse_source(wishes.sources, cwd=wishes.folder, allow_empty=empty_is_meant)
+    if isinstance(source, Source):
+        for warning in source.warnings:
+            print_note(f"warning: {warning}")
+    return source
+
+
+@contextmanager
+def _reconciler(wishes: Wishes) -> Generator[Reconciler]:
+    options = _options(wishes)
+    with opened(wishes.dsn) as dsn:
+        from reconciler.db import errors_as, version_note
+        from reconciler.reconcile import Reconciler
+
+        with Reconciler(dsn, options=options) as reconciler, errors_as():
+            note = version_note(reconciler.connection)
+            if note:
+                print_note(f"warning: {note}")
+            yield reconciler
+
+
+def _connecting(command: Command) -> Command:
+    for option in (
+        click.option("--format", "format", type=click.Choice(["text", "json", "sql"]), help="How to print the result."),
+        click.option("--plugin", metavar="NAME", help=f"Whose schema it is.  [default: {_DEFAULT_PLUGIN}]"),
+        click.option("--dsn", metavar="URL", help="The database; else RECONCILER_DSN, DATABASE_URL, PG* variables."),
+    ):
+        command = option(command)
+    return command
+
+
+def _reconciling(command: Command) -> Command:
+    for option in (
+        click.option("--lock-timeout", type=click.IntRange(min=0), metavar="MS", help="How long to wait for a lock."),
+        click.option("--no-proof", is_flag=True, help="Do not rehearse the plan in scratch first."),
+        click.option("--ignore-unmodelled", is_flag=True, help="Go on although something differs that has no rule."),
+        click.option("--allow-empty", is_flag=True, help="The source may declare nothing."),
+        click.option(
+            "--allow", multiple=True, type=click.Choice(_HAZARDS), metavar="HAZARD", help="Accept this hazard, or all."
+        ),
+        click.option("--scratch", metavar="auto|schema|database|URL", help="Where to build the declared schema."),
+        click.option("--exact", is_flag=True, help="Owners, privileges and unknown objects must be as declared too."),
+        click.option("--all-schemas", is_flag=True, help="Manage every schema of the database."),
+        click.option("--schema", multiple=True, metavar="NAME", help="A schema to manage; may be repeated."),
+    ):
+        command = option(command)
+    command = _connecting(command)
+    return click.argument("sources", nargs=-1, metavar="[SOURCE]...")(command)
+
+
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's order
+    if not wanted or context.resilient_parsing:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        print(f"reconciler {version('reconciler')}")
+    except PackageNotFoundError:
+        print("reconciler, run from its folder without being installed")
+    context.exit()
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+)
+def cli() -> None:
+    """Keep live Postgres databases equal to a declared schema.
+
+    A SOURCE is an SQL file, a folder of them, `-`, cmd:COMMAND, python:MODULE:ATTRIBUTE, or a database's URL.
+    """
+
+
+@cli.command()
+@_reconciling
+def plan(**values: Any) -> int:  # noqa: ANN401
+    """Show what would be done; exit 2 if anything would."""
+    wishes = _wishes(values)
+    source = _source(wishes)
+    with _reconciler(wishes) as reconciler, working("planning"):
+        planned = reconciler.plan(source, plugin=wishes.plugin)
+    return _show_plan(planned, wishes)
+
+
+def _show_plan(planned: PlanResult, wishes: Wishes) -> int:
+    from reconciler.report import json, sql, text
+
+    found = planned.plan
+    match wishes.output:
+        case "json":
+            print_text(json.to_text(json.plan_document(planned)))
+        case "sql":
+            print_text(sql.script(found.statements, found.unmodelled))
+        case _:
+            print_text(text.plan_text(planned))
+    if found.unmodelled and wishes.output != "text":
+        print_note(text.unmodelled_text(found).rstrip())
+    if found.unmodelled and not wishes.ignore_unmodelled:
+        return FAILED
+    return DIFFERENCES if found.statements else DONE
+
+
+@cli.command()
+@click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
+@_reconciling
+def apply(**values: Any) -> int:  # noqa: ANN401
+    """Bring the database to what is declared, in one transaction, and record it."""
+    wishes = _wishes(values)
+    source = _source(wishes)
+    with _reconciler(wishes) as reconciler:
+        if wishes.dry_run:
+            return _dry_run(reconciler, source, wishes)
+        with working("reconciling") as say:
+            result = reconciler.migrate(wishes.plugin, source, progress=_progress(say))
+    return _show_result(result, "applied", wishes)
+
+
+def _dry_run(reconciler: Reconciler, source: AnySource, wishes: Wishes) -> int:
+    with working("planning"):
+        planned = reconciler.plan(source, plugin=wishes.plugin)
+    code = _show_plan(planned, wishes)
+    print_note("dry run: nothing was changed")
+    if code == FAILED:
+        return FAILED
+    return REFUSED if planned.plan.refused(reconciler.options.allow) else DONE
+
+
+def _progress(say: Callable[[str], None]) -> Callable[[int, Statement], None]:
+    from reconciler.redaction import redact_sql
+
+    def tell(position: int, statement: Statement) -> None:
+        say(f"{position}: {' '.join(redact_sql(statement.sql).split())[:80]}")
+
+    return tell
+
+
+def _show_result(result: MigrateResult, verb: str, wishes: Wishes) -> int:
+    from reconciler.report import json, sql, text
+
+    match wishes.output:
+        case "json":
+            print_text(json.to_text(json.result_document(result)))
+        case "sql":
+            print_text(sql.script(result.statements))
+        case _:
+            print_text(text.result_text(result, verb))
+    return DONE
+
+
+@cli.command()
+@_reconciling
+def check(**values: Any) -> int:  # noqa: ANN401
+    """Show which objects moved; exit 4 on drift or conflict, 2 if only the declaration moved.
+
+    Without a SOURCE the database is compared with what was recorded.
+    """
+    from reconciler.drift import State
+    from reconciler.report import json, sql, text
+
+    wishes = _wishes(values)
+    source = _source(wishes) if wishes.sources else None
+    with _reconciler(wishes) as reconciler, working("checking"):
+        result = reconciler.check(source, plugin=wishes.plugin)
+    match wishes.output:
+        case "json":
+            print_text(json.to_text(json.check_document(result)))
+        case "sql":
+            print_text(sql.script(result.plan.statements, result.plan.unmodelled))
+        case _:
+            print_text(text.check_text(result))
+    if result.has_drift:
+        return DRIFT
+    return DIFFERENCES if result.of(State.PENDING) or not result.plan.is_empty else DONE
+
+
+@cli.command()
+@click.option("--revert", "choice", flag_value="revert", help="Bring what drifted back to the declaration.")
+@click.option("--accept", "choice", flag_value="accept", help="Record what drifted as it is now.")
+@click.option("--object", "objects", multiple=True, metavar="KIND:NAME", help="Only this object; may be repeated.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
+@_reconciling
+def repair(choice: str | None, objects: tuple[str, ...], **values: Any) -> int:  # noqa: ANN401
+    """End drift: bring it back to the declaration, or record it."""
+    wishes = _wishes(values)
+    source = _source(wishes)
+    with _reconciler(wishes) as reconciler:
+        if choice is None:
+            choice = _ask_for_repair(reconciler, source, objects, wishes)
+            if choice is None:
+                return DONE
+        with working("repairing"):
+            planned = reconciler.plan_repair(
+                source, plugin=wishes.plugin, accept=choice == "accept", objects=objects, options=reconciler.options
+            )
+        if wishes.dry_run:
+            _show_plan(planned, wishes)
+            print_note("dry run: nothing was changed")
+            return DONE
+        from reconciler.ledger import RunKind
+
+        with working("repairing") as say:
+            result = reconciler.apply(planned, kind=RunKind.REPAIR, progress=_progress(say))
+    return _show_result(result, "accepted" if choice == "accept" else "repaired", wishes)
+
+
+def _ask_for_repair(reconciler: Reconciler, source: AnySource, objects: tuple[str, ...], wishes: Wishes) -> str | None:
+    """Shows what drifted and what a repair would do; revert, accept, or None where nothing is to be done."""
+    from reconciler.drift import State
+    from reconciler.report import sql, text
+
+    with working("checking"):
+        result = reconciler.check(source, plugin=wishes.plugin)
+        planned = reconciler.plan_repair(source, plugin=wishes.plugin, objects=objects)
+    moved = result.of(State.DRIFTED, State.CONFLICT, State.UNMANAGED)
+    print_text(text.check_text(replace(result, objects=moved)))
+    if not planned.plan.statements and not result.has_drift:
+        print_text(f"In sync: nothing drifted in plugin {wishes.plugin}.\n")
+        return None
+    print_text(f"--revert would run:\n\n{sql.script(planned.plan.statements)}\n--accept would record it as it is.\n")
+    if wishes.dry_run:
+        return None
+    if not is_interactive():
+        raise ConfigError("whether to revert or to accept was not said", hint="pass --revert or --accept")
+    answer = click.prompt(
+        "Revert, accept or nothing", type=click.Choice(["revert", "accept", "nothing"]), default="nothing", err=True
+    )
+    return None if answer == "nothing" else str(answer)
+
+
+@cli.command()
+@click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
+@_reconciling
+def adopt(**values: Any) -> int:  # noqa: ANN401
+    """Record a database that already holds the schema; what differs is changed."""
+    wishes = _wishes(values)
+    source = _source(wishes)
+    with _reconciler(wishes) as reconciler:
+        if wishes.dry_run:
+            return _dry_run(reconciler, source, wishes)
+        with working("adopting"):
+            result = reconciler.adopt(source, plugin=wishes.plugin)
+    return _show_result(result, "adopted", wishes)
+
+
+@cli.command()
+@_connecting
+def status(**values: Any) -> int:  # noqa: ANN401
+    """Show the last recorded migration and the last run."""
+    from reconciler.report import json, text
+
+    wishes = _wishes(values, formats=("text", "json"))
+    with _reconciler(wishes) as reconciler:
+        found = reconciler.get_status(wishes.plugin)
+    print_text(json.to_text(json.status_document(found)) if wishes.output == "json" else text.status_text(found))
+    return DONE
+
+
+@cli.command()
+@_connecting
+def history(**values: Any) -> int:  # noqa: ANN401
+    """List the recorded migrations, of all plugins unless one is named."""
+    from reconciler.report import json, text
+
+    wishes = _wishes(values, formats=("text", "json"))
+    plugin = values["plugin"]
+    with _reconciler(wishes) as reconciler:
+        entries = reconciler.history(plugin)
+    document = json.history_document(entries, plugin)
+    print_text(json.to_text(document) if wishes.output == "json" else text.history_text(entries))
+    return DONE
+
+
+@cli.command()
+@click.argument("idx", type=int)
+@_connecting
+def show(idx: int, **values: Any) -> int:  # noqa: ANN401
+    """Show one recorded migration with its statements."""
+    from reconciler.report import json, sql, text
+
+    wishes = _wishes(values)
+    with _reconciler(wishes) as reconciler:
+        record = reconciler.show(idx, wishes.plugin)
+    match wishes.output:
+        case "json":
+            print_text(json.to_text(json.migration_document(record)))
+        case "sql":
+            print_text("".join(f"{statement.sql};\n" for statement in record.statements))
+        case _:
+            print_text(text.migration_text(record))
+    return DONE
+
+
+@cli.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_connecting
+def reset(*, yes: bool, **values: Any) -> int:  # noqa: ANN401
+    """Forget what was recorded of the plugin. Its tables stay."""
+    from reconciler.report import json
+
+    wishes = _wishes(values, formats=("text", "json"))
+    if not yes and is_interactive():
+        click.confirm(f"Forget all that is recorded of plugin {wishes.plugin}?", abort=True, err=True)
+    with _reconciler(wishes) as reconciler:
+        rows = reconciler.reset(wishes.plugin)
+    document = json.reset_document(wishes.plugin, rows)
+    done = f"Forgot {rows} rows of plugin {wishes.plugin}; its schema is as it was.\n"
+    print_text(json.to_text(document) if wishes.output == "json" else done)
+    return DONE
+
+
+@cli.command()
+def demo() -> int:
+    """See it work on a private Postgres that leaves nothing behind."""
+    from reconciler.demo import run_demo
+
+    run_demo(print_text)
+    return DONE
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""Results as JSON documents for programs; docs/json-format.md describes them, schema.json defines them. Pure: no I/O."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from reconciler.redaction import redact_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.diff import Difference
+    from reconciler.drift import ObjectState
+    from reconciler.errors import ReconcilerError
+    from reconciler.ledger import HistoryEntry, MigrationRecord, Run
+    from reconciler.plan import Hazard, Plan, Statement
+    from reconciler.reconcile import CheckResult, MigrateResult, PlanResult, Status
+
+__all__ = [
+    "FORMAT_VERSION",
+    "check_document",
+    "diff_document",
+    "error_document",
+    "history_document",
+    "migration_document",
+    "plan_document",
+    "reset_document",
+    "result_document",
+    "status_document",
+    "to_text",
+]
+
+# The second number grows with each addition, the first where something that was there goes or means something else.
+FORMAT_VERSION = "1.0"
+
+
+def to_text(document: dict[str, object]) -> str:
+    """The document as text, indented, ended by a newline."""
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+def plan_document(planned: PlanResult) -> dict[str, object]:
+    """What `plan` found."""
+    return {
+        **_head("plan", planned.plugin),
+        "source": planned.source_description,
+        "scratch": planned.scratch,
+        "desired_fingerprint": planned.desired_fingerprint,
+        "recorded_idx": planned.recorded.idx if planned.recorded else None,
+        "warnings": list(planned.warnings),
+        **_plan(planned.plan),
+        "refused": [_hazard(hazard) for hazard in planned.plan.refused(planned.options.allow)],
+    }
+
+
+def diff_document(plan: Plan) -> dict[str, object]:
+    """What `diff` found: no plugin takes part."""
+    return {**_head("diff", None), **_plan(plan)}
+
+
+def check_document(result: CheckResult) -> dict[str, object]:
+    """What `check` found; objects in sync are counted only."""
+    moved = [each for each in result.objects if each.state.value != "in sync"]
+    return {
+        **_head("check", result.plugin),
+        "recorded_idx": result.recorded_idx,
+        "has_drift": result.has_drift,
+        "in_sync_count": len(result.objects) - len(moved),
+        "objects": [_object_state(each) for each in moved],
+        "statements": [_statement(each) for each in result.plan.statements],
+        "unmodelled": [_difference(each) for each in result.plan.unmodelled],
+    }
+
+
+def result_document(result: MigrateResult) -> dict[str, object]:
+    """What `apply`, `repair` or `adopt` did."""
+    return {
+        **_head("result", result.plugin),
+        "idx": result.idx,
+        "dry_run": result.dry_run,
+        "skipped": result.skipped,
+        "statements": [_statement(each) for each in result.statements],
+    }
+
+
+def status_document(status: Status) -> dict[str, object]:
+    """What the ledger knows of a plugin."""
+    return {
+        **_head("status", status.plugin),
+        "has_run": status.has_run,
+        "snapshots": status.snapshots,
+        "last_migration": _entry(status.last_migration) if status.last_migration else None,
+        "last_run": _run(status.last_run) if status.last_run else None,
+    }
+
+
+def history_document(entries: Iterable[HistoryEntry], plugin: str | None) -> dict[str, object]:
+    """All recorded migrations."""
+    return {**_head("history", plugin), "migrations": [_entry(each) for each in entries]}
+
+
+def migration_document(record: MigrationRecord) -> dict[str, object]:
+    """One recorded migration."""
+    return {
+        **_head("migration", record.entry.plugin),
+        **_entry(record.entry),
+        "statements": [
+            {
+                "sql": each.sql,
+                "hazards": list(each.hazards),
+                "transactional": each.transactional,
+                "duration_ms": each.duration_ms,
+            }
+            for each in record.statements
+        ],
+        "source_text": record.source_text,
+        "fingerprint": record.snapshot.fingerprint if record.snapshot else None,
+        "run": _run(record.run) if record.run else None,
+    }
+
+
+def reset_document(plugin: str, rows: int) -> dict[str, object]:
+    """What `reset` deleted from the ledger."""
+    return {**_head("reset", plugin), "rows": rows}
+
+
+def error_document(error: ReconcilerError, exit_code: int) -> dict[str, object]:
+    """Why a command failed. It goes to standard error."""
+    return {
+        **_head("error", None),
+        "error": type(error).__name__,
+        "message": redact_sql(error.message),
+        "hint": error.hint,
+        "left": error.left,
+        "exit_code": exit_code,
+    }
+
+
+def _head(kind: str, plugin: str | None) -> dict[str, object]:
+    return {"format": f"reconciler/{kind}", "format_version": FORMAT_VERSION, "plugin": plugin}
+
+
+def _plan(plan: Plan) -> dict[str, object]:
+    return {
+        "in_sync": plan.is_empty,
+        "live_fingerprint": plan.live_fingerprint,
+        "goal_fingerprint": plan.goal_fingerprint,
+        "statements": [_statement(each) for each in plan.statements],
+        "differences": [_difference(each) for each in plan.differences],
+        "unmodelled": [_difference(each) for each in plan.unmodelled],
+    }
+
+
+def _statement(statement: Statement) -> dict[str, object]:
+    return {
+        "sql": redact_sql(statement.sql),
+        "creates": [fact.key for fact in statement.creates],
+        "drops": [fact.key for fact in statement.drops],
+        "alters": [fact.key for fact in statement.alters],
+        "hazards": [_hazard(hazard) for hazard in statement.hazards],
+        "lock": statement.lock.value if statement.lock else None,
+        "locks": statement.locks.key if statement.locks else None,
+        "transactional": statement.transactional,
+    }
+
+
+def _hazard(hazard: Hazard) -> dict[str, object]:
+    return {
+        "kind": hazard.kind.value,
+        "message": hazard.message,
+        "object": hazard.fact.key,
+        "size": {"rows": hazard.size.rows, "bytes": hazard.size.bytes} if hazard.size else None,
+    }
+
+
+def _difference(difference: Difference) -> dict[str, object]:
+    return {
+        "fact": difference.fact.key,
+        "change": difference.change.value,
+        "attributes": {
+            name: {"before": before, "after": after} for name, (before, after) in difference.attributes.items()
+        },
+    }
+
+
+def _object_state(state: ObjectState) -> dict[str, object]:
+    return {
+        "object": state.object.key,
+        "state": state.state.value,
+        "meaning": state.meaning,
+        "differences": [_difference(each) for each in state.differences],
+    }
+
+
+def _entry(entry: HistoryEntry) -> dict[str, object]:
+    return _times_as_text(asdict(entry))
+
+
+def _run(run: Run) -> dict[str, object]:
+    return _times_as_text(asdict(run))
+
+
+def _times_as_text(values: dict[str, object]) -> dict[str, object]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}

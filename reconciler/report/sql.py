@@ -1,0 +1,41 @@
+"""A plan as an SQL script whose comments name what it costs. Pure: no I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.hazards import describe_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.diff import Difference
+    from reconciler.plan import Statement
+
+__all__ = ["comment", "script"]
+
+
+def script(statements: Sequence[Statement], unmodelled: Sequence[Difference] = ()) -> str:
+    """The statements as a script for psql; empty where there is nothing to do."""
+    return "".join([*map(_unmodelled, unmodelled), *map(_statement, statements)])
+
+
+def comment(text: str) -> str:
+    """`text` as SQL comment lines."""
+    return "".join(f"-- {line}\n" for line in text.splitlines() or [""])
+
+
+def _unmodelled(difference: Difference) -> str:
+    return comment(f"NOT PLANNED, no rule knows how: {difference.change} {difference.fact}")
+
+
+def _statement(statement: Statement) -> str:
+    return "".join([*map(comment, _notes(statement)), statement.sql, ";\n"])
+
+
+def _notes(statement: Statement) -> Iterable[str]:
+    for hazard in statement.hazards:
+        size = describe_size(hazard.size)
+        yield f"hazard {hazard.kind}: {hazard.message}{f' ({size})' if size else ''}"
+    if not statement.transactional:
+        yield "outside of a transaction"

@@ -1,0 +1,216 @@
+"""Results as text for people. Pure: no I/O.
+
+Lines are plain; `reconciler.console` colours them by the words they begin with.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from reconciler.drift import State
+from reconciler.hazards import describe_size
+from reconciler.redaction import redact_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.diff import Difference
+    from reconciler.drift import ObjectState
+    from reconciler.ledger import HistoryEntry, MigrationRecord, RecordedStatement
+    from reconciler.plan import Hazard, Plan, Statement
+    from reconciler.reconcile import CheckResult, MigrateResult, PlanResult, Status
+    from reconciler.snapshot import FactId
+
+__all__ = ["check_text", "history_text", "migration_text", "plan_text", "result_text", "status_text", "unmodelled_text"]
+
+_INDENT = "     "
+_VALUE_WIDTH = 100
+_MOVED = (State.CONFLICT, State.DRIFTED, State.PENDING, State.UNMANAGED, State.CAUGHT_UP)
+
+
+def plan_text(planned: PlanResult) -> str:
+    """The plan: each statement with what it does and costs, and what stands in the way."""
+    plan = planned.plan
+    if plan.is_empty:
+        return f"In sync: {_plugin(planned.plugin)} is as declared in {planned.source_description}.\n"
+    lines = [f"Plan for {_plugin(planned.plugin)}: {_count(len(plan.statements), 'statement')}.", ""]
+    lines += _statements(plan.statements)
+    refused = plan.refused(planned.options.allow)
+    if refused:
+        lines.append("Refused by apply unless allowed:")
+        lines += [f"  {_hazard(hazard)}" for hazard in refused]
+        lines.append(
+            f"  allow it with {' '.join(f'--allow {kind}' for kind in sorted({h.kind.value for h in refused}))}"
+        )
+        lines.append("")
+    return _text(lines) + unmodelled_text(plan)
+
+
+def unmodelled_text(plan: Plan) -> str:
+    """The differences that no rule can plan, loudly; empty where there are none."""
+    if not plan.unmodelled:
+        return ""
+    lines = [f"NOT PLANNED: no rule knows how to make {_count(len(plan.unmodelled), 'difference')}:"]
+    lines += [f"  {_change(difference)}" for difference in plan.unmodelled]
+    lines.append("  make these by hand, or pass --ignore-unmodelled to do the rest without them")
+    return _text(lines)
+
+
+def check_text(result: CheckResult) -> str:
+    """Every object that is not in sync: its state, what that means, and what differs."""
+    count = Counter(each.state for each in result.objects)
+    lines: list[str] = []
+    for each in result.of(*_MOVED):
+        lines += _object_state(each)
+    found = [f"{count[state]} {state}" for state in (*_MOVED, State.IN_SYNC) if count[state]]
+    recorded = "nothing recorded yet" if result.recorded_idx is None else f"recorded: migration {result.recorded_idx}"
+    lines.append(f"{_plugin(result.plugin)} ({recorded}): {', '.join(found) or 'no objects'}.")
+    return _text(lines) + unmodelled_text(result.plan)
+
+
+def result_text(result: MigrateResult, verb: str) -> str:
+    """What was done; `verb` as in `applied`."""
+    if result.skipped or (not result.statements and result.idx is None):
+        return f"In sync: nothing to do for {_plugin(result.plugin)}.\n"
+    what = _count(len(result.statements), "statement")
+    if result.dry_run:
+        return _text(
+            [*_statements(result.statements), f"Dry run: {what} for {_plugin(result.plugin)}, nothing changed."]
+        )
+    lines = [*_statements(result.statements)]
+    lines.append(f"{verb.capitalize()}: {what}, recorded as migration {result.idx} of {_plugin(result.plugin)}.")
+    return _text(lines)
+
+
+def status_text(status: Status) -> str:
+    """What the ledger knows of a plugin."""
+    lines = [f"{_plugin(status.plugin)}"]
+    last = status.last_migration
+    if last is None:
+        lines.append("  no migration is recorded")
+    else:
+        lines.append(f"  last migration  {last.idx}  {last.tag}")
+        lines.append(f"  recorded        {_time(last.created_at)}")
+        if last.hash is not None:
+            lines.append(f"  declaration     {last.hash[:16]}  {last.source_description or ''}".rstrip())
+        lines.append(f"  snapshots       {status.snapshots}")
+    if status.last_run is not None:
+        run = status.last_run
+        lines.append(f"  last run        {run.kind} {run.outcome} at {_time(run.started_at)} by {run.database_user}")
+        if run.error:
+            lines.append(f"  its error       {_one_line(redact_sql(run.error))}")
+    return _text(lines)
+
+
+def history_text(entries: Sequence[HistoryEntry]) -> str:
+    """All recorded migrations, a line each."""
+    if not entries:
+        return "Nothing is recorded.\n"
+    rows = [("PLUGIN", "IDX", "RECORDED", "STATEMENTS", "TAG", "SOURCE")]
+    for entry in entries:
+        count = "?" if entry.statement_count is None else str(entry.statement_count)
+        source = entry.source_description or ""
+        rows.append((entry.plugin, str(entry.idx), _time(entry.created_at), count, entry.tag, _one_line(source)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return _text("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def migration_text(record: MigrationRecord) -> str:
+    """One recorded migration with its statements."""
+    entry = record.entry
+    lines = [f"Migration {entry.idx} of {_plugin(entry.plugin)}: {entry.tag}", f"  recorded  {_time(entry.created_at)}"]
+    if entry.source_description:
+        lines.append(f"  source    {entry.source_description}")
+    if record.run is not None:
+        lines.append(f"  run       {record.run.kind} by {record.run.database_user} with {record.run.program_version}")
+    if record.snapshot is not None:
+        lines.append(f"  result    {len(record.snapshot)} facts, fingerprint {record.snapshot.fingerprint[:16]}")
+    lines.append("")
+    for position, statement in enumerate(record.statements, start=1):
+        lines += _recorded_statement(position, statement)
+    return _text(lines)
+
+
+def _statements(statements: Iterable[Statement]) -> list[str]:
+    lines: list[str] = []
+    for position, statement in enumerate(statements, start=1):
+        lines += _numbered(position, statement.sql)
+        for verb, facts in (("creates", statement.creates), ("drops", statement.drops), ("alters", statement.alters)):
+            if facts:
+                lines.append(f"{_INDENT}{verb} {_facts(facts)}")
+        lines += [f"{_INDENT}{_hazard(hazard)}" for hazard in statement.hazards]
+        if statement.lock is not None:
+            lines.append(f"{_INDENT}lock {statement.lock}{f' on {statement.locks}' if statement.locks else ''}")
+        if not statement.transactional:
+            lines.append(f"{_INDENT}outside of a transaction")
+        lines.append("")
+    return lines
+
+
+def _recorded_statement(position: int, statement: RecordedStatement) -> list[str]:
+    lines = _numbered(position, statement.sql)
+    for hazard in statement.hazards:
+        if isinstance(hazard, dict):
+            lines.append(f"{_INDENT}hazard {hazard.get('kind')}: {hazard.get('message')}")
+    if statement.duration_ms is not None:
+        lines.append(f"{_INDENT}took {statement.duration_ms:.1f} ms")
+    return [*lines, ""]
+
+
+def _numbered(position: int, sql: str) -> list[str]:
+    first, *rest = redact_sql(sql).split("\n")
+    return [f"{position:>3}. {first}", *(f"{_INDENT}{line}" for line in rest)]
+
+
+def _facts(facts: Sequence[FactId]) -> str:
+    shown = ", ".join(str(fact) for fact in facts[:6])
+    return f"{shown} and {len(facts) - 6} more" if len(facts) > 6 else shown
+
+
+def _hazard(hazard: Hazard) -> str:
+    size = describe_size(hazard.size)
+    return f"hazard {hazard.kind}: {hazard.message}{f' ({size})' if size else ''}"
+
+
+def _object_state(state: ObjectState) -> list[str]:
+    lines = [f"{state.state}: {state.object}", f"  {state.meaning}"]
+    for difference in state.differences:
+        lines.append(f"  {_change(difference)}")
+        if difference.before is not None and difference.after is not None:
+            lines += [
+                f"    {name}: {_value(before)} -> {_value(after)}"
+                for name, (before, after) in difference.attributes.items()
+            ]
+    return [*lines, ""]
+
+
+def _change(difference: Difference) -> str:
+    return f"{difference.change} {difference.fact}"
+
+
+def _value(value: object) -> str:
+    text = redact_sql(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return _one_line(text if isinstance(value, str) and text else text or "''")
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _VALUE_WIDTH else f"{line[: _VALUE_WIDTH - 3]}..."
+
+
+def _time(moment: object) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _plugin(name: str) -> str:
+    return f"plugin {name}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
