@@ -61,6 +61,21 @@ def test_the_next_idx_is_above_all_that_are_taken(made: db.Connection) -> None:
     assert journals.get_next_idx("mail") == 0
 
 
+def test_an_idx_that_was_taken_is_given_to_nobody_else_until_the_transaction_ends(
+    made: db.Connection, database: str
+) -> None:
+    journals = JournalManager(made)
+    journals.add_entry("chat", FIRST)
+    made.commit()
+    assert journals.get_next_idx("chat") == 1
+    with db.connect(database) as other:
+        other.execute("SET LOCAL lock_timeout = '20ms'")
+        with pytest.raises(
+            LedgerError, match="cannot take the next idx of plugin chat: canceling statement due to lock"
+        ):
+            JournalManager(other).get_next_idx("chat")
+
+
 def test_current_is_the_row_of_an_idx_and_previous_the_one_before(made: db.Connection) -> None:
     snapshots = SnapshotManager(made)
     snapshots.save_snapshot("chat", 1, "previous", snapshot_of("old"))
