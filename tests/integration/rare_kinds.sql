@@ -94,6 +94,9 @@ CREATE TEXT SEARCH PARSER app.words (START = prsd_start, GETTOKEN = prsd_nexttok
 CREATE TEXT SEARCH TEMPLATE app.simple_words (INIT = dsimple_init, LEXIZE = dsimple_lexize);
 CREATE TEXT SEARCH DICTIONARY app.english (TEMPLATE = snowball, LANGUAGE = 'english', STOPWORDS = 'english');
 CREATE TEXT SEARCH DICTIONARY app.plain (TEMPLATE = app.simple_words);
+CREATE FUNCTION app.any_init(internal) RETURNS internal LANGUAGE internal STRICT AS 'prsd_lextype';
+CREATE TEXT SEARCH TEMPLATE app.any (INIT = app.any_init, LEXIZE = dsimple_lexize);
+CREATE TEXT SEARCH DICTIONARY app.hostile (TEMPLATE = app.any, zeta = 'it''s, b\c = ''d', "B ""c""" = 1, d = -1.5);
 CREATE TEXT SEARCH CONFIGURATION app.search (PARSER = app.words);
 ALTER TEXT SEARCH CONFIGURATION app.search ADD MAPPING FOR asciiword, word WITH app.english, app.plain;
 ALTER TEXT SEARCH CONFIGURATION app.search ADD MAPPING FOR "int" WITH simple;
@@ -103,6 +106,7 @@ CREATE TEXT SEARCH CONFIGURATION app.empty (PARSER = pg_catalog."default");
 CREATE TABLE app.people (id bigint PRIMARY KEY, first text, last text, "a,b" integer);
 CREATE STATISTICS app.people_names (ndistinct, dependencies) ON first, last FROM app.people;
 CREATE STATISTICS "select".people_expression ON lower(first), "a,b", last FROM app.people;
+CREATE STATISTICS app.people_single ON (id + 1) FROM app.people;
 ALTER STATISTICS "select".people_expression SET STATISTICS 500;
 
 -- publications
