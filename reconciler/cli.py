@@ -26,6 +26,7 @@ from reconciler.console import (
     exit_code_of,
     find_dsn,
     is_interactive,
+    is_url,
     opened,
     print_error,
     print_note,
@@ -35,11 +36,11 @@ from reconciler.console import (
 from reconciler.errors import ConfigError, ReconcilerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from reconciler.plan import Statement
+    from reconciler.plan import Plan, Statement
     from reconciler.reconcile import MigrateResult, Options, PlanResult, Reconciler
-    from reconciler.source import AnySource
+    from reconciler.source import AnySource, Source
 
 __all__ = ["main", "run"]
 
@@ -111,7 +112,7 @@ class Wishes:
 def _wishes(values: dict[str, Any], *, formats: Sequence[str] = ("text", "json", "sql")) -> Wishes:
     found = find_configuration(Path.cwd())
 
-    def chosen(name: str, default: Any) -> Any:  # noqa: ANN401 - click's values have the types of their options
+    def chosen(name: str, default: Any) -> Any:
         given = values.get(name)
         if given is None or given == () or given is False:
             given = getattr(found, name, None)
@@ -223,7 +224,7 @@ def _reconciling(command: Command) -> Command:
     return click.argument("sources", nargs=-1, metavar="[SOURCE]...")(command)
 
 
-def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's order
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or context.resilient_parsing:
         return
     from importlib.metadata import PackageNotFoundError, version
@@ -251,7 +252,7 @@ def cli() -> None:
 
 @cli.command()
 @_reconciling
-def plan(**values: Any) -> int:  # noqa: ANN401
+def plan(**values: Any) -> int:
     """Show what would be done; exit 2 if anything would."""
     wishes = _wishes(values)
     source = _source(wishes)
@@ -281,7 +282,7 @@ def _show_plan(planned: PlanResult, wishes: Wishes) -> int:
 @cli.command()
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
 @_reconciling
-def apply(**values: Any) -> int:  # noqa: ANN401
+def apply(**values: Any) -> int:
     """Bring the database to what is declared, in one transaction, and record it."""
     wishes = _wishes(values)
     source = _source(wishes)
@@ -327,7 +328,7 @@ def _show_result(result: MigrateResult, verb: str, wishes: Wishes) -> int:
 
 @cli.command()
 @_reconciling
-def check(**values: Any) -> int:  # noqa: ANN401
+def check(**values: Any) -> int:
     """Show which objects moved; exit 4 on drift or conflict, 2 if only the declaration moved.
 
     Without a SOURCE the database is compared with what was recorded.
@@ -357,7 +358,7 @@ def check(**values: Any) -> int:  # noqa: ANN401
 @click.option("--object", "objects", multiple=True, metavar="KIND:NAME", help="Only this object; may be repeated.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
 @_reconciling
-def repair(choice: str | None, objects: tuple[str, ...], **values: Any) -> int:  # noqa: ANN401
+def repair(choice: str | None, objects: tuple[str, ...], **values: Any) -> int:
     """End drift: bring it back to the declaration, or record it."""
     wishes = _wishes(values)
     source = _source(wishes)
@@ -408,7 +409,7 @@ def _ask_for_repair(reconciler: Reconciler, source: AnySource, objects: tuple[st
 @cli.command()
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
 @_reconciling
-def adopt(**values: Any) -> int:  # noqa: ANN401
+def adopt(**values: Any) -> int:
     """Record a database that already holds the schema; what differs is changed."""
     wishes = _wishes(values)
     source = _source(wishes)
@@ -422,7 +423,7 @@ def adopt(**values: Any) -> int:  # noqa: ANN401
 
 @cli.command()
 @_connecting
-def status(**values: Any) -> int:  # noqa: ANN401
+def status(**values: Any) -> int:
     """Show the last recorded migration and the last run."""
     from reconciler.report import json, text
 
@@ -435,7 +436,7 @@ def status(**values: Any) -> int:  # noqa: ANN401
 
 @cli.command()
 @_connecting
-def history(**values: Any) -> int:  # noqa: ANN401
+def history(**values: Any) -> int:
     """List the recorded migrations, of all plugins unless one is named."""
     from reconciler.report import json, text
 
@@ -451,9 +452,9 @@ def history(**values: Any) -> int:  # noqa: ANN401
 @cli.command()
 @click.argument("idx", type=int)
 @_connecting
-def show(idx: int, **values: Any) -> int:  # noqa: ANN401
+def show(idx: int, **values: Any) -> int:
     """Show one recorded migration with its statements."""
-    from reconciler.report import json, sql, text
+    from reconciler.report import json, text
 
     wishes = _wishes(values)
     with _reconciler(wishes) as reconciler:
@@ -471,7 +472,7 @@ def show(idx: int, **values: Any) -> int:  # noqa: ANN401
 @cli.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_connecting
-def reset(*, yes: bool, **values: Any) -> int:  # noqa: ANN401
+def reset(*, yes: bool, **values: Any) -> int:
     """Forget what was recorded of the plugin. Its tables stay."""
     from reconciler.report import json
 
@@ -484,6 +485,92 @@ def reset(*, yes: bool, **values: Any) -> int:  # noqa: ANN401
     done = f"Forgot {rows} rows of plugin {wishes.plugin}; its schema is as it was.\n"
     print_text(json.to_text(document) if wishes.output == "json" else done)
     return DONE
+
+
+@cli.command()
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@click.option("--schema", multiple=True, metavar="NAME", help="Compare this schema only; may be repeated.")
+@click.option("--scratch", metavar="auto|database|URL", help="Where files are built.")
+@click.option("--ignore-unmodelled", is_flag=True, help="Go on although something differs that has no rule.")
+@_connecting
+def diff(before: str, after: str, **values: Any) -> int:
+    """Print the SQL that turns A into B; exit 2 if there is any. Each is a URL, a file or a folder."""
+    from reconciler.compare import compare_databases, compare_sources
+
+    wishes = _wishes(values)
+    urls = [side for side in (before, after) if is_url(side)]
+    if len(urls) == 2:
+        found = compare_databases(before, after, wishes.schemas)
+    else:
+        old, new = (side if is_url(side) else _file(side) for side in (before, after))
+        with opened(values["dsn"] or (urls[0] if urls else wishes.dsn)) as server, working("comparing"):
+            found = compare_sources(old, new, server=server, scratch=wishes.scratch, schemas=wishes.schemas)
+    if wishes.output == "json":
+        from reconciler.report import json
+
+        print_text(json.to_text(json.diff_document(found)))
+    else:
+        _print_script(found)
+    if found.unmodelled and not wishes.ignore_unmodelled:
+        return FAILED
+    return DIFFERENCES if found.statements else DONE
+
+
+def _file(spec: str) -> Source:
+    from reconciler.source import Source, parse_source
+
+    source = parse_source([spec], allow_empty=True)
+    assert isinstance(source, Source)  # only a URL gives anything else
+    return source
+
+
+def _print_script(plan: Plan) -> None:
+    from reconciler.report import sql
+
+    print_text(sql.script(plan.statements, plan.unmodelled))
+    _tell_unmodelled(plan)
+
+
+def _tell_unmodelled(plan: Plan) -> None:
+    if plan.unmodelled:
+        from reconciler.report import text
+
+        print_note(text.unmodelled_text(plan).rstrip())
+
+
+@cli.command()
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="One file per object.")
+@click.option("--schema", multiple=True, metavar="NAME", help="Dump this schema only; may be repeated.")
+@click.option("--ignore-unmodelled", is_flag=True, help="Go on although something has no rule.")
+@click.option("--dsn", metavar="URL", help="The database; else RECONCILER_DSN, DATABASE_URL, PG* variables.")
+def dump(output: Path | None, **values: Any) -> int:
+    """Print the live schema as SQL that rebuilds it in an empty database."""
+    from reconciler.compare import dump as dumped
+    from reconciler.compare import files_of_dump
+
+    wishes = _wishes(values)
+    with opened(wishes.dsn) as dsn, working("reading"):
+        plan, live = dumped(dsn, wishes.schemas)
+    if output is None:
+        _print_script(plan)
+    else:
+        files = files_of_dump(plan, live)
+        _write_files({path: [plan.statements[position] for position in files[path]] for path in files}, output)
+        _tell_unmodelled(plan)
+    return FAILED if plan.unmodelled and not wishes.ignore_unmodelled else DONE
+
+
+def _write_files(files: Mapping[str, Sequence[Statement]], folder: Path) -> None:
+    from reconciler.report import sql
+
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"the folder {folder} is not empty", hint="name a new one, or empty it first")
+    for path, statements in files.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(sql.script(statements), "utf-8")
+    print_note(f"wrote {len(files)} files to {folder}")
 
 
 @cli.command()

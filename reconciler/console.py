@@ -29,6 +29,7 @@ __all__ = [
     "exit_code_of",
     "find_dsn",
     "is_interactive",
+    "is_url",
     "opened",
     "print_error",
     "print_note",
@@ -108,6 +109,11 @@ def _is_coloured(stream: TextIO) -> bool:
 def is_interactive() -> bool:
     """Whether somebody is there to answer a question."""
     return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def is_url(text: str) -> bool:
+    """Whether a database is named, not a file."""
+    return text.lower().startswith(("postgresql://", "postgres://", "postgresql+", "postgres+"))
 
 
 @contextmanager
