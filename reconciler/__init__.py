@@ -1,0 +1,145 @@
+"""Keeps live Postgres databases equal to a declared schema. This module is the public API, nothing else.
+
+Names are imported when they are first used, so that `import reconciler` costs next to nothing. Does no I/O.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reconciler.drift import ObjectState, State
+    from reconciler.errors import (
+        ApplyError,
+        ConfigError,
+        ConnectError,
+        DatabaseError,
+        EmbeddedServerError,
+        EmptySourceError,
+        HazardError,
+        LedgerError,
+        LedgerVersionError,
+        LockTimeoutError,
+        PlanError,
+        PluginFailuresError,
+        ProofError,
+        ReconcilerError,
+        ScratchError,
+        SourceError,
+        StalePlanError,
+        UnmodelledError,
+        VerificationError,
+    )
+    from reconciler.managers import JournalManager, SnapshotManager
+    from reconciler.plan import Hazard, HazardKind, Plan, Statement
+    from reconciler.plugins import derive_schema_name
+    from reconciler.reconcile import (
+        CheckResult,
+        MigrateResult,
+        Options,
+        PlanResult,
+        Reconciler,
+        Status,
+        reconcile_all,
+    )
+    from reconciler.source import DatabaseSource, Source, parse_source, source_from_object, source_from_text
+    from reconciler.startup import reconcile_on_startup, reconcile_on_startup_async
+
+    __version__: str
+
+__all__ = [
+    "ApplyError",
+    "CheckResult",
+    "ConfigError",
+    "ConnectError",
+    "DatabaseError",
+    "DatabaseSource",
+    "EmbeddedServerError",
+    "EmptySourceError",
+    "Hazard",
+    "HazardError",
+    "HazardKind",
+    "JournalManager",
+    "LedgerError",
+    "LedgerVersionError",
+    "LockTimeoutError",
+    "MigrateResult",
+    "ObjectState",
+    "Options",
+    "Plan",
+    "PlanError",
+    "PlanResult",
+    "PluginFailuresError",
+    "ProofError",
+    "Reconciler",
+    "ReconcilerError",
+    "ScratchError",
+    "SnapshotManager",
+    "Source",
+    "SourceError",
+    "StalePlanError",
+    "State",
+    "Statement",
+    "Status",
+    "UnmodelledError",
+    "VerificationError",
+    "__version__",
+    "derive_schema_name",
+    "parse_source",
+    "reconcile_all",
+    "reconcile_on_startup",
+    "reconcile_on_startup_async",
+    "source_from_object",
+    "source_from_text",
+]
+
+_MODULES = {
+    "CheckResult": "reconcile",
+    "DatabaseSource": "source",
+    "Hazard": "plan",
+    "HazardKind": "plan",
+    "JournalManager": "managers",
+    "MigrateResult": "reconcile",
+    "ObjectState": "drift",
+    "Options": "reconcile",
+    "Plan": "plan",
+    "PlanResult": "reconcile",
+    "Reconciler": "reconcile",
+    "SnapshotManager": "managers",
+    "Source": "source",
+    "State": "drift",
+    "Statement": "plan",
+    "Status": "reconcile",
+    "derive_schema_name": "plugins",
+    "parse_source": "source",
+    "reconcile_all": "reconcile",
+    "reconcile_on_startup": "startup",
+    "reconcile_on_startup_async": "startup",
+    "source_from_object": "source",
+    "source_from_text": "source",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "__version__":
+        value: object = _version()
+    else:
+        value = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version("reconciler")
+    except metadata.PackageNotFoundError:  # run from a folder, not installed
+        return "unknown"
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""Runs a plan on a live database: one transaction, the ledger's rows in it, live looked at again before it ends. Does I/O."""
+"""Runs a plan on a live database: one transaction, the ledger's rows in it, live looked at again at its end. Does I/O."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What the ledger is to keep of a run: the state it leads to, the source, and how the mark's scope is known again."""
+    """What the ledger is to keep of a run: the state it leads to, the source, and what the mark was taken over."""
 
     plugin: str
     desired_fingerprint: str

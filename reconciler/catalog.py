@@ -159,7 +159,7 @@ def read_snapshot(connection: Connection, schemas: Sequence[str], *, dependencie
 
 
 def read_mark(connection: Connection, schemas: Sequence[str]) -> str:
-    """A text that stays the same as long as nobody changes the catalogs of `schemas`; one round trip, no definitions."""
+    """A text that stays the same as long as nobody changes the catalogs of `schemas`; one round trip."""
     row = fetch_one(connection, _query(("mark",), connection.info.server_version), {"schemas": list(schemas)})
     return str(row[0]) if row else ""
 
@@ -171,7 +171,8 @@ def read_sizes(connection: Connection, tables: Sequence[FactId]) -> dict[FactId,
         "select n.nspname::text, c.relname::text, sum(case when p.reltuples < 0 then -1 else p.reltuples end)::bigint,"
         " sum(pg_catalog.pg_total_relation_size(p.oid))::bigint from pg_catalog.pg_class c"
         " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
-        " cross join lateral (select q.oid, q.reltuples from pg_catalog.pg_class q where q.oid = c.oid and c.relkind <> 'p'"
+        " cross join lateral ("
+        "   select q.oid, q.reltuples from pg_catalog.pg_class q where q.oid = c.oid and c.relkind <> 'p'"
         "   union all select q.oid, q.reltuples from pg_catalog.pg_partition_tree(c.oid) t"
         "   join pg_catalog.pg_class q on q.oid = t.relid where c.relkind = 'p' and t.isleaf) p"
         " where (n.nspname::text, c.relname::text) in (select * from unnest(%s::text[], %s::text[]))"
@@ -202,8 +203,8 @@ def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) 
     if attached:
         by_address = {address: fact for fact, address in addresses.items()}
         for kind, name, definition, classid, objid, subid, *_ in attached:
-            if (fact := by_address.get((classid, objid, subid))) is not None:
-                facts[FactId(kind, (fact.kind, *fact.name, *name))] = definition
+            if (target := by_address.get((classid, objid, subid))) is not None:
+                facts[FactId(kind, (target.kind, *target.name, *name))] = definition
     return Snapshot(facts=facts, schemas=schemas, server_version=version, addresses=addresses)
 
 

@@ -7,10 +7,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from reconciler.diff import Difference
+from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
     from reconciler.goal import Goal
-    from reconciler.snapshot import FactId, Snapshot
+    from reconciler.snapshot import Snapshot
 
 __all__ = ["ObjectState", "State", "compare"]
 
@@ -60,7 +61,7 @@ def compare(recorded: Snapshot | None, live: Snapshot, goal: Goal) -> tuple[Obje
     target = goal.snapshot
     states: dict[FactId, State] = {}
     found: dict[FactId, list[Difference]] = {}
-    for fact in live.facts.keys() | target.facts.keys() | (recorded.facts.keys() if recorded else set()):
+    for fact in live.facts.keys() | target.facts.keys() | (recorded.facts.keys() if recorded else set[FactId]()):
         now, wanted = live.facts.get(fact), target.facts.get(fact)
         before = recorded.facts.get(fact) if recorded else now if now == wanted else None
         owner = _owner(fact, live, target, recorded)

@@ -1,8 +1,8 @@
 """Desired, live and recorded -> the goal: desired, and what of live is left alone. Pure: no I/O.
 
 The goal is what live must equal when a run has ended. In a plugin's own schema everything is managed; in a shared one
-(`public`) and in the database as a whole only what the source names or what was recorded. Owners and privileges that the
-source does not mention follow live. `exact` makes the source the whole truth for what is managed.
+(`public`) and in the database as a whole only what the source names or what was recorded. Owners and privileges that it
+does not mention follow live. `exact` makes the source the whole truth for what is managed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from reconciler.snapshot import SATELLITE_KINDS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.snapshot import SATELLITE_KINDS, FactId, Snapshot
+    from reconciler.snapshot import FactId, Snapshot
 
 __all__ = ["Desired", "Goal", "Scope", "make_goal"]
 
@@ -56,8 +56,8 @@ class Desired:
 class Goal:
     """`snapshot` is what live must become; `record` what the ledger keeps of it: nothing of what is others'.
 
-    `following` are the facts that are as live has them because the source says nothing of them; `foreign` the objects of
-    others.
+    `following` are the facts that are as live has them because the source says nothing of them; `foreign` those of
+    others' objects.
     """
 
     snapshot: Snapshot

@@ -60,15 +60,12 @@ def render(metadata: MetaData, origin: str) -> str:
 
 
 def _schemas(metadata: MetaData) -> list[str]:
-    """The schemas of tables and of the types and sequences that their columns use."""
-    from sqlalchemy import Sequence
-
-    named: set[str | None] = set()
-    for table in metadata.tables.values():
-        named.add(table.schema)
-        for column in table.columns:
-            sequence = column.default if isinstance(column.default, Sequence) else None
-            named |= {getattr(column.type, "schema", None), sequence.schema if sequence is not None else None}
+    """The schemas of tables, of their columns' types, and of sequences."""
+    tables = metadata.tables.values()
+    named = {table.schema for table in tables}
+    named |= {getattr(column.type, "schema", None) for table in tables for column in table.columns}
+    # There is no public way to a sequence that no column uses.
+    named |= {sequence.schema for sequence in metadata._sequences.values()}  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return sorted(name for name in named if name)
 
 

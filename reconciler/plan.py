@@ -153,9 +153,7 @@ def sorted_groups(
             )
         for nodes in guilty.values():
             first = min(unfold(node) for node in nodes)
-            for node in nodes:
-                if unfold(node) == first:
-                    head[node] = node
+            head.update({node: node for node in nodes if unfold(node) == first})
     folded: dict[Node, list[Node]] = {}
     for node, group in head.items():
         if node != group:

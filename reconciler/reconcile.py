@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from reconciler.db import Connection
     from reconciler.plan import Statement
     from reconciler.scratch import Scratch
+    from reconciler.snapshot import Json
     from reconciler.source import AnySource
 
 __all__ = [
@@ -397,7 +398,7 @@ class Reconciler:
     ) -> PlanResult:
         """The same with a goal that moves the drifted objects only: to the declaration, or in the record to live."""
         moved = {difference.fact for state in drifted.values() for difference in state.differences}
-        recorded = found.recorded.snapshot.facts if found.recorded else {}
+        recorded: Mapping[FactId, str] = found.recorded.snapshot.facts if found.recorded else {}
         facts = dict(found.live.facts)
         record = dict(recorded)
         for fact in moved:
@@ -539,7 +540,7 @@ class Reconciler:
             snapshot=planned.goal.record,
             source_text=planned.source_text,
             source_description=planned.source_description,
-            scope=cast("dict[str, str]", _scope_value(planned.source_digest, planned.scope, self.connection)),
+            scope=_scope_value(planned.source_digest, planned.scope, self.connection),
             created_at=created_at,
             tag=baseline_tag(created_at) if first and not plan.statements else None,
         )
@@ -718,11 +719,11 @@ def _digest(source: AnySource) -> str:
     return digest.hexdigest()
 
 
-def _mark_scope(source: Source, scope: Scope, connection: Connection) -> dict[str, str]:
+def _mark_scope(source: Source, scope: Scope, connection: Connection) -> dict[str, Json]:
     return _scope_value(_digest(source), scope, connection)
 
 
-def _scope_value(digest: str, scope: Scope, connection: Connection) -> dict[str, str]:
+def _scope_value(digest: str, scope: Scope, connection: Connection) -> dict[str, Json]:
     from reconciler.ledger_schema import program_version
 
     return {

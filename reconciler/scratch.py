@@ -139,7 +139,7 @@ class DatabaseScratch:
                 admin.execute(self._create(admin, name))
             try:
                 with connect(make_conninfo(self._admin_dsn, dbname=name), autocommit=True) as connection:
-                    self._furnish(admin, connection)
+                    self._furnish(connection)
                     yield Place(connection=connection, transactional=False)
             finally:
                 admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
@@ -177,7 +177,7 @@ class DatabaseScratch:
                 finally:
                     admin.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", (name,))
 
-    def _furnish(self, admin: Connection, connection: Connection) -> None:
+    def _furnish(self, connection: Connection) -> None:
         if self.kind == "server":
             self._stub_roles(connection)
         if self._scope.all_schemas and self._scope.exact:

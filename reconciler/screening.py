@@ -118,7 +118,7 @@ _LONGEST_PHRASE = 4
 _HARMLESS = frozenset({("CREATE", "TABLE"), ("CREATE", "INDEX"), ("CREATE", "OR"), ("CREATE", "VIEW"), ("INSERT",)})
 
 _PLAIN_START = re.compile(
-    r"[a-z_]\w*+(?:[ \t\n\r\f\v]++[a-z_]\w*+){0,3}+(?![ \t\n\r\f\v]*+[-/$])", re.ASCII | re.IGNORECASE
+    r"[a-z_]\w*+(?:[ \t\n\r\f\v]++[a-z_]\w*+){0,3}+(?![ \t\n\r\f\v]*+[-/$\x80-\U0010ffff])", re.ASCII | re.IGNORECASE
 )
 _DETACH_CONCURRENTLY = re.compile(r"\bdetach\b.*\bconcurrently\s*\Z", re.IGNORECASE | re.DOTALL)
 _WITHOUT_CONNECTION = re.compile(r"\bconnect\s*=\s*'?(?:false|off|0|no)\b", re.IGNORECASE)

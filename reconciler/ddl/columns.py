@@ -9,7 +9,7 @@ from reconciler import hazards
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, name, raw
-from reconciler.plan import LockMode
+from reconciler.plan import Hazard, LockMode
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
@@ -128,9 +128,11 @@ def inherited_from(column: FactId, context: Context) -> list[FactId]:
     found: list[FactId] = []
     for link in context.goal.children.get(table, ()):
         if link.kind == "inheritance" and context.persists(link):
-            for needed in context.goal.dependencies.get(link, ()):
-                if needed != table and needed.kind in _TABLES:
-                    found.append(FactId(column.kind, (*needed.name, *column.name[2:])))
+            found += [
+                FactId(column.kind, (*needed.name, *column.name[2:]))
+                for needed in context.goal.dependencies.get(link, ())
+                if needed != table and needed.kind in _TABLES
+            ]
     return found
 
 
@@ -195,7 +197,7 @@ def column_settings(column: FactId, old: Definition, new: Definition) -> Iterabl
 
 
 class _DraftMaker(Protocol):
-    def __call__(self, text: str, /, *found: hazards.Hazard) -> Draft: ...
+    def __call__(self, text: str, /, *found: Hazard) -> Draft: ...
 
 
 class ColumnRule(Rule):
@@ -233,7 +235,7 @@ class ColumnRule(Rule):
         if clause is None:
             return
         definition = context.new(fact)
-        found: list[hazards.Hazard] = []
+        found: list[Hazard] = []
         fills = default is not None or "generated" in definition or "identity" in definition
         if definition.get("not_null") and not fills:
             found.append(hazards.may_fail(fact, "NOT NULL without a default fails if the table has rows", size))
@@ -306,7 +308,7 @@ class ColumnRule(Rule):
         column = name(fact.name[2])
         alter = raw(compose("ALTER TABLE {} ALTER COLUMN {}", qualified(fact), column))
 
-        def draft(text: str, /, *found: hazards.Hazard) -> Draft:
+        def draft(text: str, /, *found: Hazard) -> Draft:
             return Draft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
 
         if "identity" in old and "identity" not in new:
@@ -349,7 +351,7 @@ class ColumnRule(Rule):
         using = conversion(name(fact.name[2]), before, after)
         if "generated" in new:
             using = raw("")
-        found: list[hazards.Hazard] = []
+        found: list[Hazard] = []
         if before != after and _can_lose(before, after):
             found.append(hazards.loses_precision(fact, before, after, size))
         if before != after and _base(after) != "text":
@@ -413,10 +415,15 @@ def disturbed_by_type_change(fact: FactId, context: Context, *, same_family: boo
             case "constraint":
                 if not same_family and context.old(dependent)["type"] == "foreign_key":
                     yield dependent
-            case "column" if "generated" not in context.old(dependent) and context.live.parent(dependent) == context.live.parent(fact):
+            case "column" if _follows_parent(dependent, fact, context):
                 continue
             case _:
                 yield dependent
+
+
+def _follows_parent(dependent: FactId, fact: FactId, context: Context) -> bool:
+    """A plain column of the same table: it does not mind."""
+    return "generated" not in context.old(dependent) and context.live.parent(dependent) == context.live.parent(fact)
 
 
 class DefaultRule(Rule):

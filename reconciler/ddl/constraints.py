@@ -9,7 +9,7 @@ from reconciler.ddl.migra import constraint_statements
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, name, raw
-from reconciler.plan import LockMode
+from reconciler.plan import Hazard, LockMode
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class ConstraintRule(Rule):
         table, definition = context.goal.parent(fact), context.new(fact)
         assert table is not None
         kind = str(definition["type"])
-        found: list[hazards.Hazard] = []
+        found: list[Hazard] = []
         size = context.sizes.get(table)
         if context.persists(table) and not definition.get("not_valid"):
             found.append(hazards.may_fail(fact, _FAILS[kind], size))
@@ -130,11 +130,11 @@ class ConstraintRule(Rule):
         changed = context.changed(fact)
         if changed <= {"clustered", "index_options", "replica_identity", "tablespace", "inherited"}:
             return True
-        if changed == {"parent"}:
+        if not changed - {"parent"}:
             return "parent" in context.new(fact)
         new, old = context.new(fact), context.old(fact)
         return (
-            changed == {"not_valid", "definition"}
+            not changed ^ {"not_valid", "definition"}
             and not new.get("not_valid")
             and str(old["definition"]) == f"{new['definition']} NOT VALID"
         )

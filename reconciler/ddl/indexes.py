@@ -9,7 +9,7 @@ from reconciler.ddl.constraints import index_marks
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import compose, name, raw
-from reconciler.plan import LockMode
+from reconciler.plan import Hazard, LockMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,7 +33,7 @@ class IndexRule(Rule):
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
         table, definition = context.goal.parent(fact), context.new(fact)
         assert table is not None
-        found: list[hazards.Hazard] = []
+        found: list[Hazard] = []
         if context.persists(table):
             size = context.sizes.get(table)
             found.append(hazards.blocks_writes(table, f"{fact} is built", size))

@@ -1,8 +1,7 @@
 """What schemainspect and migra write: constraints and row security policies. Pure: no I/O.
 
-One of the two adapters to untyped libraries. Only the classes whose statements quote every name are used here, only with
-definitions that Postgres itself printed, and each statement is checked to name its object as our own quoting does before
-anything sees it; docs/foundation.md lists which kinds are theirs and why the others are not.
+One of two adapters to untyped libraries. Only the classes whose statements quote every name are used here, only with
+definitions that Postgres itself printed, and each statement is checked to name its object as our own quoting does; docs/foundation.md lists which kinds are theirs and why the others are not.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ def _objects() -> Any:
 def _changes(fact: FactId, old: Any | None, new: Any | None) -> list[str]:
     from migra.statements import Statements
 
-    statements = Statements()
+    statements: Any = Statements()
     if old is not None:
         statements.append(old.drop_statement)
     if new is not None:

@@ -105,9 +105,9 @@ def _decide(differences: Sequence[Difference], context: Context) -> None:
         if fact in context.alters and not _rule(fact).in_place(fact, context):
             replace(_rule(fact).replaced(fact, context))
     asked: set[FactId] = set()
-    while dropped or (waiting := context.alters - asked):
+    while dropped or context.alters - asked:
         if not dropped:
-            for fact in sorted(waiting):
+            for fact in sorted(context.alters - asked):
                 asked.add(fact)
                 if fact in context.alters:
                     for other in _rule(fact).disturbed(fact, context):

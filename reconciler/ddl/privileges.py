@@ -51,7 +51,7 @@ def default_privileges_of(target: FactId, grantee: str, owner: str | None, versi
         return frozenset()
     if target.kind in _TO_OWNER:
         return _TO_OWNER[target.kind]
-    return _TABLE_PRIVILEGES | ({"MAINTAIN"} if version >= 170000 else set())
+    return _TABLE_PRIVILEGES | {"MAINTAIN"} if version >= 170000 else _TABLE_PRIVILEGES
 
 
 def _owner(target: FactId, state: Snapshot) -> str | None:

@@ -10,7 +10,7 @@ from reconciler.ddl.constraints import inline_constraint
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
-from reconciler.plan import LockMode
+from reconciler.plan import Hazard, LockMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,7 +40,9 @@ def foreign_options(options: Sequence[str]) -> Part:
 
 def changed_foreign_options(old: Sequence[str], new: Sequence[str]) -> Part:
     """`ADD a 'x', SET b 'y', DROP c` between two lists of foreign-data options."""
-    before, after = (dict(option.partition("=")[::2] for option in options) for options in (old, new))
+    before, after = (
+        {option.partition("=")[0]: option.partition("=")[2] for option in options} for options in (old, new)
+    )
     parts: list[Part] = []
     for key in sorted(before.keys() | after.keys()):
         if key not in after:
@@ -145,7 +147,7 @@ class TableRule(Rule):
         size = context.sizes.get(fact)
         alter = raw(compose("ALTER TABLE {}", qualified(fact)))
 
-        def draft(text: str, *found: hazards.Hazard, lock: LockMode = LockMode.ACCESS_EXCLUSIVE) -> Draft:
+        def draft(text: str, *found: Hazard, lock: LockMode = LockMode.ACCESS_EXCLUSIVE) -> Draft:
             return Draft(sql=text, hazards=found, lock=lock, locks=fact)
 
         if "of_type" in changed:
@@ -179,7 +181,7 @@ class TableRule(Rule):
 
 def _security(fact: FactId, old: Definition, new: Definition) -> Iterable[Draft]:
     table = qualified(fact)
-    texts: list[tuple[str, tuple[hazards.Hazard, ...]]] = []
+    texts: list[tuple[str, tuple[Hazard, ...]]] = []
     if old.get("row_security") != new.get("row_security"):
         if new.get("row_security"):
             texts.append((compose("ALTER TABLE {} ENABLE ROW LEVEL SECURITY", table), ()))
@@ -222,7 +224,7 @@ class InheritanceRule(Rule):
         else:
             text = compose("ALTER TABLE {} INHERIT {}", table, parent)
         child = context.goal.parent(fact)
-        found = ()
+        found: tuple[Hazard, ...] = ()
         if child is not None and context.persists(child):
             size = context.sizes.get(child)
             found = (hazards.may_fail(child, f"attached to {'.'.join(fact.name[2:])}: every row must fit", size),)

@@ -9,7 +9,7 @@ from reconciler.ddl.migra import policy_statements
 from reconciler.ddl.names import object_phrase, qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import compose, name, raw
-from reconciler.plan import LockMode
+from reconciler.plan import Hazard, LockMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ class _Switched(Rule):
         yield self._draft(fact, context, compose("DROP {}", object_phrase(fact)))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
-        return context.changed(fact) == {"enabled"}
+        return not context.changed(fact) - {"enabled"}
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         yield self._switch(fact, context, str(context.new(fact).get("enabled", "ENABLE")))
@@ -75,7 +75,7 @@ class PolicyRule(Rule):
             yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.goal.parent(fact))
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        found: tuple[hazards.Hazard, ...] = ()
+        found: tuple[Hazard, ...] = ()
         if fact not in context.creates and context.old(fact).get("restrictive"):
             found = (hazards.opens_access(fact, "a restrictive policy goes: more rows are visible"),)
         for text in policy_statements(fact, context.old(fact), None):

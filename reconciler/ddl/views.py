@@ -36,7 +36,7 @@ class ViewRule(Rule):
         yield Draft(sql=compose("DROP VIEW {}", qualified(fact)), lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
 
     def in_place(self, fact: FactId, context: Context) -> bool:
-        if context.changed(fact) == {"options"}:
+        if not context.changed(fact) - {"options"}:
             return True
         before, after = context.columns(fact, context.live), context.columns(fact, context.goal)
         return after[: len(before)] == before

@@ -1,0 +1,201 @@
+"""Reconciles when an application starts: waits for the server, migrates every plugin, can be stopped. Does I/O.
+
+The work is the same for both functions; the asynchronous one has it done in a thread. A second thread watches: when the
+time is over or the start is cancelled, it cancels the statement on the server until the work has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from reconciler.db import errors_as
+from reconciler.errors import ApplyError, ConnectError, DatabaseError
+from reconciler.reconcile import MigrateResult, Options, Reconciler, reconcile_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from reconciler.db import Connection
+    from reconciler.plan import Statement
+
+__all__ = ["reconcile_on_startup", "reconcile_on_startup_async"]
+
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 2.0
+_CANCEL_AGAIN_S = 0.2
+_CANCEL_TIMEOUT_S = 5.0
+# No waiting mends these; all else may be a server, a network or a name service that is not up yet.
+_LASTING = ("authentication failed", "does not exist", "pg_hba.conf", "no password supplied", "permission denied")
+
+
+def reconcile_on_startup(
+    dsn: str,
+    sources: Mapping[str, object],
+    *,
+    options: Options | None = None,
+    timeout_s: float | None = None,
+    wait_for_server_s: float = 30.0,
+    allow_data_loss: bool = False,
+    progress: Callable[[int, Statement], None] | None = None,
+) -> dict[str, MigrateResult]:
+    """Brings every plugin of `{plugin: source}` to its declaration; call it before the application serves.
+
+    Any number of processes may start at once: one does the work, the others wait for it and find nothing to do. While
+    the server is not up yet, it is tried again for `wait_for_server_s`. After `timeout_s`, if given, the running
+    statement is cancelled on the server and rolled back.
+
+    Raises PluginFailuresError with the error of each plugin that failed (the others are done), ConnectError where the
+    server cannot be reached, ApplyError where the time is over.
+    """
+    run = _Run(dsn, sources, options, timeout_s, wait_for_server_s, progress, allow_data_loss=allow_data_loss)
+    return run.execute()
+
+
+async def reconcile_on_startup_async(
+    dsn: str,
+    sources: Mapping[str, object],
+    *,
+    options: Options | None = None,
+    timeout_s: float | None = None,
+    wait_for_server_s: float = 30.0,
+    allow_data_loss: bool = False,
+    progress: Callable[[int, Statement], None] | None = None,
+) -> dict[str, MigrateResult]:
+    """As `reconcile_on_startup`, without blocking the event loop: await it in the application's lifespan.
+
+    Where the task is cancelled, the running statement is cancelled on the server, and CancelledError goes on only when
+    its transaction is rolled back. What runs in a scratch database of its own ends first. `progress` is called in
+    another thread. Raises as `reconcile_on_startup`.
+    """
+    run = _Run(dsn, sources, options, timeout_s, wait_for_server_s, progress, allow_data_loss=allow_data_loss)
+    work = asyncio.ensure_future(asyncio.to_thread(run.execute))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        run.stop()
+        while not work.done():
+            # A second cancellation must not leave the thread behind either.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({work})
+        if not work.cancelled():
+            work.exception()  # it has been looked at: asyncio need not complain
+        raise
+
+
+class _StoppedError(Exception):
+    """The work was told to end; not a ReconcilerError, so that `reconcile_all` does not go on to the next plugin."""
+
+
+class _Run:
+    """One start: what it does, and how it is stopped from another thread."""
+
+    def __init__(
+        self,
+        dsn: str,
+        sources: Mapping[str, object],
+        options: Options | None,
+        timeout_s: float | None,
+        wait_for_server_s: float,
+        progress: Callable[[int, Statement], None] | None,
+        *,
+        allow_data_loss: bool,
+    ) -> None:
+        self._dsn = dsn
+        self._sources = sources
+        self._options = options
+        self._timeout_s = timeout_s
+        self._wait_s = wait_for_server_s
+        self._progress = progress
+        self._allow_data_loss = allow_data_loss
+        self._connection: Connection | None = None
+        self._unreachable: ConnectError | None = None
+        self._timed_out = False
+        self._stopping = threading.Event()
+        self._ended = threading.Event()
+
+    def stop(self) -> None:
+        """Makes the work end soon; returns at once, from any thread."""
+        self._stopping.set()
+
+    def execute(self) -> dict[str, MigrateResult]:
+        watcher = threading.Thread(target=self._watch, name="reconciler-startup", daemon=True)
+        watcher.start()
+        try:
+            return reconcile_all(self._dsn, self._sources, options=self._options, migrate=self._migrate)
+        except _StoppedError as exc:
+            raise self._reason() from exc.__cause__
+        finally:
+            self._ended.set()
+            self._stopping.set()
+            watcher.join()
+
+    def _reason(self) -> ConnectError | ApplyError:
+        if self._unreachable is not None:
+            return self._unreachable
+        left = "the plugins that were done stay done; the one at work was rolled back"
+        if self._timed_out:
+            return ApplyError(
+                f"the start did not end within {self._timeout_s:g} s",
+                hint="raise timeout_s, or see who locks",
+                left=left,
+            )
+        return ApplyError("the start was cancelled", left=left)
+
+    def _migrate(self, reconciler: Reconciler, plugin: str, source: object) -> MigrateResult:
+        self._connection = self._connect(reconciler)
+        try:
+            with errors_as(DatabaseError, f"reconcile plugin {plugin}"):
+                return reconciler.migrate(
+                    plugin, source, allow_data_loss=self._allow_data_loss, progress=self._before_statement
+                )
+        except Exception as exc:
+            if self._stopping.is_set():
+                raise _StoppedError from exc
+            raise
+
+    def _before_statement(self, position: int, statement: Statement) -> None:
+        self._check()
+        if self._progress is not None:
+            self._progress(position, statement)
+
+    def _check(self) -> None:
+        if self._stopping.is_set():
+            raise _StoppedError
+
+    def _connect(self, reconciler: Reconciler) -> Connection:
+        """The reconciler's connection, as soon as the server is there."""
+        deadline = time.monotonic() + self._wait_s
+        pause = _FIRST_PAUSE_S
+        while True:
+            self._check()
+            try:
+                return reconciler.connection
+            except ConnectError as error:
+                if _is_lasting(error) or time.monotonic() + pause > deadline:
+                    self._unreachable = error
+                    raise _StoppedError from error
+            self._stopping.wait(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    def _watch(self) -> None:
+        if not self._stopping.wait(self._timeout_s):
+            self._timed_out = True
+            self._stopping.set()
+        # Between two statements a cancellation does nothing, so one may not be enough.
+        while not self._ended.is_set():
+            connection = self._connection
+            if connection is not None and not connection.closed:
+                with contextlib.suppress(psycopg.Error):
+                    connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
+            self._ended.wait(_CANCEL_AGAIN_S)
+
+
+def _is_lasting(error: ConnectError) -> bool:
+    """Whether no waiting helps: an unsupported version, a wrong password, a database that is not there."""
+    return error.__cause__ is None or any(words in error.message for words in _LASTING)
