@@ -67,8 +67,22 @@ QUERIES = (
     "domain",
     "domain_constraint",
     "composite_type",
-    "extension",
+    "range_type",
+    "base_type",
+    "collation",
+    "operator",
+    "operator_class",
+    "operator_family",
+    "conversion",
+    "text_search_parser",
+    "text_search_dictionary",
+    "text_search_template",
+    "text_search_configuration",
+    "statistics",
+    "default_privileges",
+    *DATABASE_WIDE_KINDS,
     "comment",
+    "security_label",
 )
 
 # These hang on an object by its address, whatever its kind: their `name` holds only what is added to the object's own.
