@@ -1,7 +1,7 @@
 """The command `reconciler`. Does I/O.
 
-Exit codes: 0 done or in sync; 1 error; 2 differences pending (plan, check, diff); 3 refused because of a hazard; 4 drift
-or conflict (check); 5 proof failed. Heavy imports stand inside the commands, so that `--version` and `--help` are light.
+Exit codes: 0 done or in sync; 1 error; 2 differences pending (plan, check, diff); 3 refused because of a hazard;
+4 drift or conflict (check); 5 proof failed. Heavy imports stand inside the commands, so that `--help` is light.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -70,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         done = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False)
     except ReconcilerError as error:
-        print_error(error)
+        _print_error(error, as_json=_asks_for_json(arguments))
         return exit_code_of(error)
     except click.ClickException as error:
         error.show()
@@ -83,6 +84,19 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return done if isinstance(done, int) else DONE
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
+
+
+def _print_error(error: ReconcilerError, *, as_json: bool) -> None:
+    if as_json:
+        from reconciler.report import json
+
+        sys.stderr.write(json.to_text(json.error_document(error, exit_code_of(error))))
+    else:
+        print_error(error)
 
 
 # --- options ----------------------------------------------------------------------------------------------------------
@@ -463,7 +477,7 @@ def show(idx: int, **values: Any) -> int:
         case "json":
             print_text(json.to_text(json.migration_document(record)))
         case "sql":
-            print_text("".join(f"{statement.sql};\n" for statement in record.statements))
+            print_text(sql.recorded_script(record.statements))
         case _:
             print_text(text.migration_text(record))
     return DONE

@@ -9,8 +9,7 @@ from reconciler.db import connect
 from reconciler.drift import State
 from reconciler.embedded import EmbeddedServer
 from reconciler.ledger import RunKind
-from reconciler.plan import HazardKind
-from reconciler.reconcile import Options, Reconciler
+from reconciler.reconcile import Reconciler
 from reconciler.report.text import check_text, history_text, plan_text, result_text, status_text
 from reconciler.source import source_from_text
 
@@ -75,7 +74,7 @@ def run_demo(show: Callable[[str], None]) -> None:
     with EmbeddedServer(None, settings=_SETTINGS) as server:
         show(f"Postgres {server.server_version // 10_000}.{server.server_version % 10_000} runs.\n\n")
         dsn = server.create_database("demo")
-        with Reconciler(dsn, options=Options(allow=frozenset({HazardKind.CORRECTNESS}))) as reconciler:
+        with Reconciler(dsn) as reconciler:
             _declare(reconciler, show)
             _drift(reconciler, dsn, show)
             _change(reconciler, show)
@@ -125,6 +124,6 @@ def _source(text: str) -> Source:
     return source_from_text(text, "shop.sql")
 
 
-def _expect(truth: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as a sentence
+def _expect(truth: bool, otherwise: str) -> None:
     if not truth:
         raise AssertionError(otherwise)

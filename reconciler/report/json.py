@@ -1,4 +1,4 @@
-"""Results as JSON documents for programs; docs/json-format.md describes them, schema.json defines them. Pure: no I/O."""
+"""Results as JSON documents for programs, as docs/json-format.md describes them. Pure: no I/O."""
 
 from __future__ import annotations
 

@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.diff import Difference
+    from reconciler.ledger import RecordedStatement
     from reconciler.plan import Statement
 
-__all__ = ["comment", "script"]
+__all__ = ["recorded_script", "script"]
 
 
 def script(statements: Sequence[Statement], unmodelled: Sequence[Difference] = ()) -> str:
@@ -20,17 +21,22 @@ def script(statements: Sequence[Statement], unmodelled: Sequence[Difference] = (
     return "".join([*map(_unmodelled, unmodelled), *map(_statement, statements)])
 
 
-def comment(text: str) -> str:
+def recorded_script(statements: Sequence[RecordedStatement]) -> str:
+    """The statements that a migration ran, as a script."""
+    return "".join(f"{statement.sql};\n" for statement in statements)
+
+
+def _comment(text: str) -> str:
     """`text` as SQL comment lines."""
     return "".join(f"-- {line}\n" for line in text.splitlines() or [""])
 
 
 def _unmodelled(difference: Difference) -> str:
-    return comment(f"NOT PLANNED, no rule knows how: {difference.change} {difference.fact}")
+    return _comment(f"NOT PLANNED, no rule knows how: {difference.change} {difference.fact}")
 
 
 def _statement(statement: Statement) -> str:
-    return "".join([*map(comment, _notes(statement)), statement.sql, ";\n"])
+    return "".join([*map(_comment, _notes(statement)), statement.sql, ";\n"])
 
 
 def _notes(statement: Statement) -> Iterable[str]:

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from reconciler.diff import Change
 from reconciler.drift import State
 from reconciler.hazards import describe_size
 from reconciler.redaction import redact_sql
@@ -27,6 +28,17 @@ __all__ = ["check_text", "history_text", "migration_text", "plan_text", "result_
 
 _INDENT = "     "
 _VALUE_WIDTH = 100
+_SHOWN_FACTS = 6
+_IN_LIVE = {
+    Change.ADDED: "missing in the database",
+    Change.REMOVED: "in the database only",
+    Change.CHANGED: "differs (database -> declaration)",
+}
+_SINCE_RECORDED = {
+    Change.ADDED: "added since it was recorded",
+    Change.REMOVED: "removed since it was recorded",
+    Change.CHANGED: "changed since it was recorded (then -> now)",
+}
 _MOVED = (State.CONFLICT, State.DRIFTED, State.PENDING, State.UNMANAGED, State.CAUGHT_UP)
 
 
@@ -165,8 +177,11 @@ def _numbered(position: int, sql: str) -> list[str]:
 
 
 def _facts(facts: Sequence[FactId]) -> str:
-    shown = ", ".join(str(fact) for fact in facts[:6])
-    return f"{shown} and {len(facts) - 6} more" if len(facts) > 6 else shown
+    """The facts without those that are parts of another of them, as a table's columns are."""
+    heads = {fact.name for fact in facts}
+    kept = [fact for fact in facts if not any(fact.name[:size] in heads for size in range(1, len(fact.name)))]
+    shown = ", ".join(str(fact) for fact in kept[:_SHOWN_FACTS])
+    return f"{shown} and {len(kept) - _SHOWN_FACTS} more" if len(kept) > _SHOWN_FACTS else shown
 
 
 def _hazard(hazard: Hazard) -> str:
@@ -175,10 +190,12 @@ def _hazard(hazard: Hazard) -> str:
 
 
 def _object_state(state: ObjectState) -> list[str]:
+    """What differs, from live's side: what it lacks, what it has too much, and its values beside the declared ones."""
+    words = _SINCE_RECORDED if state.state is State.CAUGHT_UP else _IN_LIVE
     lines = [f"{state.state}: {state.object}", f"  {state.meaning}"]
     for difference in state.differences:
-        lines.append(f"  {_change(difference)}")
-        if difference.before is not None and difference.after is not None:
+        lines.append(f"  {words[difference.change]}: {difference.fact}")
+        if difference.change is Change.CHANGED:
             lines += [
                 f"    {name}: {_value(before)} -> {_value(after)}"
                 for name, (before, after) in difference.attributes.items()
@@ -191,8 +208,10 @@ def _change(difference: Difference) -> str:
 
 
 def _value(value: object) -> str:
+    if value is None:
+        return "-"
     text = redact_sql(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-    return _one_line(text if isinstance(value, str) and text else text or "''")
+    return _one_line(text) if text else "''"
 
 
 def _one_line(text: str) -> str:
