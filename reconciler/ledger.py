@@ -1,7 +1,7 @@
 """What reconciler has done, written down in the database: migrations, statements, sources, runs, marks. Does I/O.
 
 Every function takes an open connection and leaves its transaction alone: begin and commit are the caller's, so that the
-record of a migration stands or falls with the migration. In order: `ensure_ledger`, `lock_plugin`, the work,
+record of a migration stands or falls with the migration. In order: `lock_plugin`, `ensure_ledger`, the work,
 `record_migration`, `record_run`, commit. Functions that read create nothing and work where there is no ledger, with a
 role that may only read, and on the three tables of an elizaOS database. All raise LedgerError where the ledger cannot
 be read or written, LedgerVersionError where a newer program wrote it.

@@ -102,9 +102,9 @@ def ledger_version(connection: Connection) -> int | None:
 def ensure_ledger(connection: Connection) -> None:
     """Makes the ledger's tables, or brings them up to this program's version; does nothing where they are.
 
-    Call it before `lock_plugin`, in a READ COMMITTED transaction: the first on a fresh database holds the others back
-    until it ends, and they must then see what it made. Tables that elizaOS made are kept as they are, whoever owns
-    them. Raises LedgerError, LedgerVersionError.
+    Call it in a READ COMMITTED transaction, after `lock_plugin` (two orders could wait for each other): the first on a
+    fresh database holds the others back until it ends, and they must then see what it made. Tables that elizaOS made
+    are kept as they are, whoever owns them. Raises LedgerError, LedgerVersionError.
     """
     if ledger_state(connection).version == LEDGER_VERSION:
         return

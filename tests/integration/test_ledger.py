@@ -556,8 +556,8 @@ from reconciler.snapshot import Snapshot
 with db.connect(sys.argv[1]) as connection:
     print("ready", flush=True)
     sys.stdin.readline()
-    ledger.ensure_ledger(connection)
     ledger.lock_plugin(connection, "chat")
+    ledger.ensure_ledger(connection)
     last = ledger.last_migration(connection, "chat")
     if last is None or last.hash != sys.argv[2]:
         ledger.record_migration(
