@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.config import Configuration, find_configuration
 from reconciler.console import (
     DIFFERENCES,
     DONE,
@@ -25,7 +23,6 @@ from reconciler.console import (
     INTERRUPTED,
     REFUSED,
     exit_code_of,
-    find_dsn,
     is_interactive,
     is_url,
     opened,
@@ -35,30 +32,16 @@ from reconciler.console import (
     working,
 )
 from reconciler.errors import ConfigError, ReconcilerError
+from reconciler.wishes import Wishes, connecting, open_reconciler, read_wishes, reconciling, source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from reconciler.plan import Plan, Statement
-    from reconciler.reconcile import MigrateResult, Options, PlanResult, Reconciler
+    from reconciler.reconcile import MigrateResult, PlanResult, Reconciler
     from reconciler.source import AnySource, Source
 
 __all__ = ["main", "run"]
-
-Command = TypeVar("Command", bound="Callable[..., Any]")
-
-_HAZARDS = (
-    "data_loss",
-    "table_rewrite",
-    "blocking_lock",
-    "may_fail",
-    "correctness",
-    "privileges",
-    "empty_source",
-    "all",
-)
-_DEFAULT_PLUGIN = "default"
-_DESTRUCTIVE = "RECONCILER_ALLOW_DESTRUCTIVE"
 
 
 def main() -> None:
@@ -99,145 +82,6 @@ def _print_error(error: ReconcilerError, *, as_json: bool) -> None:
         print_error(error)
 
 
-# --- options ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """The options as they hold: those of the command line, else those of the configuration."""
-
-    configuration: Configuration
-    dsn: str | None
-    plugin: str
-    output: str
-    sources: tuple[str, ...]
-    folder: Path
-    schemas: tuple[str, ...]
-    all_schemas: bool
-    exact: bool
-    scratch: str
-    allow: frozenset[str]
-    ignore_unmodelled: bool
-    proof: bool
-    lock_timeout_ms: int
-    dry_run: bool
-
-
-def _wishes(values: dict[str, Any], *, formats: Sequence[str] = ("text", "json", "sql")) -> Wishes:
-    found = find_configuration(Path.cwd())
-
-    def chosen(name: str, default: Any) -> Any:
-        given = values.get(name)
-        if given is None or given == () or given is False:
-            given = getattr(found, name, None)
-        return default if given is None else given
-
-    allow = frozenset(chosen("allow", ()))
-    if chosen("allow_empty", default=False):
-        allow |= {"empty_source"}
-    if os.environ.get(_DESTRUCTIVE, "").lower() == "true":
-        allow |= {"data_loss"}
-    unknown = sorted(allow - set(_HAZARDS))
-    if unknown:
-        raise ConfigError(f"there is no hazard {unknown[0]}", hint=f"known are: {', '.join(_HAZARDS)}")
-    output = str(chosen("format", "text"))
-    if output not in formats:
-        if values.get("format") is not None or output not in ("text", "json", "sql"):
-            raise ConfigError(f"there is no format {output} here", hint=f"known are: {', '.join(formats)}")
-        output = "text"
-    given_sources = tuple(values.get("sources") or ())
-    return Wishes(
-        configuration=found,
-        dsn=find_dsn(values.get("dsn"), found.dsn),
-        plugin=chosen("plugin", _DEFAULT_PLUGIN),
-        output=output,
-        sources=given_sources or found.source or (),
-        folder=Path.cwd() if given_sources or found.folder is None else found.folder,
-        schemas=tuple(chosen("schema", ())),
-        all_schemas=bool(chosen("all_schemas", default=False)),
-        exact=bool(chosen("exact", default=False)),
-        scratch=chosen("scratch", "auto"),
-        allow=allow,
-        ignore_unmodelled=bool(chosen("ignore_unmodelled", default=False)),
-        proof=not chosen("no_proof", default=False),
-        lock_timeout_ms=int(chosen("lock_timeout", 10_000)),
-        dry_run=bool(values.get("dry_run")),
-    )
-
-
-def _options(wishes: Wishes) -> Options:
-    from reconciler.plan import HazardKind
-    from reconciler.reconcile import Options
-
-    if wishes.schemas and wishes.all_schemas:
-        raise ConfigError("--schema and --all-schemas cannot be combined", hint="name the schemas, or take all")
-    allow = frozenset(HazardKind) if "all" in wishes.allow else frozenset(HazardKind(name) for name in wishes.allow)
-    return Options(
-        schemas=wishes.schemas or None,
-        all_schemas=wishes.all_schemas,
-        exact=wishes.exact,
-        scratch=wishes.scratch,
-        allow=allow,
-        ignore_unmodelled=wishes.ignore_unmodelled,
-        proof=wishes.proof,
-        lock_timeout_ms=wishes.lock_timeout_ms,
-    )
-
-
-def _source(wishes: Wishes) -> AnySource:
-    from reconciler.source import Source, parse_source
-
-    empty_is_meant = bool(wishes.allow & {"empty_source", "all"})
-    source = parse_source(wishes.sources, cwd=wishes.folder, allow_empty=empty_is_meant)
-    if isinstance(source, Source):
-        for warning in source.warnings:
-            print_note(f"warning: {warning}")
-    return source
-
-
-@contextmanager
-def _reconciler(wishes: Wishes) -> Generator[Reconciler]:
-    options = _options(wishes)
-    with opened(wishes.dsn) as dsn:
-        from reconciler.db import errors_as, version_note
-        from reconciler.reconcile import Reconciler
-
-        with Reconciler(dsn, options=options) as reconciler, errors_as():
-            note = version_note(reconciler.connection)
-            if note:
-                print_note(f"warning: {note}")
-            yield reconciler
-
-
-def _connecting(command: Command) -> Command:
-    for option in (
-        click.option("--format", "format", type=click.Choice(["text", "json", "sql"]), help="How to print the result."),
-        click.option("--plugin", metavar="NAME", help=f"Whose schema it is.  [default: {_DEFAULT_PLUGIN}]"),
-        click.option("--dsn", metavar="URL", help="The database; else RECONCILER_DSN, DATABASE_URL, PG* variables."),
-    ):
-        command = option(command)
-    return command
-
-
-def _reconciling(command: Command) -> Command:
-    for option in (
-        click.option("--lock-timeout", type=click.IntRange(min=0), metavar="MS", help="How long to wait for a lock."),
-        click.option("--no-proof", is_flag=True, help="Do not rehearse the plan in scratch first."),
-        click.option("--ignore-unmodelled", is_flag=True, help="Go on although something differs that has no rule."),
-        click.option("--allow-empty", is_flag=True, help="The source may declare nothing."),
-        click.option(
-            "--allow", multiple=True, type=click.Choice(_HAZARDS), metavar="HAZARD", help="Accept this hazard, or all."
-        ),
-        click.option("--scratch", metavar="auto|schema|database|URL", help="Where to build the declared schema."),
-        click.option("--exact", is_flag=True, help="Owners, privileges and unknown objects must be as declared too."),
-        click.option("--all-schemas", is_flag=True, help="Manage every schema of the database."),
-        click.option("--schema", multiple=True, metavar="NAME", help="A schema to manage; may be repeated."),
-    ):
-        command = option(command)
-    command = _connecting(command)
-    return click.argument("sources", nargs=-1, metavar="[SOURCE]...")(command)
-
-
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or context.resilient_parsing:
         return
@@ -265,12 +109,12 @@ def cli() -> None:
 
 
 @cli.command()
-@_reconciling
+@reconciling
 def plan(**values: Any) -> int:
     """Show what would be done; exit 2 if anything would."""
-    wishes = _wishes(values)
-    source = _source(wishes)
-    with _reconciler(wishes) as reconciler, working("planning"):
+    wishes = read_wishes(values)
+    source = source_of(wishes)
+    with open_reconciler(wishes) as reconciler, working("planning"):
         planned = reconciler.plan(source, plugin=wishes.plugin)
     return _show_plan(planned, wishes)
 
@@ -295,12 +139,12 @@ def _show_plan(planned: PlanResult, wishes: Wishes) -> int:
 
 @cli.command()
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
-@_reconciling
+@reconciling
 def apply(**values: Any) -> int:
     """Bring the database to what is declared, in one transaction, and record it."""
-    wishes = _wishes(values)
-    source = _source(wishes)
-    with _reconciler(wishes) as reconciler:
+    wishes = read_wishes(values)
+    source = source_of(wishes)
+    with open_reconciler(wishes) as reconciler:
         if wishes.dry_run:
             return _dry_run(reconciler, source, wishes)
         with working("reconciling") as say:
@@ -341,7 +185,7 @@ def _show_result(result: MigrateResult, verb: str, wishes: Wishes) -> int:
 
 
 @cli.command()
-@_reconciling
+@reconciling
 def check(**values: Any) -> int:
     """Show which objects moved; exit 4 on drift or conflict, 2 if only the declaration moved.
 
@@ -350,9 +194,9 @@ def check(**values: Any) -> int:
     from reconciler.drift import State
     from reconciler.report import json, sql, text
 
-    wishes = _wishes(values)
-    source = _source(wishes) if wishes.sources else None
-    with _reconciler(wishes) as reconciler, working("checking"):
+    wishes = read_wishes(values)
+    source = source_of(wishes) if wishes.sources else None
+    with open_reconciler(wishes) as reconciler, working("checking"):
         result = reconciler.check(source, plugin=wishes.plugin)
     match wishes.output:
         case "json":
@@ -371,12 +215,12 @@ def check(**values: Any) -> int:
 @click.option("--accept", "choice", flag_value="accept", help="Record what drifted as it is now.")
 @click.option("--object", "objects", multiple=True, metavar="KIND:NAME", help="Only this object; may be repeated.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
-@_reconciling
+@reconciling
 def repair(choice: str | None, objects: tuple[str, ...], **values: Any) -> int:
     """End drift: bring it back to the declaration, or record it."""
-    wishes = _wishes(values)
-    source = _source(wishes)
-    with _reconciler(wishes) as reconciler:
+    wishes = read_wishes(values)
+    source = source_of(wishes)
+    with open_reconciler(wishes) as reconciler:
         if choice is None:
             choice = _ask_for_repair(reconciler, source, objects, wishes)
             if choice is None:
@@ -422,12 +266,12 @@ def _ask_for_repair(reconciler: Reconciler, source: AnySource, objects: tuple[st
 
 @cli.command()
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
-@_reconciling
+@reconciling
 def adopt(**values: Any) -> int:
     """Record a database that already holds the schema; what differs is changed."""
-    wishes = _wishes(values)
-    source = _source(wishes)
-    with _reconciler(wishes) as reconciler:
+    wishes = read_wishes(values)
+    source = source_of(wishes)
+    with open_reconciler(wishes) as reconciler:
         if wishes.dry_run:
             return _dry_run(reconciler, source, wishes)
         with working("adopting"):
@@ -436,27 +280,27 @@ def adopt(**values: Any) -> int:
 
 
 @cli.command()
-@_connecting
+@connecting
 def status(**values: Any) -> int:
     """Show the last recorded migration and the last run."""
     from reconciler.report import json, text
 
-    wishes = _wishes(values, formats=("text", "json"))
-    with _reconciler(wishes) as reconciler:
+    wishes = read_wishes(values, formats=("text", "json"))
+    with open_reconciler(wishes) as reconciler:
         found = reconciler.get_status(wishes.plugin)
     print_text(json.to_text(json.status_document(found)) if wishes.output == "json" else text.status_text(found))
     return DONE
 
 
 @cli.command()
-@_connecting
+@connecting
 def history(**values: Any) -> int:
     """List the recorded migrations, of all plugins unless one is named."""
     from reconciler.report import json, text
 
-    wishes = _wishes(values, formats=("text", "json"))
+    wishes = read_wishes(values, formats=("text", "json"))
     plugin = values["plugin"]
-    with _reconciler(wishes) as reconciler:
+    with open_reconciler(wishes) as reconciler:
         entries = reconciler.history(plugin)
     document = json.history_document(entries, plugin)
     print_text(json.to_text(document) if wishes.output == "json" else text.history_text(entries))
@@ -465,13 +309,13 @@ def history(**values: Any) -> int:
 
 @cli.command()
 @click.argument("idx", type=int)
-@_connecting
+@connecting
 def show(idx: int, **values: Any) -> int:
     """Show one recorded migration with its statements."""
-    from reconciler.report import json, text
+    from reconciler.report import json, sql, text
 
-    wishes = _wishes(values)
-    with _reconciler(wishes) as reconciler:
+    wishes = read_wishes(values)
+    with open_reconciler(wishes) as reconciler:
         record = reconciler.show(idx, wishes.plugin)
     match wishes.output:
         case "json":
@@ -485,15 +329,15 @@ def show(idx: int, **values: Any) -> int:
 
 @cli.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_connecting
+@connecting
 def reset(*, yes: bool, **values: Any) -> int:
     """Forget what was recorded of the plugin. Its tables stay."""
     from reconciler.report import json
 
-    wishes = _wishes(values, formats=("text", "json"))
+    wishes = read_wishes(values, formats=("text", "json"))
     if not yes and is_interactive():
         click.confirm(f"Forget all that is recorded of plugin {wishes.plugin}?", abort=True, err=True)
-    with _reconciler(wishes) as reconciler:
+    with open_reconciler(wishes) as reconciler:
         rows = reconciler.reset(wishes.plugin)
     document = json.reset_document(wishes.plugin, rows)
     done = f"Forgot {rows} rows of plugin {wishes.plugin}; its schema is as it was.\n"
@@ -507,12 +351,12 @@ def reset(*, yes: bool, **values: Any) -> int:
 @click.option("--schema", multiple=True, metavar="NAME", help="Compare this schema only; may be repeated.")
 @click.option("--scratch", metavar="auto|database|URL", help="Where files are built.")
 @click.option("--ignore-unmodelled", is_flag=True, help="Go on although something differs that has no rule.")
-@_connecting
+@connecting
 def diff(before: str, after: str, **values: Any) -> int:
     """Print the SQL that turns A into B; exit 2 if there is any. Each is a URL, a file or a folder."""
     from reconciler.compare import compare_databases, compare_sources
 
-    wishes = _wishes(values)
+    wishes = read_wishes(values)
     urls = [side for side in (before, after) if is_url(side)]
     if len(urls) == 2:
         found = compare_databases(before, after, wishes.schemas)
@@ -563,7 +407,7 @@ def dump(output: Path | None, **values: Any) -> int:
     from reconciler.compare import dump as dumped
     from reconciler.compare import files_of_dump
 
-    wishes = _wishes(values)
+    wishes = read_wishes(values)
     with opened(wishes.dsn) as dsn, working("reading"):
         plan, live = dumped(dsn, wishes.schemas)
     if output is None:

@@ -36,13 +36,13 @@ def compare_databases(before: str, after: str, schemas: Sequence[str] = ()) -> P
     Dependencies are read only where something differs. Raises ConnectError, DatabaseError, PlanError.
     """
     with ExitStack() as stack, ThreadPoolExecutor(max_workers=2) as pool:
-        opened = [stack.enter_context(each) for each in (_reading(before), _reading(after))]
-        old, new = pool.map(lambda connection: _read(connection, schemas), opened)
+        opened = (stack.enter_context(_reading(before)), stack.enter_context(_reading(after)))
+        old, new = pool.map(_read, opened, (schemas, schemas))
         if old.facts == new.facts:
             return Plan(
                 statements=(), differences=(), live_fingerprint=old.fingerprint, goal_fingerprint=old.fingerprint
             )
-        old, new = pool.map(lambda connection: _read(connection, schemas, dependencies=True), opened)
+        old, new = pool.map(_read_with_dependencies, opened, (schemas, schemas))
         return make_plan(old, new, current_user=_current_user(opened[0]))
 
 
@@ -103,6 +103,10 @@ def _reading(dsn: str) -> Generator[Connection]:
 
 def _read(connection: Connection, schemas: Sequence[str], *, dependencies: bool = False) -> Snapshot:
     return read_snapshot(connection, schemas or managed_schemas(connection), dependencies=dependencies)
+
+
+def _read_with_dependencies(connection: Connection, schemas: Sequence[str]) -> Snapshot:
+    return _read(connection, schemas, dependencies=True)
 
 
 def _side(

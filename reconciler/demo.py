@@ -68,7 +68,7 @@ _NEXT_SCHEMA = _SCHEMA.replace("'open', 'paid', 'shipped'", "'open', 'paid', 'pa
 
 
 def run_demo(show: Callable[[str], None]) -> None:
-    """Runs all steps; `show` prints what it is given. Raises ReconcilerError where a step does not do what it should."""
+    """Runs all steps; `show` prints what it is given. Raises ReconcilerError where a step fails."""
     began = time.monotonic()
     show("== 1. Start a private Postgres; it is gone when the demo ends\n")
     with EmbeddedServer(None, settings=_SETTINGS) as server:

@@ -1,0 +1,173 @@
+"""The options of the commands, joined with the configuration, and what they open. Does I/O."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from reconciler.config import find_configuration
+from reconciler.console import find_dsn, opened, print_note
+from reconciler.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from reconciler.reconcile import Options, Reconciler
+    from reconciler.source import AnySource
+
+__all__ = ["Wishes", "connecting", "open_reconciler", "read_wishes", "reconciling", "source_of"]
+
+Command = TypeVar("Command", bound="Callable[..., Any]")
+
+
+_HAZARDS = (
+    "data_loss",
+    "table_rewrite",
+    "blocking_lock",
+    "may_fail",
+    "correctness",
+    "privileges",
+    "empty_source",
+    "all",
+)
+_DEFAULT_PLUGIN = "default"
+_DESTRUCTIVE = "RECONCILER_ALLOW_DESTRUCTIVE"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """The options as they hold: those of the command line, else those of the configuration."""
+
+    dsn: str | None
+    plugin: str
+    output: str
+    sources: tuple[str, ...]
+    folder: Path
+    schemas: tuple[str, ...]
+    all_schemas: bool
+    exact: bool
+    scratch: str
+    allow: frozenset[str]
+    ignore_unmodelled: bool
+    proof: bool
+    lock_timeout_ms: int
+    dry_run: bool
+
+
+def read_wishes(values: dict[str, Any], *, formats: Sequence[str] = ("text", "json", "sql")) -> Wishes:
+    found = find_configuration(Path.cwd())
+
+    def chosen(name: str, default: Any) -> Any:
+        given = values.get(name)
+        if given is None or given == () or given is False:
+            given = getattr(found, name, None)
+        return default if given is None else given
+
+    allow = frozenset(chosen("allow", ()))
+    if chosen("allow_empty", default=False):
+        allow |= {"empty_source"}
+    if os.environ.get(_DESTRUCTIVE, "").lower() == "true":
+        allow |= {"data_loss"}
+    unknown = sorted(allow - set(_HAZARDS))
+    if unknown:
+        raise ConfigError(f"there is no hazard {unknown[0]}", hint=f"known are: {', '.join(_HAZARDS)}")
+    output = str(chosen("format", "text"))
+    if output not in formats:
+        if values.get("format") is not None or output not in ("text", "json", "sql"):
+            raise ConfigError(f"there is no format {output} here", hint=f"known are: {', '.join(formats)}")
+        output = "text"
+    given_sources = tuple(values.get("sources") or ())
+    return Wishes(
+        dsn=find_dsn(values.get("dsn"), found.dsn),
+        plugin=chosen("plugin", _DEFAULT_PLUGIN),
+        output=output,
+        sources=given_sources or found.source or (),
+        folder=Path.cwd() if given_sources or found.folder is None else found.folder,
+        schemas=tuple(chosen("schema", ())),
+        all_schemas=bool(chosen("all_schemas", default=False)),
+        exact=bool(chosen("exact", default=False)),
+        scratch=chosen("scratch", "auto"),
+        allow=allow,
+        ignore_unmodelled=bool(chosen("ignore_unmodelled", default=False)),
+        proof=not chosen("no_proof", default=False),
+        lock_timeout_ms=int(chosen("lock_timeout", 10_000)),
+        dry_run=bool(values.get("dry_run")),
+    )
+
+
+def options_of(wishes: Wishes) -> Options:
+    from reconciler.plan import HazardKind
+    from reconciler.reconcile import Options
+
+    if wishes.schemas and wishes.all_schemas:
+        raise ConfigError("--schema and --all-schemas cannot be combined", hint="name the schemas, or take all")
+    allow = frozenset(HazardKind) if "all" in wishes.allow else frozenset(HazardKind(name) for name in wishes.allow)
+    return Options(
+        schemas=wishes.schemas or None,
+        all_schemas=wishes.all_schemas,
+        exact=wishes.exact,
+        scratch=wishes.scratch,
+        allow=allow,
+        ignore_unmodelled=wishes.ignore_unmodelled,
+        proof=wishes.proof,
+        lock_timeout_ms=wishes.lock_timeout_ms,
+    )
+
+
+def source_of(wishes: Wishes) -> AnySource:
+    from reconciler.source import Source, parse_source
+
+    empty_is_meant = bool(wishes.allow & {"empty_source", "all"})
+    source = parse_source(wishes.sources, cwd=wishes.folder, allow_empty=empty_is_meant)
+    if isinstance(source, Source):
+        for warning in source.warnings:
+            print_note(f"warning: {warning}")
+    return source
+
+
+@contextmanager
+def open_reconciler(wishes: Wishes) -> Generator[Reconciler]:
+    options = options_of(wishes)
+    with opened(wishes.dsn) as dsn:
+        from reconciler.db import errors_as, version_note
+        from reconciler.reconcile import Reconciler
+
+        with Reconciler(dsn, options=options) as reconciler, errors_as():
+            note = version_note(reconciler.connection)
+            if note:
+                print_note(f"warning: {note}")
+            yield reconciler
+
+
+def connecting(command: Command) -> Command:
+    for option in (
+        click.option("--format", "format", type=click.Choice(["text", "json", "sql"]), help="How to print the result."),
+        click.option("--plugin", metavar="NAME", help=f"Whose schema it is.  [default: {_DEFAULT_PLUGIN}]"),
+        click.option("--dsn", metavar="URL", help="The database; else RECONCILER_DSN, DATABASE_URL, PG* variables."),
+    ):
+        command = option(command)
+    return command
+
+
+def reconciling(command: Command) -> Command:
+    for option in (
+        click.option("--lock-timeout", type=click.IntRange(min=0), metavar="MS", help="How long to wait for a lock."),
+        click.option("--no-proof", is_flag=True, help="Do not rehearse the plan in scratch first."),
+        click.option("--ignore-unmodelled", is_flag=True, help="Go on although something differs that has no rule."),
+        click.option("--allow-empty", is_flag=True, help="The source may declare nothing."),
+        click.option(
+            "--allow", multiple=True, type=click.Choice(_HAZARDS), metavar="HAZARD", help="Accept this hazard, or all."
+        ),
+        click.option("--scratch", metavar="auto|schema|database|URL", help="Where to build the declared schema."),
+        click.option("--exact", is_flag=True, help="Owners, privileges and unknown objects must be as declared too."),
+        click.option("--all-schemas", is_flag=True, help="Manage every schema of the database."),
+        click.option("--schema", multiple=True, metavar="NAME", help="A schema to manage; may be repeated."),
+    ):
+        command = option(command)
+    command = connecting(command)
+    return click.argument("sources", nargs=-1, metavar="[SOURCE]...")(command)
