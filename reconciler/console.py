@@ -149,8 +149,10 @@ def opened(dsn: str | None) -> Generator[str]:
     """A connection string that works: `dsn`, or that of a private server which runs as long as it is needed."""
     if dsn is not None:
         if dsn and "=" not in dsn and "://" not in dsn:
+            # What it is cannot be told, and a part of it may be a password: it is not quoted.
             raise ConfigError(
-                f"not a connection string: {redact(dsn)}", hint="write postgresql://user:password@host:5432/database"
+                "the connection is neither a URL nor key=value pairs",
+                hint="write postgresql://user:password@host:5432/database",
             )
         yield dsn
         return
