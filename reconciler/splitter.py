@@ -139,7 +139,8 @@ def _meta_command(text: str, start: int, line: int) -> tuple[Piece | None, int]:
     end = _end_of_line(text, start)
     if _IGNORED_META_COMMAND.match(text, start):
         return None, end
-    return Piece(sql=text[start:end].rstrip(), start=start, end=end, line=line, is_meta_command=True), end
+    sql = text[start:end].rstrip(" \t\f\v")
+    return Piece(sql=sql, start=start, end=start + len(sql), line=line, is_meta_command=True), end
 
 
 def _end_of_statement(text: str, start: int) -> int:
