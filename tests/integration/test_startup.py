@@ -42,6 +42,8 @@ def _migrations(database: str) -> int:
 def lock_held(database: str) -> Iterator[psycopg.Connection]:
     """Somebody else works on the plugin: a start waits in the server until this connection's transaction ends."""
     with psycopg.connect(database) as holder:
+        # A start that does not end would else hold up the test for ever.
+        holder.execute("set idle_in_transaction_session_timeout = '25s'")
         holder.execute("select pg_advisory_xact_lock(%s)", (lock_id(PLUGIN),))
         yield holder
 
@@ -185,8 +187,10 @@ def test_a_cancelled_apply_is_rolled_back(database: str) -> None:
             await asyncio.to_thread(running.wait, _DEADLINE_S)
             await asyncio.to_thread(_until, lambda: bool(_starts(database)))
             start.cancel()
+            began = time.monotonic()
             with pytest.raises(asyncio.CancelledError):
                 await start
+            assert time.monotonic() - began < 5, "it ended by the lock timeout, not by being cancelled"
 
         asyncio.run(asyncio.wait_for(main(), _DEADLINE_S))
     assert _tables(database, "blog") == ["posts"]
@@ -194,8 +198,10 @@ def test_a_cancelled_apply_is_rolled_back(database: str) -> None:
 
 
 def test_when_the_time_is_over_the_statement_is_cancelled(database: str, lock_held: psycopg.Connection) -> None:
+    began = time.monotonic()
     with pytest.raises(ApplyError, match=r"did not end within 0\.5 s") as caught:
         reconcile_on_startup(database, {PLUGIN: POSTS}, timeout_s=0.5)
+    assert time.monotonic() - began < 10
     assert "rolled back" in (caught.value.left or "")
     assert _starts(database) == []
 
