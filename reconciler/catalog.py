@@ -15,7 +15,7 @@ from psycopg import sql
 
 from reconciler.db import errors_as, fetch_all, fetch_one, pinned
 from reconciler.plan import TableSize
-from reconciler.snapshot import SATELLITE_KINDS, FactId, Snapshot, canonical_json
+from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS, FactId, Snapshot, canonical_json
 from reconciler.sqlfiles import read_sql
 
 if TYPE_CHECKING:
@@ -26,26 +26,10 @@ if TYPE_CHECKING:
 
     from reconciler.db import Connection
 
-__all__ = ["DATABASE_WIDE_KINDS", "LEDGER_SCHEMA", "managed_schemas", "read_mark", "read_sizes", "read_snapshot"]
+__all__ = ["LEDGER_SCHEMA", "managed_schemas", "read_mark", "read_sizes", "read_snapshot"]
 
 LEDGER_SCHEMA = "migrations"
 
-# Kinds that live in no schema: shared by everything in the database.
-DATABASE_WIDE_KINDS = (
-    "access_method",
-    "cast",
-    "database_setting",
-    "event_trigger",
-    "extension",
-    "foreign_data_wrapper",
-    "foreign_server",
-    "language",
-    "publication",
-    "role_setting",
-    "subscription",
-    "transform",
-    "user_mapping",
-)
 # In the order in which they are read; a later file may hold several kinds.
 QUERIES = (
     "schema",
@@ -80,7 +64,19 @@ QUERIES = (
     "text_search_configuration",
     "statistics",
     "default_privileges",
-    *DATABASE_WIDE_KINDS,
+    "access_method",
+    "cast",
+    "database_setting",
+    "event_trigger",
+    "extension",
+    "foreign_data_wrapper",
+    "foreign_server",
+    "language",
+    "publication",
+    "role_setting",
+    "subscription",
+    "transform",
+    "user_mapping",
     "comment",
     "security_label",
 )
@@ -88,6 +84,9 @@ QUERIES = (
 # These hang on an object by its address, whatever its kind: their `name` holds only what is added to the object's own.
 _ATTACHED = frozenset({"comment", "security_label"})
 _TABLES = frozenset({"table", "foreign_table"})
+
+# OIDs of catalogs are fixed (src/include/catalog/*.h).
+_PG_AMOP, _PG_AMPROC, _PG_OPCLASS, _PG_OPFAMILY = 2602, 2603, 2616, 2753
 
 _DIRECTIVE = re.compile(r"^\s*--@\s*(?:(if) server (>=|<) (\d+)|(else)|(end))\s*$")
 
@@ -259,9 +258,13 @@ def _with_dependencies(snapshot: Snapshot, rows: Sequence[TupleRow]) -> Snapshot
     internally belongs to.
     """
     by_address = {address: fact for fact, address in snapshot.addresses.items()}
+    members, families = {_PG_AMOP, _PG_AMPROC}, {_PG_OPFAMILY, _PG_OPCLASS}
     belongs: dict[tuple[int, int, int], tuple[int, int, int]] = {}
     for classid, objid, subid, refclassid, refobjid, refsubid, deptype in rows:
-        if deptype == "i" and (classid, objid, subid) not in by_address:
+        if (classid, objid, subid) in by_address:
+            continue
+        # The loose members of an operator family hang on it by an automatic dependency.
+        if deptype == "i" or (deptype == "a" and classid in members and refclassid in families):
             belongs.setdefault((classid, objid, subid), (refclassid, refobjid, refsubid))
 
     def resolve(address: tuple[int, int, int]) -> FactId | None:
@@ -313,7 +316,7 @@ def _implied_needs(fact: FactId, snapshot: Snapshot) -> Iterable[FactId]:
     parent = snapshot.parent(fact)
     if parent is not None and parent in snapshot.facts:
         yield parent
-    if fact.kind in SATELLITE_KINDS or fact.kind == "schema":
+    if fact.kind in SATELLITE_KINDS or fact.kind in DATABASE_WIDE_KINDS or fact.kind == "schema":
         return
     if parent is None and len(fact.name) > 1 and (schema := FactId("schema", fact.name[:1])) in snapshot.facts:
         yield schema

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reconciler.snapshot import SATELLITE_KINDS
+from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -104,8 +104,7 @@ def make_goal(desired: Desired, live: Snapshot, recorded: Snapshot | None, scope
 
 
 def _is_in_schema(fact: FactId, state: Snapshot) -> bool:
-    owner = state.object_of(fact)
-    return owner.kind == "schema" or len(owner.name) > 1
+    return state.object_of(fact).kind not in DATABASE_WIDE_KINDS
 
 
 def _is_initial(fact: FactId, desired: Desired, live: Snapshot) -> bool:
@@ -122,12 +121,9 @@ def _belongs_to_others(owner: FactId, wanted: Snapshot, recorded: Snapshot | Non
         return not scope.all_schemas
     if owner.kind == "default_privileges":
         return not scope.exact
-    if len(owner.name) < 2 or owner.kind in _DATABASE_WIDE_WITH_TWO_NAMES:
+    if owner.kind in DATABASE_WIDE_KINDS:
         return not (scope.exact and scope.all_schemas)
     return scope.shares(owner.name[0]) and (recorded is None or owner not in recorded.facts)
-
-
-_DATABASE_WIDE_WITH_TWO_NAMES = frozenset({"cast", "user_mapping", "transform", "role_setting"})
 
 
 def _merged(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.catalog import DATABASE_WIDE_KINDS, managed_schemas, read_snapshot
+from reconciler.catalog import managed_schemas, read_snapshot
 from reconciler.ddl import RULES
 from reconciler.ddl.planner import make_plan
 from reconciler.diff import Difference, diff
 from reconciler.errors import ApplyError, ProofError
 from reconciler.scratch import Place, run_statements
+from reconciler.snapshot import DATABASE_WIDE_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHILD_KINDS",
+    "DATABASE_WIDE_KINDS",
     "RELATION_KINDS",
     "ROUTINE_KINDS",
     "SATELLITE_KINDS",
@@ -41,10 +42,32 @@ CHILD_KINDS = frozenset(
     {"column", "default", "constraint", "index", "trigger", "rule", "policy", "inheritance", "owned_by"}
 )
 ROUTINE_KINDS = frozenset({"function", "procedure", "aggregate"})
+# They live in no schema and are shared by everything in the database.
+DATABASE_WIDE_KINDS = frozenset(
+    {
+        "access_method",
+        "cast",
+        "database_setting",
+        "default_privileges",
+        "event_trigger",
+        "extension",
+        "foreign_data_wrapper",
+        "foreign_server",
+        "language",
+        "publication",
+        "publication_schema",
+        "publication_table",
+        "role_setting",
+        "subscription",
+        "transform",
+        "user_mapping",
+    }
+)
 # Their name is the kind and the name of what they hang on; `privileges` and `security_label` add one part more.
 SATELLITE_KINDS = frozenset({"comment", "owner", "privileges", "security_label"})
 _EXTENDED_SATELLITES = frozenset({"privileges", "security_label"})
 _DOMAIN_CHILDREN = frozenset({"domain_constraint"})
+_PUBLICATION_CHILDREN = frozenset({"publication_table", "publication_schema"})
 
 
 class FactId(NamedTuple):
@@ -155,8 +178,12 @@ class Snapshot:
             return self._relations.get(fact.name[:2])
         if kind in SATELLITE_KINDS:
             return fact.target
+        if kind in ("publication_table", "publication_schema"):
+            return FactId("publication", fact.name[:1])
         if kind in _DOMAIN_CHILDREN:
             return FactId("domain", fact.name[:2])
+        if kind in _PUBLICATION_CHILDREN:
+            return FactId("publication", fact.name[:1])
         return None
 
     def object_of(self, fact: FactId) -> FactId:

@@ -1,0 +1,370 @@
+"""What belongs to the whole database: event triggers, publications, languages, settings and more. Pure: no I/O."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, LiteralString, cast
+
+from reconciler import hazards
+from reconciler.ddl.foreign import is_secret
+from reconciler.ddl.names import object_phrase
+from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.text import Part, compose, joined, literal, name, raw, role
+from reconciler.errors import PlanError
+from reconciler.plan import Hazard, HazardKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.snapshot import Definition, FactId, Json
+
+__all__ = [
+    "AccessMethodRule",
+    "CastRule",
+    "EventTriggerRule",
+    "LanguageRule",
+    "PublicationMemberRule",
+    "PublicationRule",
+    "SettingRule",
+    "SubscriptionRule",
+    "TransformRule",
+]
+
+
+class EventTriggerRule(Rule):
+    """Event triggers: dropped before and created after all else, so that new ones do not see the plan's statements."""
+
+    kinds = ("event_trigger",)
+    rank = 99
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        new, when = context.new(fact), raw("")
+        if "tags" in new:
+            tags = joined([literal(tag) for tag in _strings(new["tags"])])
+            when = raw(compose(" WHEN TAG IN ({})", tags))
+        event, function = raw(str(new["event"])), raw(str(new["function"]))
+        yield Draft(sql=compose("CREATE {} ON {}{} EXECUTE FUNCTION {}()", object_phrase(fact), event, when, function))
+        if "enabled" in new:
+            yield from self.alter(fact, context)
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return context.changed(fact) == {"enabled"}
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        enabled = raw(str(context.new(fact).get("enabled", "ENABLE")))
+        yield Draft(sql=compose("ALTER {} {}", object_phrase(fact), enabled))
+
+
+class PublicationRule(Rule):
+    """Publications; what is published is a fact of its own, folded into CREATE where it can be."""
+
+    kinds = ("publication",)
+    rank = 80
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        new, parts = context.new(fact), [raw("")]
+        members = [_member(other, context.new(other)) for other in folded if other.kind in PublicationMemberRule.kinds]
+        if new.get("all_tables"):
+            parts.append(raw(" FOR ALL TABLES"))
+        elif members:
+            parts.append(raw(compose(" FOR {}", joined(members))))
+        options = [self._option(key, new) for key in _PUBLICATION_OPTIONS if key in new]
+        if options:
+            parts.append(raw(compose(" WITH ({})", joined(options))))
+        yield Draft(sql=compose("CREATE {}{}", object_phrase(fact), joined(parts, "")))
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        found = () if fact in context.creates else (_starves(fact),)
+        yield Draft(sql=compose("DROP {}", object_phrase(fact)), hazards=found)
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return "all_tables" not in context.changed(fact)
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        new, changed = context.new(fact), context.changed(fact)
+        options = [self._option(key, new) for key in _PUBLICATION_OPTIONS if key in changed]
+        yield Draft(sql=compose("ALTER {} SET ({})", object_phrase(fact), joined(options)))
+
+    def _option(self, key: str, definition: Definition) -> Part:
+        match key:
+            case "publish":
+                operations = definition.get(key, ["insert", "update", "delete", "truncate"])
+                value = literal(", ".join(_strings(operations)))
+            case "publish_generated_columns":
+                value = raw(str(definition.get(key, "none")))
+            case _:
+                value = _boolean(definition.get(key))
+        return raw(compose("{} = {}", raw(key), value))
+
+
+_PUBLICATION_OPTIONS = ("publish", "publish_generated_columns", "publish_via_partition_root")
+
+
+class PublicationMemberRule(Rule):
+    """The tables and schemas of publications."""
+
+    kinds = ("publication_table", "publication_schema")
+    rank = 81
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        yield Draft(sql=compose("ALTER PUBLICATION {} ADD {}", name(fact.name[0]), _member(fact, context.new(fact))))
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        found = () if fact in context.creates else (_starves(fact),)
+        text = compose("ALTER PUBLICATION {} DROP {}", name(fact.name[0]), _member(fact, {}))
+        yield Draft(sql=text, hazards=found)
+
+    def fold_into(self, fact: FactId, context: Context) -> FactId | None:
+        return context.goal.parent(fact)
+
+
+def _member(fact: FactId, definition: Definition) -> Part:
+    """Exactly this table: its children have facts of their own."""
+    if fact.kind == "publication_schema":
+        return raw(compose("TABLES IN SCHEMA {}", name(fact.name[1])))
+    text = compose("TABLE ONLY {}", name(*fact.name[1:]))
+    if "columns" in definition:
+        columns = joined([name(column) for column in _strings(definition["columns"])])
+        text = compose("{} ({})", raw(text), columns)
+    if "where" in definition:
+        text = compose("{} WHERE ({})", raw(text), raw(str(definition["where"])))
+    return raw(text)
+
+
+def _starves(fact: FactId) -> Hazard:
+    return Hazard(
+        kind=HazardKind.CORRECTNESS, message=f"drops {fact}: its subscribers get no more changes of it", fact=fact
+    )
+
+
+class SubscriptionRule(Rule):
+    """Subscriptions: dropped and altered, but never created, since their connection may hold a password."""
+
+    kinds = ("subscription",)
+    rank = 85
+
+    def is_unmodelled(self, fact: FactId, context: Context) -> bool:
+        """A connection is not known, and a slot on the publisher can be changed from there or by hand only."""
+        if fact not in context.goal:
+            return False
+        return fact not in context.live or bool(context.changed(fact) & {"connection", "failover", "two_phase"})
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        known = "only the hash of its connection is known" if is_secret(context.new(fact).get("connection")) else ""
+        raise PlanError(
+            f"{fact} cannot be created: {known or 'its connection may not be read'}", hint="create it by hand"
+        )
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        has_slot = not context.old(fact).get("no_slot")
+        slot = " and its slot on the publisher" if has_slot else ""
+        hazard = Hazard(
+            kind=HazardKind.DATA_LOSS, message=f"drops {fact}{slot}: where it stood is forgotten", fact=fact
+        )
+        # Postgres drops the slot over the network, and refuses to do so in a transaction.
+        yield Draft(sql=compose("DROP {}", object_phrase(fact)), hazards=(hazard,), transactional=not has_slot)
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return True
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
+        phrase = object_phrase(fact)
+        renames_slot = bool(changed & {"no_slot", "slot_name"})
+        runs = not old.get("disabled")
+        if runs and (renames_slot or new.get("disabled")):
+            yield Draft(sql=compose("ALTER {} DISABLE", phrase))
+            runs = False
+        options = [self._option(key, new) for key in _SUBSCRIPTION_OPTIONS if key in changed]
+        if renames_slot:
+            slot = raw("NONE") if new.get("no_slot") else literal(str(new.get("slot_name", fact.name[0])))
+            options.append(raw(compose("slot_name = {}", slot)))
+        if options:
+            yield Draft(sql=compose("ALTER {} SET ({})", phrase, joined(options)))
+        if "publications" in changed:
+            publications = joined([name(publication) for publication in _strings(new["publications"])])
+            hazard = hazards.may_fail(
+                fact, "takes up the tables of other publications only after ALTER SUBSCRIPTION ... REFRESH", None
+            )
+            text = compose("ALTER {} SET PUBLICATION {} WITH (refresh = false)", phrase, publications)
+            yield Draft(sql=text, hazards=(hazard,))
+        if not runs and not new.get("disabled"):
+            yield Draft(sql=compose("ALTER {} ENABLE", phrase))
+
+    def _option(self, key: str, definition: Definition) -> Part:
+        option, value = key, _boolean(definition.get(key))
+        match key:
+            case "streaming" | "synchronous_commit":
+                value = literal(str(definition.get(key, "off")))
+            case "origin":
+                value = literal(str(definition.get(key, "any")))
+            case "password_not_required":
+                option, value = "password_required", _boolean(not definition.get(key))
+            case _:
+                pass
+        return raw(compose("{} = {}", raw(option), value))
+
+
+_SUBSCRIPTION_OPTIONS = (
+    "binary",
+    "disable_on_error",
+    "origin",
+    "password_not_required",
+    "run_as_owner",
+    "streaming",
+    "synchronous_commit",
+)
+
+
+class LanguageRule(Rule):
+    """Procedural languages."""
+
+    kinds = ("language",)
+    rank = 35
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        yield self._draft("CREATE {}LANGUAGE {}{}", fact, context)
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return True
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield self._draft("CREATE OR REPLACE {}LANGUAGE {}{}", fact, context)
+
+    def _draft(self, template: LiteralString, fact: FactId, context: Context) -> Draft:
+        new = context.new(fact)
+        parts = [raw("")]
+        if "handler" in new:
+            parts.append(raw(compose(" HANDLER {}", raw(str(new["handler"])))))
+        if "inline" in new:
+            parts.append(raw(compose(" INLINE {}", raw(str(new["inline"])))))
+        if "validator" in new:
+            parts.append(raw(compose(" VALIDATOR {}", raw(str(new["validator"])))))
+        trusted = raw("TRUSTED " if new.get("trusted") else "")
+        return Draft(sql=compose(template, trusted, name(*fact.name), joined(parts, "")))
+
+
+class AccessMethodRule(Rule):
+    """Access methods."""
+
+    kinds = ("access_method",)
+    rank = 36
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        new = context.new(fact)
+        kind, handler = raw(str(new["type"])), raw(str(new["handler"]))
+        yield Draft(sql=compose("CREATE {} TYPE {} HANDLER {}", object_phrase(fact), kind, handler))
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
+
+
+class TransformRule(Rule):
+    """Transforms between a type and a procedural language."""
+
+    kinds = ("transform",)
+    rank = 37
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        new = context.new(fact)
+        parts: list[Part] = []
+        if "from_sql" in new:
+            parts.append(raw(compose("FROM SQL WITH FUNCTION {}", raw(str(new["from_sql"])))))
+        if "to_sql" in new:
+            parts.append(raw(compose("TO SQL WITH FUNCTION {}", raw(str(new["to_sql"])))))
+        yield Draft(sql=compose("CREATE {} ({})", object_phrase(fact), joined(parts)))
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
+
+
+class CastRule(Rule):
+    """Casts."""
+
+    kinds = ("cast",)
+    rank = 38
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        new = context.new(fact)
+        match new.get("method"):
+            case "binary":
+                how = "WITHOUT FUNCTION"
+            case "inout":
+                how = "WITH INOUT"
+            case _:
+                how = compose("WITH FUNCTION {}", raw(str(new["function"])))
+        context_of_use = {"assignment": " AS ASSIGNMENT", "implicit": " AS IMPLICIT"}.get(str(new.get("context")), "")
+        yield Draft(sql=compose("CREATE {} {}{}", object_phrase(fact), raw(how), raw(context_of_use)))
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
+
+
+class SettingRule(Rule):
+    """Settings of this database, and of roles in it.
+
+    ALTER DATABASE wants a name, but a plan is rehearsed in a copy that has another one: each asks where it is.
+    """
+
+    kinds = ("database_setting", "role_setting")
+    rank = 97
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        value = str(context.new(fact)["value"])
+        setting = fact.name[-1]
+        values = _list_items(value) if setting.lower() in _LISTS else [value]
+        text = compose("SET {} TO {}", self._name(setting), joined([literal(item) for item in values]))
+        yield self._draft(fact, text)
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield self._draft(fact, compose("RESET {}", self._name(fact.name[-1])))
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return True
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        return self.create(fact, (), context)
+
+    def _name(self, setting: str) -> Part:
+        return name(*setting.split("."))
+
+    def _draft(self, fact: FactId, change: str) -> Draft:
+        start = "ALTER DATABASE "
+        if fact.kind == "role_setting":
+            start = compose("ALTER ROLE {} IN DATABASE ", role(fact.name[0]))
+        before, after = literal(start), literal(f" {change}")
+        body = compose("BEGIN EXECUTE {} || quote_ident(current_database()) || {}; END", before, after)
+        quoted = literal(body) if "$do$" in body else raw(f"$do$ {body} $do$")
+        return Draft(sql=compose("DO {}", quoted))
+
+
+# Postgres quotes each item of these on its own (GUC_LIST_QUOTE), as pg_dump has to know too.
+_LISTS = frozenset(
+    {
+        "local_preload_libraries",
+        "search_path",
+        "session_preload_libraries",
+        "shared_preload_libraries",
+        "temp_tablespaces",
+        "unix_socket_directories",
+    }
+)
+_ITEM = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,"\s]+))\s*(?:,|$)')
+
+
+def _list_items(value: str) -> list[str]:
+    return [found[1].replace('""', '"') if found[1] is not None else found[2] for found in _ITEM.finditer(value)]
+
+
+def _boolean(value: Json) -> Part:
+    return raw("true" if value else "false")
+
+
+def _strings(value: Json) -> list[str]:
+    return cast("list[str]", value)
