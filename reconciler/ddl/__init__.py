@@ -6,6 +6,18 @@ from typing import TYPE_CHECKING
 
 from reconciler.ddl.columns import ColumnRule, DefaultRule
 from reconciler.ddl.constraints import ConstraintRule, DomainConstraintRule
+from reconciler.ddl.database import (
+    AccessMethodRule,
+    CastRule,
+    EventTriggerRule,
+    LanguageRule,
+    PublicationMemberRule,
+    PublicationRule,
+    SettingRule,
+    SubscriptionRule,
+    TransformRule,
+)
+from reconciler.ddl.foreign import ForeignDataWrapperRule, ForeignServerRule, UserMappingRule
 from reconciler.ddl.indexes import IndexRule
 from reconciler.ddl.privileges import PrivilegesRule
 from reconciler.ddl.routines import AggregateRule, RoutineRule
@@ -46,6 +58,18 @@ _RULES: tuple[Rule, ...] = (
     TriggerRule(),
     RewriteRule(),
     PolicyRule(),
+    LanguageRule(),
+    AccessMethodRule(),
+    TransformRule(),
+    CastRule(),
+    ForeignDataWrapperRule(),
+    ForeignServerRule(),
+    UserMappingRule(),
+    PublicationRule(),
+    PublicationMemberRule(),
+    SubscriptionRule(),
+    EventTriggerRule(),
+    SettingRule(),
     CommentRule(),
     OwnerRule(),
     SecurityLabelRule(),

@@ -51,7 +51,7 @@ class EventTriggerRule(Rule):
         yield Draft(sql=compose("DROP {}", object_phrase(fact)))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
-        return context.changed(fact) == {"enabled"}
+        return not context.changed(fact) - {"enabled"}
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         enabled = raw(str(context.new(fact).get("enabled", "ENABLE")))

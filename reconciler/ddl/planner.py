@@ -48,8 +48,6 @@ def make_plan(
     Raises PlanError where no order of statements does it.
     """
     differences = diff(live, goal)
-    modelled = [difference for difference in differences if difference.fact.kind in RULES]
-    unmodelled = tuple(difference for difference in differences if difference.fact.kind not in RULES)
     context = Context(
         live=live,
         goal=goal,
@@ -57,15 +55,34 @@ def make_plan(
         sizes=sizes or {},
         dependents=_reversed(live.dependencies),
     )
-    _decide(modelled, context)
+    unmodelled = _unmodelled(differences, context)
+    _decide([difference for difference in differences if difference.fact not in unmodelled], context)
     statements = tuple(_statements(context))
     return Plan(
         statements=statements,
         differences=differences,
         live_fingerprint=live.fingerprint,
         goal_fingerprint=goal.fingerprint,
-        unmodelled=unmodelled,
+        unmodelled=tuple(difference for difference in differences if difference.fact in unmodelled),
     )
+
+
+def _unmodelled(differences: Sequence[Difference], context: Context) -> set[FactId]:
+    """What no rule can plan, and what would be added to it or needs it."""
+    found = {
+        difference.fact
+        for difference in differences
+        if difference.fact.kind not in RULES or _rule(difference.fact).is_unmodelled(difference.fact, context)
+    }
+    added = {difference.fact for difference in differences if difference.change is Change.ADDED}
+    missing = list(found & added)
+    dependents = _reversed(context.goal.dependencies if missing else {})
+    while missing:
+        for fact in dependents.get(missing.pop(), ()):
+            if fact in added and fact not in found:
+                found.add(fact)
+                missing.append(fact)
+    return found
 
 
 def _reversed(dependencies: Mapping[FactId, Iterable[FactId]]) -> Mapping[FactId, Sequence[FactId]]:
@@ -183,7 +200,7 @@ def _heads(context: Context) -> dict[_Node, _Node]:
     for fact in context.drops:
         node = _Node(_Act.DROP, fact)
         parent = context.live.parent(fact)
-        owners = [parent, *sorted(context.live.automatic.get(fact, ()))]
+        owners = [parent, _rule(fact).fold_drop_into(fact, context), *sorted(context.live.automatic.get(fact, ()))]
         target = next((owner for owner in owners if owner is not None and owner in context.drops), None)
         heads[node] = _Node(_Act.DROP, target) if target is not None else node
     return {node: _last(node, heads) for node in heads}
@@ -227,7 +244,7 @@ def _statements(context: Context) -> Iterable[Statement]:
                     drafts = rule.drop(node.fact, context)
                 case _Act.ALTER:
                     drafts = rule.alter(node.fact, context)
-        facts = tuple(member.fact for member in members)
+        facts = tuple(sorted(member.fact for member in members))
         for draft in drafts:
             yield Statement(
                 sql=draft.sql,

@@ -133,6 +133,10 @@ class Rule:
         """Whether the change can be made without dropping the fact."""
         return False
 
+    def is_unmodelled(self, fact: FactId, context: Context) -> bool:
+        """True where no statement can make this difference, e.g. since it would have to hold an unknown password."""
+        return False
+
     def replaced(self, fact: FactId, context: Context) -> FactId:
         """What is dropped and created where the change cannot be made in place: mostly the fact itself."""
         return fact
@@ -147,6 +151,10 @@ class Rule:
 
     def fold_into(self, fact: FactId, context: Context) -> FactId | None:
         """The created fact whose statement can make this one too."""
+        return None
+
+    def fold_drop_into(self, fact: FactId, context: Context) -> FactId | None:
+        """The dropped fact whose statement takes this one along, beyond parents and pg_depend's."""
         return None
 
     def is_silent(self, fact: FactId, context: Context) -> bool:

@@ -5,8 +5,7 @@ select 'event_trigger' as kind, array[e.evtname::text] as name,
             as enabled,
         e.evtevent as event,
         e.evtfoid::regproc::text as function,
-        case when e.evttags is not null then
-            to_json(array(select t from unnest(e.evttags) t order by t collate "C")) end as tags) x) as definition,
+        to_json(e.evttags) as tags) x) as definition,
     'pg_event_trigger'::regclass::oid as classid, e.oid as objid, 0 as subid,
     pg_get_userbyid(e.evtowner) as owner, null::text[] as acl, null::text[] as acl_default
 from pg_event_trigger e

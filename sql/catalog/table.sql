@@ -8,7 +8,8 @@ select case c.relkind when 'f' then 'foreign_table' else 'table' end as kind,
         (select to_json(array(select o from unnest(c.reloptions) o order by o collate "C")) where c.reloptions is not null)
             as options,
         case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end as partition_key,
-        case c.relreplident when 'f' then 'full' when 'n' then 'nothing' end as replica_identity,
+        case when c.relkind <> 'f' then
+            case c.relreplident when 'f' then 'full' when 'n' then 'nothing' end end as replica_identity,
         case when c.relrowsecurity then true end as row_security,
         (select s.srvname from pg_foreign_table f join pg_foreign_server s on s.oid = f.ftserver
             where f.ftrelid = c.oid) as server,

@@ -83,7 +83,7 @@ EXPECTED: dict[tuple[str, ...], dict[str, object]] = {
     ("event_trigger", "watch"): {
         "event": "ddl_command_end",
         "function": "app.on_ddl",
-        "tags": ["CREATE TABLE", "DROP TABLE"],
+        "tags": ["DROP TABLE", "CREATE TABLE"],
     },
     ("foreign_data_wrapper", "validated"): {"validator": "app.fdw_validator"},
     ("foreign_data_wrapper", "wrapper"): {"handler": "app.fdw_handler"},
@@ -107,9 +107,7 @@ EXPECTED: dict[tuple[str, ...], dict[str, object]] = {
     ("operator", "select", "!!", "", "app.mood"): {"function": "app.mood_negate"},
     ("operator_class", "app", "integer_ops", "btree"): {
         "family": "app.integers",
-        "functions": [
-            {"function": "app.compare(integer,integer)", "left": "integer", "number": 1, "right": "integer"}
-        ],
+        "functions": [{"function": "app.compare(integer,integer)", "left": "integer", "number": 1, "right": "integer"}],
         "operators": [
             {"number": 1, "operator": "<(integer,integer)"},
             {"number": 2, "operator": "<=(integer,integer)"},
@@ -260,7 +258,7 @@ def rare(roles: None, make_database: Callable[[], str]) -> Iterator[psycopg.Conn
     url = make_database()
     with psycopg.connect(url, autocommit=True) as connection:
         name = sql.Identifier(connection.info.dbname)
-        connection.execute(sql.SQL("ALTER DATABASE {} SET search_path = app, \"$user\"").format(name))
+        connection.execute(sql.SQL('ALTER DATABASE {} SET search_path = app, "$user"').format(name))
         connection.execute(sql.SQL("ALTER DATABASE {} SET app.note = 'a=b'").format(name))
         connection.execute(sql.SQL("ALTER ROLE rare_reader IN DATABASE {} SET work_mem = '8MB'").format(name))
         for statement in _statements(connection):
