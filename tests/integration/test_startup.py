@@ -101,7 +101,7 @@ def test_starts_at_the_same_moment_record_one_migration(database: str) -> None:
     def start() -> None:
         try:
             reconcile_on_startup(database, {PLUGIN: POSTS})
-        except BaseException as error:  # noqa: BLE001 - shown by the assertion
+        except BaseException as error:  # shown by the assertion
             errors.append(error)
 
     threads = [threading.Thread(target=start) for _ in range(4)]
