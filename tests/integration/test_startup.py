@@ -12,7 +12,14 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from reconciler import ApplyError, ConnectError, PluginFailuresError, reconcile_on_startup, reconcile_on_startup_async
+from reconciler import (
+    ApplyError,
+    ConnectError,
+    PluginFailuresError,
+    ReconcilerError,
+    reconcile_on_startup,
+    reconcile_on_startup_async,
+)
 from reconciler.plugins import lock_id
 
 if TYPE_CHECKING:
@@ -96,12 +103,12 @@ def test_data_loss_needs_consent(database: str) -> None:
 
 
 def test_starts_at_the_same_moment_record_one_migration(database: str) -> None:
-    errors: list[BaseException] = []
+    errors: list[ReconcilerError] = []
 
     def start() -> None:
         try:
             reconcile_on_startup(database, {PLUGIN: POSTS})
-        except BaseException as error:  # shown by the assertion
+        except ReconcilerError as error:
             errors.append(error)
 
     threads = [threading.Thread(target=start) for _ in range(4)]
