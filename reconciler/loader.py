@@ -253,7 +253,7 @@ class _Loader:
         if failure is not None:
             undone = self._pipeline([b"ROLLBACK TO SAVEPOINT reconciler_load", b"RELEASE SAVEPOINT reconciler_load"])
             if undone is not None:
-                raise failure
+                raise undone from failure
         return failure
 
     def _pipeline(self, queries: Sequence[bytes]) -> psycopg.Error | None:
@@ -269,6 +269,8 @@ class _Loader:
                     failure = exc
         except psycopg.Error as exc:
             failure = failure or exc
+        if failure is not None and self.connection.closed:
+            raise failure
         return failure
 
     def _is_content_with(self, statement: SourceStatement, failure: psycopg.Error) -> bool:
