@@ -19,12 +19,27 @@ from reconciler.ddl.database import (
 )
 from reconciler.ddl.foreign import ForeignDataWrapperRule, ForeignServerRule, UserMappingRule
 from reconciler.ddl.indexes import IndexRule
-from reconciler.ddl.privileges import PrivilegesRule
+from reconciler.ddl.operators import (
+    CollationRule,
+    ConversionRule,
+    OperatorClassRule,
+    OperatorFamilyRule,
+    OperatorRule,
+)
+from reconciler.ddl.other_types import BaseTypeRule, RangeTypeRule
+from reconciler.ddl.privileges import DefaultPrivilegesRule, PrivilegesRule
 from reconciler.ddl.routines import AggregateRule, RoutineRule
 from reconciler.ddl.satellites import CommentRule, OwnerRule, SecurityLabelRule
 from reconciler.ddl.schemas import ExtensionRule, SchemaRule
 from reconciler.ddl.sequences import OwnedByRule, SequenceRule
+from reconciler.ddl.statistics import StatisticsRule
 from reconciler.ddl.tables import InheritanceRule, TableRule
+from reconciler.ddl.text_search import (
+    TextSearchConfigurationRule,
+    TextSearchDictionaryRule,
+    TextSearchParserRule,
+    TextSearchTemplateRule,
+)
 from reconciler.ddl.triggers import PolicyRule, RewriteRule, TriggerRule
 from reconciler.ddl.types import CompositeTypeRule, DomainRule, EnumRule
 from reconciler.ddl.views import MaterializedViewRule, ViewRule
@@ -70,6 +85,19 @@ _RULES: tuple[Rule, ...] = (
     SubscriptionRule(),
     EventTriggerRule(),
     SettingRule(),
+    CollationRule(),
+    RangeTypeRule(),
+    BaseTypeRule(),
+    OperatorRule(),
+    OperatorFamilyRule(),
+    OperatorClassRule(),
+    ConversionRule(),
+    TextSearchParserRule(),
+    TextSearchTemplateRule(),
+    TextSearchDictionaryRule(),
+    TextSearchConfigurationRule(),
+    StatisticsRule(),
+    DefaultPrivilegesRule(),
     CommentRule(),
     OwnerRule(),
     SecurityLabelRule(),

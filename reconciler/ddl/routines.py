@@ -11,7 +11,7 @@ from reconciler.ddl.text import Part, compose, joined, literal, raw
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reconciler.snapshot import Definition, FactId
+    from reconciler.snapshot import Definition, FactId, Snapshot
 
 __all__ = ["AggregateRule", "RoutineRule"]
 
@@ -34,8 +34,22 @@ class RoutineRule(Rule):
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         return self.create(fact, (), context)
 
+    def fold_into(self, fact: FactId, context: Context) -> FactId | None:
+        """A type that needs the function which needs the type: its statements make both."""
+        return _type_around(fact, context.goal)
+
+    def fold_drop_into(self, fact: FactId, context: Context) -> FactId | None:
+        return _type_around(fact, context.live)
+
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("routine", *fact.name)
+
+
+def _type_around(fact: FactId, state: Snapshot) -> FactId | None:
+    for needed in sorted(state.dependencies.get(fact, ())):
+        if needed.kind in ("base_type", "range_type") and fact in state.dependencies.get(needed, ()):
+            return needed
+    return None
 
 
 _NAMES = {

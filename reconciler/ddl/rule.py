@@ -45,6 +45,7 @@ class Context:
     _live_positions: dict[FactId, int] = field(default_factory=dict["FactId", int], repr=False)
     _sequences: dict[tuple[str, ...], list[FactId]] | None = field(default=None, repr=False)
     _adopted: dict[FactId, list[FactId]] | None = field(default=None, repr=False)
+    _default_entries: list[tuple[str, str, str, str]] | None = field(default=None, repr=False)
 
     def old(self, fact: FactId) -> Definition:
         """The live definition."""
@@ -97,6 +98,18 @@ class Context:
                         if owner.kind in ("index", "constraint"):
                             self._adopted.setdefault(owner, []).append(other)
         return self._adopted.get(fact, ())
+
+    def default_entries(self) -> Sequence[tuple[str, str, str, str]]:
+        """(role, schema or '', type of object, grantee) of all default privileges in live."""
+        if self._default_entries is None:
+            found = [fact.name for fact in self.live.facts if fact.kind == "privileges"]
+            self._default_entries = [
+                (role, schema, kind, grantee)
+                for target, role, schema, kind, *rest in (name for name in found if len(name) == 5)
+                for grantee in rest
+                if target == "default_privileges"
+            ]
+        return self._default_entries
 
     def persists(self, fact: FactId) -> bool:
         """True where the fact is in both states and is neither dropped nor made anew."""

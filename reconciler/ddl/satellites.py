@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.ddl.names import object_phrase
+from reconciler.ddl.privileges import unasked_privileges
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, literal, name, raw, role
 from reconciler.snapshot import FactId
@@ -47,8 +48,10 @@ class OwnerRule(Rule):
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
         owner = str(context.new(fact)["role"])
-        if fact in context.alters or owner != context.current_user:
+        if not self._moves_with_table(fact, context) and (fact in context.alters or owner != context.current_user):
             yield Draft(sql=compose("ALTER {} OWNER TO {}", object_phrase(fact.target), role(owner)))
+        if fact in context.creates:
+            yield from unasked_privileges(fact.target, context)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         return ()
@@ -60,6 +63,9 @@ class OwnerRule(Rule):
         return self.create(fact, (), context)
 
     def is_silent(self, fact: FactId, context: Context) -> bool:
+        return fact not in context.creates and self._moves_with_table(fact, context)
+
+    def _moves_with_table(self, fact: FactId, context: Context) -> bool:
         """A table's owner owns its serial sequences: Postgres moves them along and refuses to do it alone."""
         table = self._table(fact, context)
         return table is not None and FactId("owner", (table.kind, *table.name)) in context.creates | context.alters

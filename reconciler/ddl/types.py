@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from reconciler.snapshot import Definition
 
-__all__ = ["CompositeTypeRule", "DomainRule", "EnumRule"]
+__all__ = ["CompositeTypeRule", "DomainRule", "EnumRule", "RemadeUnderColumns"]
 
 _SUFFIX = "__replaced"
 
@@ -81,6 +81,53 @@ class _SwappedType(Rule):
 
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("type", *fact.name)
+
+
+class RemadeUnderColumns(_SwappedType):
+    """What cannot be altered nor swapped: columns let go of it, it is dropped and made, and they take it again."""
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return True
+
+    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        return self.disturbed_by_swap(fact, context)
+
+    def without(self, column: FactId, context: Context) -> tuple[str, str]:
+        """A type that holds the values meanwhile, and the USING."""
+        return "text", compose(" USING {}::text", name(column.name[2]))
+
+    def with_it(self, column: FactId, context: Context) -> tuple[str, str]:
+        """The type that the goal has, and the USING."""
+        kind = str(context.new(column)["type"])
+        return kind, compose(" USING {}::{}", name(column.name[2]), raw(kind))
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        columns = [
+            column
+            for column in sorted(self._columns(fact, context))
+            if column not in context.drops and not context.old(column).get("inherited")
+        ]
+        back = [column for column in columns if fact in context.goal.dependencies.get(column, ())]
+        for column in columns:
+            yield self._to(column, self.without(column, context), fact, context)
+        yield from self.drop(fact, context)
+        yield from self.create(fact, (), context)
+        for column in back:
+            yield self._to(column, self.with_it(column, context), fact, context)
+
+    def _to(self, column: FactId, into: tuple[str, str], fact: FactId, context: Context) -> Draft:
+        table = context.live.parent(column)
+        assert table is not None
+        kind, using = into
+        text = compose(
+            "ALTER TABLE {} ALTER COLUMN {} TYPE {}{}",
+            qualified(column),
+            name(column.name[2]),
+            raw(kind),
+            raw(using),
+        )
+        hazard = hazards.rewrites(table, f"{fact} is made anew under {column}", context.sizes.get(table))
+        return Draft(sql=text, hazards=(hazard,), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
 
 
 class EnumRule(_SwappedType):

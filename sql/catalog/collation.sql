@@ -2,6 +2,8 @@
 -- The locale of ICU stands in another column from 15 on, and again from 17 on: to_json finds it in whichever there is.
 select 'collation' as kind, array[n.nspname::text, c.collname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
+        -- only a copy of pg_catalog's C or POSIX is such a one
+        case when c.collprovider = 'c' and c.collencoding = -1 then true end as any_encoding,
         case when c.collcollate <> c.collctype then c.collcollate end as lc_collate,
         case when c.collcollate <> c.collctype then c.collctype end as lc_ctype,
         coalesce(to_json(c) ->> 'colllocale', to_json(c) ->> 'colliculocale',
