@@ -1,4 +1,4 @@
-"""Runs a plan on a live database: one transaction, the ledger's rows in it, live looked at again at its end. Does I/O."""
+"""Runs a plan on a live database: one transaction, the ledger's rows in it, live read again at its end. Does I/O."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class ConstraintRule(Rule):
         return table if plain and table is not None and table.kind == "table" else None
 
     def is_silent(self, fact: FactId, context: Context) -> bool:
-        return fact not in context.alters and bool(self._from_parents(fact, context))
+        return fact not in context.alters and (bool(self._from_parents(fact, context)) or _is_cloned(fact, context))
 
     def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
         yield from self._from_parents(fact, context)
@@ -163,6 +163,20 @@ class ConstraintRule(Rule):
         for mark in ("clustered", "replica_identity"):
             if definition.get(mark):
                 yield (mark, *fact.name[:2])
+
+
+def _is_cloned(fact: FactId, context: Context) -> bool:
+    """The primary key of a partition that Postgres makes, under the name it chooses, with its parent's or on ATTACH."""
+    if fact not in context.creates or fact not in context.goal:
+        return False
+    definition, table = context.new(fact), context.goal.parent(fact)
+    if definition["type"] != "primary_key" or "parent" not in definition or fact.name[2] != f"{fact.name[1]}_pkey":
+        return False
+    links = [child for child in context.goal.children.get(table, ()) if child.kind == "inheritance"] if table else []
+    owners = context.goal.automatic.get(fact, frozenset())
+    return any(owner in context.creates for owner in owners if owner.kind == "constraint") or any(
+        link in context.creates for link in links
+    )
 
 
 class DomainConstraintRule(Rule):

@@ -1,7 +1,8 @@
 """What schemainspect and migra write: constraints and row security policies. Pure: no I/O.
 
 One of two adapters to untyped libraries. Only the classes whose statements quote every name are used here, only with
-definitions that Postgres itself printed, and each statement is checked to name its object as our own quoting does; docs/foundation.md lists which kinds are theirs and why the others are not.
+definitions that Postgres itself printed, and each statement is checked to name its object as our own quoting does;
+docs/foundation.md lists which kinds are theirs and why the others are not.
 """
 
 from __future__ import annotations

@@ -1,21 +1,22 @@
 -- A cheap mark of the managed schemas: how many rows each catalog has for them, and the sum of the ages of these rows
--- against a fixed transaction. Any change of the catalogs changes it; an unequal mark only means "look properly".
+-- against a fixed transaction (3, in the large catalogs). Any change of the catalogs changes it; an unequal mark only means
+-- "look properly".
 with spaces as (select oid from pg_namespace where nspname = any(%(schemas)s)),
 relations as (select c.oid, c.xmin from pg_class c where c.relnamespace in (select oid from spaces))
 select concat_ws(' ',
     (select format('%%s:%%s', count(*), sum(xmin::text::bigint)) from pg_namespace where oid in (select oid from spaces)),
-    (select format('%%s:%%s', count(*), sum(xmin::text::bigint)) from relations),
-    (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_attribute a
+    (select format('%%s:%%s', count(*), count(*) * age('3'::xid)::bigint - sum(age(xmin))) from relations),
+    (select format('%%s:%%s', count(*), count(*) * age('3'::xid)::bigint - sum(age(a.xmin))) from pg_attribute a
         where a.attnum > 0 and a.attrelid in (select oid from relations)),
-    (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_attrdef a
+    (select format('%%s:%%s', count(*), count(*) * age('3'::xid)::bigint - sum(age(a.xmin))) from pg_attrdef a
         where a.adrelid in (select oid from relations)),
-    (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_constraint a
+    (select format('%%s:%%s', count(*), count(*) * age('3'::xid)::bigint - sum(age(a.xmin))) from pg_constraint a
         where a.connamespace in (select oid from spaces)),
-    (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_index a
+    (select format('%%s:%%s', count(*), count(*) * age('3'::xid)::bigint - sum(age(a.xmin))) from pg_index a
         where a.indexrelid in (select oid from relations)),
-    (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_proc a
+    (select format('%%s:%%s', count(*), count(*) * age('3'::xid)::bigint - sum(age(a.xmin))) from pg_proc a
         where a.pronamespace in (select oid from spaces)),
-    (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_type a
+    (select format('%%s:%%s', count(*), count(*) * age('3'::xid)::bigint - sum(age(a.xmin))) from pg_type a
         where a.typnamespace in (select oid from spaces)),
     (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_enum a
         join pg_type t on t.oid = a.enumtypid where t.typnamespace in (select oid from spaces)),
@@ -25,7 +26,7 @@ select concat_ws(' ',
         where a.ev_class in (select oid from relations)),
     (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_policy a
         where a.polrelid in (select oid from relations)),
-    (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_sequence a
+    (select format('%%s:%%s', count(*), count(*) * age('3'::xid)::bigint - sum(age(a.xmin))) from pg_sequence a
         where a.seqrelid in (select oid from relations)),
     (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_statistic_ext a
         where a.stxnamespace in (select oid from spaces)),
