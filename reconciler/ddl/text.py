@@ -31,7 +31,8 @@ def raw(text: str) -> Part:
 
     Only what was read from a catalog may pass here; it is the server's own quoting that makes it safe.
     """
-    return sql.SQL(cast("LiteralString", text))
+    trusted: LiteralString = cast("LiteralString", text)
+    return sql.SQL(trusted)
 
 
 def joined(parts: list[Part], separator: LiteralString = ", ") -> Part:

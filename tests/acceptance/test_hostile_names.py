@@ -27,8 +27,10 @@ def _source(name: str) -> str:
     second = name[:58] + "_two"
     parts = [
         "create type {enum} as enum ({label}, {other});",
-        "create table {table} ({column} integer primary key, {plain} text default {label} not null, e {enum} default {label},"
-        " constraint {check} check ({plain} <> {other}));",
+        (
+            "create table {table} ({column} integer primary key, {plain} text default {label} not null, e {enum} default {label},"
+            " constraint {check} check ({plain} <> {other}));"
+        ),
         "create index {index} on {table} ({plain}) where {plain} <> {label};",
         "create view {view} as select {column}, {plain} as {alias} from {table} where {plain} <> {label};",
         "create function {function}({argument} text default {label}) returns text language sql as {body};",
