@@ -16,11 +16,10 @@ from psycopg import sql
 from reconciler.db import errors_as, fetch_all, fetch_one, pinned
 from reconciler.plan import TableSize
 from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS, FactId, Snapshot, canonical_json
-from reconciler.sqlfiles import read_sql
+from reconciler.sqlfiles import read_sql, trusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import LiteralString
 
     from psycopg.rows import TupleRow
 
@@ -135,7 +134,7 @@ def _query(names: tuple[str, ...], server_version: int) -> sql.SQL:
     """The catalog queries of these names as one statement, so that all of them see the same moment."""
     parts = (for_server(read_sql(f"catalog/{name}.sql"), server_version).strip() for name in names)
     # Our own files, no user's text.
-    return sql.SQL(cast("LiteralString", "\nunion all\n".join(f"({part}\n)" for part in parts)))
+    return sql.SQL(trusted("\nunion all\n".join(f"({part}\n)" for part in parts)))
 
 
 def managed_schemas(connection: Connection) -> tuple[str, ...]:

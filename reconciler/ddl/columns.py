@@ -205,7 +205,7 @@ class ColumnRule(Rule):
 
     kinds = ("column",)
     rank = 35
-    unfold = 3
+    unfold = 4
 
     def is_silent(self, fact: FactId, context: Context) -> bool:
         if not self._is_table_column(fact, context):
@@ -315,7 +315,8 @@ class ColumnRule(Rule):
             yield draft(compose("{} DROP IDENTITY", alter))
         if "generated" in old and "generated" not in new:
             yield draft(compose("{} DROP EXPRESSION", alter))
-        if changed & {"type", "collation"}:
+        comes_along = any(parent in context.alters for parent in inherited_from(fact, context)) and new.get("inherited")
+        if changed & {"type", "collation"} and not comes_along:
             yield self._change_type(fact, context, alter, draft)
         if "generated" in changed and "generated" in new:
             found = () if new.get("virtual") else (hazards.rewrites(table, f"computes {fact}", size),)

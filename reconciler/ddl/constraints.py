@@ -66,7 +66,12 @@ class ConstraintRule(Rule):
 
     kinds = ("constraint",)
     rank = 45
-    unfold = 0
+    unfold = 2
+
+    def unfold_order(self, fact: FactId, context: Context) -> int:
+        """Foreign keys are what circles are made of."""
+        state = context.goal if fact in context.goal else context.live
+        return 0 if state.definition(fact)["type"] == "foreign_key" else self.unfold
 
     def fold_into(self, fact: FactId, context: Context) -> FactId | None:
         table, definition = context.goal.parent(fact), context.new(fact)
@@ -123,6 +128,8 @@ class ConstraintRule(Rule):
             yield Draft(sql=text, lock=lock, locks=table)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        if context.goes_with_parent(fact):
+            return
         for text in constraint_statements(fact, context.old(fact), None):
             yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact))
 
@@ -166,11 +173,11 @@ class ConstraintRule(Rule):
 
 
 def _is_cloned(fact: FactId, context: Context) -> bool:
-    """The primary key of a partition that Postgres makes, under the name it chooses, with its parent's or on ATTACH."""
+    """A key of a partition that Postgres makes, under the name it chooses, with its parent's or on ATTACH."""
     if fact not in context.creates or fact not in context.goal:
         return False
     definition, table = context.new(fact), context.goal.parent(fact)
-    if definition["type"] != "primary_key" or "parent" not in definition or fact.name[2] != f"{fact.name[1]}_pkey":
+    if not definition.get("cloned_name"):
         return False
     links = [child for child in context.goal.children.get(table, ()) if child.kind == "inheritance"] if table else []
     owners = context.goal.automatic.get(fact, frozenset())

@@ -24,7 +24,7 @@ class IndexRule(Rule):
 
     kinds = ("index",)
     rank = 48
-    unfold = 0
+    unfold = 2
 
     def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """An index of a partitioned table adopts those of its partitions, so they are made first."""
@@ -52,6 +52,8 @@ class IndexRule(Rule):
         yield from self._settings(fact, {}, definition, table)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        if context.goes_with_parent(fact):
+            return
         yield Draft(
             sql=compose("DROP INDEX {}", name(fact.name[0], fact.name[2])),
             lock=LockMode.ACCESS_EXCLUSIVE,

@@ -230,7 +230,7 @@ def _statements(context: Context) -> Iterable[Statement]:
         _heads(context),
         _edges(context),
         rank=_rank,
-        unfold=lambda node: _rule(node.fact).unfold,
+        unfold=lambda node: _rule(node.fact).unfold_order(node.fact, context),
     )
     for node, folded in groups:
         members = (node, *folded)

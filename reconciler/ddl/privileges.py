@@ -9,6 +9,7 @@ from reconciler.ddl.names import object_phrase
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, name, raw, role
 from reconciler.snapshot import FactId, Snapshot
+from reconciler.sqlfiles import trusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -255,7 +256,7 @@ class PrivilegesRule(Rule):
             role_name, schema, _ = target.name
             within = raw(compose(" IN SCHEMA {}", name(schema)) if schema else "")
             prefix = compose("ALTER DEFAULT PRIVILEGES FOR ROLE {}{}", role(role_name), within)
-            template = cast("LiteralString", prefix.replace("{", "{{").replace("}", "}}") + " " + template)
+            template = trusted(prefix.replace("{", "{{").replace("}", "}}") + " " + template)
         words: list[Part] = [raw(privilege) for privilege in sorted(privileges)]
         if target.kind == "column":
             words = [raw(compose("{} ({})", word, name(target.name[2]))) for word in words]

@@ -88,6 +88,11 @@ class Context:
                     self._sequences.setdefault(owner, []).append(fact)
         return self._sequences.get(table.name, ())
 
+    def goes_with_parent(self, fact: FactId) -> bool:
+        """An index or constraint of a partition that is dropped with the one of its parent, and cannot be alone."""
+        owners = self.live.automatic.get(fact, frozenset())
+        return any(owner.kind in ("index", "constraint") and owner in self.drops for owner in owners)
+
     def adopted(self, fact: FactId) -> Sequence[FactId]:
         """The indexes and constraints of partitions that belong to this one of their parent."""
         if self._adopted is None:
@@ -128,7 +133,7 @@ class Rule:
     # Among statements that may stand in any order, lower comes first when creating, last when dropping.
     rank: ClassVar[int] = 50
     # Where folding into another fact's statement would close a circle, those with a lower value stand alone first.
-    unfold: ClassVar[int] = 0
+    unfold: ClassVar[int] = 1
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
         """Statements that make the fact, and the facts folded into it."""
@@ -169,6 +174,10 @@ class Rule:
     def fold_drop_into(self, fact: FactId, context: Context) -> FactId | None:
         """The dropped fact whose statement takes this one along, beyond parents and pg_depend's."""
         return None
+
+    def unfold_order(self, fact: FactId, context: Context) -> int:
+        """The fact's own `unfold`, where those of one kind differ."""
+        return self.unfold
 
     def is_silent(self, fact: FactId, context: Context) -> bool:
         """True where something else's statement creates, drops or alters the fact (a view's column)."""

@@ -31,7 +31,7 @@ class SequenceRule(Rule):
 
     kinds = ("sequence",)
     rank = 25
-    unfold = 2
+    unfold = 3
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
         new = context.new(fact)

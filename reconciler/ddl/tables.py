@@ -210,7 +210,7 @@ class InheritanceRule(Rule):
 
     kinds = ("inheritance",)
     rank = 55
-    unfold = 3
+    unfold = 4
 
     def fold_into(self, fact: FactId, context: Context) -> FactId | None:
         table = context.goal.parent(fact)

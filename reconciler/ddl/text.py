@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import LiteralString, cast
+from typing import LiteralString
 
 from psycopg import sql
+
+from reconciler.sqlfiles import trusted
 
 __all__ = ["Part", "compose", "joined", "literal", "name", "raw", "role"]
 
@@ -31,8 +33,7 @@ def raw(text: str) -> Part:
 
     Only what was read from a catalog may pass here; it is the server's own quoting that makes it safe.
     """
-    trusted: LiteralString = cast("LiteralString", text)
-    return sql.SQL(trusted)
+    return sql.SQL(trusted(text))
 
 
 def joined(parts: list[Part], separator: LiteralString = ", ") -> Part:

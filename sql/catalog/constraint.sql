@@ -2,6 +2,11 @@
 -- clones that a foreign key of a partitioned table makes on its partitions.
 select 'constraint' as kind, array[n.nspname::text, c.relname::text, o.conname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
+        case when o.conparentid <> 0 and o.conname = (
+                select format('%%s%%s', c.relname, case o.contype when 'p' then '_pkey' else
+                    format('_%%s_key', string_agg(a.attname, '_' order by k.place)) end)
+                from unnest(o.conkey) with ordinality k(attnum, place)
+                join pg_attribute a on a.attrelid = o.conrelid and a.attnum = k.attnum) then true end as cloned_name,
         case when i.indisclustered then true end as clustered,
         pg_get_constraintdef(o.oid) as definition,
         (select to_json(array(select r from unnest(ic.reloptions) r order by r collate "C"))
