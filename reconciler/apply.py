@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from reconciler.catalog import read_mark, read_snapshot
 from reconciler.diff import diff
-from reconciler.errors import LockTimeoutError, StalePlanError, VerificationError
+from reconciler.errors import ApplyError, LockTimeoutError, StalePlanError, VerificationError
 from reconciler.ledger import Mark, RecordedStatement, record_migration, save_mark
 from reconciler.ledger_schema import ensure_ledger, lock_plugin
 from reconciler.scratch import apply_error
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from reconciler.plan import Plan, Statement
     from reconciler.snapshot import FactId, Json, Snapshot
 
-__all__ = ["Record", "apply_plan"]
+__all__ = ["Record", "apply_plan", "run_outside"]
 
 _LEFT = "nothing: everything was rolled back"
 _SHOWN = 10
@@ -55,9 +56,8 @@ def apply_plan(
 
     Raises StalePlanError where live is not what the plan was made for, ApplyError for a failing statement and
     VerificationError where live does not end at the goal; in each case everything was rolled back. Statements that
-    cannot run in a transaction are run one by one before the transaction of all others.
+    cannot run in a transaction are recorded here and left to `run_outside`.
     """
-    outside = [statement for statement in plan.statements if not statement.transactional]
     with connection.transaction():
         lock_plugin(connection, record.plugin)
         ensure_ledger(connection)
@@ -74,8 +74,10 @@ def apply_plan(
         for position, statement in enumerate(plan.statements, start=1):
             if progress is not None:
                 progress(position, statement)
-            recorded.append(_run(connection, statement, position))
-        assert not outside, "no rule makes such a statement"
+            if statement.transactional:
+                recorded.append(_run(connection, statement, position))
+            else:
+                recorded.append(_recorded(statement, None))
         after = read_snapshot(connection, schemas) if plan.statements else now
         if after.fingerprint != plan.goal_fingerprint:
             _refuse(plan, after, record, schemas)
@@ -118,20 +120,51 @@ def _run(connection: Connection, statement: Statement, position: int) -> Recorde
         error = apply_error(exc, statement, position)
         error.left = _LEFT
         raise error from exc
+    return _recorded(statement, round((time.monotonic() - started) * 1000, 3))
+
+
+def _recorded(statement: Statement, duration_ms: float | None) -> RecordedStatement:
     return RecordedStatement(
         sql=statement.sql,
         hazards=tuple({"kind": hazard.kind.value, "message": hazard.message} for hazard in statement.hazards),
         transactional=statement.transactional,
-        duration_ms=round((time.monotonic() - started) * 1000, 3),
+        duration_ms=duration_ms,
     )
+
+
+def run_outside(connection: Connection, plan: Plan) -> None:
+    """Runs the statements that Postgres refuses in a transaction block, one by one, after the others were committed.
+
+    Raises ApplyError where one fails: what came before it stays, and the next run continues from there.
+    """
+    for position, statement in enumerate(plan.statements, start=1):
+        if statement.transactional:
+            continue
+        if not connection.autocommit or connection.info.transaction_status != TransactionStatus.IDLE:
+            raise ApplyError(
+                "a statement cannot run inside the transaction of the connection that was handed in",
+                hint="hand in an idle connection in autocommit mode, or a URL",
+                left="all other statements are done in that transaction",
+                statement=statement.sql,
+                position=position,
+            )
+        try:
+            connection.execute(statement.sql.encode())
+        except psycopg.Error as exc:
+            error = apply_error(exc, statement, position)
+            error.left = "all statements that run in a transaction are done and recorded; run again for the rest"
+            raise error from exc
 
 
 def _refuse(plan: Plan, after: Snapshot, record: Record, schemas: Sequence[str]) -> None:
     expected = {difference.fact: difference.after for difference in plan.differences}
     left: list[FactId] = [fact for fact, text in expected.items() if after.facts.get(fact) != text]
     left += [d.fact for d in diff(record.snapshot, after) if d.fact in record.snapshot.facts and d.fact not in expected]
-    unmodelled = {difference.fact for difference in plan.unmodelled}
-    shown = [str(fact) for fact in left if fact not in unmodelled][:_SHOWN]
+    later = {difference.fact for difference in plan.unmodelled}
+    for statement in plan.statements:
+        if not statement.transactional:
+            later.update((*statement.creates, *statement.alters, *statement.drops))
+    shown = [str(fact) for fact in left if fact not in later][:_SHOWN]
     if not shown:
         return
     raise VerificationError(

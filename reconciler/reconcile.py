@@ -16,7 +16,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from reconciler import ledger
-from reconciler.apply import Record, apply_plan
+from reconciler.apply import Record, apply_plan, run_outside
 from reconciler.catalog import managed_schemas, read_mark, read_sizes, read_snapshot
 from reconciler.db import connect, fetch_one
 from reconciler.ddl.planner import make_plan
@@ -571,6 +571,7 @@ class Reconciler:
                 live_after=plan.goal_fingerprint,
                 statement_count=len(plan.statements),
             )
+        run_outside(self.connection, plan)
         return MigrateResult(plugin=planned.plugin, idx=idx, statements=plan.statements)
 
     def _must_record(self, planned: PlanResult, kind: RunKind) -> bool:
