@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.catalog import managed_schemas, read_snapshot
+from reconciler.catalog import managed_schemas
 from reconciler.ddl import RULES
 from reconciler.ddl.planner import make_plan
 from reconciler.diff import Difference, diff
@@ -71,9 +71,8 @@ def _is_about(statement: Statement, missing: frozenset[FactId], live: Snapshot, 
 
 
 def _read(place: Place, like: Snapshot, scope: Scope, *, dependencies: bool = False) -> Snapshot:
-    with place.connection.transaction():
-        schemas = managed_schemas(place.connection) if scope.all_schemas else like.schemas
-        return read_snapshot(place.connection, schemas, dependencies=dependencies)
+    schemas = managed_schemas(place.connection) if scope.all_schemas else like.schemas
+    return place.read(schemas, dependencies=dependencies)
 
 
 def _is_wide(fact: FactId, state: Snapshot) -> bool:

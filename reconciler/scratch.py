@@ -23,7 +23,7 @@ from reconciler.ddl.planner import make_plan
 from reconciler.dsn import libpq_dsn
 from reconciler.errors import ApplyError, ScratchError
 from reconciler.goal import Desired
-from reconciler.snapshot import FactId, Snapshot
+from reconciler.snapshot import FactId, Snapshot, canonical_json
 from reconciler.source import DatabaseSource, load
 
 if TYPE_CHECKING:
@@ -48,10 +48,21 @@ _SURROUNDING_KINDS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A fresh place: `connection` to work on; `transactional` where everything must stay in its transaction."""
+    """A fresh place: `connection` to work on; `transactional` where everything must stay in its transaction.
+
+    `builder` makes the objects there; on another server that is somebody else than `user`, who would make them in live.
+    """
 
     connection: Connection
     transactional: bool
+    builder: str
+    user: str
+
+    def read(self, schemas: Sequence[str], *, dependencies: bool = False) -> Snapshot:
+        """The snapshot of these schemas, with `user` where `builder` is the owner or a grantee."""
+        with self.connection.transaction():
+            found = read_snapshot(self.connection, schemas, dependencies=dependencies)
+        return found if self.builder == self.user else _handed_over(found, self.builder, self.user)
 
 
 class Scratch(Protocol):
@@ -83,7 +94,8 @@ class SchemaScratch:
                 connection.execute("select set_config('lock_timeout', %s, true)", (str(_LOCK_TIMEOUT_MS),))
                 for schema in self._schemas:
                     self._set_aside(schema)
-            yield Place(connection=connection, transactional=True)
+            user = _current_user(connection)
+            yield Place(connection=connection, transactional=True, builder=user, user=user)
 
     def _set_aside(self, schema: str) -> None:
         connection, identifier = self._connection, sql.Identifier(schema)
@@ -140,7 +152,9 @@ class DatabaseScratch:
             try:
                 with connect(make_conninfo(self._admin_dsn, dbname=name), autocommit=True) as connection:
                     self._furnish(connection)
-                    yield Place(connection=connection, transactional=False)
+                    user = _current_user(self._live)
+                    builder = _current_user(connection) if self.kind == "server" else user
+                    yield Place(connection=connection, transactional=False, builder=builder, user=user)
             finally:
                 admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
@@ -223,10 +237,22 @@ class DatabaseScratch:
         for role in sorted(roles - present):
             if not role.startswith("pg_"):
                 connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
-        user = _current_user(self._live)
-        if user not in present:
-            connection.execute(sql.SQL("ALTER ROLE {} SUPERUSER").format(sql.Identifier(user)))
-        connection.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(user)))
+
+
+def _handed_over(snapshot: Snapshot, builder: str, user: str) -> Snapshot:
+    """The same facts, as if `user` had made what `builder` did."""
+    ours, theirs = canonical_json({"role": user}), canonical_json({"role": builder})
+    facts: dict[FactId, str] = {}
+    renamed: dict[FactId, FactId] = {}
+    for fact, text in snapshot.facts.items():
+        if fact.kind == "privileges" and fact.name[-1] == builder:
+            renamed[fact] = FactId(fact.kind, (*fact.name[:-1], user))
+        facts[renamed.get(fact, fact)] = ours if fact.kind == "owner" and text == theirs else text
+    found = snapshot.with_facts(facts)
+    return found.with_relations(
+        dependencies={renamed.get(fact, fact): needed for fact, needed in snapshot.dependencies.items()},
+        automatic=snapshot.automatic,
+    )
 
 
 def _current_user(connection: Connection) -> str:
@@ -283,16 +309,13 @@ def build(scratch: Scratch, source: AnySource, scope: Scope) -> Desired:
     with scratch.fresh() as place:
         connection = place.connection
         _prepare(connection, scope)
-        with connection.transaction():
-            before = managed_schemas(connection)
-            baseline = read_snapshot(connection, before if scope.all_schemas else scope.schemas)
+        before = managed_schemas(connection)
+        baseline = place.read(before if scope.all_schemas else scope.schemas)
         load(connection, source, transactional=place.transactional)
-        with connection.transaction():
-            present = managed_schemas(connection)
-            made = tuple(schema for schema in present if schema not in before)
-            schemas = present if scope.all_schemas else (*scope.schemas, *made)
-            snapshot = read_snapshot(connection, schemas, dependencies=True)
-        return Desired(snapshot=snapshot, baseline=baseline.facts, builder=_current_user(connection))
+        present = managed_schemas(connection)
+        made = tuple(schema for schema in present if schema not in before)
+        snapshot = place.read(present if scope.all_schemas else (*scope.schemas, *made), dependencies=True)
+        return Desired(snapshot=snapshot, baseline=baseline.facts, builder=place.user)
 
 
 def _prepare(connection: Connection, scope: Scope) -> None:

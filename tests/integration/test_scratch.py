@@ -1,0 +1,130 @@
+"""The three scratch places: the same plan from each, nothing left behind, live untouched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from reconciler.drift import State
+from reconciler.errors import ReconcilerError, ScratchError, SourceError
+from reconciler.reconcile import Options, Reconciler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SOURCE = """
+create type mood as enum ('calm', 'glad');
+create table users (id bigint generated always as identity primary key, name text not null, m mood default 'calm');
+create table posts (id serial primary key, author bigint references users (id), body text check (body <> ''));
+create index posts_author on posts (author) where author is not null;
+create view authors as select u.name, count(*) from users u join posts p on p.author = u.id group by u.name;
+create function stamp() returns trigger language plpgsql as $$ begin return new; end $$;
+create trigger stamp before insert on users for each row execute function stamp();
+alter table users enable row level security;
+create policy own on users using (name = current_user);
+comment on table users is 'people';
+"""
+LIVE = "create table users (id int primary key, name text, old text); create view names as select name from users;"
+
+
+def databases_like(url: str, pattern: str) -> list[str]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        query = "select datname from pg_database where datname like %s order by 1"
+        return [row[0] for row in connection.execute(query, [pattern]).fetchall()]
+
+
+@pytest.mark.parametrize("plugin", ["default", "shop"])
+def test_the_same_plan_comes_out_of_all_three(database: str, make_database: Callable[[], str], plugin: str) -> None:
+    elsewhere = make_database()
+    with psycopg.connect(database, autocommit=True) as connection:
+        schema = "public" if plugin == "default" else "shop"
+        connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
+        connection.execute(sql.SQL("set search_path = {}").format(sql.Identifier(schema)))
+        connection.execute(LIVE)
+    plans = {}
+    for scratch in ("schema", "database", elsewhere):
+        with Reconciler(database, options=Options(scratch=scratch)) as reconciler:
+            plans[scratch] = reconciler.plan(SOURCE, plugin=plugin)
+    assert plans[elsewhere].plan.sql == plans["schema"].plan.sql
+    assert plans["database"].plan.sql == plans["schema"].plan.sql
+    assert len({planned.plan.goal_fingerprint for planned in plans.values()}) == 1
+    assert plans["schema"].scratch.startswith("schema: ")
+    assert databases_like(database, "reconciler\\_scratch\\_%") == []
+
+
+def test_a_plan_leaves_live_as_it_was(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(LIVE)
+        before = connection.execute("select array_agg(oid || nspname order by oid) from pg_namespace").fetchone()
+        with Reconciler(database, options=Options(scratch="schema")) as reconciler:
+            reconciler.plan(SOURCE)
+        assert (
+            connection.execute("select array_agg(oid || nspname order by oid) from pg_namespace").fetchone() == before
+        )
+
+
+@pytest.mark.parametrize("escape", ["do $$ begin commit; end $$", "call leave()"])
+def test_a_source_cannot_commit_its_way_out(database: str, escape: str) -> None:
+    source = (
+        f"create procedure leave() language plpgsql as $$ begin commit; end $$; create table escaped (a int); {escape};"
+    )
+    with Reconciler(database, options=Options(scratch="schema")) as reconciler, pytest.raises(SourceError):
+        reconciler.plan(source)
+    with psycopg.connect(database, autocommit=True) as connection:
+        row = connection.execute("select to_regclass('public.escaped')").fetchone()
+    assert row == (None,)
+
+
+def test_an_abandoned_database_is_swept_and_one_in_use_is_not(database: str) -> None:
+    options = Options(scratch="database")
+    with Reconciler(database, options=options) as reconciler, psycopg.connect(database, autocommit=True) as admin:
+        prefix = _prefix_of(reconciler, database)
+        for name in ("abandoned", "in_use"):
+            admin.execute(sql.SQL("create database {}").format(sql.Identifier(prefix + name)))
+        with psycopg.connect(make_conninfo(database, dbname=prefix + "in_use")):
+            reconciler.plan(SOURCE)
+            assert databases_like(database, prefix.replace("_", "\\_") + "%") == [prefix + "in_use"]
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(prefix + "in_use")))
+
+
+def _prefix_of(reconciler: Reconciler, url: str) -> str:
+    from reconciler.goal import Scope
+    from reconciler.scratch import DatabaseScratch
+
+    scratch = DatabaseScratch(reconciler.connection, admin_dsn=url, scope=Scope(), why="a test")
+    with reconciler.connection.transaction(), scratch.fresh() as place:
+        name = place.connection.info.dbname
+    return name[: -len("0123456789abcdef")]
+
+
+def test_a_role_that_may_only_read_can_check_with_a_scratch_elsewhere(
+    database: str, make_database: Callable[[], str]
+) -> None:
+    role = "reconciler_reader_of_scratch"
+    with psycopg.connect(database, autocommit=True) as admin:
+        admin.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(role)))
+        admin.execute(sql.SQL("create role {} login password 'read'").format(sql.Identifier(role)))
+        try:
+            with Reconciler(database) as owner:
+                owner.migrate("default", SOURCE)
+            admin.execute(sql.SQL("grant usage on schema migrations to {}").format(sql.Identifier(role)))
+            admin.execute(sql.SQL("grant select on all tables in schema migrations to {}").format(sql.Identifier(role)))
+            admin.execute("alter table public.users add column by_hand int")
+            reader = make_conninfo(database, user=role, password="read")
+            with Reconciler(reader) as reconciler, pytest.raises(ScratchError, match="neither a schema nor a database"):
+                reconciler.check(SOURCE)
+            with Reconciler(reader, options=Options(scratch=make_database())) as reconciler:
+                drifted = reconciler.check(SOURCE).of(State.DRIFTED)
+            assert [state.object.key for state in drifted] == ["table:public.users"]
+        finally:
+            admin.execute(sql.SQL("drop owned by {0}; drop role {0}").format(sql.Identifier(role)))
+
+
+def test_all_schemas_need_a_database_of_their_own(database: str) -> None:
+    options = Options(all_schemas=True, scratch="schema")
+    with Reconciler(database, options=options) as reconciler, pytest.raises(ReconcilerError, match="whole database"):
+        reconciler.plan(SOURCE)
