@@ -162,7 +162,11 @@ def read_snapshot(connection: Connection, schemas: Sequence[str], *, dependencie
             cast("int", row[0])
             for row in fetch_all(connection, "select oid from pg_namespace where nspname = any(%s)", (list(schemas),))
         ]
-        fetch_one(connection, "select set_config('jit', 'off', true)")
+        # Compiling costs more than running; parallel workers would mix up the order of columns.
+        fetch_one(
+            connection,
+            "select set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)",
+        )
         rows = fetch_all(connection, _query(QUERIES, version), {"schemas": oids})
         snapshot = _snapshot(rows, tuple(schemas), version)
         if not dependencies:

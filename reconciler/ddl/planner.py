@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["make_plan"]
 
 
+_LISTED = frozenset({"column", "inheritance"})
+
+
 class _Act(IntEnum):
     DROP = 0
     ALTER = 1
@@ -259,7 +262,5 @@ def _statements(context: Context) -> Iterable[Statement]:
 
 
 def _in_order(facts: Sequence[FactId], context: Context) -> Sequence[FactId]:
-    """The facts as the goal lists them: a table's columns in their order."""
-    if len(facts) < 2:
-        return facts
-    return sorted(facts, key=context.position)
+    """By kind and name, but columns and parents as the goal lists them: there the order means something."""
+    return sorted(facts, key=lambda fact: (fact.kind, context.position(fact) if fact.kind in _LISTED else 0, fact))

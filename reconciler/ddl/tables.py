@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["InheritanceRule", "TableRule", "foreign_options", "options_clause", "storage_options"]
 
+# As people write them: what identifies a row first, what refers to others last.
+_CONSTRAINT_ORDER = ("primary_key", "unique", "exclude", "check", "foreign_key")
+
 
 def storage_options(options: Sequence[str], prefix: str = "") -> Part:
     """`fillfactor = '70', ...` from reloptions."""
@@ -97,7 +100,9 @@ class TableRule(Rule):
             clause = column_clause(column, defaults.get(column.name), context, typed="of_type" in definition)
             if clause is not None:
                 elements.append(clause)
-        elements += [inline_constraint(member, context) for member in folded if member.kind == "constraint"]
+        constraints = [member for member in folded if member.kind == "constraint"]
+        constraints.sort(key=lambda member: _CONSTRAINT_ORDER.index(str(context.new(member)["type"])))
+        elements += [inline_constraint(member, context) for member in constraints]
         body = raw(" (\n    " + joined(elements, ",\n    ").as_string(None) + "\n)" if elements else " ()")
         if "of_type" in definition:
             body = raw(compose(" OF {}{}", raw(str(definition["of_type"])), body if elements else raw("")))
