@@ -154,7 +154,10 @@ class DatabaseScratch:
                     self._furnish(connection)
                     user = _current_user(self._live)
                     builder = _current_user(connection) if self.kind == "server" else user
-                    yield Place(connection=connection, transactional=False, builder=builder, user=user)
+                    try:
+                        yield Place(connection=connection, transactional=False, builder=builder, user=user)
+                    finally:
+                        _drop_subscriptions(connection)
             finally:
                 admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
@@ -186,8 +189,8 @@ class DatabaseScratch:
             if free and free[0]:
                 try:
                     admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-                except psycopg.errors.InsufficientPrivilege:
-                    continue  # another role's: its next run sweeps it
+                except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectInUse):
+                    continue  # another role's, or somebody came back to it: a later run sweeps it
                 finally:
                     admin.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", (name,))
 
@@ -237,6 +240,22 @@ class DatabaseScratch:
         for role in sorted(roles - present):
             if not role.startswith("pg_"):
                 connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+
+
+def _drop_subscriptions(connection: Connection) -> None:
+    """A database with a subscription cannot be dropped; those made in scratch have no slot anywhere."""
+    if connection.closed:
+        return
+    rows = fetch_all(
+        connection,
+        "select subname from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid"
+        " where d.datname = current_database()",
+    )
+    for (name,) in rows:
+        subscription = sql.Identifier(name)
+        connection.execute(sql.SQL("ALTER SUBSCRIPTION {} DISABLE").format(subscription))
+        connection.execute(sql.SQL("ALTER SUBSCRIPTION {} SET (slot_name = NONE)").format(subscription))
+        connection.execute(sql.SQL("DROP SUBSCRIPTION {}").format(subscription))
 
 
 def _handed_over(snapshot: Snapshot, builder: str, user: str) -> Snapshot:

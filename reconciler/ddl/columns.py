@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, LiteralString, Protocol, cast
 from reconciler import hazards
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.sequences import first_value
 from reconciler.ddl.text import Part, compose, joined, name, raw
 from reconciler.plan import Hazard, LockMode
 from reconciler.snapshot import FactId
@@ -382,9 +383,10 @@ class ColumnRule(Rule):
         for key, template, absent in words:
             if old.get(key) != new.get(key):
                 actions.append(raw(compose(template, raw(str(new[key]))) if key in new else absent))
-        if old.get("start") != new.get("start"):
-            start = str(new.get("start", new.get("min", "1")))
-            actions.append(raw(compose("SET START WITH {}", raw(start))))
+        # A start that is left out follows from the bounds when a sequence is made, but not when it is altered.
+        starts = [str(definition.get("start") or first_value(definition)) for definition in (old, new)]
+        if starts[0] != starts[1]:
+            actions.append(raw(compose("SET START WITH {}", raw(starts[1]))))
         if old.get("cycle") != new.get("cycle"):
             actions.append(raw("SET CYCLE" if new.get("cycle") else "SET NO CYCLE"))
         if actions:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from reconciler.snapshot import Definition, FactId
 
-__all__ = ["OwnedByRule", "SequenceRule"]
+__all__ = ["OwnedByRule", "SequenceRule", "first_value"]
 
 _OPTIONS: tuple[tuple[str, LiteralString, LiteralString], ...] = (
     ("type", "AS {}", "AS bigint"),
@@ -63,7 +63,7 @@ class SequenceRule(Rule):
             if key in changed
         ]
         # A start that is left out follows from the bounds when a sequence is made, but not when it is altered.
-        starts = [str(definition.get("start") or _first(definition)) for definition in (old, new)]
+        starts = [str(definition.get("start") or first_value(definition)) for definition in (old, new)]
         if starts[0] != starts[1]:
             parts.append(raw(compose("START WITH {}", raw(starts[1]))))
         if "cycle" in changed:
@@ -80,7 +80,8 @@ class SequenceRule(Rule):
         yield ("relation", *fact.name)
 
 
-def _first(definition: Definition) -> str:
+def first_value(definition: Definition) -> str:
+    """Where a sequence of this definition starts if it does not say."""
     if not str(definition.get("increment", "1")).startswith("-"):
         return str(definition.get("min", "1"))
     return str(definition.get("max", "-1"))
