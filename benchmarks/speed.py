@@ -21,10 +21,10 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
 from reconciler.catalog import read_snapshot
 from reconciler.db import connect
@@ -63,7 +63,7 @@ def _arguments() -> argparse.Namespace:
 
 def _measured(dsn: str, file: Path, runs: int, *, with_diff: bool) -> str:
     names = [f"speed_{file.stem}_{side}" for side in ("a", "b")]
-    urls = [make_conninfo(dsn, dbname=name) for name in names]
+    urls = [urlsplit(dsn)._replace(path=f"/{name}").geturl() for name in names]
     text = file.read_text(encoding="utf-8")
     for name, url in zip(names, urls, strict=True):
         _fresh(dsn, name)

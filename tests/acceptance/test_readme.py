@@ -21,8 +21,6 @@ README = ROOT / "README.md"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _EXITS = re.compile(r"\s+# exits (\d)$")
 _TIMEOUT_S = 120
-# Measurements are written when there is something to measure.
-_LATER = {"docs/performance.md"}
 
 
 class Block(NamedTuple):
@@ -55,7 +53,7 @@ def test_the_make_targets_of_the_readme_are_there() -> None:
 def test_the_links_of_the_readme_lead_somewhere() -> None:
     links = set(re.findall(r"\]\(([^)#:]+)\)", README.read_text(encoding="utf-8")))
     assert links
-    assert [link for link in sorted(links - _LATER) if not (ROOT / link).exists()] == []
+    assert [link for link in sorted(links) if not (ROOT / link).exists()] == []
 
 
 def test_the_examples_of_the_readme_run(database: str, tmp_path: Path) -> None:
