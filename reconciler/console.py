@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from reconciler.dsn import redact
 from reconciler.errors import ConfigError, HazardError, ProofError, ReconcilerError
-from reconciler.redaction import redact, redact_sql
+from reconciler.redaction import redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -19,6 +19,7 @@ from psycopg import Cursor, sql
 from psycopg.rows import class_row
 
 from reconciler.db import cursor, errors_as
+from reconciler.dsn import redact
 from reconciler.errors import LedgerError
 from reconciler.ledger_schema import (
     LEDGER_VERSION,
@@ -38,7 +39,7 @@ from reconciler.managers import (
     parse_entries,
 )
 from reconciler.plugins import baseline_tag, derive_schema_name, lock_id, migration_tag
-from reconciler.redaction import redact, redact_sql
+from reconciler.redaction import redact_sql
 from reconciler.snapshot import Json, Snapshot, canonical_json
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = [
     "CHILD_KINDS",
@@ -197,10 +197,6 @@ class Snapshot:
         for child in self.children.get(fact, ()):
             yield child
             yield from self.descendants(child)
-
-    def restricted_to(self, facts: Iterable[FactId]) -> Snapshot:
-        """The same snapshot with these facts only."""
-        return self.with_facts({fact: self.facts[fact] for fact in facts})
 
     def with_facts(self, facts: Mapping[FactId, str]) -> Snapshot:
         """The same snapshot with other facts."""

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeAlias, cast
 
+from reconciler.dsn import redact
 from reconciler.errors import EmptySourceError, SourceError
 from reconciler.loader import LoadReport, load
-from reconciler.redaction import redact, redact_sql
+from reconciler.redaction import redact_sql
 from reconciler.screening import holds_connection, refusal, runnable, writes_rows
 from reconciler.splitter import split
 

@@ -18,14 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["CommentRule", "OwnerRule", "SecurityLabelRule"]
 
 
-class CommentRule(Rule):
-    """Comments on anything."""
+class _TextRule(Rule):
+    """A text that hangs on an object: set in place, and gone when it is NULL."""
 
-    kinds = ("comment",)
-    rank = 90
+    attribute: str
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
-        yield self._draft(fact, literal(str(context.new(fact)["text"])))
+        yield self._draft(fact, literal(str(context.new(fact)[self.attribute])))
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         yield self._draft(fact, raw("NULL"))
@@ -35,6 +34,17 @@ class CommentRule(Rule):
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         return self.create(fact, (), context)
+
+    def _draft(self, fact: FactId, text: Part) -> Draft:
+        raise NotImplementedError
+
+
+class CommentRule(_TextRule):
+    """Comments on anything."""
+
+    kinds = ("comment",)
+    rank = 90
+    attribute = "text"
 
     def _draft(self, fact: FactId, text: Part) -> Draft:
         return Draft(sql=compose("COMMENT ON {} IS {}", object_phrase(fact.target), text))
@@ -88,23 +98,12 @@ class OwnerRule(Rule):
         return FactId("table", (str(owned["schema"]), str(owned["table"])))
 
 
-class SecurityLabelRule(Rule):
+class SecurityLabelRule(_TextRule):
     """Labels of security providers, e.g. SELinux's."""
 
     kinds = ("security_label",)
     rank = 91
-
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
-        yield self._draft(fact, literal(str(context.new(fact)["label"])))
-
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield self._draft(fact, raw("NULL"))
-
-    def in_place(self, fact: FactId, context: Context) -> bool:
-        return True
-
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        return self.create(fact, (), context)
+    attribute = "label"
 
     def _draft(self, fact: FactId, text: Part) -> Draft:
         provider = name(fact.name[-1])
