@@ -45,6 +45,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("RECONCILER_TEST_BINDIR"),
         help=f"Postgres bin folders to test with, separated by {os.pathsep!r}; {EMBEDDED!r} is the embedded server",
     )
+    parser.addoption(
+        "--write-expectations",
+        action="store_true",
+        help="write the plans of tests/acceptance/cases anew instead of comparing them",
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
