@@ -162,11 +162,7 @@ def read_snapshot(connection: Connection, schemas: Sequence[str], *, dependencie
             cast("int", row[0])
             for row in fetch_all(connection, "select oid from pg_namespace where nspname = any(%s)", (list(schemas),))
         ]
-        # Compiling costs more than running; parallel workers would mix up the order of columns.
-        fetch_one(
-            connection,
-            "select set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)",
-        )
+        _without_jit(connection)
         rows = fetch_all(connection, _query(QUERIES, version), {"schemas": oids})
         snapshot = _snapshot(rows, tuple(schemas), version)
         if not dependencies:
@@ -174,8 +170,17 @@ def read_snapshot(connection: Connection, schemas: Sequence[str], *, dependencie
         return _with_dependencies(snapshot, fetch_all(connection, _query(("dependency",), version)))
 
 
+def _without_jit(connection: Connection) -> None:
+    """Compiling costs more than running; parallel workers would mix up the order of columns."""
+    fetch_one(
+        connection,
+        "select set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)",
+    )
+
+
 def read_mark(connection: Connection, schemas: Sequence[str]) -> str:
-    """A text that stays the same as long as nobody changes the catalogs of `schemas`; one round trip."""
+    """A text that stays the same as long as nobody changes the catalogs of `schemas`. Runs inside a transaction."""
+    _without_jit(connection)
     row = fetch_one(connection, _query(("mark",), connection.info.server_version), {"schemas": list(schemas)})
     return str(row[0]) if row else ""
 

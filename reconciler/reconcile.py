@@ -6,7 +6,6 @@ rehearses and is always rolled back, and one that applies and records.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -38,7 +37,7 @@ from reconciler.plugins import baseline_tag, derive_schema_name
 from reconciler.proof import prove
 from reconciler.scratch import build, choose_scratch
 from reconciler.snapshot import FactId, Snapshot
-from reconciler.source import DatabaseSource, Source, source_from_object
+from reconciler.source import DatabaseSource, Reading, Source, read_object, source_from_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -317,7 +316,7 @@ class Reconciler:
             chosen = replace(chosen, allow=chosen.allow | {HazardKind.DATA_LOSS})
         if verbose and progress is None:
             progress = _log_statement
-        return self._bring(plugin_name, _source(source), chosen, RunKind.APPLY, dry_run=dry_run, progress=progress)
+        return self._bring(plugin_name, _read(source), chosen, RunKind.APPLY, dry_run=dry_run, progress=progress)
 
     def apply(
         self,
@@ -339,7 +338,7 @@ class Reconciler:
 
         On an identical database no statement runs.
         """
-        return self._bring(plugin, _source(source), options or self.options, RunKind.ADOPT)
+        return self._bring(plugin, _read(source), options or self.options, RunKind.ADOPT)
 
     def repair(
         self,
@@ -426,7 +425,7 @@ class Reconciler:
     def _bring(
         self,
         plugin: str,
-        source: AnySource,
+        source: AnySource | Reading,
         options: Options,
         kind: RunKind,
         *,
@@ -444,7 +443,7 @@ class Reconciler:
                         lock_plugin(self.connection, plugin)
                         if self._is_unchanged(plugin, source, options):
                             return MigrateResult(plugin=plugin, idx=None, skipped=True)
-                    planned = self._plan(plugin, source, options)
+                    planned = self._plan(plugin, source.split() if isinstance(source, Reading) else source, options)
                 if dry_run:
                     return MigrateResult(plugin=plugin, idx=None, statements=planned.plan.statements, dry_run=True)
                 return self._apply(planned, started, kind, progress)
@@ -458,13 +457,13 @@ class Reconciler:
                 raise
         raise AssertionError("unreachable")
 
-    def _is_unchanged(self, plugin: str, source: AnySource, options: Options) -> bool:
+    def _is_unchanged(self, plugin: str, source: AnySource | Reading, options: Options) -> bool:
         """Whether the declaration is the recorded one and the live catalogs carry the mark of that record."""
         if isinstance(source, DatabaseSource):
             return False
         with self.connection.transaction():
             mark = ledger.load_mark(self.connection, plugin)
-            if mark is None or mark.scope != _mark_scope(source, _scope(plugin, options), self.connection):
+            if mark is None or mark.scope != _scope_value(source.digest, _scope(plugin, options), self.connection):
                 return False
             return read_mark(self.connection, mark.schemas) == mark.mark
 
@@ -502,7 +501,7 @@ class Reconciler:
             desired_fingerprint=desired.snapshot.fingerprint,
             source_text=source.text if isinstance(source, Source) else "",
             source_description=source.description,
-            source_digest=_digest(source),
+            source_digest=source.digest if isinstance(source, Source) else "",
             recorded=recorded,
             scope=scope,
             options=options,
@@ -694,6 +693,10 @@ def _source(source: object) -> AnySource:
     return source if isinstance(source, DatabaseSource) else source_from_object(source)
 
 
+def _read(source: object) -> AnySource | Reading:
+    return source if isinstance(source, DatabaseSource) else read_object(source)
+
+
 def _scope(plugin: str, options: Options) -> Scope:
     schemas = options.schemas or (("public",) if plugin == DEFAULT_PLUGIN else (derive_schema_name(plugin),))
     return Scope(schemas=schemas, all_schemas=options.all_schemas, exact=options.exact)
@@ -709,19 +712,6 @@ def _live_schemas(
     elif recorded is not None:
         wanted = (*scope.schemas, *wanted, *recorded.snapshot.schemas)
     return tuple(sorted(set(wanted)))
-
-
-def _digest(source: AnySource) -> str:
-    if isinstance(source, DatabaseSource):
-        return ""
-    digest = hashlib.sha256()
-    for statement in source.statements:
-        digest.update(statement.sql.encode() + b"\0")
-    return digest.hexdigest()
-
-
-def _mark_scope(source: Source, scope: Scope, connection: Connection) -> dict[str, Json]:
-    return _scope_value(_digest(source), scope, connection)
 
 
 def _scope_value(digest: str, scope: Scope, connection: Connection) -> dict[str, Json]:

@@ -6,6 +6,7 @@ is loaded into is refused, with its file and line.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import signal
@@ -34,10 +35,12 @@ __all__ = [
     "AnySource",
     "DatabaseSource",
     "LoadReport",
+    "Reading",
     "Source",
     "SourceStatement",
     "load",
     "parse_source",
+    "read_object",
     "source_from_object",
     "source_from_text",
 ]
@@ -79,6 +82,12 @@ class Source:
     text: str
     description: str
     warnings: tuple[str, ...] = ()
+    part_digests: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the texts as they were read; equal digests mean the same declaration, wherever it came from."""
+        return _digest(self.part_digests)
 
     @property
     def is_empty(self) -> bool:
@@ -107,6 +116,31 @@ class _Part:
     origin: str
     text: str
     warnings: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def _digest(part_digests: Iterable[str]) -> str:
+    return hashlib.sha256("".join(part_digests).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A source that was read and not yet split: enough to see that it did not move, which is the most common case."""
+
+    parts: tuple[_Part, ...]
+    description: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """The digest that the source would have."""
+        return _digest(part.digest for part in self.parts)
+
+    def split(self) -> Source:
+        """The source. Raises SourceError where it holds what a source may not hold."""
+        return _source(self.parts, description=self.description)
 
 
 def parse_source(
@@ -160,8 +194,6 @@ def source_from_object(value: object) -> Source:
 
     A class or module with a `metadata` attribute (an SQLModel or declarative base) stands for its metadata.
     """
-    if isinstance(value, Source):
-        return value
     if isinstance(value, list | tuple):
         members = [source_from_object(member) for member in cast("Iterable[object]", value)]
         return Source(
@@ -169,12 +201,23 @@ def source_from_object(value: object) -> Source:
             text="".join(member.text for member in members),
             description=", ".join(member.description for member in members),
             warnings=tuple(warning for member in members for warning in member.warnings),
+            part_digests=tuple(digest for member in members for digest in member.part_digests),
         )
+    found = read_object(value)
+    return found if isinstance(found, Source) else found.split()
+
+
+def read_object(value: object) -> Source | Reading:
+    """The same, not yet split where that can wait."""
+    if isinstance(value, Source):
+        return value
+    if isinstance(value, list | tuple):
+        return source_from_object(cast("object", value))
     if isinstance(value, Path):
-        return _source(_read_path(value, str(value)), description=str(value))
+        return Reading(parts=tuple(_read_path(value, str(value))), description=str(value))
     if isinstance(value, str) and _URL.match(value):
         raise SourceError(f"{redact(value)} is a database, not SQL text", hint="pass DatabaseSource(url=...)")
-    return _source([_part_of_object(value, "<string>" if isinstance(value, str) else "<metadata>")])
+    return Reading(parts=(_part_of_object(value, "<string>" if isinstance(value, str) else "<metadata>"),))
 
 
 def _source(parts: Sequence[_Part], *, description: str | None = None) -> Source:
@@ -198,6 +241,7 @@ def _source(parts: Sequence[_Part], *, description: str | None = None) -> Source
         text="".join(texts),
         description=description if description is not None else ", ".join(part.origin for part in parts),
         warnings=tuple(warnings),
+        part_digests=tuple(part.digest for part in parts),
     )
 
 
