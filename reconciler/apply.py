@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from reconciler.plan import Plan, Statement
     from reconciler.snapshot import FactId, Json, Snapshot
 
-__all__ = ["Record", "apply_plan", "run_outside"]
+__all__ = ["Record", "apply_plan", "require_live", "run_outside"]
 
 _LEFT = "nothing: everything was rolled back"
 _SHOWN = 10
@@ -61,13 +61,7 @@ def apply_plan(
     with connection.transaction():
         lock_plugin(connection, record.plugin)
         ensure_ledger(connection)
-        now = read_snapshot(connection, schemas)
-        if now.fingerprint != plan.live_fingerprint:
-            raise StalePlanError(
-                "the live database moved since the plan was made",
-                hint="run the command again",
-                left="nothing was changed",
-            )
+        now = require_live(connection, plan, schemas)
         connection.execute("select set_config('lock_timeout', %s, true)", (str(lock_timeout_ms),))
         connection.execute("select set_config('check_function_bodies', 'off', true)")
         recorded: list[RecordedStatement] = []
@@ -101,6 +95,18 @@ def apply_plan(
         )
         save_mark(connection, record.plugin, mark)
     return idx
+
+
+def require_live(connection: Connection, plan: Plan, schemas: Sequence[str]) -> Snapshot:
+    """Live, where it is still what the plan was made for. Raises StalePlanError otherwise."""
+    now = read_snapshot(connection, schemas)
+    if now.fingerprint != plan.live_fingerprint:
+        raise StalePlanError(
+            "the live database moved since the plan was made",
+            hint="run the command again",
+            left="nothing was changed",
+        )
+    return now
 
 
 def _run(connection: Connection, statement: Statement, position: int) -> RecordedStatement:

@@ -22,7 +22,6 @@ from reconciler.console import (
     DRIFT,
     FAILED,
     INTERRUPTED,
-    REFUSED,
     exit_code_of,
     is_interactive,
     is_url,
@@ -33,13 +32,15 @@ from reconciler.console import (
     working,
 )
 from reconciler.errors import ConfigError, ReconcilerError
+from reconciler.outcomes import progress_of, show_dry_run, show_plan, show_result
+from reconciler.reviewed import apply_file, write_plan
 from reconciler.wishes import Wishes, connecting, open_reconciler, read_wishes, reconciling, source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from reconciler.plan import Plan, Statement
-    from reconciler.reconcile import MigrateResult, PlanResult, Reconciler
+    from reconciler.reconcile import Reconciler
     from reconciler.source import AnySource, Source
 
 __all__ = ["main", "run"]
@@ -111,79 +112,41 @@ def cli() -> None:
 
 
 @cli.command()
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to a file, too.")
 @reconciling
-def plan(**values: Any) -> int:
+def plan(out: Path | None, **values: Any) -> int:
     """Show what would be done; exit 2 if anything would."""
     wishes = read_wishes(values)
     source = source_of(wishes)
     with open_reconciler(wishes) as reconciler, working("planning"):
         planned = reconciler.plan(source, plugin=wishes.plugin)
-    return _show_plan(planned, wishes)
-
-
-def _show_plan(planned: PlanResult, wishes: Wishes) -> int:
-    from reconciler.report import json, sql, text
-
-    found = planned.plan
-    match wishes.output:
-        case "json":
-            print_text(json.to_text(json.plan_document(planned)))
-        case "sql":
-            print_text(sql.script(found.statements, found.unmodelled))
-        case _:
-            print_text(text.plan_text(planned))
-    if found.unmodelled and wishes.output != "text":
-        print_note(text.unmodelled_text(found).rstrip())
-    if found.unmodelled and not wishes.ignore_unmodelled:
-        return FAILED
-    return DIFFERENCES if found.statements else DONE
+    if out is not None:
+        write_plan(planned, out)
+    return show_plan(planned, wishes)
 
 
 @cli.command()
+@click.option("--plan", "file", type=click.Path(path_type=Path), metavar="FILE", help="Run what `plan --out` wrote.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
 @reconciling
-def apply(**values: Any) -> int:
+def apply(file: Path | None, **values: Any) -> int:
     """Bring the database to what is declared, in one transaction, and record it."""
     wishes = read_wishes(values)
+    if file is not None:
+        return apply_file(file, values, wishes)
     source = source_of(wishes)
     with open_reconciler(wishes) as reconciler:
         if wishes.dry_run:
             return _dry_run(reconciler, source, wishes)
         with working("reconciling") as say:
-            result = reconciler.migrate(wishes.plugin, source, progress=_progress(say))
-    return _show_result(result, "applied", wishes)
+            result = reconciler.migrate(wishes.plugin, source, progress=progress_of(say))
+    return show_result(result, "applied", wishes)
 
 
 def _dry_run(reconciler: Reconciler, source: AnySource, wishes: Wishes) -> int:
     with working("planning"):
         planned = reconciler.plan(source, plugin=wishes.plugin)
-    code = _show_plan(planned, wishes)
-    print_note("dry run: nothing was changed")
-    if code == FAILED:
-        return FAILED
-    return REFUSED if planned.plan.refused(reconciler.options.allow) else DONE
-
-
-def _progress(say: Callable[[str], None]) -> Callable[[int, Statement], None]:
-    from reconciler.redaction import redact_sql
-
-    def tell(position: int, statement: Statement) -> None:
-        say(f"{position}: {' '.join(redact_sql(statement.sql).split())[:80]}")
-
-    return tell
-
-
-def _show_result(result: MigrateResult, verb: str, wishes: Wishes) -> int:
-    from reconciler.report import json, sql, text
-
-    match wishes.output:
-        case "json":
-            print_text(json.to_text(json.result_document(result)))
-        case "sql":
-            print_text(sql.script(result.statements))
-        case _:
-            print_text(text.result_text(result, verb))
-    return DONE
+    return show_dry_run(planned, wishes)
 
 
 @cli.command()
@@ -232,14 +195,14 @@ def repair(choice: str | None, objects: tuple[str, ...], **values: Any) -> int:
                 source, plugin=wishes.plugin, accept=choice == "accept", objects=objects, options=reconciler.options
             )
         if wishes.dry_run:
-            _show_plan(planned, wishes)
+            show_plan(planned, wishes)
             print_note("dry run: nothing was changed")
             return DONE
         from reconciler.ledger import RunKind
 
         with working("repairing") as say:
-            result = reconciler.apply(planned, kind=RunKind.REPAIR, progress=_progress(say))
-    return _show_result(result, "accepted" if choice == "accept" else "repaired", wishes)
+            result = reconciler.apply(planned, kind=RunKind.REPAIR, progress=progress_of(say))
+    return show_result(result, "accepted" if choice == "accept" else "repaired", wishes)
 
 
 def _ask_for_repair(reconciler: Reconciler, source: AnySource, objects: tuple[str, ...], wishes: Wishes) -> str | None:
@@ -278,7 +241,7 @@ def adopt(**values: Any) -> int:
             return _dry_run(reconciler, source, wishes)
         with working("adopting"):
             result = reconciler.adopt(source, plugin=wishes.plugin)
-    return _show_result(result, "adopted", wishes)
+    return show_result(result, "adopted", wishes)
 
 
 @cli.command()

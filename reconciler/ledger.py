@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LEDGER_VERSION",
+    "Head",
     "HistoryEntry",
     "Journal",
     "JournalEntry",
@@ -71,6 +72,7 @@ __all__ = [
     "derive_schema_name",
     "ensure_ledger",
     "finish_run",
+    "head",
     "history",
     "last_migration",
     "ledger_state",
@@ -134,6 +136,14 @@ class Recorded:
     hash: str
     idx: int
     snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """How far a plugin's record has come, whoever wrote it: the highest idx of its snapshots, the last hash."""
+
+    idx: int | None
+    hash: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +285,17 @@ def load_recorded(connection: Connection, plugin: str) -> Recorded | None:
         return None
     idx, snapshot = latest
     return None if snapshot is None else Recorded(hash=last.hash, idx=idx, snapshot=snapshot)
+
+
+def head(connection: Connection, plugin: str) -> Head:
+    """How far the plugin's record has come; it moves with each migration, and when the plugin is reset."""
+    last = last_migration(connection, plugin)
+    idx: int | None = None
+    if "_snapshots" in ledger_state(connection):
+        with errors_as(LedgerError, f"read the snapshots of plugin {plugin}"), cursor(connection) as rows:
+            row = rows.execute("SELECT max(idx) FROM migrations._snapshots WHERE plugin_name = %s", [plugin]).fetchone()
+        idx = row[0] if row else None
+    return Head(idx=idx, hash=last.hash if last else None)
 
 
 def plugins(connection: Connection) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from reconciler import ledger
-from reconciler.apply import Record, apply_plan, run_outside
+from reconciler.apply import Record, apply_plan, require_live, run_outside
 from reconciler.catalog import managed_schemas, read_mark, read_sizes, read_snapshot
 from reconciler.db import connect, fetch_one
 from reconciler.ddl.planner import make_plan
@@ -99,6 +99,7 @@ class PlanResult:
     scope: Scope
     options: Options
     scratch: str
+    head: ledger.Head
     warnings: tuple[str, ...] = ()
 
 
@@ -285,6 +286,15 @@ class Reconciler:
         """The snapshot rows."""
         return SnapshotManager(self.connection)
 
+    def require_current(self, planned: PlanResult) -> None:
+        """Returns where the plan may still be applied; changes nothing.
+
+        Raises StalePlanError where live or the record moved since the plan was made.
+        """
+        with self.connection.transaction(force_rollback=True):
+            self._require_head(planned)
+            require_live(self.connection, planned.plan, planned.live.schemas)
+
     # --- changing --------------------------------------------------------------------------------------------------
 
     def migrate(
@@ -469,6 +479,7 @@ class Reconciler:
 
     def _plan(self, plugin: str, source: AnySource, options: Options) -> PlanResult:
         connection = self.connection
+        head = ledger.head(connection, plugin)
         recorded = ledger.load_recorded(connection, plugin)
         scope = _scope(plugin, options)
         if isinstance(source, Source) and source.is_empty and HazardKind.EMPTY_SOURCE not in options.allow:
@@ -506,6 +517,7 @@ class Reconciler:
             scope=scope,
             options=options,
             scratch=f"{scratch.kind}: {scratch.why}",
+            head=head,
             warnings=source.warnings if isinstance(source, Source) else (),
         )
 
@@ -549,6 +561,8 @@ class Reconciler:
                 self._refresh_mark(planned, record)
             return MigrateResult(plugin=planned.plugin, idx=None)
         with self.connection.transaction():
+            lock_plugin(self.connection, planned.plugin)
+            self._require_head(planned)
             idx = apply_plan(
                 self.connection,
                 plan,
@@ -573,6 +587,24 @@ class Reconciler:
         run_outside(self.connection, plan)
         return MigrateResult(plugin=planned.plugin, idx=idx, statements=plan.statements)
 
+    def _require_head(self, planned: PlanResult) -> None:
+        """Raises StalePlanError where somebody recorded something since, or the server is another version's."""
+        now = ledger.head(self.connection, planned.plugin)
+        if now != planned.head:
+            raise StalePlanError(
+                f"the record of plugin {planned.plugin} moved since the plan was made: "
+                f"from {_migration(planned.head.idx)} to {_migration(now.idx)}",
+                hint="plan again",
+                left="nothing was changed",
+            )
+        then, version = planned.live.server_version // 10_000, self.connection.info.server_version // 10_000
+        if then != version:
+            raise StalePlanError(
+                f"the plan was made for Postgres {then}, this is {version}",
+                hint="plan again, on this server",
+                left="nothing was changed",
+            )
+
     def _must_record(self, planned: PlanResult, kind: RunKind) -> bool:
         recorded = planned.recorded
         if recorded is None:
@@ -583,6 +615,7 @@ class Reconciler:
 
     def _refresh_mark(self, planned: PlanResult, record: Record) -> None:
         lock_plugin(self.connection, planned.plugin)
+        self._require_head(planned)
         ensure_ledger(self.connection)
         if read_snapshot(self.connection, planned.live.schemas).fingerprint != planned.live.fingerprint:
             return
@@ -676,6 +709,10 @@ def reconcile_all(
     if failures:
         raise PluginFailuresError(failures, succeeded=tuple(done))
     return done
+
+
+def _migration(idx: int | None) -> str:
+    return "nothing" if idx is None else f"migration {idx}"
 
 
 def _migrate(reconciler: Reconciler, plugin: str, source: object) -> MigrateResult:

@@ -1,0 +1,71 @@
+"""What the commands print of plans and results, and the exit codes that follow. Does I/O.
+
+Heavy imports stand inside the functions, as in `cli`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.console import DIFFERENCES, DONE, FAILED, REFUSED, print_note, print_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.plan import Statement
+    from reconciler.reconcile import MigrateResult, PlanResult
+    from reconciler.wishes import Wishes
+
+__all__ = ["progress_of", "show_dry_run", "show_plan", "show_result"]
+
+
+def show_plan(planned: PlanResult, wishes: Wishes) -> int:
+    """The plan, to standard output."""
+    from reconciler.report import json, sql, text
+
+    found = planned.plan
+    match wishes.output:
+        case "json":
+            print_text(json.to_text(json.plan_document(planned)))
+        case "sql":
+            print_text(sql.script(found.statements, found.unmodelled))
+        case _:
+            print_text(text.plan_text(planned))
+    if found.unmodelled and wishes.output != "text":
+        print_note(text.unmodelled_text(found).rstrip())
+    if found.unmodelled and not wishes.ignore_unmodelled:
+        return FAILED
+    return DIFFERENCES if found.statements else DONE
+
+
+def show_dry_run(planned: PlanResult, wishes: Wishes) -> int:
+    """The plan, and that it was only shown; refused where an apply would be."""
+    code = show_plan(planned, wishes)
+    print_note("dry run: nothing was changed")
+    if code == FAILED:
+        return FAILED
+    return REFUSED if planned.plan.refused(planned.options.allow) else DONE
+
+
+def progress_of(say: Callable[[str], None]) -> Callable[[int, Statement], None]:
+    """What tells `say` of each statement before it runs."""
+    from reconciler.redaction import redact_sql
+
+    def tell(position: int, statement: Statement) -> None:
+        say(f"{position}: {' '.join(redact_sql(statement.sql).split())[:80]}")
+
+    return tell
+
+
+def show_result(result: MigrateResult, verb: str, wishes: Wishes) -> int:
+    """What was done, to standard output; `verb` as in `applied`."""
+    from reconciler.report import json, sql, text
+
+    match wishes.output:
+        case "json":
+            print_text(json.to_text(json.result_document(result)))
+        case "sql":
+            print_text(sql.script(result.statements))
+        case _:
+            print_text(text.result_text(result, verb))
+    return DONE

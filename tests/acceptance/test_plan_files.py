@@ -1,0 +1,88 @@
+"""A plan that is made, reviewed and run later: it runs as it is, or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from reconciler import Reconciler
+from reconciler.cli import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BEFORE = "CREATE TABLE users (id int PRIMARY KEY, note text);"
+AFTER = "CREATE TABLE users (id int PRIMARY KEY, email text); CREATE VIEW ids AS SELECT id FROM users;"
+
+
+@pytest.fixture
+def reconcile(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs a command on the test's database, in a folder where `before.sql` was applied and plan.json made of after.sql."""
+    monkeypatch.chdir(tmp_path)
+    Path("before.sql").write_text(BEFORE)
+    Path("after.sql").write_text(AFTER)
+
+    def call(*arguments: object) -> int:
+        return run([*map(str, arguments), "--dsn", database])
+
+    assert call("apply", "before.sql") == 0
+    assert call("plan", "after.sql", "--out", "plan.json") == 2
+    return call
+
+
+def execute(database: str, statement: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def test_the_plan_runs_as_it_is_without_its_source(reconcile: Callable[..., int], database: str) -> None:
+    after = Path("after.sql")
+    text = after.read_text()
+    after.unlink()
+    assert reconcile("apply", "--plan", "plan.json") == 3, "what it loses was not allowed"
+    assert reconcile("apply", "--plan", "plan.json", "--dry-run", "--allow", "data_loss") == 0
+    assert reconcile("apply", "--plan", "plan.json", "--allow", "data_loss") == 0
+    after.write_text(text)
+    assert reconcile("check", after) == 0
+    with Reconciler(database) as reconciler:
+        assert reconciler.migrate("default", after).skipped, "the mark was kept as by any apply"
+        assert "CREATE VIEW ids" in (reconciler.show(1).source_text or "")
+
+
+def test_what_was_allowed_when_it_was_made_is_allowed(reconcile: Callable[..., int]) -> None:
+    assert reconcile("plan", "after.sql", "--allow", "data_loss", "--out", "plan.json") == 2
+    assert reconcile("apply", "--plan", "plan.json") == 0
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_it_is_refused_where_live_moved(
+    reconcile: Callable[..., int], database: str, capsys: pytest.CaptureFixture[str], dry: list[str]
+) -> None:
+    execute(database, "ALTER TABLE users ADD COLUMN extra int")
+    assert reconcile("apply", "--plan", "plan.json", "--allow", "all", *dry) == 1
+    assert "the live database moved since the plan was made" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_it_is_refused_where_the_record_moved_though_live_is_the_same(
+    reconcile: Callable[..., int], capsys: pytest.CaptureFixture[str], dry: list[str]
+) -> None:
+    Path("other.sql").write_text(BEFORE + "CREATE TABLE other (id int);")
+    assert reconcile("apply", "other.sql") == 0
+    assert reconcile("apply", "before.sql", "--allow", "data_loss") == 0
+    assert reconcile("apply", "--plan", "plan.json", "--allow", "all", *dry) == 1
+    assert "from migration 0 to migration 2" in capsys.readouterr().err
+
+
+def test_a_plan_runs_once(reconcile: Callable[..., int]) -> None:
+    assert reconcile("apply", "--plan", "plan.json", "--allow", "all") == 0
+    assert reconcile("apply", "--plan", "plan.json", "--allow", "all") == 1
+
+
+def test_what_the_plan_decided_cannot_be_said_otherwise(reconcile: Callable[..., int]) -> None:
+    for more in (["after.sql"], ["--plugin", "other"], ["--schema", "other"], ["--exact"], ["--all-schemas"]):
+        assert reconcile("apply", "--plan", "plan.json", *more) == 1
+    assert reconcile("apply", "--plan", "missing.json") == 1
