@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from reconciler.catalog import managed_schemas, read_snapshot
 from reconciler.db import connect, fetch_one
-from reconciler.ddl.planner import make_plan
 from reconciler.goal import Desired, Scope
 from reconciler.plan import Plan
 from reconciler.snapshot import SATELLITE_KINDS, FactId, Snapshot
@@ -42,6 +41,8 @@ def compare_databases(before: str, after: str, schemas: Sequence[str] = ()) -> P
             return Plan(
                 statements=(), differences=(), live_fingerprint=old.fingerprint, goal_fingerprint=old.fingerprint
             )
+        from reconciler.ddl.planner import make_plan  # equal databases, the common case, end without it
+
         old, new = pool.map(_read_with_dependencies, opened, (schemas, schemas))
         return make_plan(old, new, current_user=_current_user(opened[0]))
 
@@ -53,6 +54,8 @@ def compare_sources(
 
     Owners and privileges that a source does not mention are those of the other side. Raises SourceError too.
     """
+    from reconciler.ddl.planner import make_plan
+
     with connect(server, autocommit=True) as connection:
         old, new = (_side(each, connection, server, scratch, schemas) for each in (before, after))
         live, goal = _alike(old, new), _alike(new, old)
@@ -61,6 +64,8 @@ def compare_sources(
 
 def dump(dsn: str, schemas: Sequence[str] = ()) -> tuple[Plan, Snapshot]:
     """The plan that rebuilds the database's schema in an empty one, and the schema itself."""
+    from reconciler.ddl.planner import make_plan
+
     with _reading(dsn) as connection:
         live = _read(connection, schemas, dependencies=True)
         return make_plan(_initial(live), live, current_user=_current_user(connection)), live
