@@ -76,7 +76,9 @@ def _measured(dsn: str, folder: Path, tables: int, runs: int) -> str:
     dumps = [_seconds(lambda: _run(["pg_dump", "-s", url])) for _ in range(runs)]
     cells = [_plans(url, file, runs, statistics.median(loads)) for file in (few, every)]
     _drop(dsn)
-    return f"{tables:7} {statistics.median(dumps):10.2f}s {statistics.median(loads):7.2f}s {cells[0]:>26} {cells[1]:>26}"
+    return (
+        f"{tables:7} {statistics.median(dumps):10.2f}s {statistics.median(loads):7.2f}s {cells[0]:>26} {cells[1]:>26}"
+    )
 
 
 def _plans(url: str, file: Path, runs: int, load_seconds: float) -> str:

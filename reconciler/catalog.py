@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from reconciler.db import Connection
 
-__all__ = ["LEDGER_SCHEMA", "managed_schemas", "read_mark", "read_sizes", "read_snapshot"]
+__all__ = ["LEDGER_SCHEMA", "managed_schemas", "read_fixed_extensions", "read_mark", "read_sizes", "read_snapshot"]
 
 LEDGER_SCHEMA = "migrations"
 
@@ -185,6 +185,33 @@ def read_mark(connection: Connection, schemas: Sequence[str]) -> str:
     return str(row[0]) if row else ""
 
 
+def read_fixed_extensions(connection: Connection, live: Snapshot, goal: Snapshot) -> frozenset[FactId]:
+    """The extensions that must be made anew to become what the goal says: no move or update leads there."""
+    changed = [
+        (fact.name[0], now, wanted)
+        for fact in live.facts
+        if fact.kind == "extension" and fact in goal.facts and live.facts[fact] != goal.facts[fact]
+        for now, wanted in [(live.definition(fact), goal.definition(fact))]
+    ]
+    if not changed:
+        return frozenset()
+    rows = fetch_all(
+        connection,
+        "select w.name from unnest(%s::text[], %s::text[], %s::text[], %s::bool[]) w(name, source, target, moves)"
+        " join pg_catalog.pg_extension e on e.extname = w.name"
+        " where (w.moves and not e.extrelocatable) or (w.source <> w.target and not exists ("
+        "   select from pg_catalog.pg_extension_update_paths(e.extname) p"
+        "   where p.source = w.source and p.target = w.target and p.path is not null))",
+        (
+            [name for name, _, _ in changed],
+            [str(now["version"]) for _, now, _ in changed],
+            [str(wanted["version"]) for _, _, wanted in changed],
+            [now["schema"] != wanted["schema"] for _, now, wanted in changed],
+        ),
+    )
+    return frozenset(FactId("extension", (name,)) for (name,) in rows)
+
+
 def read_sizes(connection: Connection, tables: Sequence[FactId]) -> dict[FactId, TableSize]:
     """Estimated rows and bytes on disk of these tables, partitions included."""
     rows = fetch_all(
@@ -262,8 +289,8 @@ def _parse_acl_item(item: str) -> tuple[str, str, str]:
 def _with_dependencies(snapshot: Snapshot, rows: Sequence[TupleRow]) -> Snapshot:
     """The snapshot with what pg_depend says of its facts.
 
-    An object that is no fact (a view's rule, a table's row type, a constraint's index) stands for the fact that it
-    internally belongs to.
+    An object that is no fact (a view's rule, a table's row type, a constraint's index, an extension's member) stands
+    for the fact that it belongs to.
     """
     by_address = {address: fact for fact, address in snapshot.addresses.items()}
     members, families = {_PG_AMOP, _PG_AMPROC}, {_PG_OPFAMILY, _PG_OPCLASS}
@@ -272,7 +299,7 @@ def _with_dependencies(snapshot: Snapshot, rows: Sequence[TupleRow]) -> Snapshot
         if (classid, objid, subid) in by_address:
             continue
         # The loose members of an operator family hang on it by an automatic dependency.
-        if deptype == "i" or (deptype == "a" and classid in members and refclassid in families):
+        if deptype in ("i", "e") or (deptype == "a" and classid in members and refclassid in families):
             belongs.setdefault((classid, objid, subid), (refclassid, refobjid, refsubid))
 
     def resolve(address: tuple[int, int, int]) -> FactId | None:
@@ -293,7 +320,7 @@ def _with_dependencies(snapshot: Snapshot, rows: Sequence[TupleRow]) -> Snapshot
     automatic: dict[FactId, set[FactId]] = {}
     for classid, objid, subid, refclassid, refobjid, refsubid, deptype in rows:
         fact, needed = resolve((classid, objid, subid)), resolve((refclassid, refobjid, refsubid))
-        if fact is None or needed is None or fact == needed:
+        if fact is None or needed is None or fact == needed or deptype == "e":
             continue
         if fact.kind == "sequence" and needed.kind == "column" and deptype in ("a", "i"):
             needs.setdefault(FactId("owned_by", fact.name), set()).add(needed)

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.catalog import managed_schemas, read_snapshot
+from reconciler.catalog import managed_schemas, read_fixed_extensions, read_snapshot
 from reconciler.db import connect, fetch_one
 from reconciler.goal import Desired, Scope
 from reconciler.plan import Plan
@@ -44,7 +44,8 @@ def compare_databases(before: str, after: str, schemas: Sequence[str] = ()) -> P
         from reconciler.ddl.planner import make_plan  # equal databases, the common case, end without it
 
         old, new = pool.map(_read_with_dependencies, opened, (schemas, schemas))
-        return make_plan(old, new, current_user=_current_user(opened[0]))
+        fixed = read_fixed_extensions(opened[0], old, new)
+        return make_plan(old, new, current_user=_current_user(opened[0]), fixed=fixed)
 
 
 def compare_sources(

@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 
 from reconciler import ledger
 from reconciler.apply import Record, apply_plan, require_live, run_outside
-from reconciler.catalog import managed_schemas, read_mark, read_sizes, read_snapshot
+from reconciler.catalog import managed_schemas, read_fixed_extensions, read_mark, read_sizes, read_snapshot
 from reconciler.db import connect, fetch_one
 from reconciler.ddl.planner import make_plan
 from reconciler.drift import ObjectState, State, compare
@@ -424,7 +424,8 @@ class Reconciler:
         )
         user = self._user()
         live = found.live
-        plan = make_plan(live, goal.snapshot, current_user=user, sizes=self._sizes(found.plan))
+        fixed = read_fixed_extensions(self.connection, live, goal.snapshot)
+        plan = make_plan(live, goal.snapshot, current_user=user, sizes=self._sizes(found.plan), fixed=fixed)
         if options.proof and plan.statements:
             prove(plan, live, goal.snapshot, self._scratch(found.scope, options), found.scope, current_user=user)
         previous = found.recorded.hash if found.recorded else found.desired_fingerprint
@@ -499,9 +500,10 @@ class Reconciler:
             record=replace(goal.record, schemas=schemas, server_version=live.server_version),
         )
         user = self._user()
-        plan = make_plan(live, goal.snapshot, current_user=user)
+        fixed = read_fixed_extensions(connection, live, goal.snapshot)
+        plan = make_plan(live, goal.snapshot, current_user=user, fixed=fixed)
         if plan.statements:
-            plan = make_plan(live, goal.snapshot, current_user=user, sizes=self._sizes(plan))
+            plan = make_plan(live, goal.snapshot, current_user=user, sizes=self._sizes(plan), fixed=fixed)
         if options.proof and plan.statements:
             prove(plan, live, goal.snapshot, scratch, scope, current_user=user)
         return PlanResult(

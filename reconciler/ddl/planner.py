@@ -45,8 +45,10 @@ def make_plan(
     *,
     current_user: str,
     sizes: Mapping[FactId, TableSize] | None = None,
+    fixed: frozenset[FactId] = frozenset(),
 ) -> Plan:
     """The statements that turn `live` into `goal`; both with their dependencies. `current_user` runs them.
+    `fixed` are the extensions that cannot be altered into what the goal says.
 
     Raises PlanError where no order of statements does it.
     """
@@ -56,6 +58,7 @@ def make_plan(
         goal=goal,
         current_user=current_user,
         sizes=sizes or {},
+        fixed=fixed,
         dependents=_reversed(live.dependencies),
     )
     unmodelled = _unmodelled(differences, context)

@@ -37,6 +37,7 @@ class Context:
     goal: Snapshot
     current_user: str
     sizes: Mapping[FactId, TableSize] = field(default_factory=dict["FactId", "TableSize"])
+    fixed: frozenset[FactId] = frozenset()
     creates: set[FactId] = field(default_factory=set["FactId"])
     drops: set[FactId] = field(default_factory=set["FactId"])
     alters: set[FactId] = field(default_factory=set["FactId"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler import hazards
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import compose, literal, name
 from reconciler.plan import Hazard, HazardKind
@@ -35,7 +34,7 @@ class SchemaRule(Rule):
 
 
 class ExtensionRule(Rule):
-    """Extensions: their version and schema change in place."""
+    """Extensions: version and schema change in place where the extension allows it, else it is made anew."""
 
     kinds = ("extension",)
     rank = 5
@@ -53,14 +52,13 @@ class ExtensionRule(Rule):
         yield Draft(sql=compose("DROP EXTENSION {}", name(*fact.name)), hazards=(hazard,))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
-        return True
+        return fact not in context.fixed
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         new, changed = context.new(fact), context.changed(fact)
         if "version" in changed:
-            hazard = hazards.may_fail(fact, f"needs an update path to version {new['version']}", None)
             text = compose("ALTER EXTENSION {} UPDATE TO {}", name(*fact.name), literal(str(new["version"])))
-            yield Draft(sql=text, hazards=(hazard,))
+            yield Draft(sql=text)
         if "schema" in changed:
             text = compose("ALTER EXTENSION {} SET SCHEMA {}", name(*fact.name), name(str(new["schema"])))
             yield Draft(sql=text)
