@@ -34,6 +34,7 @@ from reconciler.console import (
 from reconciler.errors import ConfigError, ReconcilerError
 from reconciler.outcomes import progress_of, show_dry_run, show_plan, show_result
 from reconciler.reviewed import apply_file, write_plan
+from reconciler.rollback_command import rollback
 from reconciler.wishes import Wishes, connecting, open_reconciler, read_wishes, reconciling, source_of
 
 if TYPE_CHECKING:
@@ -404,6 +405,8 @@ def demo() -> int:
     run_demo(print_text)
     return DONE
 
+
+cli.add_command(rollback)
 
 if __name__ == "__main__":
     main()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.db import Connection
     from reconciler.source import Source
 
-__all__ = ["compare_databases", "compare_sources", "dump", "files_of_dump"]
+__all__ = ["compare_databases", "compare_sources", "dump", "files_of_dump", "rebuild"]
 
 # What a source that says nothing of it leaves to the other side.
 _FOLLOWING = frozenset({"owner", "privileges", "security_label", "default_privileges"})
@@ -69,7 +69,12 @@ def dump(dsn: str, schemas: Sequence[str] = ()) -> tuple[Plan, Snapshot]:
 
     with _reading(dsn) as connection:
         live = _read(connection, schemas, dependencies=True)
-        return make_plan(_initial(live), live, current_user=_current_user(connection)), live
+        return rebuild(live, current_user=_current_user(connection)), live
+
+
+def rebuild(live: Snapshot, *, current_user: str) -> Plan:
+    """The plan that makes `live`, read with its dependencies, in an empty database."""
+    return make_plan(_initial(live), live, current_user=current_user)
 
 
 def files_of_dump(plan: Plan, live: Snapshot) -> Mapping[str, tuple[int, ...]]:

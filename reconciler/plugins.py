@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-__all__ = ["baseline_tag", "derive_schema_name", "lock_id", "migration_tag"]
+__all__ = ["baseline_tag", "derive_schema_name", "lock_id", "migration_tag", "rollback_tag"]
 
 # The two names of the core plugin, whose tables are the application's own.
 _CORE_PLUGINS = frozenset({"plugin-sql", "@elizaos/plugin-sql"})
@@ -46,6 +46,11 @@ def migration_tag(plugin: str, idx: int, created_at_ms: int) -> str:
 def baseline_tag(created_at_ms: int) -> str:
     """The journal's name of a state that was found in the database, not made by a migration."""
     return f"introspected_{created_at_ms}"
+
+
+def rollback_tag(idx: int, created_at_ms: int) -> str:
+    """The journal's name of a migration that went back to the state of migration `idx`."""
+    return f"rollback_to_{idx:04d}_{_base36(created_at_ms)}"
 
 
 def _base36(number: int) -> str:

@@ -33,7 +33,7 @@ from reconciler.ledger import HistoryEntry, MigrationRecord, Run, RunKind, RunOu
 from reconciler.ledger_schema import ensure_ledger, lock_plugin
 from reconciler.managers import Journal, JournalManager, SnapshotManager
 from reconciler.plan import Hazard, HazardKind, Plan, TableSize
-from reconciler.plugins import baseline_tag, derive_schema_name
+from reconciler.plugins import baseline_tag, derive_schema_name, rollback_tag
 from reconciler.proof import prove
 from reconciler.scratch import build, choose_scratch
 from reconciler.snapshot import FactId, Snapshot
@@ -85,7 +85,10 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanResult:
-    """A plan with all that it was made from; `scratch` names where desired was built, and why there."""
+    """A plan with all that it was made from; `scratch` names where desired was built, and why there.
+
+    `head` is how far the record had come, `rolls_back_to` the migration whose declaration a rollback brings back.
+    """
 
     plugin: str
     plan: Plan
@@ -101,6 +104,7 @@ class PlanResult:
     scratch: str
     head: ledger.Head
     warnings: tuple[str, ...] = ()
+    rolls_back_to: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -402,6 +406,62 @@ class Reconciler:
                 drifted = {known[key]: drifted[known[key]] for key in objects}
             return self._narrowed(found, drifted, accept=accept, options=chosen)
 
+    def rollback(
+        self,
+        *,
+        plugin: str = DEFAULT_PLUGIN,
+        to: int | None = None,
+        steps: int | None = None,
+        options: Options | None = None,
+        dry_run: bool = False,
+        progress: Callable[[int, Statement], None] | None = None,
+    ) -> MigrateResult:
+        """Brings back what migration `to`, or the one `steps` before the last, declared, as a new migration.
+
+        The schema comes back, rows that were lost do not. Raises as `plan_rollback` and `apply`.
+        """
+        planned = self.plan_rollback(plugin=plugin, to=to, steps=steps, options=options)
+        if dry_run:
+            return MigrateResult(plugin=plugin, idx=None, statements=planned.plan.statements, dry_run=True)
+        return self.apply(planned, kind=RunKind.ROLLBACK, progress=progress)
+
+    def plan_rollback(
+        self,
+        *,
+        plugin: str = DEFAULT_PLUGIN,
+        to: int | None = None,
+        steps: int | None = None,
+        options: Options | None = None,
+    ) -> PlanResult:
+        """What `rollback` would do; `warnings` say what would not come back.
+
+        What is managed is what the last run managed, unless the options say it. Raises ConfigError where there is no
+        such migration, or no declaration was recorded with it.
+        """
+        from reconciler import rollback
+
+        chosen = options or self.options
+        with self.connection.transaction(force_rollback=True):
+            target = rollback.find_target(self.connection, plugin, to=to, steps=steps)
+            last = rollback.last_scope(self.connection, plugin)
+            if last is not None and chosen.schemas is None and not chosen.all_schemas:
+                chosen = replace(
+                    chosen,
+                    schemas=None if last.all_schemas else last.schemas,
+                    all_schemas=last.all_schemas,
+                    exact=chosen.exact or last.exact,
+                )
+            found = self._plan(plugin, rollback.source_of_target(target), chosen)
+        lost = rollback.not_brought_back(found.plan, found.live, found.goal.record, target)
+        description = f"migration {target.entry.idx} ({target.entry.source_description})"
+        return replace(
+            found,
+            source_description=description,
+            source_text=target.source_text or "",
+            warnings=(*found.warnings, *lost),
+            rolls_back_to=target.entry.idx,
+        )
+
     def _narrowed(
         self, found: PlanResult, drifted: Mapping[FactId, ObjectState], *, accept: bool, options: Options
     ) -> PlanResult:
@@ -512,7 +572,7 @@ class Reconciler:
             live=live,
             goal=goal,
             desired_fingerprint=desired.snapshot.fingerprint,
-            source_text=source.text if isinstance(source, Source) else "",
+            source_text=source.text if isinstance(source, Source) else _as_source_text(desired.snapshot, user),
             source_description=source.description,
             source_digest=source.digest if isinstance(source, Source) else "",
             recorded=recorded,
@@ -546,7 +606,6 @@ class Reconciler:
                 left="nothing was changed",
             )
         created_at = int(started.timestamp() * 1000)
-        first = planned.recorded is None
         record = Record(
             plugin=planned.plugin,
             desired_fingerprint=planned.desired_fingerprint,
@@ -555,7 +614,7 @@ class Reconciler:
             source_description=planned.source_description,
             scope=_scope_value(planned.source_digest, planned.scope, self.connection),
             created_at=created_at,
-            tag=baseline_tag(created_at) if first and not plan.statements else None,
+            tag=_tag(planned, created_at),
         )
         idx: int | None
         if not plan.statements and not self._must_record(planned, kind):
@@ -713,6 +772,13 @@ def reconcile_all(
     return done
 
 
+def _tag(planned: PlanResult, created_at_ms: int) -> str | None:
+    """The journal's name of the migration, where it is not the usual one."""
+    if planned.rolls_back_to is not None:
+        return rollback_tag(planned.rolls_back_to, created_at_ms)
+    return baseline_tag(created_at_ms) if planned.recorded is None and not planned.plan.statements else None
+
+
 def _migration(idx: int | None) -> str:
     return "nothing" if idx is None else f"migration {idx}"
 
@@ -734,6 +800,14 @@ def _source(source: object) -> AnySource:
 
 def _read(source: object) -> AnySource | Reading:
     return source if isinstance(source, DatabaseSource) else read_object(source)
+
+
+def _as_source_text(desired: Snapshot, user: str) -> str:
+    """Another database's schema as SQL, so that a rollback can plan from it; "" where a part of it has no rule."""
+    from reconciler.compare import rebuild
+
+    plan = rebuild(desired, current_user=user)
+    return "" if plan.unmodelled else plan.sql
 
 
 def _scope(plugin: str, options: Options) -> Scope:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reconciler.reconcile import Options, Reconciler
     from reconciler.source import AnySource
 
-__all__ = ["Wishes", "connecting", "open_reconciler", "read_wishes", "reconciling", "source_of"]
+__all__ = ["Wishes", "connecting", "open_reconciler", "planning", "read_wishes", "reconciling", "source_of"]
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
@@ -155,6 +155,10 @@ def connecting(command: Command) -> Command:
 
 
 def reconciling(command: Command) -> Command:
+    return click.argument("sources", nargs=-1, metavar="[SOURCE]...")(planning(command))
+
+
+def planning(command: Command) -> Command:
     for option in (
         click.option("--lock-timeout", type=click.IntRange(min=0), metavar="MS", help="How long to wait for a lock."),
         click.option("--no-proof", is_flag=True, help="Do not rehearse the plan in scratch first."),
@@ -169,5 +173,4 @@ def reconciling(command: Command) -> Command:
         click.option("--schema", multiple=True, metavar="NAME", help="A schema to manage; may be repeated."),
     ):
         command = option(command)
-    command = connecting(command)
-    return click.argument("sources", nargs=-1, metavar="[SOURCE]...")(command)
+    return connecting(command)

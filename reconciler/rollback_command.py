@@ -1,0 +1,45 @@
+"""The command `rollback`. Does I/O."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from reconciler.console import DONE, is_interactive, print_note, working
+from reconciler.outcomes import progress_of, show_dry_run, show_plan, show_result
+from reconciler.wishes import open_reconciler, planning, read_wishes
+
+__all__ = ["rollback"]
+
+
+@click.command()
+@click.option("--to", type=int, metavar="IDX", help="Bring back what this migration declared.")
+@click.option("--steps", type=int, metavar="N", help="Bring back what was declared N migrations before the last.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@planning
+def rollback(to: int | None, steps: int | None, *, yes: bool, **values: Any) -> int:
+    """Bring back what an earlier migration declared, as a new migration.
+
+    The schema comes back; rows that were lost do not. There is no SOURCE: it was recorded. Change your declaration too,
+    or the next apply goes forward again.
+    """
+    wishes = read_wishes(values)
+    with open_reconciler(wishes) as reconciler:
+        with working("planning"):
+            planned = reconciler.plan_rollback(plugin=wishes.plugin, to=to, steps=steps)
+        for warning in planned.warnings:
+            print_note(f"warning: {warning}")
+        if wishes.dry_run:
+            return show_dry_run(planned, wishes)
+        if is_interactive() and not yes and planned.plan.statements:
+            show_plan(planned, wishes)
+            question = f"Bring back migration {planned.rolls_back_to} of plugin {wishes.plugin}?"
+            if not click.confirm(question, default=False, err=True):
+                return DONE
+        from reconciler.ledger import RunKind
+
+        with working("rolling back") as say:
+            result = reconciler.apply(planned, kind=RunKind.ROLLBACK, progress=progress_of(say))
+    return show_result(result, "rolled back", wishes)
