@@ -65,8 +65,6 @@ def compare_sources(
 
 def dump(dsn: str, schemas: Sequence[str] = ()) -> tuple[Plan, Snapshot]:
     """The plan that rebuilds the database's schema in an empty one, and the schema itself."""
-    from reconciler.ddl.planner import make_plan
-
     with _reading(dsn) as connection:
         live = _read(connection, schemas, dependencies=True)
         return rebuild(live, current_user=_current_user(connection)), live
@@ -74,6 +72,8 @@ def dump(dsn: str, schemas: Sequence[str] = ()) -> tuple[Plan, Snapshot]:
 
 def rebuild(live: Snapshot, *, current_user: str) -> Plan:
     """The plan that makes `live`, read with its dependencies, in an empty database."""
+    from reconciler.ddl.planner import make_plan
+
     return make_plan(_initial(live), live, current_user=current_user)
 
 
