@@ -14,7 +14,7 @@ from reconciler.diff import diff
 from reconciler.errors import ApplyError, LockTimeoutError, StalePlanError, VerificationError
 from reconciler.ledger import Mark, RecordedStatement, record_migration, save_mark
 from reconciler.ledger_schema import ensure_ledger, lock_plugin
-from reconciler.scratch import apply_error
+from reconciler.scratch import apply_error, run_statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -112,7 +112,7 @@ def require_live(connection: Connection, plan: Plan, schemas: Sequence[str]) -> 
 def _run(connection: Connection, statement: Statement, position: int) -> RecordedStatement:
     started = time.monotonic()
     try:
-        connection.execute(statement.sql.encode())
+        run_statement(connection, statement)
     except psycopg.errors.LockNotAvailable as exc:
         raise LockTimeoutError(
             f"no lock for statement {position}: {exc.diag.message_primary}",
@@ -155,7 +155,7 @@ def run_outside(connection: Connection, plan: Plan) -> None:
                 position=position,
             )
         try:
-            connection.execute(statement.sql.encode())
+            run_statement(connection, statement)
         except psycopg.Error as exc:
             error = apply_error(exc, statement, position)
             error.left = "all statements that run in a transaction are done and recorded; run again for the rest"

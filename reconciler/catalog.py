@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from psycopg import sql
 
 from reconciler.db import errors_as, fetch_all, fetch_one, pinned
+from reconciler.masking import Secret, conceal
 from reconciler.plan import TableSize
 from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS, FactId, Snapshot, canonical_json
 from reconciler.sqlfiles import read_sql, trusted
@@ -233,6 +234,7 @@ def read_sizes(connection: Connection, tables: Sequence[FactId]) -> dict[FactId,
 def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) -> Snapshot:
     facts: dict[FactId, str] = {}
     addresses: dict[FactId, tuple[int, int, int]] = {}
+    secrets: dict[FactId, dict[str, Secret]] = {}
     attached: list[TupleRow] = []
     for row in rows:
         kind, name, definition, classid, objid, subid, owner, acl, acl_default = row
@@ -240,7 +242,9 @@ def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) 
             attached.append(row)
             continue
         fact = FactId(kind, tuple(name))
-        facts[fact] = definition
+        facts[fact], hidden = conceal(kind, definition)
+        if hidden:
+            secrets[fact] = hidden
         if objid is not None:
             addresses[fact] = (classid, objid, subid)
         if owner is not None:
@@ -253,7 +257,7 @@ def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) 
         for kind, name, definition, classid, objid, subid, *_ in attached:
             if (target := by_address.get((classid, objid, subid))) is not None:
                 facts[FactId(kind, (target.kind, *target.name, *name))] = definition
-    return Snapshot(facts=facts, schemas=schemas, server_version=version, addresses=addresses)
+    return Snapshot(facts=facts, schemas=schemas, server_version=version, addresses=addresses, secrets=secrets)
 
 
 def _changed_privileges(acl: Sequence[str], acl_default: Sequence[str]) -> Iterable[tuple[str, list[str]]]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
+from reconciler.masking import MASK
+
 if TYPE_CHECKING:
     from reconciler.snapshot import Definition, FactId, Snapshot
 
@@ -23,11 +25,15 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One fact that is not the same in two snapshots; `before` and `after` are canonical JSON, None where it is not."""
+    """One fact that is not the same in two snapshots; `before` and `after` are canonical JSON, None where it is not.
+
+    With `secret` the two look alike, but a secret behind the same mask is another one.
+    """
 
     fact: FactId
     before: str | None
     after: str | None
+    secret: bool = False
 
     @property
     def change(self) -> Change:
@@ -39,6 +45,8 @@ class Difference:
     @property
     def attributes(self) -> dict[str, tuple[object, object]]:
         """The attributes that differ: name -> (before, after), None where one side lacks it."""
+        if self.secret:
+            return {"secret": (MASK, f"{MASK} (another)")}
         before, after = _value(self.before), _value(self.after)
         return {
             name: (before.get(name), after.get(name))
@@ -58,5 +66,10 @@ def diff(before: Snapshot, after: Snapshot) -> tuple[Difference, ...]:
         Difference(fact=fact, before=old.get(fact), after=new.get(fact))
         for fact in old.keys() | new.keys()
         if old.get(fact) != new.get(fact)
+    ]
+    found += [
+        Difference(fact=fact, before=old[fact], after=new[fact], secret=True)
+        for fact in before.secrets
+        if fact in old and old[fact] == new.get(fact) and before.has_other_secrets(fact, after)
     ]
     return tuple(sorted(found, key=lambda difference: difference.fact))

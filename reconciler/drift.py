@@ -74,9 +74,12 @@ def compare(recorded: Snapshot | None, live: Snapshot, goal: Goal) -> tuple[Obje
             state = _without_record(now, wanted, declared=owner in target.facts)
         else:
             state = _state(before, now, wanted, known=owner in target.facts or owner in recorded.facts)
+        secret = now == wanted and live.has_other_secrets(fact, target)
+        if secret and state in (State.IN_SYNC, State.CAUGHT_UP):
+            state = State.PENDING  # no record holds a secret, so nobody can say which side moved
         if state is not State.IN_SYNC and fact not in goal.foreign:
-            old, new = (now, wanted) if now != wanted else (before, now)
-            found.setdefault(owner, []).append(Difference(fact=fact, before=old, after=new))
+            old, new = (now, wanted) if now != wanted or secret else (before, now)
+            found.setdefault(owner, []).append(Difference(fact=fact, before=old, after=new, secret=secret))
         states[owner] = max(states.get(owner, State.IN_SYNC), state, key=_GRAVITY.index)
     return tuple(
         ObjectState(

@@ -7,19 +7,22 @@ does not mention follow live. `exact` makes the source the whole truth for what 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS
+from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.snapshot import FactId, Snapshot
+    from reconciler.snapshot import Definition, FactId, Snapshot
 
 __all__ = ["Desired", "Goal", "Scope", "make_goal"]
 
 SHARED_SCHEMAS = frozenset({"public"})
+_WITH_STATE = frozenset({"subscription", "user_mapping"})
+_HIDDEN = ("connection", "hidden", "options")
 _FOLLOWING = frozenset({"owner", "privileges", "security_label", "default_privileges"})
 
 
@@ -82,6 +85,9 @@ def make_goal(desired: Desired, live: Snapshot, recorded: Snapshot | None, scope
                 following.add(fact)
         elif not _is_initial(fact, desired, live):
             facts[fact] = text
+    for fact in [fact for fact in facts if fact.kind in _WITH_STATE]:
+        if fact in wanted.facts:
+            facts[fact] = _with_state_of_live(fact, facts[fact], live, exact=scope.exact)
     for fact, text in live.facts.items():
         if fact in facts or fact in wanted.facts:
             continue
@@ -94,13 +100,30 @@ def make_goal(desired: Desired, live: Snapshot, recorded: Snapshot | None, scope
         ):
             facts[fact] = text
             following.add(fact)
-    merged = wanted.with_facts(facts)
+    merged = wanted.with_facts(facts).with_secrets(
+        {
+            **{fact: hidden for fact, hidden in live.secrets.items() if fact in foreign or fact in following},
+            **{fact: hidden for fact, hidden in wanted.secrets.items() if fact in facts and fact not in following},
+        }
+    )
     goal = merged.with_relations(
         dependencies=_merged(wanted.dependencies, live.dependencies, foreign | following, facts),
         automatic=_merged(wanted.automatic, live.automatic, foreign | following, facts),
     )
     record = goal.with_facts({fact: text for fact, text in facts.items() if fact not in foreign})
     return Goal(snapshot=goal, record=record, following=frozenset(following), foreign=frozenset(foreign))
+
+
+def _with_state_of_live(fact: FactId, text: str, live: Snapshot, *, exact: bool) -> str:
+    """What this role cannot read stays as it is; a subscription that runs goes on, and a new one is made disabled."""
+    now, wanted = live.find(fact), cast("Definition", json.loads(text))
+    if now is not None and (now.get("hidden") or wanted.get("hidden")):
+        seen = {key: value for key, value in wanted.items() if key not in _HIDDEN}
+        return canonical_json({**seen, **{key: now[key] for key in _HIDDEN if key in now}})
+    if fact.kind == "subscription" and (now is None or not exact):
+        wanted.pop("disabled", None)
+        return canonical_json({**wanted, "disabled": True} if now is None or now.get("disabled") else wanted)
+    return text
 
 
 def _is_in_schema(fact: FactId, state: Snapshot) -> bool:

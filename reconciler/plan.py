@@ -12,6 +12,7 @@ from reconciler.errors import PlanError
 
 if TYPE_CHECKING:
     from reconciler.diff import Difference
+    from reconciler.masking import SecretText
     from reconciler.snapshot import FactId
 
 __all__ = ["Hazard", "HazardKind", "LockMode", "Plan", "Statement", "TableSize", "sorted_groups"]
@@ -68,7 +69,8 @@ class Hazard:
 class Statement:
     """One SQL statement of a plan; the facts it creates, drops and alters; what it costs and locks.
 
-    `transactional` is False for what Postgres refuses inside a transaction block.
+    `transactional` is False for what Postgres refuses inside a transaction block. `sql` is for people: where it has
+    masks, `masked` is True and `secret` holds the text with the real values, which is nowhere else and is not saved.
     """
 
     sql: str
@@ -79,6 +81,24 @@ class Statement:
     lock: LockMode | None = None
     locks: FactId | None = None
     transactional: bool = True
+    masked: bool = False
+    secret: SecretText | None = field(default=None, repr=False)
+
+    def concealed(self, text: str) -> str:
+        """`text`, which the server said of the statement, without the statement's secrets."""
+        return text if self.secret is None else self.secret.masked(text)
+
+    @property
+    def text(self) -> str:
+        """What is run. Raises PlanError where its secrets are not known any more."""
+        if not self.masked:
+            return self.sql
+        if self.secret is None:
+            raise PlanError(
+                f"a secret is not known any more: {self.sql}",
+                hint="a saved plan has no secrets in it: plan and apply in one go, from the source that has them",
+            )
+        return self.secret.reveal()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,8 @@ def prove(plan: Plan, live: Snapshot, goal: Snapshot, scratch: Scratch, scope: S
     Raises ProofError otherwise, with the failing statement or the facts that are left over.
     """
     with scratch.fresh() as place:
-        missing = _copy(live, place, scope, current_user)
+        running = _running(live) | _running(goal)
+        missing = _copy(live.without(running), place, scope, current_user) | running
         _compare(live, _read(place, live, scope), "the copy of live differs from live", scope, missing)
         statements = [statement for statement in plan.statements if not _is_about(statement, missing, live, goal)]
         try:
@@ -44,6 +45,12 @@ def prove(plan: Plan, live: Snapshot, goal: Snapshot, scratch: Scratch, scope: S
             ) from exc
         aside = missing | {difference.fact for difference in plan.unmodelled}
         _compare(goal, _read(place, goal, scope), "the rehearsed plan does not end at the goal", scope, aside)
+
+
+def _running(state: Snapshot) -> frozenset[FactId]:
+    """Subscriptions that are not disabled, which would subscribe from the copy, and what hangs on them."""
+    found = {fact for fact in state if fact.kind == "subscription" and not state.definition(fact).get("disabled")}
+    return frozenset(fact for fact in state.facts if found and state.object_of(fact) in found)
 
 
 def _copy(live: Snapshot, place: Place, scope: Scope, current_user: str) -> frozenset[FactId]:

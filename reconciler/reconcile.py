@@ -477,7 +477,12 @@ class Reconciler:
             if not accept:
                 _put(facts, fact, wanted)
         goal = Goal(
-            snapshot=found.goal.snapshot.with_facts(facts),
+            snapshot=found.goal.snapshot.with_facts(facts).with_secrets(
+                {
+                    **{fact: hidden for fact, hidden in found.live.secrets.items() if fact not in moved},
+                    **{fact: hidden for fact, hidden in found.goal.snapshot.secrets.items() if fact in moved},
+                }
+            ),
             record=found.goal.record.with_facts(record),
             following=found.goal.following,
             foreign=found.goal.foreign,
@@ -580,7 +585,7 @@ class Reconciler:
             options=options,
             scratch=f"{scratch.kind}: {scratch.why}",
             head=head,
-            warnings=source.warnings if isinstance(source, Source) else (),
+            warnings=(*(source.warnings if isinstance(source, Source) else ()), *_unreadable(live)),
         )
 
     def _apply(
@@ -785,6 +790,13 @@ def _migration(idx: int | None) -> str:
 
 def _migrate(reconciler: Reconciler, plugin: str, source: object) -> MigrateResult:
     return reconciler.migrate(plugin, source)
+
+
+def _unreadable(live: Snapshot) -> Iterable[str]:
+    """A warning for each object whose options or connection this role may not read."""
+    for fact in live.facts:
+        if fact.kind in ("subscription", "user_mapping") and live.definition(fact).get("hidden"):
+            yield f"{fact}: this role may not read what it holds, so that is neither compared nor changed"
 
 
 def _put(facts: dict[FactId, str], fact: FactId, text: str | None) -> None:

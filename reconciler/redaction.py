@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from reconciler.dsn import redact
+from reconciler.masking import mask_literals
 
 __all__ = ["redact_sql"]
 
-_MASK = "********"
-_IN_OPTIONS = re.compile(r"(?P<before>\b(?:ssl)?password\s*E?)'(?:[^']|'')*'", re.IGNORECASE)
-
 
 def redact_sql(statement: str) -> str:
-    """A statement that holds a connection (a user mapping, a server, a subscription) without the passwords in it."""
-    return redact(_IN_OPTIONS.sub(rf"\g<before>'{_MASK}'", statement))
+    """A statement that holds a connection (a user mapping, a server, a subscription) without the secrets in it."""
+    return redact(mask_literals(statement))

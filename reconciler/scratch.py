@@ -34,7 +34,16 @@ if TYPE_CHECKING:
     from reconciler.plan import Statement
     from reconciler.source import AnySource
 
-__all__ = ["DatabaseScratch", "Place", "SchemaScratch", "Scratch", "build", "choose_scratch", "run_statements"]
+__all__ = [
+    "DatabaseScratch",
+    "Place",
+    "SchemaScratch",
+    "Scratch",
+    "build",
+    "choose_scratch",
+    "run_statement",
+    "run_statements",
+]
 
 _PREFIX = "reconciler_scratch_"
 _LOCK_TIMEOUT_MS = 5_000
@@ -352,9 +361,19 @@ def run_statements(connection: Connection, statements: Sequence[Statement], *, t
     connection.execute("SET search_path = pg_catalog, pg_temp")
     for position, statement in enumerate(statements, start=1):
         try:
-            connection.execute(statement.sql.encode())
+            run_statement(connection, statement)
         except psycopg.Error as exc:
             raise apply_error(exc, statement, position) from exc
+
+
+def run_statement(connection: Connection, statement: Statement) -> None:
+    """Runs it with its real values. Raises psycopg's error, without the excerpt of a statement that holds secrets."""
+    try:
+        connection.execute(statement.text.encode())
+    except psycopg.Error as exc:
+        if statement.masked:
+            exc.args = (statement.concealed(exc.diag.message_primary or type(exc).__name__),)
+        raise
 
 
 def apply_error(exc: psycopg.Error, statement: Statement, position: int) -> ApplyError:
@@ -363,10 +382,10 @@ def apply_error(exc: psycopg.Error, statement: Statement, position: int) -> Appl
 
     said = server_message(exc)
     return ApplyError(
-        said.message,
-        hint=said.hint,
+        statement.concealed(said.message),
+        hint=statement.concealed(said.hint) if said.hint else None,
         statement=statement.sql,
         position=position,
         sqlstate=said.sqlstate,
-        detail=said.detail,
+        detail=statement.concealed(said.detail) if said.detail else None,
     )

@@ -53,6 +53,10 @@ _SUBSCRIPTION = Refusal(
     "connects to the publisher as soon as it is loaded",
     "write WITH (connect = false), as pg_dump does",
 )
+_SUBSCRIBES = Refusal(
+    "makes the place where it is loaded a subscriber of the publisher",
+    "leave it out: a subscription is made disabled, and one that runs goes on running",
+)
 _STRINGS = Refusal(
     "changes what a quote means, so the source cannot be read safely",
     "remove it, and write strings that need a backslash as E'...'",
@@ -115,6 +119,7 @@ _RULES: dict[str, Refusal | None] = {
     **dict.fromkeys(("DROP OWNED", "REASSIGN OWNED"), _OWNED),
 }
 _LONGEST_PHRASE = 4
+_WITHOUT_REFRESH = re.compile(r"\brefresh\s*=\s*'?(?:false|off|0|no)\b", re.IGNORECASE)
 _HARMLESS = frozenset({("CREATE", "TABLE"), ("CREATE", "INDEX"), ("CREATE", "OR"), ("CREATE", "VIEW"), ("INSERT",)})
 
 _PLAIN_START = re.compile(
@@ -168,7 +173,12 @@ def writes_rows(sql: str) -> bool:
 def holds_connection(sql: str) -> bool:
     """Whether the statement describes a connection to elsewhere, which may have a password in it."""
     words = leading_keywords(sql)
-    return words[:1] in {("CREATE",), ("ALTER",)} and words[1:2] in {("SERVER",), ("SUBSCRIPTION",), ("USER",)}
+    return words[:1] in {("CREATE",), ("ALTER",)} and words[1:2] in {
+        ("FOREIGN",),
+        ("SERVER",),
+        ("SUBSCRIPTION",),
+        ("USER",),
+    }
 
 
 def changes_settings(sql: str) -> bool:
@@ -204,6 +214,8 @@ def _refusal_by_text(sql: str, words: tuple[str, ...]) -> Refusal | None:
             return _named("COPY", _COPY)
         case ("CREATE", "SUBSCRIPTION", *_) if not _WITHOUT_CONNECTION.search(sql):
             return _named("CREATE SUBSCRIPTION", _SUBSCRIPTION)
+        case ("ALTER", "SUBSCRIPTION", *_) if _subscribes(sql):
+            return _named("ALTER SUBSCRIPTION", _SUBSCRIBES)
         case ("ALTER", "TABLE", *_) if _DETACH_CONCURRENTLY.search(sql):
             return _named("DETACH PARTITION CONCURRENTLY", _CONCURRENTLY)
         case ("ALTER", "TABLE" | "INDEX", "ALL", "IN") | ("ALTER", "MATERIALIZED", "VIEW", "ALL"):
@@ -212,6 +224,14 @@ def _refusal_by_text(sql: str, words: tuple[str, ...]) -> Refusal | None:
             return _named("SET standard_conforming_strings", _STRINGS)
         case _:
             return None
+
+
+def _subscribes(sql: str) -> bool:
+    """ENABLE and REFRESH, and a new list of publications unless it says refresh = false."""
+    words = {token.keyword for token in tokens(sql)}
+    if "PUBLICATION" in words and _WITHOUT_REFRESH.search(sql):
+        return False
+    return bool(words & {"ENABLE", "REFRESH"}) or ("PUBLICATION" in words and bool(words & {"SET", "ADD", "DROP"}))
 
 
 def _refusal_of_grant(sql: str) -> Refusal | None:

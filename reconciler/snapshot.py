@@ -15,7 +15,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
+
+    from reconciler.masking import Secret
 
 __all__ = [
     "CHILD_KINDS",
@@ -118,7 +120,8 @@ class Snapshot:
 
     `facts` maps identity to canonical JSON, a table's columns in their order. `addresses` (where pg_depend finds it),
     `dependencies` (identity -> what it needs) and `automatic` (identity -> what takes it along when dropped) travel
-    beside the facts and are no part of the fingerprint. A snapshot that was loaded from the ledger has none.
+    beside the facts and are no part of the fingerprint. A snapshot that was loaded from the ledger has none. `secrets`
+    (identity -> option -> value) is what the masks in the facts stand for, where it could be read; no JSON holds it.
     """
 
     facts: Mapping[FactId, str]
@@ -127,6 +130,7 @@ class Snapshot:
     addresses: Mapping[FactId, tuple[int, int, int]] = field(default_factory=dict[FactId, tuple[int, int, int]])
     dependencies: Mapping[FactId, frozenset[FactId]] = field(default_factory=dict[FactId, frozenset[FactId]])
     automatic: Mapping[FactId, frozenset[FactId]] = field(default_factory=dict[FactId, frozenset[FactId]])
+    secrets: Mapping[FactId, Mapping[str, Secret]] = field(default_factory=dict["FactId", "Mapping[str, Secret]"])
 
     def __len__(self) -> int:
         return len(self.facts)
@@ -201,6 +205,21 @@ class Snapshot:
     def with_facts(self, facts: Mapping[FactId, str]) -> Snapshot:
         """The same snapshot with other facts."""
         return replace(self, facts=facts)
+
+    def without(self, facts: Collection[FactId]) -> Snapshot:
+        """The same snapshot without these facts."""
+        return (
+            self.with_facts({fact: text for fact, text in self.facts.items() if fact not in facts}) if facts else self
+        )
+
+    def with_secrets(self, secrets: Mapping[FactId, Mapping[str, Secret]]) -> Snapshot:
+        """The same facts with these values behind their masks."""
+        return replace(self, secrets=secrets)
+
+    def has_other_secrets(self, fact: FactId, other: Snapshot) -> bool:
+        """Whether a mask of `fact` stands for another value than in `other`; what is not known equals anything."""
+        ours, theirs = self.secrets.get(fact, {}), other.secrets.get(fact, {})
+        return any(ours[option] != theirs[option] for option in ours.keys() & theirs.keys())
 
     def with_relations(
         self,

@@ -155,7 +155,9 @@ def column_clause(column: FactId, default: Definition | None, context: Context, 
         if "fdw_options" in definition:
             from reconciler.ddl.tables import foreign_options
 
-            parts.append(raw(compose("OPTIONS ({})", foreign_options(cast("list[str]", definition["fdw_options"])))))
+            options = cast("list[str]", definition["fdw_options"])
+            hidden = context.goal.secrets.get(column, {})
+            parts.append(raw(compose("OPTIONS ({})", foreign_options(options, hidden, context))))
     extra: list[Part] = []
     if default is not None:
         extra.append(raw(compose("DEFAULT {}", raw(str(default["expression"])))))
@@ -335,12 +337,14 @@ class ColumnRule(Rule):
             yield from self._change_identity(fact, context, alter, draft)
         if "compression" in changed:
             yield draft(compose("{} SET COMPRESSION {}", alter, raw(str(new.get("compression", "default")))))
-        if "fdw_options" in changed:
+        if "fdw_options" in changed or context.has_new_secrets(fact):
             from reconciler.ddl.tables import changed_foreign_options
 
             before, after = (cast("list[str]", d.get("fdw_options") or []) for d in (old, new))
             foreign = raw(compose("ALTER FOREIGN TABLE {} ALTER COLUMN {}", qualified(fact), column))
-            yield draft(compose("{} OPTIONS ({})", foreign, changed_foreign_options(before, after)))
+            hidden = (context.live.secrets.get(fact, {}), context.goal.secrets.get(fact, {}))
+            options = changed_foreign_options(before, after, *hidden, context)
+            yield draft(compose("{} OPTIONS ({})", foreign, options))
         yield from column_settings(fact, old, new)
 
     def _change_type(self, fact: FactId, context: Context, alter: Part, draft: _DraftMaker) -> Draft:

@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler import hazards
-from reconciler.ddl.foreign import is_secret
 from reconciler.ddl.names import object_phrase
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw, role
 from reconciler.errors import PlanError
+from reconciler.masking import MASK
 from reconciler.plan import Hazard, HazardKind
 
 if TYPE_CHECKING:
@@ -141,34 +141,78 @@ def _starves(fact: FactId) -> Hazard:
 
 
 class SubscriptionRule(Rule):
-    """Subscriptions: dropped and altered, but never created, since their connection may hold a password."""
+    """Subscriptions: no statement here connects to the publisher; a slot there is neither made nor dropped."""
 
     kinds = ("subscription",)
     rank = 85
 
     def is_unmodelled(self, fact: FactId, context: Context) -> bool:
-        """A connection is not known, and a slot on the publisher can be changed from there or by hand only."""
+        """Where the connection cannot be read, a secret in it is not known, or the slot would have to change."""
         if fact not in context.goal:
             return False
-        return fact not in context.live or bool(context.changed(fact) & {"connection", "failover", "two_phase"})
+        new = context.new(fact)
+        if fact in context.live:
+            old = context.old(fact)
+            if context.changed(fact) & _WITH_SLOT and not (old.get("no_slot") and new.get("disabled")):
+                return True
+            if new.get("connection") == old.get("connection") and self.in_place(fact, context):
+                return False
+        return bool(new.get("hidden")) or (MASK in str(new["connection"]) and fact not in context.goal.secrets)
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
-        known = "only the hash of its connection is known" if is_secret(context.new(fact).get("connection")) else ""
-        raise PlanError(
-            f"{fact} cannot be created: {known or 'its connection may not be read'}", hint="create it by hand"
+        new = context.new(fact)
+        if self.is_unmodelled(fact, context):
+            raise PlanError(f"{fact} must be created, but its connection is not known", hint="create it by hand")
+        publications = joined([name(publication) for publication in _strings(new["publications"])])
+        options = [raw("connect = false")]
+        options += [self._option(key, new) for key in (*_SUBSCRIPTION_OPTIONS, *sorted(_WITH_SLOT)) if key in new]
+        if new.get("no_slot") or "slot_name" in new:
+            options.append(self._slot(fact, new))
+        hazard = Hazard(
+            kind=HazardKind.CORRECTNESS,
+            message=f"makes {fact} disabled: "
+            + (
+                "it has no slot" if new.get("no_slot") else "make its slot on the publisher, then enable and refresh it"
+            ),
+            fact=fact,
         )
+        yield Draft(
+            sql=compose(
+                "CREATE {} CONNECTION {} PUBLICATION {} WITH ({})",
+                object_phrase(fact),
+                self._connection(fact, context),
+                publications,
+                joined(options),
+            ),
+            hazards=(hazard,),
+        )
+
+    def _connection(self, fact: FactId, context: Context) -> Part:
+        secret = context.goal.secrets.get(fact, {}).get("connection")
+        shown = str(context.new(fact)["connection"])
+        return context.conceal(secret, shown) if secret else literal(shown)
+
+    def _slot(self, fact: FactId, definition: Definition) -> Part:
+        slot = raw("NONE") if definition.get("no_slot") else literal(str(definition.get("slot_name", fact.name[0])))
+        return raw(compose("slot_name = {}", slot))
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        has_slot = not context.old(fact).get("no_slot")
-        slot = " and its slot on the publisher" if has_slot else ""
+        old = context.old(fact)
+        phrase = object_phrase(fact)
+        left = ""
+        if not old.get("no_slot"):
+            # Postgres would drop the slot over the network, and refuses to do so in a transaction.
+            left = f"; its slot {old.get('slot_name', fact.name[0])!r} stays on the publisher: drop it there"
+            if not old.get("disabled"):
+                yield Draft(sql=compose("ALTER {} DISABLE", phrase))
+            yield Draft(sql=compose("ALTER {} SET (slot_name = NONE)", phrase))
         hazard = Hazard(
-            kind=HazardKind.DATA_LOSS, message=f"drops {fact}{slot}: where it stood is forgotten", fact=fact
+            kind=HazardKind.DATA_LOSS, message=f"drops {fact}: where it stood is forgotten{left}", fact=fact
         )
-        # Postgres drops the slot over the network, and refuses to do so in a transaction.
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)), hazards=(hazard,), transactional=not has_slot)
+        yield Draft(sql=compose("DROP {}", phrase), hazards=(hazard,))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
-        return True
+        return not context.changed(fact) & _WITH_SLOT
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
@@ -180,8 +224,9 @@ class SubscriptionRule(Rule):
             runs = False
         options = [self._option(key, new) for key in _SUBSCRIPTION_OPTIONS if key in changed]
         if renames_slot:
-            slot = raw("NONE") if new.get("no_slot") else literal(str(new.get("slot_name", fact.name[0])))
-            options.append(raw(compose("slot_name = {}", slot)))
+            options.append(self._slot(fact, new))
+        if "connection" in changed or context.has_new_secrets(fact):
+            yield Draft(sql=compose("ALTER {} CONNECTION {}", phrase, self._connection(fact, context)))
         if options:
             yield Draft(sql=compose("ALTER {} SET ({})", phrase, joined(options)))
         if "publications" in changed:
@@ -217,6 +262,8 @@ _SUBSCRIPTION_OPTIONS = (
     "streaming",
     "synchronous_commit",
 )
+# Postgres alters these only together with the slot on the publisher.
+_WITH_SLOT = frozenset({"failover", "two_phase"})
 
 
 class LanguageRule(Rule):

@@ -6,54 +6,63 @@ be made: that is left to whoever knows the secret.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from reconciler.ddl.names import object_phrase
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.tables import changed_foreign_options, foreign_options
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw, role
 from reconciler.errors import PlanError
+from reconciler.masking import unmasked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.snapshot import Definition, FactId
 
-__all__ = ["ForeignDataWrapperRule", "ForeignServerRule", "UserMappingRule", "is_secret"]
-
-_MASK = "***sha256:"
-
-
-def is_secret(value: object) -> bool:
-    """Whether the hash of a secret stands where its value was."""
-    return isinstance(value, str) and value.startswith(_MASK)
+__all__ = ["ForeignDataWrapperRule", "ForeignServerRule", "UserMappingRule"]
 
 
 class _WithOptions(Rule):
     """What has OPTIONS (...), which change in place."""
 
+    of_mapping: ClassVar[bool] = False
+
     def in_place(self, fact: FactId, context: Context) -> bool:
         return True
 
     def is_unmodelled(self, fact: FactId, context: Context) -> bool:
-        """True where a statement would have to hold a secret."""
+        """True where a statement would have to hold a secret that this role could not read."""
         if fact not in context.goal:
             return False
-        kept = _options(context.old(fact)) if fact in context.live and self.in_place(fact, context) else []
-        return any(is_secret(option.partition("=")[2]) for option in _options(context.new(fact)) if option not in kept)
+        stays = fact in context.live and self.in_place(fact, context)
+        if context.new(fact).get("hidden") or (stays and context.old(fact).get("hidden")):
+            return True
+        kept = _options(context.old(fact)) if stays else []
+        return bool(
+            self._unknown([option for option in _options(context.new(fact)) if option not in kept], fact, context)
+        )
+
+    def _unknown(self, options: Sequence[str], fact: FactId, context: Context) -> list[str]:
+        return unmasked(options, context.goal.secrets.get(fact, {}), of_mapping=self.of_mapping)
 
     def _clause(self, fact: FactId, context: Context) -> Part:
-        """` OPTIONS (...)` of what is created, or nothing. Raises PlanError where one of them is secret."""
+        """` OPTIONS (...)` of what is created, or nothing. Raises PlanError where one of them is not known."""
         options = _options(context.new(fact))
-        if any(is_secret(option.partition("=")[2]) for option in options):
+        if self._unknown(options, fact, context) or context.new(fact).get("hidden"):
             raise PlanError(
-                f"{fact} must be created again, but only the hashes of its secret options are known",
+                f"{fact} must be created again, but its secret options are not known",
                 hint="change by hand what it depends on, and create it with its secrets",
             )
-        return raw(compose(" OPTIONS ({})", foreign_options(options))) if options else raw("")
+        secrets = context.goal.secrets.get(fact, {})
+        return raw(compose(" OPTIONS ({})", foreign_options(options, secrets, context))) if options else raw("")
+
+    def _changes_options(self, fact: FactId, context: Context) -> bool:
+        return "options" in context.changed(fact) or context.has_new_secrets(fact)
 
     def _changed(self, fact: FactId, context: Context) -> Part:
-        return changed_foreign_options(_options(context.old(fact)), _options(context.new(fact)))
+        secrets = (context.live.secrets.get(fact, {}), context.goal.secrets.get(fact, {}))
+        return changed_foreign_options(_options(context.old(fact)), _options(context.new(fact)), *secrets, context)
 
 
 class ForeignDataWrapperRule(_WithOptions):
@@ -83,7 +92,7 @@ class ForeignDataWrapperRule(_WithOptions):
         if "validator" in changed:
             validator = new.get("validator")
             parts.append(raw(compose("VALIDATOR {}", raw(str(validator))) if validator else "NO VALIDATOR"))
-        if "options" in changed:
+        if self._changes_options(fact, context):
             parts.append(raw(compose("OPTIONS ({})", self._changed(fact, context))))
         yield Draft(sql=compose("ALTER {} {}", object_phrase(fact), joined(parts, " ")))
 
@@ -116,7 +125,7 @@ class ForeignServerRule(_WithOptions):
         if "version" in changed:
             version = literal(str(new["version"])) if "version" in new else raw("NULL")
             parts.append(raw(compose("VERSION {}", version)))
-        if "options" in changed:
+        if self._changes_options(fact, context):
             parts.append(raw(compose("OPTIONS ({})", self._changed(fact, context))))
         yield Draft(sql=compose("ALTER {} {}", object_phrase(fact), joined(parts, " ")))
 
@@ -125,6 +134,7 @@ class UserMappingRule(_WithOptions):
     """User mappings; the user '' is PUBLIC."""
 
     kinds = ("user_mapping",)
+    of_mapping = True
     rank = 42
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:

@@ -252,8 +252,9 @@ def _statements(context: Context) -> Iterable[Statement]:
                     drafts = rule.alter(node.fact, context)
         facts = tuple(sorted(member.fact for member in members))
         for draft in drafts:
+            text, secret = context.masked(draft.sql)
             yield Statement(
-                sql=draft.sql,
+                sql=text,
                 creates=facts if node.act is _Act.CREATE else (),
                 drops=facts if node.act is _Act.DROP else (),
                 alters=facts if node.act is _Act.ALTER else (),
@@ -261,6 +262,8 @@ def _statements(context: Context) -> Iterable[Statement]:
                 lock=draft.lock,
                 locks=draft.locks,
                 transactional=draft.transactional,
+                masked=secret is not None,
+                secret=secret,
             )
 
 

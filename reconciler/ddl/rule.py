@@ -6,8 +6,13 @@ write a class, put it into the registry in `reconciler.ddl`, and give its catalo
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import TYPE_CHECKING, ClassVar
+
+from reconciler.ddl.text import Part, compose, literal
+from reconciler.masking import MASK, Secret, SecretText
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -47,6 +52,9 @@ class Context:
     _sequences: dict[tuple[str, ...], list[FactId]] | None = field(default=None, repr=False)
     _adopted: dict[FactId, list[FactId]] | None = field(default=None, repr=False)
     _default_entries: list[tuple[str, str, str, str]] | None = field(default=None, repr=False)
+    # Stands in a text for a secret until the statement is whole; no text of a user's can hold it by design or chance.
+    _nonce: str = field(default_factory=lambda: token_hex(16), repr=False)
+    _concealed: list[tuple[Secret, str]] = field(default_factory=list["tuple[Secret, str]"], repr=False)
 
     def old(self, fact: FactId) -> Definition:
         """The live definition."""
@@ -120,6 +128,25 @@ class Context:
     def persists(self, fact: FactId) -> bool:
         """True where the fact is in both states and is neither dropped nor made anew."""
         return fact in self.live and fact in self.goal and fact not in self.drops and fact not in self.creates
+
+    def has_new_secrets(self, fact: FactId) -> bool:
+        """Whether a secret of the fact is another one in the goal."""
+        return self.live.has_other_secrets(fact, self.goal)
+
+    def conceal(self, secret: Secret, shown: str = MASK) -> Part:
+        """A literal that people see as `shown`, while the statement is run with the value."""
+        self._concealed.append((secret, shown))
+        return literal(f"{self._nonce}:{len(self._concealed) - 1}")
+
+    def masked(self, text: str) -> tuple[str, SecretText | None]:
+        """The text of a statement for people, and the one to run where that is another."""
+        if self._nonce not in text:
+            return text, None
+        place = re.compile(rf"'{self._nonce}:(\d+)'")
+        pairs = {found: self._concealed[int(found)] for found in place.findall(text)}
+        revealed = place.sub(lambda found: compose("{}", literal(pairs[found[1]][0].reveal())), text)
+        shown = place.sub(lambda found: compose("{}", literal(pairs[found[1]][1])), text)
+        return shown, SecretText(revealed, [secret.reveal() for secret, _ in pairs.values()])
 
     @property
     def version(self) -> int:

@@ -13,9 +13,13 @@ from reconciler.ddl.text import Part, compose, joined, literal, name, raw
 from reconciler.plan import Hazard, LockMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import TypeAlias
 
+    from reconciler.masking import Secret
     from reconciler.snapshot import Definition, FactId
+
+    Secrets: TypeAlias = Mapping[str, Secret]
 
 __all__ = ["InheritanceRule", "TableRule", "foreign_options", "options_clause", "storage_options"]
 
@@ -32,16 +36,18 @@ def storage_options(options: Sequence[str], prefix: str = "") -> Part:
     return joined(parts)
 
 
-def foreign_options(options: Sequence[str]) -> Part:
-    """`key 'value', ...` from the options of a foreign-data object."""
+def foreign_options(options: Sequence[str], secrets: Secrets, context: Context) -> Part:
+    """`key 'value', ...` from the options of a foreign-data object, with the values that are secret."""
     parts: list[Part] = []
     for option in options:
         key, _, value = option.partition("=")
-        parts.append(raw(compose("{} {}", name(key), literal(value))))
+        parts.append(raw(compose("{} {}", name(key), _value(key, value, secrets, context))))
     return joined(parts)
 
 
-def changed_foreign_options(old: Sequence[str], new: Sequence[str]) -> Part:
+def changed_foreign_options(
+    old: Sequence[str], new: Sequence[str], before_secrets: Secrets, secrets: Secrets, context: Context
+) -> Part:
     """`ADD a 'x', SET b 'y', DROP c` between two lists of foreign-data options."""
     before, after = (
         {option.partition("=")[0]: option.partition("=")[2] for option in options} for options in (old, new)
@@ -50,11 +56,19 @@ def changed_foreign_options(old: Sequence[str], new: Sequence[str]) -> Part:
     for key in sorted(before.keys() | after.keys()):
         if key not in after:
             parts.append(raw(compose("DROP {}", name(key))))
-        elif key not in before:
-            parts.append(raw(compose("ADD {} {}", name(key), literal(after[key]))))
-        elif before[key] != after[key]:
-            parts.append(raw(compose("SET {} {}", name(key), literal(after[key]))))
+            continue
+        value = _value(key, after[key], secrets, context)
+        if key not in before:
+            parts.append(raw(compose("ADD {} {}", name(key), value)))
+        elif before[key] != after[key] or (
+            key in secrets and key in before_secrets and secrets[key] != before_secrets[key]
+        ):
+            parts.append(raw(compose("SET {} {}", name(key), value)))
     return joined(parts)
+
+
+def _value(key: str, value: str, secrets: Secrets, context: Context) -> Part:
+    return context.conceal(secrets[key]) if key in secrets else literal(value)
 
 
 def options_clause(definition: Definition) -> Part:
@@ -114,8 +128,11 @@ class TableRule(Rule):
             parts.append(raw(compose(" PARTITION BY {}", raw(str(definition["partition_key"])))))
         if fact.kind == "foreign_table":
             parts.append(raw(compose(" SERVER {}", name(str(definition["server"])))))
+            hidden = (context.goal.secrets.get(fact, {}), context)
             if "server_options" in definition:
-                parts.append(raw(compose(" OPTIONS ({})", foreign_options(_list(definition, "server_options")))))
+                parts.append(
+                    raw(compose(" OPTIONS ({})", foreign_options(_list(definition, "server_options"), *hidden)))
+                )
         else:
             if "access_method" in definition:
                 parts.append(raw(compose(" USING {}", name(str(definition["access_method"])))))
@@ -174,8 +191,10 @@ class TableRule(Rule):
         for key, prefix in (("options", ""), ("toast_options", "toast.")):
             for text in changed_options(alter, _list(old, key), _list(new, key), prefix):
                 yield draft(text, lock=LockMode.SHARE_UPDATE_EXCLUSIVE)
-        if "server_options" in changed:
-            options = changed_foreign_options(_list(old, "server_options"), _list(new, "server_options"))
+        secrets = (context.live.secrets.get(fact, {}), context.goal.secrets.get(fact, {}))
+        if "server_options" in changed or context.has_new_secrets(fact):
+            before, after = _list(old, "server_options"), _list(new, "server_options")
+            options = changed_foreign_options(before, after, *secrets, context)
             yield draft(compose("ALTER FOREIGN TABLE {} OPTIONS ({})", qualified(fact), options))
         yield from _security(fact, old, new)
 

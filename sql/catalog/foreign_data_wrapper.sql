@@ -1,14 +1,9 @@
--- Foreign-data wrappers. The hash of a secret option stands for its value.
+-- Foreign-data wrappers.
 select 'foreign_data_wrapper' as kind, array[w.fdwname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         nullif(w.fdwhandler, 0)::regproc::text as handler,
-        case when w.fdwoptions is not null then to_json(array(select case
-                when o ~* '^(?!password_required=)[^=]*(password|passwd|passphrase|pwd|secret|token|credential|(api|access|private)_?key)[^=]*='
-                    or o ~* '=.*(://[^/?#]*:[^/?#]*@|passw(or)?d\s*=)'
-                then split_part(o, '=', 1) || '=***sha256:'
-                    || encode(sha256(convert_to(substr(o, strpos(o, '=') + 1), 'UTF8')), 'hex')
-                else o end
-            from unnest(w.fdwoptions) o order by split_part(o, '=', 1) collate "C")) end as options,
+        case when w.fdwoptions is not null then
+            to_json(array(select o from unnest(w.fdwoptions) o order by o collate "C")) end as options,
         nullif(w.fdwvalidator, 0)::regproc::text as validator) x) as definition,
     'pg_foreign_data_wrapper'::regclass::oid as classid, w.oid as objid, 0 as subid,
     pg_get_userbyid(w.fdwowner) as owner,

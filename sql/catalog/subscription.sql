@@ -1,12 +1,15 @@
--- Subscriptions of this database. The connection may hold a password, so its hash stands for it; and only superusers
--- may read it, which Postgres checks for the whole query even where a CASE guards the column: ts_stat runs a query
--- of its own, and only where that is allowed.
+-- Subscriptions of this database. Only superusers may read the connection, which Postgres checks for the whole query
+-- even where a CASE guards the column: ts_stat runs a query of its own, and only where that is allowed. It gives words
+-- of limited length, so the text comes in numbered pieces.
 select 'subscription' as kind, array[s.subname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         case when s.subbinary then true end as binary,
-        case when has_column_privilege('pg_subscription', 'subconninfo', 'select') then (select '***sha256:' || h.word
-            from ts_stat(format($$select quote_literal(encode(sha256(convert_to(subconninfo, 'UTF8')), 'hex'))::tsvector
-                from pg_catalog.pg_subscription where oid = %%s$$, s.oid)) h) end as connection,
+        case when has_column_privilege('pg_subscription', 'subconninfo', 'select') then (
+            select convert_from(decode(string_agg(substr(h.word, 7), '' order by h.word), 'hex'), 'UTF8')
+            from ts_stat(format($$select quote_literal(lpad(i::text, 6, '0')
+                    || encode(convert_to(substr(subconninfo, i * 200 + 1, 200), 'UTF8'), 'hex'))::tsvector
+                from pg_catalog.pg_subscription, generate_series(0, length(subconninfo) / 200) i
+                where oid = %%s$$, s.oid)) h) end as connection,
 --@ if server >= 150000
         case when s.subdisableonerr then true end as disable_on_error,
 --@ end
@@ -14,6 +17,7 @@ select 'subscription' as kind, array[s.subname::text] as name,
 --@ if server >= 170000
         case when s.subfailover then true end as failover,
 --@ end
+        case when not has_column_privilege('pg_subscription', 'subconninfo', 'select') then true end as hidden,
         case when s.subslotname is null then true end as no_slot,
 --@ if server >= 160000
         nullif(s.suborigin, 'any') as origin,

@@ -16,6 +16,7 @@ from psycopg import sql
 
 from reconciler import db
 from reconciler.catalog import for_server, read_snapshot
+from reconciler.diff import diff
 from reconciler.snapshot import FactId, Snapshot, canonical_json
 
 if TYPE_CHECKING:
@@ -329,7 +330,7 @@ def test_definitions_are_canonical_json(rare: psycopg.Connection) -> None:
 def test_subscriptions_are_read_in_words_that_do_not_depend_on_the_version(rare: psycopg.Connection) -> None:
     snapshot, version = _read(rare), rare.info.server_version
     plain = snapshot.definition(FactId("subscription", ("plain",)))
-    assert str(plain.pop("connection")).startswith("***sha256:")
+    assert "password=********" in str(plain.pop("connection"))
     assert plain == {"disabled": True, "publications": ["a", "b"]}
     full = snapshot.definition(FactId("subscription", ('every "thing"',)))
     del full["connection"]
@@ -354,14 +355,14 @@ def test_no_password_is_in_the_snapshot_but_a_changed_one_shows(rare: psycopg.Co
     assert "hunter2" not in before.to_json()
     options = before.definition(FactId("user_mapping", ("far", "rare_reader")))["options"]
     assert isinstance(options, list)
-    assert options[1:] == ["password_required=false", "user=reader"]
-    assert re.fullmatch(r"password=\*\*\*sha256:[0-9a-f]{64}", str(options[0]))
+    assert options == ["password=********", "password_required=false", "user=reader"]
     rare.execute("ALTER USER MAPPING FOR rare_reader SERVER far OPTIONS (SET password 'hunter3')")
     rare.execute("ALTER SERVER far OPTIONS (SET url 'postgres://me:hunter3@elsewhere/db')")
     rare.execute("ALTER SUBSCRIPTION plain CONNECTION 'host=127.0.0.1 dbname=nowhere password=hunter3'")
     after = _read(rare)
     assert "hunter3" not in after.to_json()
-    assert {fact for fact in after if after.facts[fact] != before.facts[fact]} == {
+    assert after.fingerprint == before.fingerprint
+    assert {difference.fact for difference in diff(before, after)} == {
         FactId("user_mapping", ("far", "rare_reader")),
         FactId("foreign_server", ("far",)),
         FactId("subscription", ("plain",)),
@@ -376,12 +377,13 @@ def test_a_role_that_may_read_no_secret_reads_all_but_the_secrets(rare: psycopg.
     changed = {fact for fact in after if after.facts[fact] != before.facts[fact]}
     assert changed == {
         FactId("user_mapping", ("far", "rare_reader")),
+        FactId("user_mapping", ("near", "")),
         FactId("subscription", ("plain",)),
         FactId("subscription", ('every "thing"',)),
     }
     for fact in changed:
         hidden = {key: value for key, value in before.definition(fact).items() if key not in ("connection", "options")}
-        assert after.definition(fact) == hidden
+        assert after.definition(fact) == {**hidden, "hidden": True}
 
 
 def test_the_order_in_which_options_and_columns_were_given_is_no_difference(rare: psycopg.Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -177,29 +178,56 @@ def test_there_and_back(two_databases: tuple[str, str], case: str) -> None:
     assert diff(_read(first), before) == ()
 
 
-def test_what_has_secrets_is_left_to_whoever_knows_them(two_databases: tuple[str, str]) -> None:
+def test_what_has_secrets_is_made_with_them_and_shown_without(two_databases: tuple[str, str]) -> None:
     live, goal = two_databases
     _run(live, BASE + "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER near FOREIGN DATA WRAPPER w")
     _run(
         goal,
         BASE
         + """CREATE FOREIGN DATA WRAPPER w; CREATE SERVER near FOREIGN DATA WRAPPER w;
-        CREATE USER MAPPING FOR PUBLIC SERVER near OPTIONS (password 'hunter2');
-        CREATE SERVER far FOREIGN DATA WRAPPER w OPTIONS (password 'hunter2');
+        CREATE USER MAPPING FOR PUBLIC SERVER near OPTIONS ("user" 'joe', password 'hun''ter\\2');
+        CREATE SERVER far FOREIGN DATA WRAPPER w OPTIONS (host 'there', password 'hunter2');
         COMMENT ON SERVER far IS 'far away';
-        CREATE FOREIGN TABLE app.remote (id integer) SERVER far;"""
+        CREATE FOREIGN TABLE app.remote (id integer OPTIONS (api_key 'hunter2')) SERVER far
+            OPTIONS (schema_name 's', secret 'hunter2');"""
         + SUBSCRIPTION
         + "a WITH (connect = false)",
     )
-    wanted = _read(goal)
-    plan = make_plan(_read(live), wanted, current_user=_user(live))
-    left = {str(difference.fact) for difference in plan.unmodelled}
-    assert {"user mapping near.", "foreign server far", "comment on foreign server far", "subscription s"} <= left
-    assert {"foreign table app.remote", "column app.remote.id"} <= left
-    assert plan.statements == ()
-    back = make_plan(wanted, _read(live), current_user=_user(live))
+    start, wanted = _read(live), _read(goal)
+    plan = make_plan(start, wanted, current_user=_user(live))
+    assert not plan.unmodelled
+    assert "hunter2" not in plan.sql + repr(plan) + wanted.to_json()
+    assert "hun'" not in plan.sql + repr(plan) + wanted.to_json()
+    assert "\"user\" 'joe'" in plan.sql
+    assert "CREATE SUBSCRIPTION \"s\" CONNECTION 'host=nowhere password=********'" in plan.sql
+    _apply(live, plan)
+    assert diff(_read(live), wanted) == ()
+    assert _secrets(live) == _secrets(goal)
+    back = make_plan(_read(live), start, current_user=_user(live))
     assert not back.unmodelled
-    assert [each.transactional for each in back.statements if "DROP SUBSCRIPTION" in each.sql] == [False]
+    _apply(live, back)
+    assert diff(_read(live), start) == ()
+
+
+def test_another_password_behind_the_same_mask_is_a_difference(two_databases: tuple[str, str]) -> None:
+    text: LiteralString = "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w OPTIONS (host 'h');"
+    mapping: LiteralString = "CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (a '1', password "
+    _run(two_databases[0], BASE + text + mapping + "'old one');" + SUBSCRIPTION + "a WITH (connect = false)")
+    new: LiteralString = (
+        "CREATE SUBSCRIPTION s CONNECTION 'host=nowhere password=new' PUBLICATION a WITH (connect = false)"
+    )
+    _run(two_databases[1], BASE + text + mapping + "'new one');" + new)
+    live, goal = map(_read, two_databases)
+    assert live.fingerprint == goal.fingerprint
+    plan = make_plan(live, goal, current_user=_user(two_databases[0]))
+    assert [(str(each.fact), each.secret) for each in plan.differences] == [
+        ("subscription s", True),
+        ("user mapping far.", True),
+    ]
+    assert len(plan.statements) == 2
+    assert not any(word in repr(plan) for word in ("old one", "new one", "password=new"))
+    _apply(two_databases[0], plan)
+    assert diff(_read(two_databases[0]), goal) == ()
 
 
 def test_a_secret_is_not_lost_to_a_replacement(two_databases: tuple[str, str]) -> None:
@@ -208,8 +236,32 @@ def test_a_secret_is_not_lost_to_a_replacement(two_databases: tuple[str, str]) -
     _run(two_databases[0], start + "CREATE SERVER far FOREIGN DATA WRAPPER w;" + mapping)
     _run(two_databases[1], start + "CREATE SERVER far FOREIGN DATA WRAPPER v;" + mapping)
     live, goal = map(_read, two_databases)
+    forgotten = goal.with_secrets({})
     with pytest.raises(PlanError, match=r"user mapping far\. must be created again"):
-        make_plan(live, goal, current_user=_user(two_databases[0]))
+        make_plan(live, forgotten, current_user=_user(two_databases[0]))
+    _apply(two_databases[0], make_plan(live, goal, current_user=_user(two_databases[0])))
+    assert _secrets(two_databases[0]) == _secrets(two_databases[1])
+
+
+def test_a_plan_without_its_secrets_is_not_run(two_databases: tuple[str, str]) -> None:
+    server: LiteralString = "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w"
+    _run(two_databases[0], server)
+    _run(two_databases[1], server + " OPTIONS (password 'hunter2')")
+    (statement,) = make_plan(*map(_read, two_databases), current_user=_user(two_databases[0])).statements
+    assert "hunter2" in statement.text
+    assert statement.concealed("it's hunter2!") == "it's ********!"
+    with pytest.raises(PlanError, match="not known any more"):
+        _ = replace(statement, secret=None).text
+
+
+def _secrets(url: str) -> list[object]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(
+            "SELECT o FROM pg_user_mapping, unnest(umoptions) o UNION ALL SELECT o FROM pg_foreign_server,"
+            " unnest(srvoptions) o UNION ALL SELECT o FROM pg_foreign_table, unnest(ftoptions) o"
+            " UNION ALL SELECT o FROM pg_attribute, unnest(attfdwoptions) o UNION ALL SELECT subconninfo"
+            " FROM pg_subscription s JOIN pg_database d ON d.oid = subdbid WHERE datname = current_database() ORDER BY 1"
+        ).fetchall()
 
 
 def _run(url: str, statements: LiteralString) -> None:
@@ -227,7 +279,7 @@ def _apply(url: str, plan: Plan) -> None:
         connection.execute("SET search_path = pg_catalog; SET check_function_bodies = off")
         for statement in plan.statements:
             assert statement.transactional
-            connection.execute(statement.sql.encode())
+            connection.execute(statement.text.encode())
 
 
 def _version(url: str) -> int:
