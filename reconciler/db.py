@@ -9,7 +9,10 @@ settings at the start gets none, so what reads or runs names without a schema do
 from __future__ import annotations
 
 import os
+import random
+import time
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -43,6 +46,8 @@ __all__ = [
     "redact",
     "server_message",
     "version_note",
+    "watched",
+    "watching",
 ]
 
 Connection: TypeAlias = "psycopg.Connection[TupleRow]"
@@ -65,6 +70,11 @@ _WHILE_READING: Mapping[str, str] = {
     "lc_monetary": "C",
     "quote_all_identifiers": "off",
 }
+# A server that is full is tried again for as long as a connection may take: "too many clients already", "remaining
+# connection slots are reserved", "too many connections for role", and PgBouncer's max_client_conn.
+_FULL = ("too many c", "connection slots", "no more connections allowed")
+_LONGEST_PAUSE_S = 0.5
+_WATCHED: ContextVar[set[Connection] | None] = ContextVar("_WATCHED", default=None)
 # PgBouncer and Neon say "unsupported startup parameter", Amazon's proxy "doesn't support command-line options".
 _REFUSALS_OF_OPTIONS = ("startup parameter", "command-line options")
 
@@ -73,9 +83,29 @@ def connect(dsn: str, *, autocommit: bool = False, application_name: str = "reco
     """An open connection to `dsn`: a URL (also SQLAlchemy's), a key=value string, or "" for libpq's PG* variables.
 
     A name that the DSN or PGAPPNAME gives goes before `application_name`. Nothing is prepared on the server, which
-    poolers and changing tables would break. Raises ConnectError, whose message never holds the password.
+    poolers and changing tables would break. A server without a free place is tried again until the connect timeout is
+    over. Raises ConnectError, whose message never holds the password.
     """
     parameters = _parameters(dsn, application_name)
+    deadline = time.monotonic() + _connect_timeout_s(parameters)
+    pause_s = 0.02
+    while True:
+        try:
+            return _connect(parameters, autocommit=autocommit)
+        except ConnectError as error:
+            if not any(words in error.message for words in _FULL) or time.monotonic() > deadline:
+                raise
+        time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - so that many do not come again at once
+        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
+def _connect_timeout_s(parameters: Mapping[str, str]) -> float:
+    given = parameters.get("connect_timeout") or os.environ.get("PGCONNECT_TIMEOUT", "")
+    # libpq takes 0 and less for "as long as it takes", which is no time to wait for a place.
+    return float(given) if given.isdigit() and given != "0" else float(_CONNECT_TIMEOUT_S)
+
+
+def _connect(parameters: Mapping[str, str], *, autocommit: bool) -> Connection:
     try:
         connection = _open(_with_settings(parameters), autocommit=autocommit)
     except psycopg.OperationalError as exc:
@@ -93,6 +123,30 @@ def connect(dsn: str, *, autocommit: bool = False, application_name: str = "reco
             hint=f"use Postgres {OLDEST_VERSION} or newer",
         )
     return connection
+
+
+@contextmanager
+def watching(connections: set[Connection]) -> Generator[None]:
+    """Inside, and in this thread only, `connections` holds those that are `watched`, for another thread to cancel."""
+    token = _WATCHED.set(connections)
+    try:
+        yield
+    finally:
+        _WATCHED.reset(token)
+
+
+@contextmanager
+def watched(connection: Connection) -> Generator[None]:
+    """Inside, the connection's work may be cancelled at any time; what cleans up afterwards stands outside."""
+    connections = _WATCHED.get()
+    if connections is None:
+        yield
+        return
+    connections.add(connection)
+    try:
+        yield
+    finally:
+        connections.discard(connection)
 
 
 def version_note(connection: Connection) -> str | None:

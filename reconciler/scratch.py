@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,10 +18,10 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from reconciler.catalog import managed_schemas, read_snapshot
-from reconciler.db import connect, errors_as, fetch_all, fetch_one
+from reconciler.db import connect, errors_as, fetch_all, fetch_one, watched
 from reconciler.ddl.planner import make_plan
 from reconciler.dsn import libpq_dsn
-from reconciler.errors import ApplyError, ScratchError
+from reconciler.errors import ApplyError, ConnectError, ScratchError
 from reconciler.goal import Desired
 from reconciler.snapshot import FactId, Snapshot, canonical_json
 from reconciler.source import DatabaseSource, load
@@ -152,14 +152,12 @@ class DatabaseScratch:
     @contextmanager
     def fresh(self) -> Generator[Place]:
         name = self._prefix + secrets.token_hex(8)
-        with connect(self._admin_dsn, autocommit=True) as admin:
-            # Whoever holds this lock still uses the database: a crash lets it go, and the next run sweeps.
-            admin.execute("select pg_advisory_lock(hashtextextended(%s, 0))", (name,))
+        with connect(self._admin_dsn, autocommit=True) as admin, self._in_use(name):
             self._sweep(admin)
             with errors_as(ScratchError, "create a temporary database"):
                 admin.execute(self._create(admin, name))
             try:
-                with connect(make_conninfo(self._admin_dsn, dbname=name), autocommit=True) as connection:
+                with self._entered(name) as connection:
                     self._furnish(connection)
                     user = _current_user(self._live)
                     builder = _current_user(connection) if self.kind == "server" else user
@@ -169,6 +167,40 @@ class DatabaseScratch:
                         _drop_subscriptions(connection)
             finally:
                 admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    @contextmanager
+    def _in_use(self, name: str) -> Generator[None]:
+        """Holds a lock as long as the database is used: a crash lets it go, and the next run sweeps.
+
+        It is a transaction's lock, as a session's would stay in a pooler; on the live server it needs no connection
+        of its own.
+        """
+        with ExitStack() as stack:
+            keeper = self._live
+            if self.kind == "server":
+                keeper = stack.enter_context(connect(self._admin_dsn, autocommit=True))
+            stack.enter_context(keeper.transaction())
+            keeper.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+            yield
+
+    @contextmanager
+    def _entered(self, name: str) -> Generator[Connection]:
+        """A connection to the temporary database. What is set on its session must hold until it is left."""
+        try:
+            connection = connect(make_conninfo(self._admin_dsn, dbname=name), autocommit=True)
+        except ConnectError as exc:
+            raise ScratchError(
+                f"the temporary database was made, but {exc.message}",
+                hint="where a pooler stands between, give the server itself: --scratch postgresql://...",
+            ) from exc
+        with connection, watched(connection):
+            before = _backend(connection)
+            yield connection
+            if not connection.closed and _backend(connection) != before:
+                raise ScratchError(
+                    "a pooler gave another session of the server in the midst of the work",
+                    hint="give the server itself, without the pooler: --scratch postgresql://...",
+                )
 
     def _create(self, admin: Connection, name: str) -> sql.Composed:
         row = fetch_one(
@@ -194,14 +226,12 @@ class DatabaseScratch:
             (self._prefix,),
         )
         for (name,) in rows:
-            free = fetch_one(admin, "select pg_try_advisory_lock(hashtextextended(%s, 0))", (name,))
+            # Nobody comes back to it who let its lock go, so that it need not be held.
+            free = fetch_one(admin, "select pg_try_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
             if free and free[0]:
-                try:
+                # Another role's, or in use after all, or dropped by another sweep at this moment.
+                with suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectInUse, psycopg.InternalError):
                     admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-                except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectInUse):
-                    continue  # another role's, or somebody came back to it: a later run sweeps it
-                finally:
-                    admin.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", (name,))
 
     def _furnish(self, connection: Connection) -> None:
         if self.kind == "server":
@@ -281,6 +311,13 @@ def _handed_over(snapshot: Snapshot, builder: str, user: str) -> Snapshot:
         dependencies={renamed.get(fact, fact): needed for fact, needed in snapshot.dependencies.items()},
         automatic=snapshot.automatic,
     )
+
+
+def _backend(connection: Connection) -> int:
+    """The server's process, which is not the one that a pooler says."""
+    row = fetch_one(connection, "select pg_backend_pid()")
+    assert row is not None
+    return int(row[0])
 
 
 def _current_user(connection: Connection) -> str:

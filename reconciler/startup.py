@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from reconciler.db import errors_as
+from reconciler.db import errors_as, watched, watching
 from reconciler.errors import ApplyError, ConnectError, DatabaseError
 from reconciler.reconcile import MigrateResult, Options, Reconciler, reconcile_all
 
@@ -70,8 +70,9 @@ async def reconcile_on_startup_async(
     """As `reconcile_on_startup`, without blocking the event loop: await it in the application's lifespan.
 
     Where the task is cancelled, the running statement is cancelled on the server, and CancelledError goes on only when
-    its transaction is rolled back. What runs in a scratch database of its own ends first. `progress` is called in
-    another thread. Raises as `reconcile_on_startup`.
+    its transaction is rolled back; so is what runs in a scratch database. `progress` is called in another thread.
+
+    Raises as `reconcile_on_startup`.
     """
     run = _Run(dsn, sources, options, timeout_s, wait_for_server_s, progress, allow_data_loss=allow_data_loss)
     work = asyncio.ensure_future(asyncio.to_thread(run.execute))
@@ -113,7 +114,7 @@ class _Run:
         self._wait_s = wait_for_server_s
         self._progress = progress
         self._allow_data_loss = allow_data_loss
-        self._connection: Connection | None = None
+        self._connections: set[Connection] = set()
         self._unreachable: ConnectError | None = None
         self._timed_out = False
         self._stopping = threading.Event()
@@ -127,7 +128,8 @@ class _Run:
         watcher = threading.Thread(target=self._watch, name="reconciler-startup", daemon=True)
         watcher.start()
         try:
-            return reconcile_all(self._dsn, self._sources, options=self._options, migrate=self._migrate)
+            with watching(self._connections):
+                return reconcile_all(self._dsn, self._sources, options=self._options, migrate=self._migrate)
         except _StoppedError as exc:
             raise self._reason() from exc.__cause__
         finally:
@@ -148,9 +150,9 @@ class _Run:
         return ApplyError("the start was cancelled", left=left)
 
     def _migrate(self, reconciler: Reconciler, plugin: str, source: object) -> MigrateResult:
-        self._connection = self._connect(reconciler)
+        connection = self._connect(reconciler)
         try:
-            with errors_as(DatabaseError, f"reconcile plugin {plugin}"):
+            with watched(connection), errors_as(DatabaseError, f"reconcile plugin {plugin}"):
                 return reconciler.migrate(
                     plugin, source, allow_data_loss=self._allow_data_loss, progress=self._before_statement
                 )
@@ -189,10 +191,10 @@ class _Run:
             self._stopping.set()
         # Between two statements a cancellation does nothing, so one may not be enough.
         while not self._ended.is_set():
-            connection = self._connection
-            if connection is not None and not connection.closed:
-                with contextlib.suppress(psycopg.Error):
-                    connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
+            for connection in tuple(self._connections):
+                if not connection.closed:
+                    with contextlib.suppress(psycopg.Error):
+                        connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
             self._ended.wait(_CANCEL_AGAIN_S)
 
 

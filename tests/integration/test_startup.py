@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import socket
 import threading
 import time
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from reconciler import (
     ApplyError,
     ConnectError,
+    Options,
     PluginFailuresError,
     ReconcilerError,
     reconcile_on_startup,
@@ -289,3 +291,29 @@ def _forward(port: int, host: str, to_port: int, ended: threading.Event) -> None
                 server = socket.create_connection((host, to_port))
             for pair in ((client, server), (server, client)):
                 threading.Thread(target=pump, args=pair, daemon=True).start()
+
+
+def test_a_cancelled_start_cancels_what_runs_in_a_scratch_database(database: str) -> None:
+    sleeping = "DO $$ BEGIN PERFORM pg_sleep(600); END $$;"
+
+    async def main() -> None:
+        options = Options(scratch="database")
+        start = asyncio.create_task(reconcile_on_startup_async(database, {PLUGIN: sleeping}, options=options))
+        await asyncio.to_thread(_until, lambda: bool(_scratch(database, "and a.wait_event = 'PgSleep'")))
+        start.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await start
+
+    asyncio.run(asyncio.wait_for(main(), _DEADLINE_S))
+    assert _scratch(database, "") == [], "the temporary database is dropped before the start ends"
+
+
+def _scratch(database: str, condition: str) -> list[str]:
+    """The temporary databases of `database`, where something waits in them as `condition` says."""
+    prefix = f"reconciler_scratch_{hashlib.sha256(conninfo_to_dict(database)['dbname'].encode()).hexdigest()[:8]}"
+    query = (
+        "select d.datname from pg_database d left join pg_stat_activity a on a.datid = d.oid"
+        f" where starts_with(d.datname, '{prefix}') {condition}"
+    )
+    with psycopg.connect(database) as connection:
+        return [row[0] for row in connection.execute(query.encode())]
