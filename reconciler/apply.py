@@ -7,23 +7,34 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg.pq import TransactionStatus
 
 from reconciler.catalog import read_mark, read_snapshot
 from reconciler.diff import diff
-from reconciler.errors import ApplyError, LockTimeoutError, StalePlanError, VerificationError
+from reconciler.errors import LockTimeoutError, StalePlanError, VerificationError
 from reconciler.ledger import Mark, RecordedStatement, record_migration, save_mark
 from reconciler.ledger_schema import ensure_ledger, lock_plugin
+from reconciler.ledger_steps import take_steps
+from reconciler.locks import LOCK_ERRORS, lock_tables, set_timeouts, statement_timeout_ms
+from reconciler.managers import JournalManager
 from reconciler.scratch import apply_error, run_statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from reconciler.db import Connection
-    from reconciler.plan import Plan, Statement
+    from reconciler.locks import Patience
+    from reconciler.plan import Plan, Statement, Step
     from reconciler.snapshot import FactId, Json, Snapshot
 
-__all__ = ["Record", "apply_plan", "require_live", "run_outside"]
+__all__ = [
+    "Record",
+    "apply_plan",
+    "record_plan",
+    "recorded_statement",
+    "require_live",
+    "run_timed",
+    "run_transaction",
+]
 
 _LEFT = "nothing: everything was rolled back"
 _SHOWN = 10
@@ -49,51 +60,93 @@ def apply_plan(
     record: Record,
     schemas: Sequence[str],
     *,
-    lock_timeout_ms: int,
+    patience: Patience,
     progress: Callable[[int, Statement], None] | None = None,
 ) -> int:
-    """Applies and records the plan; returns the migration's idx.
+    """Applies and records a plan that is one transaction; returns the migration's idx.
 
-    Raises StalePlanError where live is not what the plan was made for, ApplyError for a failing statement and
-    VerificationError where live does not end at the goal; in each case everything was rolled back. Statements that
-    cannot run in a transaction are recorded here and left to `run_outside`.
+    Raises StalePlanError where live is not what the plan was made for, LockTimeoutError where a lock was not granted,
+    ApplyError for a failing statement and VerificationError where live does not end at the goal; in each case
+    everything was rolled back.
     """
     with connection.transaction():
         lock_plugin(connection, record.plugin)
         ensure_ledger(connection)
-        now = require_live(connection, plan, schemas)
-        connection.execute("select set_config('lock_timeout', %s, true)", (str(lock_timeout_ms),))
+        require_live(connection, plan, schemas)
         connection.execute("select set_config('check_function_bodies', 'off', true)")
         recorded: list[RecordedStatement] = []
-        for position, statement in enumerate(plan.statements, start=1):
-            if progress is not None:
-                progress(position, statement)
-            if statement.transactional:
-                recorded.append(_run(connection, statement, position))
-            else:
-                recorded.append(_recorded(statement, None))
-        after = read_snapshot(connection, schemas) if plan.statements else now
-        if after.fingerprint != plan.goal_fingerprint:
-            _refuse(plan, after, record, schemas)
-        idx = record_migration(
-            connection,
-            plugin=record.plugin,
-            migration_hash=record.desired_fingerprint,
-            snapshot=record.snapshot,
-            statements=recorded,
-            source_text=record.source_text,
-            source_description=record.source_description,
-            created_at=record.created_at,
-            tag=record.tag,
-        )
-        mark = Mark(
-            idx=idx,
-            mark=read_mark(connection, schemas),
-            schemas=tuple(schemas),
-            desired_fingerprint=record.desired_fingerprint,
-            scope=record.scope,
-        )
-        save_mark(connection, record.plugin, mark)
+        for step in plan.steps:
+            durations = run_transaction(connection, step, patience, progress, left=_LEFT)
+            recorded += [recorded_statement(*each) for each in zip(step.statements, durations, strict=True)]
+
+        def with_earlier_steps(idx: int) -> Sequence[RecordedStatement]:
+            return [*take_steps(connection, record.plugin, idx), *recorded]
+
+        return record_plan(connection, plan, record, schemas, with_earlier_steps, left=_LEFT)
+
+
+def run_transaction(
+    connection: Connection,
+    step: Step,
+    patience: Patience,
+    progress: Callable[[int, Statement], None] | None,
+    *,
+    left: str,
+) -> list[float]:
+    """Runs the statements of a step in the open transaction; gives how long each took, in milliseconds."""
+    durations: list[float] = []
+    usual_ms = statement_timeout_ms(connection)
+    if progress is not None:
+        progress(step.first, step.statements[0])
+    try:
+        lock_tables(connection, step.statements, patience)
+    except LOCK_ERRORS as exc:
+        raise _no_lock(exc, step.statements[0], step.first, left) from exc
+    for position, statement in enumerate(step.statements, start=step.first):
+        if progress is not None and position > step.first:
+            progress(position, statement)
+        set_timeouts(connection, statement, patience, usual_ms)
+        durations.append(run_timed(connection, statement, position, left=left))
+    connection.execute("select set_config('statement_timeout', %s, true)", (str(usual_ms),))
+    return durations
+
+
+def record_plan(
+    connection: Connection,
+    plan: Plan,
+    record: Record,
+    schemas: Sequence[str],
+    statements: Callable[[int], Sequence[RecordedStatement]],
+    *,
+    left: str,
+) -> int:
+    """Compares live with the goal and writes the migration down; `statements` gives for its idx what it ran.
+
+    Raises VerificationError.
+    """
+    after = read_snapshot(connection, schemas)
+    if after.fingerprint != plan.goal_fingerprint:
+        _refuse(plan, after, record, schemas, left)
+    idx = JournalManager(connection).get_next_idx(record.plugin)
+    record_migration(
+        connection,
+        plugin=record.plugin,
+        migration_hash=record.desired_fingerprint,
+        snapshot=record.snapshot,
+        statements=statements(idx),
+        source_text=record.source_text,
+        source_description=record.source_description,
+        created_at=record.created_at,
+        tag=record.tag,
+    )
+    mark = Mark(
+        idx=idx,
+        mark=read_mark(connection, schemas),
+        schemas=tuple(schemas),
+        desired_fingerprint=record.desired_fingerprint,
+        scope=record.scope,
+    )
+    save_mark(connection, record.plugin, mark)
     return idx
 
 
@@ -109,27 +162,33 @@ def require_live(connection: Connection, plan: Plan, schemas: Sequence[str]) -> 
     return now
 
 
-def _run(connection: Connection, statement: Statement, position: int) -> RecordedStatement:
+def run_timed(connection: Connection, statement: Statement, position: int, *, left: str) -> float:
+    """Runs one statement and gives its duration in milliseconds. Raises LockTimeoutError, ApplyError."""
     started = time.monotonic()
     try:
         run_statement(connection, statement)
-    except psycopg.errors.LockNotAvailable as exc:
-        raise LockTimeoutError(
-            f"no lock for statement {position}: {exc.diag.message_primary}",
-            hint="somebody uses the table: try again later, or raise --lock-timeout",
-            left=_LEFT,
-            statement=statement.sql,
-            position=position,
-            sqlstate=exc.sqlstate,
-        ) from exc
+    except LOCK_ERRORS as exc:
+        raise _no_lock(exc, statement, position, left) from exc
     except psycopg.Error as exc:
         error = apply_error(exc, statement, position)
-        error.left = _LEFT
+        error.left = left
         raise error from exc
-    return _recorded(statement, round((time.monotonic() - started) * 1000, 3))
+    return round((time.monotonic() - started) * 1000, 3)
 
 
-def _recorded(statement: Statement, duration_ms: float | None) -> RecordedStatement:
+def _no_lock(exc: psycopg.Error, statement: Statement, position: int, left: str) -> LockTimeoutError:
+    return LockTimeoutError(
+        f"no lock for statement {position}: {exc.diag.message_primary}",
+        hint="somebody uses the table: try again later, or raise --lock-retries or --lock-timeout",
+        left=left,
+        statement=statement.sql,
+        position=position,
+        sqlstate=exc.sqlstate,
+    )
+
+
+def recorded_statement(statement: Statement, duration_ms: float | None) -> RecordedStatement:
+    """The statement as the ledger keeps it."""
     return RecordedStatement(
         sql=statement.sql,
         hazards=tuple({"kind": hazard.kind.value, "message": hazard.message} for hazard in statement.hazards),
@@ -138,43 +197,16 @@ def _recorded(statement: Statement, duration_ms: float | None) -> RecordedStatem
     )
 
 
-def run_outside(connection: Connection, plan: Plan) -> None:
-    """Runs the statements that Postgres refuses in a transaction block, one by one, after the others were committed.
-
-    Raises ApplyError where one fails: what came before it stays, and the next run continues from there.
-    """
-    for position, statement in enumerate(plan.statements, start=1):
-        if statement.transactional:
-            continue
-        if not connection.autocommit or connection.info.transaction_status != TransactionStatus.IDLE:
-            raise ApplyError(
-                "a statement cannot run inside the transaction of the connection that was handed in",
-                hint="hand in an idle connection in autocommit mode, or a URL",
-                left="all other statements are done in that transaction",
-                statement=statement.sql,
-                position=position,
-            )
-        try:
-            run_statement(connection, statement)
-        except psycopg.Error as exc:
-            error = apply_error(exc, statement, position)
-            error.left = "all statements that run in a transaction are done and recorded; run again for the rest"
-            raise error from exc
-
-
-def _refuse(plan: Plan, after: Snapshot, record: Record, schemas: Sequence[str]) -> None:
+def _refuse(plan: Plan, after: Snapshot, record: Record, schemas: Sequence[str], left_behind: str) -> None:
     expected = {difference.fact: difference.after for difference in plan.differences}
     left: list[FactId] = [fact for fact, text in expected.items() if after.facts.get(fact) != text]
     left += [d.fact for d in diff(record.snapshot, after) if d.fact in record.snapshot.facts and d.fact not in expected]
     later = {difference.fact for difference in plan.unmodelled}
-    for statement in plan.statements:
-        if not statement.transactional:
-            later.update((*statement.creates, *statement.alters, *statement.drops))
     shown = [str(fact) for fact in left if fact not in later][:_SHOWN]
     if not shown:
         return
     raise VerificationError(
         f"all statements ran, but live is not the goal in {', '.join(schemas)}: {'; '.join(shown)}",
         hint="an event trigger or a trigger function of the database may have changed what the statements made",
-        left=_LEFT,
+        left=left_behind,
     )

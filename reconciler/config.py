@@ -6,6 +6,7 @@ the command's options, with `-` or `_`, and `source`.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -42,6 +43,9 @@ class Configuration:
     ignore_unmodelled: bool | None = None
     no_proof: bool | None = None
     lock_timeout: int | None = None
+    lock_retries: int | None = None
+    online: bool | None = None
+    online_above: int | None = None
 
 
 def find_configuration(start: Path) -> Configuration:
@@ -68,6 +72,7 @@ def parse_configuration(table: dict[str, object], path: Path) -> Configuration:
     strings = _only(values, path, _string)
     lists = _only(values, path, _strings)
     flags = _only(values, path, _flag)
+    numbers = _only(values, path, _number)
     return Configuration(
         folder=path.parent,
         source=lists.get("source"),
@@ -82,7 +87,10 @@ def parse_configuration(table: dict[str, object], path: Path) -> Configuration:
         allow_empty=flags.get("allow_empty"),
         ignore_unmodelled=flags.get("ignore_unmodelled"),
         no_proof=flags.get("no_proof"),
-        lock_timeout=_only(values, path, _number).get("lock_timeout"),
+        lock_timeout=numbers.get("lock_timeout"),
+        lock_retries=numbers.get("lock_retries"),
+        online=flags.get("online"),
+        online_above=_only(values, path, _size).get("online_above"),
     )
 
 
@@ -121,11 +129,21 @@ def _number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
+def _size(value: object) -> int | None:
+    """Bytes: a number, or a text like `64MB`."""
+    if isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())):
+        return int(match[1]) * _UNITS[match[2].upper()]
+    return _number(value)
+
+
+_SIZE = re.compile(r"(\d+)\s*(B|kB|MB|GB|TB)", re.IGNORECASE)
+_UNITS = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 _WORDS: dict[Callable[[object], object], str] = {
     _string: "a text",
     _strings: "a text or a list of texts",
     _flag: "true or false",
     _number: "a number, not negative",
+    _size: "a size like 64MB",
 }
 _KINDS: dict[str, Callable[[object], object]] = {
     "source": _strings,
@@ -141,6 +159,9 @@ _KINDS: dict[str, Callable[[object], object]] = {
     "ignore_unmodelled": _flag,
     "no_proof": _flag,
     "lock_timeout": _number,
+    "lock_retries": _number,
+    "online": _flag,
+    "online_above": _size,
 }
 
 

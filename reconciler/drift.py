@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from reconciler.diff import Difference
+from reconciler.leftovers import is_half_made
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def compare(recorded: Snapshot | None, live: Snapshot, goal: Goal) -> tuple[Obje
             state = State.IN_SYNC if now == wanted else State.DRIFTED
         elif recorded is None:
             state = _without_record(now, wanted, declared=owner in target.facts)
+        elif now != wanted and is_half_made(fact, live):
+            state = State.PENDING
         else:
             state = _state(before, now, wanted, known=owner in target.facts or owner in recorded.facts)
         secret = now == wanted and live.has_other_secrets(fact, target)

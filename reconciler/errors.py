@@ -55,7 +55,12 @@ __all__ = [
 
 
 class ReconcilerError(Exception):
-    """Base of all errors of this package; `str()` gives the message alone, `describe()` all that is known."""
+    """Base of all errors of this package; `str()` gives the message alone, `describe()` all that is known.
+
+    `is_recorded` is set where the run that failed with it is in the ledger already.
+    """
+
+    is_recorded = False
 
     def __init__(self, message: str, *, hint: str | None = None, left: str | None = None) -> None:
         super().__init__(message)

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
+from reconciler.leftovers import is_leftover
 from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS, canonical_json
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def _is_initial(fact: FactId, desired: Desired, live: Snapshot) -> bool:
 
 
 def _belongs_to_others(owner: FactId, wanted: Snapshot, recorded: Snapshot | None, scope: Scope) -> bool:
-    if owner in wanted.facts:
+    if owner in wanted.facts or is_leftover(owner):
         return False
     if owner.kind == "schema":
         return not scope.all_schemas

@@ -29,15 +29,17 @@ __all__ = [
     "TABLES",
     "LedgerState",
     "ensure_ledger",
+    "hold_lease",
     "ledger_state",
     "ledger_version",
     "lock_plugin",
     "program_version",
 ]
 
-LEDGER_VERSION = 1
+LEDGER_VERSION = 2
 # Those of elizaOS first, then ours.
-TABLES = ("_migrations", "_journal", "_snapshots", "_ledger", "_runs", "_statements", "_sources", "_marks")
+TABLES = ("_migrations", "_journal", "_snapshots", "_ledger", "_runs", "_statements", "_sources", "_marks", "_steps")
+_POLL_MS = 200
 _BOOTSTRAP_LOCK = lock_id("reconciler: the ledger itself")
 
 _GRANT_HINT = (
@@ -131,15 +133,59 @@ def lock_plugin(connection: Connection, plugin: str) -> None:
     Needs a READ COMMITTED transaction, in which what the one before committed can be seen. The wait is cut short by
     `lock_timeout`, as any other. Raises LockTimeoutError, LedgerError.
     """
+    if outside_transaction(connection):
+        raise _no_transaction(f"plugin {plugin}")
+    _wait_for_lease(connection, plugin)
     _lock(connection, lock_id(plugin), f"plugin {plugin}")
+
+
+def hold_lease(connection: Connection, plugin: str) -> bool:
+    """Keeps every `lock_plugin` of others waiting until the transaction ends; False where somebody is at work.
+
+    For a run of several transactions, on a connection that does nothing else.
+    """
+    with errors_as(LedgerError, f"lock plugin {plugin}"), cursor(connection) as rows:
+        row = rows.execute("SELECT pg_catalog.pg_try_advisory_xact_lock(%s)", [_lease_id(plugin)]).fetchone()
+    return bool(row and row[0])
+
+
+def _lease_id(plugin: str) -> int:
+    return lock_id(f"reconciler: several transactions of {plugin}")
+
+
+def _wait_for_lease(connection: Connection, plugin: str) -> None:
+    """Waits while a run of several transactions is at work; many may pass at the same time.
+
+    It asks again and again: a backend that waits for a lock has a snapshot, for which CREATE INDEX CONCURRENTLY would
+    wait in turn. The pause is the server's, so that a cancel request ends it.
+    """
+    waited_ms = 0
+    with errors_as(LedgerError, f"lock plugin {plugin}"), cursor(connection) as rows:
+        while True:
+            row = rows.execute(
+                "SELECT pg_catalog.pg_try_advisory_xact_lock_shared(%s),"
+                " (SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'lock_timeout')",
+                [_lease_id(plugin)],
+            ).fetchone()
+            assert row is not None
+            granted, timeout_ms = row
+            if granted:
+                return
+            if timeout_ms and waited_ms >= timeout_ms:
+                raise LockTimeoutError(
+                    f"another run holds the lock of plugin {plugin}",
+                    sqlstate=psycopg.errors.LockNotAvailable.sqlstate,
+                    left="nothing was changed",
+                    hint="wait until it has ended, or raise lock_timeout",
+                )
+            pause_ms = min(_POLL_MS, timeout_ms or _POLL_MS)
+            rows.execute("SELECT pg_catalog.pg_sleep(%s)", [pause_ms / 1000])
+            waited_ms += pause_ms
 
 
 def _lock(connection: Connection, key: int, what: str) -> None:
     if outside_transaction(connection):
-        raise LedgerError(
-            f"cannot lock {what}: there is no transaction that could hold the lock",
-            hint="call it inside `with connection.transaction():`",
-        )
+        raise _no_transaction(what)
     statement = sql.SQL("SELECT pg_catalog.pg_advisory_xact_lock({}), current_setting('transaction_isolation')").format(
         sql.Literal(key)
     )
@@ -159,6 +205,13 @@ def _lock(connection: Connection, key: int, what: str) -> None:
             f"cannot lock {what} in a transaction that would not see what the run before has committed",
             hint="use isolation level READ COMMITTED",
         )
+
+
+def _no_transaction(what: str) -> LedgerError:
+    return LedgerError(
+        f"cannot lock {what}: there is no transaction that could hold the lock",
+        hint="call it inside `with connection.transaction():`",
+    )
 
 
 @contextmanager

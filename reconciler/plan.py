@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
+from itertools import groupby
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.errors import PlanError
@@ -15,7 +16,18 @@ if TYPE_CHECKING:
     from reconciler.masking import SecretText
     from reconciler.snapshot import FactId
 
-__all__ = ["Hazard", "HazardKind", "LockMode", "Plan", "Statement", "TableSize", "sorted_groups"]
+__all__ = [
+    "Hazard",
+    "HazardKind",
+    "LockMode",
+    "Online",
+    "Plan",
+    "Stage",
+    "Statement",
+    "Step",
+    "TableSize",
+    "sorted_groups",
+]
 
 Node = TypeVar("Node", bound=Hashable)
 
@@ -46,6 +58,19 @@ class LockMode(StrEnum):
     SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
     ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
 
+    @property
+    def blocks_clients(self) -> bool:
+        """Whether whoever waits for it, or has it, holds up others' INSERT, UPDATE and DELETE, or all they do."""
+        return self not in (LockMode.ACCESS_SHARE, LockMode.SHARE_UPDATE_EXCLUSIVE)
+
+
+class Stage(IntEnum):
+    """When a statement of a plan runs: in the plan's one transaction, or before or after it in a step of its own."""
+
+    BEFORE = 0
+    TOGETHER = 1
+    AFTER = 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSize:
@@ -53,6 +78,17 @@ class TableSize:
 
     rows: int
     bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Online:
+    """Which tables are changed without holding up those who use them: the ones of more than `above_bytes`."""
+
+    above_bytes: int
+
+    def covers(self, size: TableSize | None) -> bool:
+        """Whether a table of this size (None: not known) is changed in steps."""
+        return (size.bytes if size is not None else 0) > self.above_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +105,11 @@ class Hazard:
 class Statement:
     """One SQL statement of a plan; the facts it creates, drops and alters; what it costs and locks.
 
-    `transactional` is False for what Postgres refuses inside a transaction block. `sql` is for people: where it has
+    `transactional` is False for what Postgres refuses inside a transaction block. Statements of the same `step` that
+    follow each other run in one transaction. `rehearsal` is what stands for the statement in the proof, which runs in
+    one transaction; None: the statement itself, empty: nothing. A statement with `batched` ends in a WHERE clause and
+    runs over ranges of that table's rows, each in a transaction of its own. `brief` marks one that is over at once
+    however large the table is, and that is cancelled where it is not. `sql` is for people: where it has
     masks, `masked` is True and `secret` holds the text with the real values, which is nowhere else and is not saved.
     """
 
@@ -83,6 +123,11 @@ class Statement:
     transactional: bool = True
     masked: bool = False
     secret: SecretText | None = field(default=None, repr=False)
+
+    step: int = 1
+    rehearsal: str | None = None
+    batched: FactId | None = None
+    brief: bool = False
 
     def concealed(self, text: str) -> str:
         """`text`, which the server said of the statement, without the statement's secrets."""
@@ -99,6 +144,19 @@ class Statement:
                 hint="a saved plan has no secrets in it: plan and apply in one go, from the source that has them",
             )
         return self.secret.reveal()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Statements that run in one transaction, or one that runs in none or in many. `first` counts from 1."""
+
+    first: int
+    statements: tuple[Statement, ...]
+
+    @property
+    def is_transaction(self) -> bool:
+        """True where the statements run in one transaction."""
+        return all(statement.transactional and statement.batched is None for statement in self.statements)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +178,23 @@ class Plan:
         return not self.statements and not self.unmodelled
 
     @property
+    def steps(self) -> tuple[Step, ...]:
+        """The statements by the transactions that they run in."""
+        found: list[Step] = []
+        first = 1
+        for _, group in groupby(enumerate(self.statements), key=_step_key):
+            statements = tuple(statement for _, statement in group)
+            found.append(Step(first=first, statements=statements))
+            first += len(statements)
+        return tuple(found)
+
+    @property
+    def is_one_transaction(self) -> bool:
+        """True where all statements run in one transaction, together with their record."""
+        steps = self.steps
+        return not steps or (len(steps) == 1 and steps[0].is_transaction)
+
+    @property
     def hazards(self) -> tuple[Hazard, ...]:
         """The hazards of all statements, in order."""
         return tuple(hazard for statement in self.statements for hazard in statement.hazards)
@@ -133,6 +208,12 @@ class Plan:
     def sql(self) -> str:
         """All statements as one script."""
         return "".join(f"{statement.sql};\n" for statement in self.statements)
+
+
+def _step_key(numbered: tuple[int, Statement]) -> tuple[int, int]:
+    position, statement = numbered
+    alone = not statement.transactional or statement.batched is not None
+    return statement.step, position if alone else -1
 
 
 def sorted_groups(

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, cast
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import TransactionStatus
 
 from reconciler import ledger
-from reconciler.apply import Record, apply_plan, require_live, run_outside
+from reconciler.apply import Record, apply_plan, require_live
 from reconciler.catalog import managed_schemas, read_fixed_extensions, read_mark, read_sizes, read_snapshot
-from reconciler.db import connect, fetch_one
+from reconciler.db import connect, errors_as, fetch_one
 from reconciler.ddl.planner import make_plan
 from reconciler.drift import ObjectState, State, compare
 from reconciler.errors import (
@@ -31,13 +32,16 @@ from reconciler.errors import (
 from reconciler.goal import Desired, Goal, Scope, make_goal
 from reconciler.ledger import HistoryEntry, MigrationRecord, Run, RunKind, RunOutcome
 from reconciler.ledger_schema import ensure_ledger, lock_plugin
+from reconciler.ledger_steps import UnfinishedRun, end_cut_off_runs, load_unfinished, take_steps
+from reconciler.locks import Patience, lease, retried
 from reconciler.managers import Journal, JournalManager, SnapshotManager
-from reconciler.plan import Hazard, HazardKind, Plan, TableSize
+from reconciler.plan import Hazard, HazardKind, Online, Plan, TableSize
 from reconciler.plugins import baseline_tag, derive_schema_name, rollback_tag
 from reconciler.proof import prove
 from reconciler.scratch import build, choose_scratch
 from reconciler.snapshot import FactId, Snapshot
 from reconciler.source import DatabaseSource, Reading, Source, read_object, source_from_object
+from reconciler.steps import StepRun, run_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -70,7 +74,9 @@ _REPLANS = 3
 class Options:
     """How a use case works; the defaults are those of the command line.
 
-    `scratch` is auto, schema, database or a server's URL. `lock_timeout_ms` holds for each statement of an apply.
+    `scratch` is auto, schema, database or a server's URL. Nobody waits behind a lock that we want for longer than
+    `lock_timeout_ms`; what was not granted then is tried again `lock_retries` times. `online` changes tables in steps
+    that hold nobody up: None those of more than `online_above_bytes`, True all, False none.
     """
 
     schemas: tuple[str, ...] | None = None
@@ -80,7 +86,17 @@ class Options:
     allow: frozenset[HazardKind] = frozenset()
     ignore_unmodelled: bool = False
     proof: bool = True
-    lock_timeout_ms: int = 10_000
+    lock_timeout_ms: int = 1_000
+    lock_retries: int = 30
+    online: bool | None = None
+    online_above_bytes: int = 64 * 1024 * 1024
+
+    @property
+    def steps(self) -> Online | None:
+        """Which tables are changed in steps."""
+        if self.online is False:
+            return None
+        return Online(above_bytes=-1 if self.online else self.online_above_bytes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +163,7 @@ class Status:
     journal: Journal | None
     snapshots: int
     last_run: Run | None
+    unfinished: UnfinishedRun | None = None
 
 
 class Reconciler:
@@ -203,7 +220,7 @@ class Reconciler:
 
         Raises SourceError, ScratchError, PlanError, ProofError.
         """
-        chosen = options or self.options
+        chosen = self._chosen(options)
         with self.connection.transaction(force_rollback=True):
             return self._plan(plugin, _source(source), chosen)
 
@@ -215,7 +232,7 @@ class Reconciler:
         Without a source, live is compared with what was recorded. Raises as `plan` does, but for the proof, and
         LedgerError where there is neither a source nor a record.
         """
-        chosen = replace(options or self.options, proof=False)
+        chosen = replace(self._chosen(options), proof=False)
         with self.connection.transaction(force_rollback=True):
             if source is None:
                 return self._check_recorded(plugin, chosen)
@@ -262,6 +279,7 @@ class Reconciler:
                 journal=journal,
                 snapshots=len(entries),
                 last_run=runs[0] if runs else None,
+                unfinished=load_unfinished(connection, plugin_name),
             )
 
     def history(self, plugin: str | None = None) -> tuple[HistoryEntry, ...]:
@@ -385,7 +403,7 @@ class Reconciler:
         options: Options | None = None,
     ) -> PlanResult:
         """What `repair` would do. Raises ConfigError where an object of `objects` did not drift."""
-        chosen = options or self.options
+        chosen = self._chosen(options)
         with self.connection.transaction(force_rollback=True):
             found = self._plan(plugin, _source(source), replace(chosen, proof=False))
             states = compare(found.recorded.snapshot if found.recorded else None, found.live, found.goal)
@@ -440,7 +458,7 @@ class Reconciler:
         """
         from reconciler import rollback
 
-        chosen = options or self.options
+        chosen = self._chosen(options)
         with self.connection.transaction(force_rollback=True):
             target = rollback.find_target(self.connection, plugin, to=to, steps=steps)
             last = rollback.last_scope(self.connection, plugin)
@@ -490,7 +508,8 @@ class Reconciler:
         user = self._user()
         live = found.live
         fixed = read_fixed_extensions(self.connection, live, goal.snapshot)
-        plan = make_plan(live, goal.snapshot, current_user=user, sizes=self._sizes(found.plan), fixed=fixed)
+        sizes = self._sizes(found.plan)
+        plan = make_plan(live, goal.snapshot, current_user=user, sizes=sizes, online=options.steps, fixed=fixed)
         if options.proof and plan.statements:
             prove(plan, live, goal.snapshot, self._scratch(found.scope, options), found.scope, current_user=user)
         previous = found.recorded.hash if found.recorded else found.desired_fingerprint
@@ -509,6 +528,7 @@ class Reconciler:
         progress: Callable[[int, Statement], None] | None = None,
     ) -> MigrateResult:
         started = self._clock()
+        options = self._chosen(options)
         for attempt in range(1, _REPLANS + 1):
             if not dry_run and self._is_unchanged(plugin, source, options):
                 return MigrateResult(plugin=plugin, idx=None, skipped=True)
@@ -532,6 +552,13 @@ class Reconciler:
                     self._record_failure(planned, kind, started, error, plugin=plugin)
                 raise
         raise AssertionError("unreachable")
+
+    def _chosen(self, options: Options | None) -> Options:
+        """The options as they hold here: inside of the caller's transaction nothing is done in steps unasked."""
+        chosen = options or self.options
+        if chosen.online is None and self.connection.info.transaction_status != TransactionStatus.IDLE:
+            return replace(chosen, online=False)
+        return chosen
 
     def _is_unchanged(self, plugin: str, source: AnySource | Reading, options: Options) -> bool:
         """Whether the declaration is the recorded one and the live catalogs carry the mark of that record."""
@@ -568,7 +595,8 @@ class Reconciler:
         fixed = read_fixed_extensions(connection, live, goal.snapshot)
         plan = make_plan(live, goal.snapshot, current_user=user, fixed=fixed)
         if plan.statements:
-            plan = make_plan(live, goal.snapshot, current_user=user, sizes=self._sizes(plan), fixed=fixed)
+            sizes = self._sizes(plan)
+            plan = make_plan(live, goal.snapshot, current_user=user, sizes=sizes, online=options.steps, fixed=fixed)
         if options.proof and plan.statements:
             prove(plan, live, goal.snapshot, scratch, scope, current_user=user)
         return PlanResult(
@@ -626,17 +654,55 @@ class Reconciler:
             with self.connection.transaction():
                 self._refresh_mark(planned, record)
             return MigrateResult(plugin=planned.plugin, idx=None)
+        patience = Patience(timeout_ms=options.lock_timeout_ms, retries=options.lock_retries, pause=self._pause)
+        if plan.is_one_transaction:
+            idx = retried(lambda: self._apply_at_once(planned, record, started, kind, patience, progress), patience)
+        else:
+            idx = self._apply_in_steps(planned, record, kind, patience, progress)
+        return MigrateResult(plugin=planned.plugin, idx=idx, statements=plan.statements)
+
+    def _pause(self, seconds: float) -> None:
+        """Waits in the server, so that a cancel request ends it."""
+        with errors_as(doing="wait for the next try"), self.connection.transaction():
+            fetch_one(self.connection, "select pg_catalog.pg_sleep(%s)", (seconds,))
+
+    def _apply_in_steps(
+        self,
+        planned: PlanResult,
+        record: Record,
+        kind: RunKind,
+        patience: Patience,
+        progress: Callable[[int, Statement], None] | None,
+    ) -> int:
+        with lease(self._admin_dsn(), planned.plugin) as check_lease:
+            run = StepRun(
+                record=record,
+                schemas=planned.live.schemas,
+                kind=kind,
+                clock=self._clock,
+                patience=patience,
+                check_lease=check_lease,
+                begin=lambda: self._require_head(planned),
+                progress=progress,
+            )
+            return run_steps(self.connection, planned.plan, run)
+
+    def _apply_at_once(
+        self,
+        planned: PlanResult,
+        record: Record,
+        started: datetime,
+        kind: RunKind,
+        patience: Patience,
+        progress: Callable[[int, Statement], None] | None,
+    ) -> int:
+        plan = planned.plan
         with self.connection.transaction():
             lock_plugin(self.connection, planned.plugin)
             self._require_head(planned)
-            idx = apply_plan(
-                self.connection,
-                plan,
-                record,
-                planned.live.schemas,
-                lock_timeout_ms=options.lock_timeout_ms,
-                progress=progress,
-            )
+            schemas = planned.live.schemas
+            end_cut_off_runs(self.connection, planned.plugin, self._clock())
+            idx = apply_plan(self.connection, plan, record, schemas, patience=patience, progress=progress)
             ledger.record_run(
                 self.connection,
                 plugin=planned.plugin,
@@ -650,8 +716,7 @@ class Reconciler:
                 live_after=plan.goal_fingerprint,
                 statement_count=len(plan.statements),
             )
-        run_outside(self.connection, plan)
-        return MigrateResult(plugin=planned.plugin, idx=idx, statements=plan.statements)
+        return idx
 
     def _require_head(self, planned: PlanResult) -> None:
         """Raises StalePlanError where somebody recorded something since, or the server is another version's."""
@@ -686,6 +751,8 @@ class Reconciler:
         if read_snapshot(self.connection, planned.live.schemas).fingerprint != planned.live.fingerprint:
             return
         assert planned.recorded is not None
+        end_cut_off_runs(self.connection, planned.plugin, self._clock())
+        take_steps(self.connection, planned.plugin, planned.recorded.idx)
         mark = ledger.Mark(
             idx=planned.recorded.idx,
             mark=read_mark(self.connection, planned.live.schemas),
@@ -705,7 +772,7 @@ class Reconciler:
         plugin: str | None = None,
     ) -> None:
         """Writes the failed run down in a transaction of its own, where the connection still allows it."""
-        if self.connection.closed or self.connection.broken:
+        if error.is_recorded or self.connection.closed or self.connection.broken:
             return
         try:
             with self.connection.transaction():

@@ -62,6 +62,7 @@ def apply_file(path: Path, values: dict[str, Any], wishes: Wishes) -> int:
             allow=planned.options.allow | now.allow,
             ignore_unmodelled=planned.options.ignore_unmodelled or now.ignore_unmodelled,
             lock_timeout_ms=now.lock_timeout_ms,
+            lock_retries=now.lock_retries,
         )
         planned = replace(planned, options=options)
         if wishes.dry_run:

@@ -398,7 +398,10 @@ def run_statements(connection: Connection, statements: Sequence[Statement], *, t
     connection.execute("SET search_path = pg_catalog, pg_temp")
     for position, statement in enumerate(statements, start=1):
         try:
-            run_statement(connection, statement)
+            if statement.rehearsal is None:
+                run_statement(connection, statement)
+            elif statement.rehearsal:
+                connection.execute(statement.rehearsal.encode())
         except psycopg.Error as exc:
             raise apply_error(exc, statement, position) from exc
 

@@ -36,6 +36,7 @@ _HAZARDS = (
     "all",
 )
 _DEFAULT_PLUGIN = "default"
+_ONLINE_ABOVE_BYTES = 64 * 1024 * 1024
 _DESTRUCTIVE = "RECONCILER_ALLOW_DESTRUCTIVE"
 
 
@@ -56,6 +57,9 @@ class Wishes:
     ignore_unmodelled: bool
     proof: bool
     lock_timeout_ms: int
+    lock_retries: int
+    online: bool | None
+    online_above_bytes: int
     dry_run: bool
 
 
@@ -95,7 +99,10 @@ def read_wishes(values: dict[str, Any], *, formats: Sequence[str] = ("text", "js
         allow=allow,
         ignore_unmodelled=bool(chosen("ignore_unmodelled", default=False)),
         proof=not chosen("no_proof", default=False),
-        lock_timeout_ms=int(chosen("lock_timeout", 10_000)),
+        lock_timeout_ms=int(chosen("lock_timeout", 1_000)),
+        lock_retries=int(chosen("lock_retries", 30)),
+        online=values["online"] if values.get("online") is not None else found.online,
+        online_above_bytes=found.online_above if found.online_above is not None else _ONLINE_ABOVE_BYTES,
         dry_run=bool(values.get("dry_run")),
     )
 
@@ -116,6 +123,9 @@ def options_of(wishes: Wishes) -> Options:
         ignore_unmodelled=wishes.ignore_unmodelled,
         proof=wishes.proof,
         lock_timeout_ms=wishes.lock_timeout_ms,
+        lock_retries=wishes.lock_retries,
+        online=wishes.online,
+        online_above_bytes=wishes.online_above_bytes,
     )
 
 
@@ -160,7 +170,20 @@ def reconciling(command: Command) -> Command:
 
 def planning(command: Command) -> Command:
     for option in (
-        click.option("--lock-timeout", type=click.IntRange(min=0), metavar="MS", help="How long to wait for a lock."),
+        click.option(
+            "--online/--no-online",
+            default=None,
+            help="Change all tables, or none, in steps that hold nobody up.  [default: the large ones]",
+        ),
+        click.option(
+            "--lock-retries", type=click.IntRange(min=0), metavar="N", help="How often to try again for a lock."
+        ),
+        click.option(
+            "--lock-timeout",
+            type=click.IntRange(min=0),
+            metavar="MS",
+            help="How long to wait for a lock, at each try.",
+        ),
         click.option("--no-proof", is_flag=True, help="Do not rehearse the plan in scratch first."),
         click.option("--ignore-unmodelled", is_flag=True, help="Go on although something differs that has no rule."),
         click.option("--allow-empty", is_flag=True, help="The source may declare nothing."),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, LiteralString, Protocol, cast
 
 from reconciler import hazards
+from reconciler.ddl import online
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.sequences import first_value
 from reconciler.ddl.text import Part, compose, joined, name, raw
+from reconciler.leftovers import is_leftover
 from reconciler.plan import Hazard, LockMode
 from reconciler.snapshot import FactId
 
@@ -260,7 +263,7 @@ class ColumnRule(Rule):
         computed = "generated" in context.old(fact)
         yield Draft(
             sql=compose("ALTER TABLE {} DROP COLUMN {}", qualified(fact), name(fact.name[2])),
-            hazards=() if computed else (hazards.loses_column(fact, size),),
+            hazards=() if computed or is_leftover(fact) else (hazards.loses_column(fact, size),),
             lock=LockMode.ACCESS_EXCLUSIVE,
             locks=table,
         )
@@ -325,7 +328,12 @@ class ColumnRule(Rule):
             found = () if new.get("virtual") else (hazards.rewrites(table, f"computes {fact}", size),)
             yield draft(compose("{} SET EXPRESSION AS ({})", alter, raw(str(new["generated"]))), *found)
         if "not_null" in changed and "not_null_mark" not in new:
-            if new.get("not_null"):
+            if new.get("not_null") and "type" not in changed and online.changes_online(table, context):
+                first, last = online.checked_not_null(fact, fact.name[2], table, context)
+                yield from first
+                yield replace(draft(compose("{} SET NOT NULL", alter)), brief=True)
+                yield from last
+            elif new.get("not_null"):
                 yield draft(
                     compose("{} SET NOT NULL", alter),
                     hazards.may_fail(fact, "NOT NULL fails if a row has no value", size),

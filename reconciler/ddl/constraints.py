@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from reconciler import hazards
+from reconciler.ddl import online
 from reconciler.ddl.migra import constraint_statements
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, name, raw
-from reconciler.plan import Hazard, LockMode
+from reconciler.plan import Hazard, LockMode, Stage
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
@@ -114,6 +115,18 @@ class ConstraintRule(Rule):
         kind = str(definition["type"])
         found: list[Hazard] = []
         size = context.sizes.get(table)
+        lock = LockMode.SHARE_ROW_EXCLUSIVE if kind == "foreign_key" else LockMode.ACCESS_EXCLUSIVE
+        may_fail = (hazards.may_fail(fact, _FAILS[kind], size),)
+        if kind in ("check", "foreign_key") and self._is_validated_apart(fact, context):
+            yield from online.validated(fact, lock, may_fail, context)
+            return
+        if kind in ("primary_key", "unique") and online.adds_key_online(fact, context):
+            build = online.index_of_key(fact, context)
+            assert build is not None
+            yield from online.key_constraint(fact, build, may_fail, context)
+            for text in _index_settings(fact, {}, definition):
+                yield Draft(sql=text, lock=lock, locks=table)
+            return
         if context.persists(table) and not definition.get("not_valid"):
             found.append(hazards.may_fail(fact, _FAILS[kind], size))
             if kind == "foreign_key":
@@ -121,11 +134,15 @@ class ConstraintRule(Rule):
             else:
                 why = f"{fact} is built" if kind in _INDEXED else f"every row is checked for {fact}"
                 found.append(hazards.blocks_reads_and_writes(table, why, size))
-        lock = LockMode.SHARE_ROW_EXCLUSIVE if kind == "foreign_key" else LockMode.ACCESS_EXCLUSIVE
         for text in constraint_statements(fact, None, definition):
             yield Draft(sql=text, hazards=tuple(found), lock=lock, locks=table)
         for text in _index_settings(fact, {}, definition):
             yield Draft(sql=text, lock=lock, locks=table)
+
+    def _is_validated_apart(self, fact: FactId, context: Context) -> bool:
+        definition = context.new(fact)
+        plain = not definition.keys() & {"not_valid", "inherited", "parent"}
+        return plain and online.changes_online(context.goal.parent(fact), context)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         if context.goes_with_parent(fact):
@@ -157,6 +174,7 @@ class ConstraintRule(Rule):
                 hazards=(hazards.may_fail(fact, _FAILS[str(new["type"])], size),),
                 lock=LockMode.SHARE_UPDATE_EXCLUSIVE,
                 locks=table,
+                stage=Stage.AFTER if online.changes_online(table, context) else Stage.TOGETHER,
             )
         for text in _index_settings(fact, old, new):
             yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)

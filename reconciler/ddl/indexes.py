@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, LiteralString, cast
+from typing import TYPE_CHECKING, cast
 
 from reconciler import hazards
+from reconciler.ddl import online
 from reconciler.ddl.constraints import index_marks
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
-from reconciler.ddl.text import compose, name, raw
+from reconciler.ddl.text import Part, compose, name, raw
 from reconciler.plan import Hazard, LockMode
 
 if TYPE_CHECKING:
@@ -33,26 +34,35 @@ class IndexRule(Rule):
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
         table, definition = context.goal.parent(fact), context.new(fact)
         assert table is not None
+        unique = bool(definition.get("unique"))
         found: list[Hazard] = []
-        if context.persists(table):
-            size = context.sizes.get(table)
-            found.append(hazards.blocks_writes(table, f"{fact} is built", size))
-            if definition.get("unique"):
-                found.append(hazards.may_fail(fact, "fails if a value is twice there", size))
-        template: LiteralString = (
-            "CREATE UNIQUE INDEX {} ON {} {}" if definition.get("unique") else "CREATE INDEX {} ON {} {}"
-        )
-        using = raw(str(definition["using"]))
-        yield Draft(
-            sql=compose(template, name(fact.name[2]), qualified(fact), using),
-            hazards=tuple(found),
-            lock=LockMode.SHARE,
-            locks=table,
-        )
+        size = context.sizes.get(table)
+        if context.persists(table) and unique:
+            found.append(hazards.may_fail(fact, "fails if a value is twice there", size))
+        build = self._text(fact, unique=unique, using=raw(str(definition["using"])))
+        if online.builds_online(fact, context):
+            yield from online.build_index(fact, build, tuple(found), context)
+        else:
+            if context.persists(table):
+                found.insert(0, hazards.blocks_writes(table, f"{fact} is built", size))
+            text = build(fact.name[2], concurrently=False)
+            yield Draft(sql=text, hazards=tuple(found), lock=LockMode.SHARE, locks=table)
         yield from self._settings(fact, {}, definition, table)
 
+    def _text(self, fact: FactId, *, unique: bool, using: Part) -> online.IndexText:
+        def build(index: str, *, concurrently: bool) -> str:
+            words = raw("UNIQUE " if unique else ""), raw("CONCURRENTLY " if concurrently else "")
+            return compose("CREATE {}INDEX {}{} ON {} {}", *words, name(index), qualified(fact), using)
+
+        return build
+
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        if context.goes_with_parent(fact):
+        if context.goes_with_parent(fact) or online.is_replaced_online(fact, context):
+            return
+        if fact in context.creates and context.old(fact).get("invalid") and online.builds_online(fact, context):
+            return  # what a build left that failed goes where the next one begins
+        if (concurrently := online.drop_index(fact, context)) is not None:
+            yield concurrently
             return
         yield Draft(
             sql=compose("DROP INDEX {}", name(fact.name[0], fact.name[2])),

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.ddl import RULES
 from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.stages import in_steps
 from reconciler.diff import Change, Difference, diff
-from reconciler.plan import Plan, Statement, TableSize, sorted_groups
+from reconciler.plan import Online, Plan, Statement, TableSize, sorted_groups
+from reconciler.snapshot import SATELLITE_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -46,10 +48,12 @@ def make_plan(
     current_user: str,
     sizes: Mapping[FactId, TableSize] | None = None,
     fixed: frozenset[FactId] = frozenset(),
+    online: Online | None = None,
 ) -> Plan:
     """The statements that turn `live` into `goal`; both with their dependencies. `current_user` runs them.
     `fixed` are the extensions that cannot be altered into what the goal says.
 
+    With `online`, tables that it covers are changed in steps, and the statements may need more than one transaction.
     Raises PlanError where no order of statements does it.
     """
     differences = diff(live, goal)
@@ -59,6 +63,7 @@ def make_plan(
         current_user=current_user,
         sizes=sizes or {},
         fixed=fixed,
+        online=online,
         dependents=_reversed(live.dependencies),
     )
     unmodelled = _unmodelled(differences, context)
@@ -232,6 +237,7 @@ def _rank(node: _Node) -> tuple[object, ...]:
 
 
 def _statements(context: Context) -> Iterable[Statement]:
+    drafted: list[tuple[Draft, Statement]] = []
     groups = sorted_groups(
         _heads(context),
         _edges(context),
@@ -251,20 +257,35 @@ def _statements(context: Context) -> Iterable[Statement]:
                 case _Act.ALTER:
                     drafts = rule.alter(node.fact, context)
         facts = tuple(sorted(member.fact for member in members))
-        for draft in drafts:
-            text, secret = context.masked(draft.sql)
-            yield Statement(
-                sql=text,
-                creates=facts if node.act is _Act.CREATE else (),
-                drops=facts if node.act is _Act.DROP else (),
-                alters=facts if node.act is _Act.ALTER else (),
-                hazards=draft.hazards,
-                lock=draft.lock,
-                locks=draft.locks,
-                transactional=draft.transactional,
-                masked=secret is not None,
-                secret=secret,
-            )
+        drafted += [(draft, _statement(draft, node.act, facts, context)) for draft in drafts]
+    return in_steps([each for each in drafted if not _is_adopted(each[1], context)], context)
+
+
+def _statement(draft: Draft, act: _Act, facts: tuple[FactId, ...], context: Context) -> Statement:
+    text, secret = context.masked(draft.sql)
+    return Statement(
+        sql=text,
+        creates=facts if act is _Act.CREATE else (),
+        drops=facts if act is _Act.DROP else (),
+        alters=facts if act is _Act.ALTER else (),
+        hazards=draft.hazards,
+        lock=draft.lock,
+        locks=draft.locks,
+        transactional=draft.transactional,
+        rehearsal=draft.rehearsal,
+        batched=draft.batched,
+        brief=draft.brief,
+        masked=secret is not None,
+        secret=secret,
+    )
+
+
+def _is_adopted(statement: Statement, context: Context) -> bool:
+    """Whether the statement would drop a half-made thing that this plan goes on with."""
+    return bool(statement.drops) and any(
+        fact in context.adopted_leftovers or (fact.kind in SATELLITE_KINDS and fact.target in context.adopted_leftovers)
+        for fact in statement.drops
+    )
 
 
 def _in_order(facts: Sequence[FactId], context: Context) -> Sequence[FactId]:

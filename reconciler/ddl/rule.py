@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from secrets import token_hex
 from typing import TYPE_CHECKING, ClassVar
 
 from reconciler.ddl.text import Part, compose, literal
 from reconciler.masking import MASK, Secret, SecretText
+from reconciler.plan import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from reconciler.plan import Hazard, LockMode, TableSize
+    from reconciler.plan import Hazard, LockMode, Online, TableSize
     from reconciler.snapshot import Definition, FactId, Snapshot
 
 __all__ = ["Context", "Draft", "Rule"]
@@ -25,13 +27,21 @@ __all__ = ["Context", "Draft", "Rule"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A statement in the making; the planner adds which facts it is about."""
+    """A statement in the making; the planner adds which facts it is about.
+
+    One that is not `joined` to the statement before it is a step of its own, unless its stage is TOGETHER.
+    """
 
     sql: str
     hazards: tuple[Hazard, ...] = ()
     lock: LockMode | None = None
     locks: FactId | None = None
     transactional: bool = True
+    stage: Stage = Stage.TOGETHER
+    joined: bool = False
+    rehearsal: str | None = None
+    batched: FactId | None = None
+    brief: bool = False
 
 
 @dataclass(kw_only=True)
@@ -41,12 +51,15 @@ class Context:
     live: Snapshot
     goal: Snapshot
     current_user: str
+    online: Online | None = None
     sizes: Mapping[FactId, TableSize] = field(default_factory=dict["FactId", "TableSize"])
     fixed: frozenset[FactId] = frozenset()
     creates: set[FactId] = field(default_factory=set["FactId"])
     drops: set[FactId] = field(default_factory=set["FactId"])
     alters: set[FactId] = field(default_factory=set["FactId"])
     dependents: Mapping[FactId, Sequence[FactId]] = field(default_factory=dict["FactId", "Sequence[FactId]"])
+    # Of the half-made things that a run left in live, those that this plan goes on with.
+    adopted_leftovers: set[FactId] = field(default_factory=set["FactId"])
     _positions: dict[FactId, int] = field(default_factory=dict["FactId", int], repr=False)
     _live_positions: dict[FactId, int] = field(default_factory=dict["FactId", int], repr=False)
     _sequences: dict[tuple[str, ...], list[FactId]] | None = field(default=None, repr=False)
@@ -124,6 +137,15 @@ class Context:
                 if target == "default_privileges"
             ]
         return self._default_entries
+
+    @cached_property
+    def goal_dependents(self) -> Mapping[FactId, Sequence[FactId]]:
+        """Each fact of the goal, and what needs it there."""
+        found: dict[FactId, list[FactId]] = {}
+        for fact, needed in self.goal.dependencies.items():
+            for other in needed:
+                found.setdefault(other, []).append(fact)
+        return found
 
     def persists(self, fact: FactId) -> bool:
         """True where the fact is in both states and is neither dropped nor made anew."""

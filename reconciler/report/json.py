@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 # The second number grows with each addition, the first where something that was there goes or means something else.
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 
 
 def to_text(document: dict[str, object]) -> str:
@@ -94,6 +94,7 @@ def status_document(status: Status) -> dict[str, object]:
         "snapshots": status.snapshots,
         "last_migration": _entry(status.last_migration) if status.last_migration else None,
         "last_run": _run(status.last_run) if status.last_run else None,
+        "unfinished": _times_as_text(asdict(status.unfinished)) if status.unfinished else None,
     }
 
 
@@ -164,6 +165,8 @@ def _statement(statement: Statement) -> dict[str, object]:
         "lock": statement.lock.value if statement.lock else None,
         "locks": statement.locks.key if statement.locks else None,
         "transactional": statement.transactional,
+        "step": statement.step,
+        "batched": statement.batched is not None,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from reconciler.hazards import describe_size
@@ -18,7 +19,18 @@ __all__ = ["recorded_script", "script"]
 
 def script(statements: Sequence[Statement], unmodelled: Sequence[Difference] = ()) -> str:
     """The statements as a script for psql; empty where there is nothing to do."""
-    return "".join([*map(_unmodelled, unmodelled), *map(_statement, statements)])
+    return "".join([*map(_unmodelled, unmodelled), *_in_transactions(statements)])
+
+
+def _in_transactions(statements: Sequence[Statement]) -> Iterable[str]:
+    """The statements; where they take more than one transaction, with BEGIN and COMMIT around each."""
+    if len({statement.step for statement in statements}) < 2:
+        yield from map(_statement, statements)
+        return
+    for _, group in groupby(statements, key=lambda statement: statement.step):
+        step = list(group)
+        together = len(step) > 1
+        yield "".join(["BEGIN;\n" if together else "", *map(_statement, step), "COMMIT;\n" if together else ""])
 
 
 def recorded_script(statements: Sequence[RecordedStatement]) -> str:
@@ -45,3 +57,5 @@ def _notes(statement: Statement) -> Iterable[str]:
         yield f"hazard {hazard.kind}: {hazard.message}{f' ({size})' if size else ''}"
     if not statement.transactional:
         yield "outside of a transaction"
+    if statement.batched is not None:
+        yield "apply runs it in batches, each a transaction"

@@ -47,7 +47,8 @@ def plan_text(planned: PlanResult) -> str:
     plan = planned.plan
     if plan.is_empty:
         return f"In sync: {_plugin(planned.plugin)} is as declared in {planned.source_description}.\n"
-    lines = [f"Plan for {_plugin(planned.plugin)}: {_count(len(plan.statements), 'statement')}.", ""]
+    steps = "" if plan.is_one_transaction else f" in {len(plan.steps)} steps, each committed by itself"
+    lines = [f"Plan for {_plugin(planned.plugin)}: {_count(len(plan.statements), 'statement')}{steps}.", ""]
     lines += _statements(plan.statements)
     refused = plan.refused(planned.options.allow)
     if refused:
@@ -108,6 +109,10 @@ def status_text(status: Status) -> str:
         if last.hash is not None:
             lines.append(f"  declaration     {last.hash[:16]}  {last.source_description or ''}".rstrip())
         lines.append(f"  snapshots       {status.snapshots}")
+    if status.unfinished is not None:
+        left = status.unfinished
+        lines.append(f"  UNFINISHED      {left.steps_done} of {left.step_count} steps done; apply again for the rest")
+        lines.append(f"  its last step   {_one_line(redact_sql(left.last_sql))}")
     if status.last_run is not None:
         run = status.last_run
         lines.append(f"  last run        {run.kind} {run.outcome} at {_time(run.started_at)} by {run.database_user}")
@@ -147,7 +152,11 @@ def migration_text(record: MigrationRecord) -> str:
 
 def _statements(statements: Iterable[Statement]) -> list[str]:
     lines: list[str] = []
+    shown = 1
     for position, statement in enumerate(statements, start=1):
+        if statement.step != shown:
+            shown = statement.step
+            lines += [f"== step {shown}", ""]
         lines += _numbered(position, statement.sql)
         for verb, facts in (("creates", statement.creates), ("drops", statement.drops), ("alters", statement.alters)):
             if facts:
@@ -157,6 +166,8 @@ def _statements(statements: Iterable[Statement]) -> list[str]:
             lines.append(f"{_INDENT}lock {statement.lock}{f' on {statement.locks}' if statement.locks else ''}")
         if not statement.transactional:
             lines.append(f"{_INDENT}outside of a transaction")
+        if statement.batched is not None:
+            lines.append(f"{_INDENT}in batches, each a transaction")
         lines.append("")
     return lines
 

@@ -34,6 +34,10 @@ STATEMENT = Statement(
     lock=LockMode.ACCESS_EXCLUSIVE,
     locks=TABLE,
     transactional=False,
+    step=2,
+    rehearsal="",
+    batched=TABLE,
+    brief=True,
 )
 PLANNED = PlanResult(
     plugin="shop",

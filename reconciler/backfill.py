@@ -1,0 +1,88 @@
+"""Fills a new column in batches, each in a transaction of its own that gives way to everybody. Does I/O.
+
+A batch is a range of pages. Rows that are written while the batches run are filled by a trigger or a default, so one
+pass over the pages that there were at its start is enough. Rows that are filled already are left alone: a run that was
+cut off is gone on with by running all batches again.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from reconciler.apply import run_timed
+from reconciler.db import fetch_one
+from reconciler.locks import Patience, retried
+from reconciler.sqlfiles import trusted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.db import Connection
+    from reconciler.plan import Statement
+
+__all__ = ["run_batches"]
+
+# A client that wants a row of the running batch waits for its end: it is to be over in a fraction of a second.
+_BATCH_S = 0.1
+_FIRST_PAGES = 64
+_MOST_PAGES = 4_096
+# Less than deadlock_timeout's default: where a batch and a client hold rows that the other wants, the batch gives way.
+_ROW_LOCK_TIMEOUT_MS = 200
+
+
+def run_batches(
+    connection: Connection,
+    statement: Statement,
+    position: int,
+    patience: Patience,
+    check_lease: Callable[[], None],
+    *,
+    left: str,
+) -> None:
+    """Runs the statement over all ranges of the table's pages. Raises ApplyError, LockTimeoutError."""
+    assert statement.batched is not None
+    table = sql.Identifier(*statement.batched.name).as_string(connection)
+    row = fetch_one(
+        connection,
+        "select pg_catalog.pg_relation_size(%s::regclass) / current_setting('block_size')::int",
+        (table,),
+    )
+    pages, start, size = (int(row[0]) if row else 0), 0, _FIRST_PAGES
+    timeout_ms = min(_ROW_LOCK_TIMEOUT_MS, patience.timeout_ms or _ROW_LOCK_TIMEOUT_MS)
+    row_patience = replace(patience, timeout_ms=timeout_ms, retries=max(patience.retries, 1) * 10)
+    while start < pages:
+        check_lease()
+        text = sql.SQL("{} AND ctid >= {} AND ctid < {}").format(
+            sql.SQL(trusted(statement.sql)), sql.Literal(f"({start},0)"), sql.Literal(f"({start + size},0)")
+        )
+        batch = replace(statement, sql=text.as_string(connection))
+        began = time.monotonic()
+        retried(lambda: _run_batch(connection, batch, position, timeout_ms, left), row_patience)  # noqa: B023 - called at once
+        start += size
+        took = time.monotonic() - began
+        if took < _BATCH_S / 2:
+            size = min(size * 2, _MOST_PAGES)
+        elif took > _BATCH_S * 2:
+            size = max(size // 2, 1)
+
+
+def _run_batch(connection: Connection, batch: Statement, position: int, timeout_ms: int, left: str) -> None:
+    with connection.transaction():
+        _without_triggers(connection)
+        connection.execute("select pg_catalog.set_config('lock_timeout', %s, true)", (str(timeout_ms),))
+        connection.execute("set local statement_timeout to 0")
+        run_timed(connection, batch, position, left=left)
+
+
+def _without_triggers(connection: Connection) -> None:
+    """Keeps triggers from firing for the batch, where this role may: to fill a column is no change to anybody."""
+    try:
+        with connection.transaction():
+            connection.execute("set local session_replication_role to replica")
+    except psycopg.errors.InsufficientPrivilege:
+        return

@@ -1,0 +1,221 @@
+"""Changes in steps: what they say, where they end, and that a half-made one is gone on with."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from reconciler.errors import ApplyError, LockTimeoutError
+from reconciler.ledger import runs
+from reconciler.reconcile import Options, Reconciler
+from reconciler.report.text import status_text
+
+if TYPE_CHECKING:
+    from reconciler.plan import Plan, Statement
+
+BEFORE = """
+create table parent (id int primary key);
+create table t (id int primary key, a int, b int, p int, label text);
+create index t_a on t (a);
+"""
+ROWS = """
+insert into public.parent select generate_series(1, 10);
+insert into public.t select n, n, n, n % 10 + 1, 'row ' || n from generate_series(1, 500) n;
+"""
+ONLINE = Options(online=True)
+CHANGES = {
+    "an index": BEFORE + "create index t_b on t (b);",
+    "a unique index": BEFORE + "create unique index t_b on t (b);",
+    "a replaced index": BEFORE.replace("t (a)", "t (a, b)"),
+    "a replaced index on a new column": BEFORE.replace("label text", "label text, c int").replace("t (a)", "t (a, c)"),
+    "an index of a new column, with a comment": BEFORE.replace("label text", "label text, c int")
+    + "create index t_c on t (c); comment on index t_c is 'new';",
+    "a dropped index": BEFORE.replace("create index t_a on t (a);", ""),
+    "not null": BEFORE.replace("a int", "a int not null"),
+    "a check": BEFORE + "alter table t add constraint positive check (a > 0);",
+    "a foreign key": BEFORE + "alter table t add constraint to_parent foreign key (p) references parent;",
+    "a unique constraint": BEFORE + "alter table t add constraint t_b_key unique (b) include (a) deferrable;",
+    "a key, and a reference to it": BEFORE
+    + "alter table t add unique (b); create table other (b int references t (b));",
+    "another primary key": BEFORE.replace("id int primary key, a int", "id int not null unique, a int primary key"),
+}
+
+
+def _prepare(url: str, text: str = BEFORE, rows: str = ROWS) -> None:
+    with Reconciler(url) as reconciler:
+        reconciler.migrate("default", text)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(rows.encode())
+
+
+def _texts(plan: Plan) -> list[str]:
+    return [statement.sql for statement in plan.statements]
+
+
+@pytest.mark.parametrize("after", CHANGES.values(), ids=CHANGES)
+def test_a_change_in_steps_ends_where_the_declaration_says(database: str, after: str) -> None:
+    _prepare(database)
+    with Reconciler(database, options=ONLINE) as reconciler:
+        result = reconciler.migrate("default", after)
+        assert result.idx == 1
+        assert not all(each.transactional for each in result.statements) or len({e.step for e in result.statements}) > 1
+        assert reconciler.plan(after).plan.is_empty
+        assert [each.sql for each in reconciler.show(1).statements] == [each.sql for each in result.statements]
+        assert reconciler.get_status().unfinished is None
+    with psycopg.connect(database) as connection:
+        assert connection.execute("select count(*) from public.t").fetchone() == (500,)
+
+
+def test_no_statement_reads_all_rows_under_a_lock_that_blocks_clients(database: str) -> None:
+    _prepare(database)
+    everything = (
+        BEFORE.replace("a int", "a int not null").replace("t (a)", "t (a, b)")
+        + "create index t_b on t (b); alter table t add unique (label);"
+        + "alter table t add foreign key (p) references parent; alter table t add check (b > 0);"
+    )
+    with Reconciler(database, options=ONLINE) as reconciler:
+        plan = reconciler.plan(everything).plan
+        assert not [hazard for hazard in plan.hazards if hazard.kind in ("blocking_lock", "table_rewrite")]
+        for statement in plan.statements:
+            assert statement.brief or statement.lock is None or not statement.lock.blocks_clients
+        reconciler.migrate("default", everything)
+        assert reconciler.plan(everything).plan.is_empty
+
+
+def test_a_new_index_is_there_before_the_old_one_goes(database: str) -> None:
+    _prepare(database)
+    with Reconciler(database, options=ONLINE) as reconciler:
+        texts = _texts(reconciler.plan(CHANGES["a replaced index"]).plan)
+    assert texts[0].startswith("CREATE INDEX CONCURRENTLY")
+    assert texts[-1].startswith("DROP INDEX CONCURRENTLY")
+    assert len(texts) == 4
+
+
+def test_small_tables_stay_in_the_one_transaction(database: str) -> None:
+    _prepare(database)
+    after = CHANGES["an index"]
+    with Reconciler(database) as reconciler:
+        assert reconciler.plan(after).plan.is_one_transaction
+        assert reconciler.plan(after, options=Options(online_above_bytes=8192)).plan.statements[0].step == 1
+        assert not reconciler.plan(after, options=Options(online_above_bytes=8192)).plan.is_one_transaction
+        assert reconciler.plan(after, options=Options(online=False, online_above_bytes=0)).plan.is_one_transaction
+
+
+def test_an_invalid_index_that_a_failed_build_left_is_built_again(database: str) -> None:
+    _prepare(database)
+    after = CHANGES["a unique index"]
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("insert into public.t (id, b) values (1001, 1)")
+        with Reconciler(database, options=ONLINE) as reconciler:
+            with pytest.raises(ApplyError, match="could not create unique index") as caught:
+                reconciler.migrate("default", after)
+            assert "run again" in str(caught.value.left)
+            unfinished = reconciler.get_status().unfinished
+            assert unfinished is not None
+            assert (unfinished.steps_done, unfinished.step_count) == (0, 1)
+            assert "UNFINISHED" in status_text(reconciler.get_status())
+            assert [run.outcome for run in runs(reconciler.connection)] == ["failed", "succeeded"]
+            assert not reconciler.check(after).has_drift
+            connection.execute("delete from public.t where id = 1001")
+            texts = _texts(reconciler.plan(after).plan)
+            assert [text.split(" INDEX")[0] for text in texts] == ["DROP", "CREATE UNIQUE"]
+            reconciler.migrate("default", after)
+            assert reconciler.plan(after).plan.is_empty
+
+
+def test_a_constraint_that_was_not_validated_is_validated_by_the_next_run(database: str) -> None:
+    _prepare(database)
+    after = CHANGES["a check"]
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("insert into public.t (id, a) values (1001, -1)")
+        with Reconciler(database, options=ONLINE) as reconciler:
+            with pytest.raises(ApplyError, match="violated"):
+                reconciler.migrate("default", after)
+            connection.execute("delete from public.t where id = 1001")
+            assert _texts(reconciler.plan(after).plan) == ['ALTER TABLE "public"."t" VALIDATE CONSTRAINT "positive"']
+            assert reconciler.migrate("default", after).idx == 1
+            # What the first run did is part of the migration.
+            assert "NOT VALID" in reconciler.show(1).statements[0].sql
+
+
+def test_the_lock_timeout_reaches_the_statement(database: str) -> None:
+    after = """
+    create function seen() returns text language sql volatile as
+        'select current_setting(''lock_timeout'') || '' '' || current_setting(''statement_timeout'')';
+    create table t (id int, seen text default seen());
+    """
+    _prepare(database, "create table t (id int);", "insert into public.t values (1);")
+    with Reconciler(database, options=Options(lock_timeout_ms=321)) as reconciler:
+        reconciler.migrate("default", after)
+    with psycopg.connect(database) as connection:
+        assert connection.execute("select seen from public.t").fetchone() == ("321ms 0",)
+
+
+def test_a_lock_is_tried_again_and_everything_is_let_go_between(database: str) -> None:
+    """The transaction that holds a lock can itself take what we want in between: nobody waits for a pause of ours."""
+    _prepare(database)
+    released = threading.Event()
+    tried = threading.Event()
+
+    with psycopg.connect(database) as holder:
+        holder.execute("lock table public.t in share mode")
+
+        def apply() -> None:
+            def progress(_position: int, _statement: Statement) -> None:
+                released.set()
+
+            with Reconciler(database, options=Options(lock_timeout_ms=50, lock_retries=100)) as reconciler:
+                tried.set()
+                reconciler.migrate("default", BEFORE.replace("a int", "a int, c int"), progress=progress)
+
+        worker = threading.Thread(target=apply)
+        worker.start()
+        tried.wait()
+        with psycopg.connect(database, autocommit=True) as client:
+            for _ in range(20):
+                client.execute("select count(*) from public.t")
+        assert not released.is_set()
+        holder.rollback()
+        worker.join()
+    assert released.is_set()
+
+
+def test_a_lock_that_is_never_granted_ends_the_run_with_the_number_of_tries(database: str) -> None:
+    _prepare(database)
+    options = Options(lock_timeout_ms=20, lock_retries=2)
+    with psycopg.connect(database) as holder, Reconciler(database, options=options) as reconciler:
+        holder.execute("lock table public.t in access share mode")
+        with pytest.raises(LockTimeoutError, match="tried 3 times"):
+            reconciler.migrate("default", BEFORE.replace("a int", "a int, c int"))
+        assert [run.outcome for run in runs(reconciler.connection)] == ["failed", "succeeded"]
+
+
+def test_while_a_run_takes_steps_another_waits_and_finds_the_work_done(database: str) -> None:
+    _prepare(database)
+    after = CHANGES["a replaced index"]
+    results: list[int | None] = []
+
+    def apply() -> None:
+        with Reconciler(database, options=ONLINE) as reconciler:
+            results.append(reconciler.migrate("default", after).idx)
+
+    workers = [threading.Thread(target=apply) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert sorted(results, key=str) == [1, None, None, None]
+
+
+def test_a_connection_in_a_transaction_changes_nothing_in_steps_unless_it_is_told_to(database: str) -> None:
+    _prepare(database)
+    after = CHANGES["an index"]
+    with psycopg.connect(database) as connection:
+        connection.execute("select 1")
+        reconciler = Reconciler(connection, options=Options(online_above_bytes=0))
+        assert reconciler.plan(after).plan.is_one_transaction
+        with pytest.raises(ApplyError, match="several transactions"):
+            reconciler.migrate("default", after, options=ONLINE)
