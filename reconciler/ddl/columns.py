@@ -10,7 +10,7 @@ from reconciler import hazards
 from reconciler.ddl import online
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
-from reconciler.ddl.sequences import first_value
+from reconciler.ddl.sequences import continue_after, first_value
 from reconciler.ddl.text import Part, compose, joined, name, raw
 from reconciler.leftovers import is_leftover
 from reconciler.plan import Hazard, LockMode
@@ -36,8 +36,10 @@ _FAMILIES: tuple[frozenset[str], ...] = (
     frozenset({"inet", "cidr"}),
 )
 _STRINGS = _FAMILIES[1]
+_NUMBERS, _DATES = _FAMILIES[0], _FAMILIES[2]
+_INTEGERS = frozenset({"smallint", "integer", "bigint"})
 # Pairs with an explicit cast of their own, where the way through text would fail or mean something else.
-_DIRECT = frozenset({("integer", "boolean"), ("boolean", "integer"), ("bigint", "bytea"), ("jsonb", "boolean")})
+_DIRECT = frozenset({("bigint", "bytea"), ("jsonb", "boolean"), ("jsonb", "integer"), ("jsonb", "numeric")})
 _WIDER = frozenset(
     {
         ("smallint", "integer"),
@@ -69,22 +71,43 @@ def _same_family(old: str, new: str) -> bool:
 
 def conversion(column: Part, old: str, new: str) -> Part:
     """` USING ...` for a change of type, or nothing where an assignment cast does it."""
-    if _same_family(old, new) or _base(new) in _STRINGS:
+    before, after = _base(old), _base(new)
+    if _same_family(old, new) or after in _STRINGS:
         return raw("")
-    if _base(old) in _STRINGS or (_base(old), _base(new)) in _DIRECT:
-        return raw(compose(" USING {}::{}", column, raw(new)))
-    return raw(compose(" USING {}::text::{}", column, raw(new)))
+    if after.endswith("[]") and not before.endswith("[]"):
+        array = raw(compose("{}::{}", column, raw(new)) if before in _STRINGS else "NULL")
+        is_array = raw(compose("{} LIKE '{{%'", column) if before in _STRINGS else compose("{} IS NULL", column))
+        one = raw(compose("ARRAY[{}]::{}", column, raw(new)))
+        template: LiteralString = " USING CASE WHEN {} THEN {} WHEN {} IS NOT NULL THEN {} END"
+        text = compose(template, is_array, array, column, one)
+    elif before.endswith("[]") and after.endswith("[]"):
+        text = compose(" USING {}::text[]::{}", column, raw(new))
+    elif before in _NUMBERS and after == "boolean":
+        text = compose(" USING {} <> 0", column)
+    elif before == "boolean" and after in _NUMBERS:
+        text = compose(" USING {}::integer::{}", column, raw(new))
+    elif before in _STRINGS or (before, after) in _DIRECT:
+        text = compose(" USING {}::{}", column, raw(new))
+    else:
+        text = compose(" USING {}::text::{}", column, raw(new))
+    return raw(text)
 
 
 def _can_lose(old: str, new: str) -> bool:
-    """Whether values can change without an error when a column of `old` becomes `new`."""
+    """Whether values can change without an error when a column of `old` becomes `new`.
+
+    Between types of different families the way goes through text, and a text that is no value of the new type is an
+    error; so is an integer that is too large.
+    """
     before, after = _base(old), _base(new)
-    if before == after or _base(new) in _STRINGS:
+    if before.endswith("[]") and after.endswith("[]"):
+        return _can_lose(old.removesuffix("[]"), new.removesuffix("[]"))
+    if before == after or after in _STRINGS:
         # Of one type, only a narrower numeric or time rounds; a string that is too long is an error.
         return before in {"numeric", "time without time zone", "timestamp without time zone"} and new != after
-    if (before, after) in _WIDER:
+    if (before, after) in _WIDER or {before, after} <= _INTEGERS:
         return False
-    return before not in _STRINGS
+    return (_same_family(old, new) and before not in _STRINGS) or (before in _NUMBERS and after == "boolean")
 
 
 def _rewrites(old: str, new: str) -> bool:
@@ -379,6 +402,7 @@ class ColumnRule(Rule):
         old = cast("Definition | None", context.old(fact).get("identity"))
         if old is None:
             yield draft(compose("{} ADD {}", alter, _identity_clause(new)))
+            yield continue_after(fact, str(new["sequence"]), new)
             return
         if old["sequence"] != new["sequence"]:
             renamed = str(new["sequence"]).partition(".")[2]

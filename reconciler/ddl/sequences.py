@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, LiteralString
 from reconciler import hazards
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
-from reconciler.ddl.text import Part, compose, joined, name, raw
+from reconciler.ddl.text import Part, compose, joined, literal, name, raw
 from reconciler.plan import LockMode
+from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reconciler.snapshot import Definition, FactId
+    from reconciler.snapshot import Definition
 
-__all__ = ["OwnedByRule", "SequenceRule", "first_value"]
+__all__ = ["OwnedByRule", "SequenceRule", "continue_after", "first_value"]
 
 _OPTIONS: tuple[tuple[str, LiteralString, LiteralString], ...] = (
     ("type", "AS {}", "AS bigint"),
@@ -47,10 +48,18 @@ class SequenceRule(Rule):
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         yield Draft(
             sql=compose("DROP SEQUENCE {}", qualified(fact)),
-            hazards=(hazards.loses_sequence(fact),),
+            hazards=() if self._is_followed(fact, context) else (hazards.loses_sequence(fact),),
             lock=LockMode.ACCESS_EXCLUSIVE,
             locks=fact,
         )
+
+    def _is_followed(self, fact: FactId, context: Context) -> bool:
+        """Whether its column becomes an identity, which goes on from the values that are there."""
+        owned = context.live.find(FactId("owned_by", fact.name))
+        if owned is None:
+            return False
+        column = FactId("column", (str(owned["schema"]), str(owned["table"]), str(owned["column"])))
+        return context.persists(column) and "identity" in context.new(column)
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return True
@@ -87,6 +96,18 @@ def first_value(definition: Definition) -> str:
     return str(definition.get("max", "-1"))
 
 
+def continue_after(column: FactId, sequence: str, definition: Definition) -> Draft:
+    """A statement that moves a new sequence past the values that the column has; `sequence` is its quoted name."""
+    backwards = str(definition.get("increment", "1")).startswith("-")
+    last = raw(compose("min({})" if backwards else "max({})", name(column.name[2])))
+    bound = raw(first_value(definition))
+    having = raw(compose("{} <= {}" if backwards else "{} >= {}", last, bound))
+    text = compose(
+        "SELECT pg_catalog.setval({}, {}::bigint) FROM {} HAVING {}", literal(sequence), last, qualified(column), having
+    )
+    return Draft(sql=text, lock=LockMode.ACCESS_SHARE)
+
+
 class OwnedByRule(Rule):
     """OWNED BY: the sequence of a serial column goes with it."""
 
@@ -97,6 +118,10 @@ class OwnedByRule(Rule):
         new = context.new(fact)
         column = name(str(new["schema"]), str(new["table"]), str(new["column"]))
         yield self._draft(fact, column)
+        owner = FactId("column", (str(new["schema"]), str(new["table"]), str(new["column"])))
+        sequence = FactId("sequence", fact.name)
+        if sequence in context.creates and sequence not in context.live and context.persists(owner):
+            yield continue_after(owner, compose("{}", qualified(sequence)), context.new(sequence))
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         yield self._draft(fact, raw("NONE"))
