@@ -38,7 +38,8 @@ from reconciler.managers import Journal, JournalManager, SnapshotManager
 from reconciler.plan import Hazard, HazardKind, Online, Plan, TableSize
 from reconciler.plugins import baseline_tag, derive_schema_name, rollback_tag
 from reconciler.proof import prove
-from reconciler.scratch import build, choose_scratch
+from reconciler.scratch import build
+from reconciler.scratch_choice import choose_scratch
 from reconciler.snapshot import FactId, Snapshot
 from reconciler.source import DatabaseSource, Reading, Source, read_object, source_from_object
 from reconciler.steps import StepRun, run_steps
@@ -581,7 +582,8 @@ class Reconciler:
                 hint="to drop everything on purpose: --allow-empty",
                 left="nothing was changed",
             )
-        scratch = self._scratch(scope, options)
+        statements = len(source.statements) if isinstance(source, Source) else 0
+        scratch = self._scratch(scope, options, statements)
         desired = build(scratch, source, scope)
         schemas = _live_schemas(connection, scope, desired, recorded)
         live = read_snapshot(connection, schemas, dependencies=True)
@@ -794,8 +796,8 @@ class Reconciler:
             # The first error is the one to tell; that it could not be written down is added to it.
             error.add_note(f"the failed run could not be recorded: {failure}")
 
-    def _scratch(self, scope: Scope, options: Options) -> Scratch:
-        return choose_scratch(self.connection, options.scratch, scope, dsn=self._admin_dsn())
+    def _scratch(self, scope: Scope, options: Options, statements: int = 0) -> Scratch:
+        return choose_scratch(self.connection, options.scratch, scope, dsn=self._admin_dsn(), statements=statements)
 
     def _admin_dsn(self) -> str:
         """How to reach the same server again, for a temporary database."""

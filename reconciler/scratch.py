@@ -40,7 +40,6 @@ __all__ = [
     "SchemaScratch",
     "Scratch",
     "build",
-    "choose_scratch",
     "run_statement",
     "run_statements",
 ]
@@ -241,7 +240,8 @@ class DatabaseScratch:
         if self._surroundings is None:
             self._surroundings = self._read_surroundings()
         with connection.transaction():
-            empty = read_snapshot(connection, self._surroundings.schemas, dependencies=True)
+            schemas = [fact.name[0] for fact in self._surroundings.facts if fact.kind == "schema"]
+            empty = read_snapshot(connection, schemas, dependencies=True)
         start = Snapshot(
             facts={fact: text for fact, text in empty.facts.items() if fact in self._surroundings.facts},
             schemas=empty.schemas,
@@ -324,40 +324,6 @@ def _current_user(connection: Connection) -> str:
     row = fetch_one(connection, "select current_user::text")
     assert row is not None
     return str(row[0])
-
-
-def choose_scratch(live: Connection, wish: str, scope: Scope, *, dsn: str) -> Scratch:
-    """The scratch for `wish`: auto, schema, database, or the URL of a server. Says which and why in `.why`.
-
-    Raises ScratchError where the wish cannot serve.
-    """
-    if wish not in ("auto", "schema", "database"):
-        return DatabaseScratch(live, admin_dsn=wish, scope=scope, why="the server was named", kind="server")
-    row = fetch_one(
-        live,
-        "select rolcreatedb or rolsuper, has_database_privilege(current_database(), 'CREATE'),"
-        " pg_is_in_recovery() from pg_catalog.pg_roles where rolname = current_user",
-    )
-    assert row is not None
-    may_create_database, may_create_schema, standby = row
-    wide = scope.all_schemas
-    if wish == "schema" or (wish == "auto" and not wide and may_create_schema and not standby):
-        if wide:
-            raise ScratchError(
-                "scratch `schema` cannot hold a whole database: extensions and publications cannot step aside",
-                hint="use --scratch database, or name the schemas with --schema",
-            )
-        why = "as asked" if wish == "schema" else "the managed schemas can step aside in one transaction"
-        return SchemaScratch(live, scope.schemas, why=why)
-    if may_create_database and not standby:
-        why = (
-            "as asked" if wish == "database" else "the whole database is managed" if wide else "this role may CREATEDB"
-        )
-        return DatabaseScratch(live, admin_dsn=dsn, scope=scope, why=why)
-    raise ScratchError(
-        "this role may create neither a schema nor a database here",
-        hint="name another server with --scratch postgresql://..., or GRANT CREATE ON DATABASE to this role",
-    )
 
 
 def build(scratch: Scratch, source: AnySource, scope: Scope) -> Desired:

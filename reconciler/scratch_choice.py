@@ -1,0 +1,104 @@
+"""Which scratch serves: what was asked for, or the cheapest that disturbs nobody. Reads the live database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from reconciler.db import fetch_one
+from reconciler.errors import ScratchError
+from reconciler.scratch import DatabaseScratch, SchemaScratch
+from reconciler.sqlfiles import read_sql, trusted
+
+if TYPE_CHECKING:
+    from reconciler.db import Connection
+    from reconciler.goal import Scope
+    from reconciler.scratch import Scratch
+
+__all__ = ["choose_scratch"]
+
+# A statement of a source makes about one table: with indexes, sequence, TOAST table and types that many locks.
+_LOCKS_A_STATEMENT = 8
+# Others need the lock table too, and when it is full their statements fail, not only ours.
+_SHARE_OF_LOCK_TABLE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Live:
+    """What the choice depends on; `relations` counts the managed schemas', `lock_slots` is the lock table's size."""
+
+    may_create_database: bool
+    may_create_schema: bool
+    standby: bool
+    lock_slots: int
+    relations: int
+    outside: str | None
+    fixed_extension: str | None
+    event_trigger: str | None
+
+
+def choose_scratch(live: Connection, wish: str, scope: Scope, *, dsn: str, statements: int = 0) -> Scratch:
+    """The scratch for `wish`: auto, schema, database, or the URL of a server. Says which and why in `.why`.
+
+    `statements` is how many the source has. Raises ScratchError where the wish cannot serve.
+    """
+    if wish not in ("auto", "schema", "database"):
+        return DatabaseScratch(live, admin_dsn=wish, scope=scope, why="the server was named", kind="server")
+    if wish == "schema" and scope.all_schemas:
+        raise ScratchError(
+            "scratch `schema` cannot hold a whole database: extensions and publications cannot step aside",
+            hint="use --scratch database, or name the schemas with --schema",
+        )
+    found = _look(live, scope)
+    may_step_aside = found.may_create_schema and not found.standby and not scope.all_schemas
+    may_create = found.may_create_database and not found.standby
+    disturbs = _disturbance(found, statements) if may_step_aside else None
+    if wish != "database" and may_step_aside and (wish == "schema" or disturbs is None or not may_create):
+        why = "as asked" if wish == "schema" else "the managed schemas can step aside in one transaction"
+        return SchemaScratch(live, scope.schemas, why=why if disturbs is None else f"{why}, although {disturbs}")
+    if wish != "schema" and may_create:
+        why = "the whole database is managed" if scope.all_schemas else disturbs or "this role may CREATEDB"
+        return DatabaseScratch(live, admin_dsn=dsn, scope=scope, why="as asked" if wish == "database" else why)
+    if found.standby:
+        raise ScratchError(
+            "a standby takes no scratch", hint="name another server with --scratch postgresql://..., or ask the primary"
+        )
+    raise ScratchError(
+        "this role may create neither a schema nor a database here"
+        if wish == "auto"
+        else f"this role may not create a {wish} here",
+        hint="name another server with --scratch postgresql://..., or GRANT CREATE ON DATABASE to this role",
+    )
+
+
+def _disturbance(found: _Live, statements: int) -> str | None:
+    """Why stepping aside would disturb others, or None."""
+    locks = statements * _LOCKS_A_STATEMENT + found.relations
+    if locks > found.lock_slots // _SHARE_OF_LOCK_TABLE:
+        return f"one transaction would take about {locks:,} of the server's {found.lock_slots:,} locks"
+    if found.outside is not None:
+        return f"foreign keys to {found.outside} would lock it"
+    if found.fixed_extension is not None:
+        return f"extension {found.fixed_extension} cannot leave a managed schema"
+    if found.event_trigger is not None:
+        return f"event trigger {found.event_trigger} would fire"
+    return None
+
+
+def _look(live: Connection, scope: Scope) -> _Live:
+    query = sql.SQL(trusted(read_sql("scratch/choice.sql")))
+    row = fetch_one(live, query, {"schemas": list(scope.schemas)})
+    assert row is not None
+    database, schema, standby, slots, relations, outside, extension, trigger = row
+    return _Live(
+        may_create_database=bool(database),
+        may_create_schema=bool(schema),
+        standby=bool(standby),
+        lock_slots=int(slots),
+        relations=int(relations),
+        outside=outside,
+        fixed_extension=extension,
+        event_trigger=trigger,
+    )

@@ -1,0 +1,18 @@
+-- What decides whether the managed schemas may step aside in the live database: rights, the size of the lock table
+-- (https://www.postgresql.org/docs/current/runtime-config-locks.html), and whom the locks of a build would hold up.
+with managed as (select oid from pg_catalog.pg_namespace where nspname = any(%(schemas)s))
+select r.rolcreatedb or r.rolsuper,
+    has_database_privilege(current_database(), 'CREATE'),
+    pg_is_in_recovery(),
+    current_setting('max_locks_per_transaction')::bigint
+        * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint),
+    (select count(*) from pg_catalog.pg_class c where c.relnamespace in (select oid from managed)),
+    (select format('%%I.%%I', n.nspname, f.relname) from pg_catalog.pg_constraint o
+        join pg_catalog.pg_class f on f.oid = o.confrelid
+        join pg_catalog.pg_namespace n on n.oid = f.relnamespace
+        where o.contype = 'f' and o.connamespace in (select oid from managed)
+            and f.relnamespace not in (select oid from managed) order by 1 limit 1),
+    (select e.extname::text from pg_catalog.pg_extension e
+        where e.extnamespace in (select oid from managed) and not e.extrelocatable order by 1 limit 1),
+    (select t.evtname::text from pg_catalog.pg_event_trigger t where t.evtenabled not in ('D', 'R') order by 1 limit 1)
+from pg_catalog.pg_roles r where r.rolname = current_user
