@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["HIDDEN", "libpq_dsn", "redact"]
+__all__ = ["libpq_dsn", "redact"]
 
-HIDDEN = "********"
+_HIDDEN = "********"
 _SECRETS = "password|passwd|pgpassword|sslpassword|oauth_client_secret|scram_client_key|scram_server_key"
 _DRIVER = re.compile(r"^\s*(postgres(?:ql)?)\+[a-z0-9_]+(?=://)", re.IGNORECASE)
 _URL = re.compile(r"^\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -34,12 +34,12 @@ def redact(text: str) -> str:
     """
     urls = _ALL if _URL.match(text) else _URL_IN_TEXT
     hidden = urls.sub(lambda found: _redact_url(found.group()), text)
-    return _KEYWORD.sub(rf"\1{HIDDEN}", hidden)
+    return _KEYWORD.sub(rf"\1{_HIDDEN}", hidden)
 
 
 def _redact_url(url: str) -> str:
     scheme, separator, rest = url.partition("://")
-    return scheme + separator + _PARAMETER.sub(rf"\1{HIDDEN}", _redact_credentials(rest))
+    return scheme + separator + _PARAMETER.sub(rf"\1{_HIDDEN}", _redact_credentials(rest))
 
 
 def _redact_credentials(rest: str) -> str:
@@ -47,10 +47,10 @@ def _redact_credentials(rest: str) -> str:
     at = _end_of_credentials(rest)
     user, colon, password = (rest[:at] if at >= 0 else rest).partition(":")
     if at >= 0:
-        return f"{user}:{HIDDEN}{rest[at:]}" if colon and "@" not in user else rest
+        return f"{user}:{_HIDDEN}{rest[at:]}" if colon and "@" not in user else rest
     port = re.match(r"[^/?\s]*", password)
     looks_like_host = not colon or "/" in user or "]" in rest or port is None or re.fullmatch(r"[\d:.,\w-]*", port[0])
-    return rest if looks_like_host else f"{user}:{HIDDEN}"
+    return rest if looks_like_host else f"{user}:{_HIDDEN}"
 
 
 def _end_of_credentials(rest: str) -> int:

@@ -43,7 +43,7 @@ def dump_plan(planned: PlanResult) -> str:
     Raises ConfigError where a statement holds a secret, which a file must not.
     """
     for statement in planned.plan.statements:
-        if getattr(statement, "secret", None) is not None:
+        if statement.masked:
             objects = ", ".join(str(fact) for fact in (*statement.creates, *statement.alters, *statement.drops))
             raise ConfigError(
                 f"the plan cannot be written to a file: the statement for {objects} holds a secret",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,8 @@ import jsonschema
 import psycopg
 import pytest
 
-from reconciler import ConfigError, DatabaseSource, HazardKind, Options, Reconciler, cli, rollback_command
+from reconciler import ConfigError, DatabaseSource, HazardKind, Options, PlanError, Reconciler, cli, rollback_command
 from reconciler.cli import run
-from reconciler.ledger import HistoryEntry, MigrationRecord
-from reconciler.rollback import source_of_target
-from reconciler.source import source_from_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,9 +143,15 @@ def test_another_program_s_migration_has_no_declaration_to_go_back_to(database: 
             reconciler.plan_rollback(to=0)
 
 
-def test_a_password_that_was_not_kept_is_not_made_up() -> None:
-    declared = "CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS (user 'x', password 'hush');"
-    entry = HistoryEntry(plugin="shop", idx=3, tag="0003", created_at=datetime.now(UTC))
-    target = MigrationRecord(entry=entry, source_text=source_from_text(declared).text)
-    with pytest.raises(ConfigError, match="<migration 3 of plugin shop>:2: the ledger keeps no passwords"):
-        source_of_target(target)
+def test_a_password_stays_where_live_has_it_and_is_not_made_up_where_not(database: str) -> None:
+    server = "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w;"
+    mapping = "CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS (user 'x', password 'hush');"
+    options = Options(all_schemas=True, exact=True, scratch="database", allow=frozenset(HazardKind))
+    with Reconciler(database, options=options) as reconciler:
+        reconciler.migrate("default", server + mapping)
+        reconciler.migrate("default", server + mapping + "CREATE TABLE t (id int);")
+        done = reconciler.rollback(steps=1)
+        assert [each.sql for each in done.statements] == ['DROP TABLE "public"."t"']
+        reconciler.migrate("default", server)
+        with pytest.raises(PlanError, match="added user mapping s"):
+            reconciler.rollback(to=0)

@@ -13,6 +13,7 @@ from reconciler.diff import Difference
 from reconciler.errors import ConfigError, StalePlanError
 from reconciler.goal import Goal, Scope
 from reconciler.ledger import Head, Recorded
+from reconciler.masking import SecretText
 from reconciler.plan import Hazard, HazardKind, LockMode, Plan, Statement, TableSize
 from reconciler.planfile import dump_plan, load_plan
 from reconciler.reconcile import Options, PlanResult
@@ -109,3 +110,13 @@ def test_what_is_no_plan_file_is_named_so(text: str) -> None:
 def test_the_url_of_scratch_stays_out() -> None:
     options = replace(PLANNED.options, scratch="postgresql://me:s3cret@host/db")
     assert "s3cret" not in dump_plan(replace(PLANNED, options=options))
+
+
+def test_a_plan_with_a_secret_is_not_written() -> None:
+    mapping = FactId("user_mapping", ("s", "me"))
+    secret = Statement(
+        sql="CREATE USER MAPPING ...", creates=(mapping,), masked=True, secret=SecretText("... 'hush'", ["hush"])
+    )
+    with pytest.raises(ConfigError, match=r"the statement for user mapping s\.me holds a secret") as caught:
+        dump_plan(replace(PLANNED, plan=replace(PLANNED.plan, statements=(STATEMENT, secret))))
+    assert "hush" not in caught.value.describe()
