@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.catalog import managed_schemas
+from reconciler.db import fetch_all
 from reconciler.ddl import RULES
 from reconciler.ddl.planner import make_plan
 from reconciler.diff import Difference, diff
 from reconciler.errors import ApplyError, ProofError
-from reconciler.scratch import Place, run_statements
-from reconciler.snapshot import DATABASE_WIDE_KINDS
+from reconciler.scratch import Place, run_permitted, run_statements
+from reconciler.snapshot import DATABASE_WIDE_KINDS, FactId, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from reconciler.goal import Scope
     from reconciler.plan import Plan, Statement
     from reconciler.scratch import Scratch
-    from reconciler.snapshot import FactId, Snapshot
+    from reconciler.snapshot import Snapshot
 
 __all__ = ["prove"]
 
@@ -31,6 +32,7 @@ def prove(plan: Plan, live: Snapshot, goal: Snapshot, scratch: Scratch, scope: S
     Raises ProofError otherwise, with the failing statement or the facts that are left over.
     """
     with scratch.fresh() as place:
+        live, goal = _with_settable_owners(live, goal, place, current_user)
         running = _running(live) | _running(goal)
         missing = _copy(live.without(running), place, scope, current_user) | running
         _compare(live, _read(place, live, scope), "the copy of live differs from live", scope, missing)
@@ -60,15 +62,56 @@ def _copy(live: Snapshot, place: Place, scope: Scope, current_user: str) -> froz
         wide = {fact: text for fact, text in start.facts.items() if _is_wide(fact, start)}
         live = live.with_facts({**{f: t for f, t in live.facts.items() if not _is_wide(f, live)}, **wide})
     rebuild = make_plan(start, live, current_user=current_user)
+    skipped: tuple[Statement, ...] = ()
     try:
-        run_statements(place.connection, rebuild.statements, transactional=place.transactional)
+        if place.transactional:
+            run_statements(place.connection, rebuild.statements, transactional=True)
+        else:
+            skipped = run_permitted(place.connection, rebuild.statements)
     except ApplyError as exc:
         raise ProofError(
             f"live's schema cannot be rebuilt for the rehearsal: {exc.message}\n  {exc.statement}",
             hint="pass --no-proof to apply without a rehearsal, if you have read the plan",
             left="nothing was changed",
         ) from exc
-    return frozenset(difference.fact for difference in rebuild.unmodelled)
+    # What only a superuser makes in a database (an event trigger, a publication for all tables) is not rehearsed.
+    absent = {live.object_of(fact) for statement in skipped for fact in (*statement.creates, *statement.alters)}
+    if within := sorted(fact for fact in absent if fact.kind not in DATABASE_WIDE_KINDS):
+        raise ProofError(
+            f"live's schema cannot be rebuilt for the rehearsal: this role may not make {within[0]} as it is",
+            hint="pass --no-proof to apply without a rehearsal, if you have read the plan",
+            left="nothing was changed",
+        )
+    unmodelled = {difference.fact for difference in rebuild.unmodelled}
+    return frozenset(unmodelled | {fact for fact in live.facts if absent and live.object_of(fact) in absent})
+
+
+def _with_settable_owners(live: Snapshot, goal: Snapshot, place: Place, user: str) -> tuple[Snapshot, Snapshot]:
+    """The same two, as if `user` owned what belongs to a role that the copy cannot give it to.
+
+    Whether others' objects can be changed is for Postgres to say when the plan is applied.
+    """
+    kept = {fact for fact, text in live.facts.items() if goal.facts.get(fact) in (None, text)}
+    owners = {fact: live.facts[fact] for fact in kept if fact.kind == "owner"}
+    present = set(owners.values()) - {canonical_json({"role": user})}
+    if not present:
+        return live, goal
+    rows = fetch_all(
+        place.connection,
+        "select rolname::text from pg_catalog.pg_roles where not pg_catalog.pg_has_role(rolname, %s)",
+        ("SET" if place.connection.info.server_version >= 160000 else "MEMBER",),
+    )
+    beyond = {canonical_json({"role": name}) for (name,) in rows} & present
+    ours = {fact: canonical_json({"role": user}) for fact, text in owners.items() if text in beyond}
+    # What was granted to `user` on these goes without saying where `user` is the owner.
+    granted = {FactId("privileges", (*fact.name, user)) for fact in ours} & kept
+
+    def with_ours(state: Snapshot) -> Snapshot:
+        return state.with_facts(
+            {fact: ours.get(fact, text) for fact, text in state.facts.items() if fact not in granted}
+        )
+
+    return with_ours(live), with_ours(goal)
 
 
 def _is_about(statement: Statement, missing: frozenset[FactId], live: Snapshot, goal: Snapshot) -> bool:

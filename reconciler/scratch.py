@@ -40,12 +40,15 @@ __all__ = [
     "SchemaScratch",
     "Scratch",
     "build",
+    "run_permitted",
     "run_statement",
     "run_statements",
 ]
 
 _PREFIX = "reconciler_scratch_"
 _LOCK_TIMEOUT_MS = 5_000
+# undefined_object, undefined_function, undefined_table, invalid_schema_name
+_MISSING = frozenset({"42704", "42883", "42P01", "3F000"})
 _NO_FACTS = Snapshot(facts={})
 # What a temporary database gets from live before the source runs: what sources refer to and do not declare. Event
 # triggers, publications, subscriptions and settings would act on the scratch place itself.
@@ -165,7 +168,7 @@ class DatabaseScratch:
                     finally:
                         _drop_subscriptions(connection)
             finally:
-                admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+                _drop_database(admin, name)
 
     @contextmanager
     def _in_use(self, name: str) -> Generator[None]:
@@ -250,7 +253,7 @@ class DatabaseScratch:
             automatic=empty.automatic,
         )
         plan = make_plan(start, self._surroundings, current_user=_current_user(connection))
-        run_statements(connection, plan.statements, transactional=False)
+        run_permitted(connection, plan.statements)
 
     def _read_surroundings(self) -> Snapshot:
         managed = set(managed_schemas(self._live)) if self._scope.all_schemas else set(self._scope.schemas)
@@ -261,10 +264,11 @@ class DatabaseScratch:
             for fact in found.facts
             if len(found.object_of(fact).name) < 2 and found.object_of(fact).kind != "schema"
         }
+        # Who owns what is only referred to is of no account, and not every role may give it to somebody else.
         kept = {
             fact: text
             for fact, text in found.facts.items()
-            if fact not in wide or found.object_of(fact).kind in _SURROUNDING_KINDS
+            if fact.kind != "owner" and (fact not in wide or found.object_of(fact).kind in _SURROUNDING_KINDS)
         }
         # An extension may stand in a managed schema, which must be there for it.
         for fact in list(kept):
@@ -279,6 +283,17 @@ class DatabaseScratch:
         for role in sorted(roles - present):
             if not role.startswith("pg_"):
                 connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+
+
+def _drop_database(admin: Connection, name: str) -> None:
+    """Drops the database with the sessions that a pooler keeps in it, or waits until ours has ended.
+
+    To end a session one must be a member of the role that logged in, which is another after SET ROLE.
+    """
+    try:
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    except psycopg.errors.InsufficientPrivilege:
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
 
 
 def _drop_subscriptions(connection: Connection) -> None:
@@ -370,6 +385,26 @@ def run_statements(connection: Connection, statements: Sequence[Statement], *, t
                 connection.execute(statement.rehearsal.encode())
         except psycopg.Error as exc:
             raise apply_error(exc, statement, position) from exc
+
+
+def run_permitted(connection: Connection, statements: Sequence[Statement]) -> tuple[Statement, ...]:
+    """Runs what this role may, in autocommit; what it may not, and what fails for want of that, is given back.
+
+    Some extensions, publications and the like only a superuser makes. Raises ApplyError for any other failure.
+    """
+    connection.execute("select set_config('check_function_bodies', 'off', false)")
+    connection.execute("SET search_path = pg_catalog, pg_temp")
+    skipped: list[Statement] = []
+    for position, statement in enumerate(statements, start=1):
+        try:
+            run_statement(connection, statement)
+        except psycopg.errors.InsufficientPrivilege:
+            skipped.append(statement)
+        except psycopg.Error as exc:
+            if not skipped or exc.sqlstate not in _MISSING:
+                raise apply_error(exc, statement, position) from exc
+            skipped.append(statement)
+    return tuple(skipped)
 
 
 def run_statement(connection: Connection, statement: Statement) -> None:

@@ -13,6 +13,8 @@ from reconciler.scratch import DatabaseScratch, SchemaScratch
 from reconciler.sqlfiles import read_sql, trusted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reconciler.db import Connection
     from reconciler.goal import Scope
     from reconciler.scratch import Scratch
@@ -30,7 +32,6 @@ class _Live:
     """What the choice depends on; `relations` counts the managed schemas', `lock_slots` is the lock table's size."""
 
     may_create_database: bool
-    may_create_schema: bool
     standby: bool
     lock_slots: int
     relations: int
@@ -52,25 +53,79 @@ def choose_scratch(live: Connection, wish: str, scope: Scope, *, dsn: str, state
             hint="use --scratch database, or name the schemas with --schema",
         )
     found = _look(live, scope)
-    may_step_aside = found.may_create_schema and not found.standby and not scope.all_schemas
+    obstacle = None if scope.all_schemas or wish == "database" else _obstacle(live, scope.schemas)
+    may_step_aside = obstacle is None and not found.standby and not scope.all_schemas
     may_create = found.may_create_database and not found.standby
     disturbs = _disturbance(found, statements) if may_step_aside else None
     if wish != "database" and may_step_aside and (wish == "schema" or disturbs is None or not may_create):
         why = "as asked" if wish == "schema" else "the managed schemas can step aside in one transaction"
         return SchemaScratch(live, scope.schemas, why=why if disturbs is None else f"{why}, although {disturbs}")
     if wish != "schema" and may_create:
-        why = "the whole database is managed" if scope.all_schemas else disturbs or "this role may CREATEDB"
+        why = "the whole database is managed" if scope.all_schemas else disturbs or (obstacle.what if obstacle else "")
         return DatabaseScratch(live, admin_dsn=dsn, scope=scope, why="as asked" if wish == "database" else why)
     if found.standby:
         raise ScratchError(
             "a standby takes no scratch", hint="name another server with --scratch postgresql://..., or ask the primary"
         )
+    role = _current_user(live)
+    database = f"ALTER ROLE {role} CREATEDB, for scratch `database`"
+    elsewhere = "or name another server with --scratch postgresql://..."
+    if obstacle is None:
+        raise ScratchError(f"role {role} may not create a temporary database", hint=f"{database}; {elsewhere}")
     raise ScratchError(
-        "this role may create neither a schema nor a database here"
-        if wish == "auto"
-        else f"this role may not create a {wish} here",
-        hint="name another server with --scratch postgresql://..., or GRANT CREATE ON DATABASE to this role",
+        f"the managed schemas cannot step aside: {obstacle.what}",
+        hint=f"{obstacle.hint}; or {database}; {elsewhere}",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Obstacle:
+    """Why the managed schemas cannot step aside, and what the administrator can do."""
+
+    what: str
+    hint: str
+
+
+def _obstacle(live: Connection, schemas: Sequence[str]) -> _Obstacle | None:
+    """The right that scratch `schema` lacks: to make and rename schemas, and to move the extensions in them."""
+    role, database = _current_user(live), live.info.dbname
+    row = fetch_one(live, "select has_database_privilege(current_database(), 'CREATE')")
+    if row is None or not row[0]:
+        return _Obstacle(
+            what=f"role {role} may not create schemas in database {database}",
+            hint=f"GRANT CREATE ON DATABASE {database} TO {role}",
+        )
+    row = fetch_one(
+        live,
+        "select nspname::text, pg_get_userbyid(nspowner)::text from pg_catalog.pg_namespace"
+        " where nspname = any(%s) and not pg_has_role(nspowner, 'USAGE') order by 1 limit 1",
+        (list(schemas),),
+    )
+    if row is not None:
+        return _Obstacle(
+            what=f"schema {row[0]} belongs to {row[1]}, not to role {role}",
+            hint=f"ALTER SCHEMA {row[0]} OWNER TO {role}",
+        )
+    row = fetch_one(
+        live,
+        "select extname::text, nspname::text, pg_get_userbyid(extowner)::text from pg_catalog.pg_extension e"
+        " join pg_catalog.pg_namespace n on n.oid = e.extnamespace"
+        " where nspname = any(%s) and extrelocatable and not pg_has_role(extowner, 'USAGE') order by 1 limit 1",
+        (list(schemas),),
+    )
+    if row is None:
+        return None
+    extension, schema, owner = row
+    return _Obstacle(
+        what=f"extension {extension} in schema {schema} belongs to {owner}, not to role {role}",
+        hint=f"ALTER EXTENSION {extension} SET SCHEMA one that is not managed",
+    )
+
+
+def _current_user(live: Connection) -> str:
+    row = fetch_one(live, "select current_user::text")
+    assert row is not None
+    return str(row[0])
 
 
 def _disturbance(found: _Live, statements: int) -> str | None:
@@ -91,10 +146,9 @@ def _look(live: Connection, scope: Scope) -> _Live:
     query = sql.SQL(trusted(read_sql("scratch/choice.sql")))
     row = fetch_one(live, query, {"schemas": list(scope.schemas)})
     assert row is not None
-    database, schema, standby, slots, relations, outside, extension, trigger = row
+    database, standby, slots, relations, outside, extension, trigger = row
     return _Live(
         may_create_database=bool(database),
-        may_create_schema=bool(schema),
         standby=bool(standby),
         lock_slots=int(slots),
         relations=int(relations),

@@ -2,7 +2,6 @@
 -- (https://www.postgresql.org/docs/current/runtime-config-locks.html), and whom the locks of a build would hold up.
 with managed as (select oid from pg_catalog.pg_namespace where nspname = any(%(schemas)s))
 select r.rolcreatedb or r.rolsuper,
-    has_database_privilege(current_database(), 'CREATE'),
     pg_is_in_recovery(),
     current_setting('max_locks_per_transaction')::bigint
         * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint),

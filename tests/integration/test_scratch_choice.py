@@ -83,7 +83,7 @@ def test_a_wish_that_cannot_be_granted_says_which(database: str) -> None:
     try:
         with Reconciler(database, options=Options(scratch="database")) as reconciler:
             reconciler.connection.execute("set role modest")
-            with pytest.raises(ScratchError, match="may not create a database"):
+            with pytest.raises(ScratchError, match="may not create a temporary database"):
                 reconciler.plan(SOURCE)
             reconciler.connection.execute("reset role")
     finally:
