@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, LiteralString, Protocol, cast
 
 from reconciler import hazards
-from reconciler.ddl import online
+from reconciler.ddl import online, shadow
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.sequences import continue_after, first_value
@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
     from reconciler.snapshot import Definition
 
-__all__ = ["ColumnRule", "DefaultRule", "column_clause", "column_settings", "conversion", "inherited_from"]
+__all__ = [
+    "ColumnRule",
+    "DefaultRule",
+    "column_clause",
+    "column_kind",
+    "column_settings",
+    "conversion",
+    "identity_clause",
+    "inherited_from",
+    "takes_shadow",
+]
 
 _TABLES = ("table", "foreign_table")
 # Among the types of one family every cast is at least an assignment cast (pg_cast), so that ALTER TYPE needs no USING
@@ -121,7 +131,8 @@ def _rewrites(old: str, new: str) -> bool:
     return True
 
 
-def _identity_clause(identity: Definition) -> Part:
+def identity_clause(identity: Definition) -> Part:
+    """`GENERATED ... AS IDENTITY` with all that is not the default."""
     how = raw("ALWAYS" if identity.get("always") else "BY DEFAULT")
     options: list[Part] = [raw(compose("SEQUENCE NAME {}", raw(str(identity["sequence"]))))]
     words: tuple[tuple[str, LiteralString], ...] = (
@@ -196,12 +207,29 @@ def column_clause(column: FactId, default: Definition | None, context: Context, 
             how = raw("ALWAYS" if identity.get("always") else "BY DEFAULT")
             extra.append(raw(compose("GENERATED {} AS IDENTITY", how)))
         else:
-            extra.append(_identity_clause(identity))
+            extra.append(identity_clause(identity))
     if definition.get("not_null") and "not_null_mark" not in definition:
         extra.append(raw("NOT NULL"))
     if typed and not extra:
         return None
     return joined([*parts, *([raw("WITH OPTIONS")] if typed else []), *extra], " ")
+
+
+def takes_shadow(column: FactId, context: Context) -> bool:
+    """Whether the change of type would rewrite a large table, and is made by a new column in its place."""
+    if column not in context.live or column not in context.goal or not shadow.takes_shadow(column, context):
+        return False
+    return _rewrites(str(context.old(column)["type"]), str(context.new(column)["type"]))
+
+
+def column_kind(definition: Definition) -> Part:
+    """The column's type with its collation and compression."""
+    parts = [raw(str(definition["type"]))]
+    if "collation" in definition:
+        parts.append(raw(compose("COLLATE {}", raw(str(definition["collation"])))))
+    if "compression" in definition:
+        parts.append(raw(compose("COMPRESSION {}", raw(str(definition["compression"])))))
+    return joined(parts, " ")
 
 
 def column_settings(column: FactId, old: Definition, new: Definition) -> Iterable[Draft]:
@@ -264,6 +292,12 @@ class ColumnRule(Rule):
         if clause is None:
             return
         definition = context.new(fact)
+        expression = str(default["expression"]) if default is not None else None
+        if expression is not None and shadow.is_filled_online(fact, expression, context):
+            kind = column_kind(definition)
+            yield from shadow.add_filled(fact, kind, expression, context)
+            yield from column_settings(fact, {}, definition)
+            return
         found: list[Hazard] = []
         fills = default is not None or "generated" in definition or "identity" in definition
         if definition.get("not_null") and not fills:
@@ -325,6 +359,8 @@ class ColumnRule(Rule):
             return
         old, new = str(context.old(fact)["type"]), str(context.new(fact)["type"])
         default = FactId("default", fact.name)
+        if takes_shadow(fact, context):
+            yield from shadow.carried_along(fact, context)
         if default in context.live and not _same_family(old, new):
             yield default
         yield from disturbed_by_type_change(fact, context, same_family=_same_family(old, new))
@@ -340,6 +376,9 @@ class ColumnRule(Rule):
         def draft(text: str, /, *found: Hazard) -> Draft:
             return Draft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
 
+        if takes_shadow(fact, context):
+            yield from self._exchange(fact, context)
+            return
         if "identity" in old and "identity" not in new:
             yield draft(compose("{} DROP IDENTITY", alter))
         if "generated" in old and "generated" not in new:
@@ -397,11 +436,27 @@ class ColumnRule(Rule):
             found.append(hazards.rewrites(table, f"{fact} becomes {after}", size))
         return draft(compose("{} TYPE {}{}{}", alter, raw(after), collate, using), *found)
 
+    def _exchange(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        """The other type comes by a new column, filled beside the work of others."""
+        new = context.new(fact)
+        before, after = str(context.old(fact)["type"]), str(new["type"])
+        table = context.goal.parent(fact)
+        size = context.sizes.get(table) if table is not None else None
+        found: list[Hazard] = []
+        if _can_lose(before, after):
+            found.append(hazards.loses_precision(fact, before, after, size))
+        if _base(after) != "text":
+            found.append(hazards.may_fail(fact, f"fails if a value is no {after}", size))
+        column = name(fact.name[2])
+        using = conversion(column, before, after).as_string(None).removeprefix(" USING ")
+        yield from shadow.swap(fact, using or column.as_string(None), found, context)
+        yield from column_settings(fact, {}, {key: value for key, value in new.items() if key != "not_null_mark"})
+
     def _change_identity(self, fact: FactId, context: Context, alter: Part, draft: _DraftMaker) -> Iterable[Draft]:
         new = cast("Definition", context.new(fact)["identity"])
         old = cast("Definition | None", context.old(fact).get("identity"))
         if old is None:
-            yield draft(compose("{} ADD {}", alter, _identity_clause(new)))
+            yield draft(compose("{} ADD {}", alter, identity_clause(new)))
             yield continue_after(fact, str(new["sequence"]), new)
             return
         if old["sequence"] != new["sequence"]:

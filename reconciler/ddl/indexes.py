@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from reconciler import hazards
-from reconciler.ddl import online
+from reconciler.ddl import online, shadow
 from reconciler.ddl.constraints import index_marks
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
@@ -39,7 +39,7 @@ class IndexRule(Rule):
         size = context.sizes.get(table)
         if context.persists(table) and unique:
             found.append(hazards.may_fail(fact, "fails if a value is twice there", size))
-        build = self._text(fact, unique=unique, using=raw(str(definition["using"])))
+        build = self._text(fact, unique=unique, using=raw(shadow.on_shadows(str(definition["using"]), fact, context)))
         if online.builds_online(fact, context):
             yield from online.build_index(fact, build, tuple(found), context)
         else:
@@ -58,6 +58,8 @@ class IndexRule(Rule):
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         if context.goes_with_parent(fact) or online.is_replaced_online(fact, context):
+            return
+        if online.goes_with_its_column(fact, context):
             return
         if fact in context.creates and context.old(fact).get("invalid") and online.builds_online(fact, context):
             return  # what a build left that failed goes where the next one begins

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, LiteralString, Protocol
 
 from reconciler import hazards
+from reconciler.ddl import shadow
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Draft
 from reconciler.ddl.text import compose, name, raw
@@ -17,7 +18,7 @@ from reconciler.plan import LockMode, Stage
 from reconciler.snapshot import RELATION_KINDS, FactId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from reconciler.ddl.rule import Context
     from reconciler.plan import Hazard
@@ -25,13 +26,16 @@ if TYPE_CHECKING:
 __all__ = [
     "IndexText",
     "adds_key_online",
+    "adopt",
     "build_index",
     "builds_online",
     "changes_online",
     "checked_not_null",
     "comes_after",
     "drop_index",
+    "goes_with_its_column",
     "index_of_key",
+    "is_ready",
     "is_replaced_online",
     "key_constraint",
     "validated",
@@ -53,18 +57,28 @@ def changes_online(table: FactId | None, context: Context) -> bool:
     return "partition_key" not in context.new(table) and context.online.covers(context.sizes.get(table))
 
 
-def is_ready(fact: FactId, context: Context) -> bool:
-    """Whether live already has all that the fact needs, so that it can be made before the plan's transaction."""
+def is_ready(fact: FactId, context: Context, *, among: Sequence[FactId] = ()) -> bool:
+    """Whether live already has all that the fact needs, so that it can be made before the plan's transaction.
+
+    `among` is what is made with it.
+    """
     for needed in context.goal.dependencies.get(fact, ()):
-        if needed.kind == "index" or needed.kind == "table":
-            if needed.kind == "table" and not context.persists(needed):
-                return False
+        if needed in among or needed.kind == "index":
             continue
-        if needed in context.creates or needed in context.drops:
-            return False
-        if needed in context.alters and not (needed.kind == "column" and context.changed(needed) <= _HARMLESS):
+        if needed.kind == "table":
+            missing = not context.persists(needed)
+        elif needed.kind == "column" and needed in context.alters:
+            missing = not context.changed(needed) <= _HARMLESS
+        else:
+            missing = needed in context.creates | context.drops | context.alters
+        if missing:
             return False
     return True
+
+
+def _can_be_built(fact: FactId, context: Context) -> bool:
+    """Whether the index can be built before the transaction, maybe on columns that will take others' places."""
+    return is_ready(fact, context, among=shadow.shadowed_columns(fact, context))
 
 
 def comes_after(fact: FactId, context: Context) -> bool:
@@ -91,7 +105,7 @@ def _name_is_free(schema: str, relation: str, context: Context) -> bool:
     )
 
 
-def _adopt(fact: FactId, context: Context) -> bool:
+def adopt(fact: FactId, context: Context) -> bool:
     """Whether live has this half-made thing already; it is then no leftover to be dropped."""
     if fact not in context.live:
         return False
@@ -105,13 +119,15 @@ def _adopt(fact: FactId, context: Context) -> bool:
 def builds_online(fact: FactId, context: Context) -> bool:
     """Whether the new or replaced index is built beside the work of others."""
     return changes_online(context.goal.parent(fact), context) and (
-        is_ready(fact, context) or comes_after(fact, context)
+        _can_be_built(fact, context) or comes_after(fact, context)
     )
 
 
 def is_replaced_online(fact: FactId, context: Context) -> bool:
     """Whether a new index is built before the old one goes, so that queries always have one of them."""
     if fact not in context.drops or fact not in context.creates or context.old(fact).get("invalid"):
+        return False
+    if shadow.shadowed_columns(fact, context):
         return False
     if any(needed in context.drops for needed in context.live.dependencies.get(fact, ())):
         return False
@@ -123,7 +139,7 @@ def build_index(fact: FactId, build: IndexText, found: tuple[Hazard, ...], conte
     table = context.goal.parent(fact)
     assert table is not None
     schema, final = fact.name[0], fact.name[2]
-    stage = Stage.BEFORE if is_ready(fact, context) else Stage.AFTER
+    stage = Stage.BEFORE if _can_be_built(fact, context) else Stage.AFTER
     replaced = is_replaced_online(fact, context)
     invalid = fact in context.drops and bool(context.old(fact).get("invalid"))
     if invalid:
@@ -171,7 +187,7 @@ def _build_beside(
 ) -> Iterable[Draft]:
     """The index under a temporary name, where an earlier run has not built it."""
     leftover = FactId("index", (*table.name, temporary))
-    if _adopt(leftover, context):
+    if adopt(leftover, context):
         if not context.old(leftover).get("invalid"):
             return
         yield _drop_concurrently(fact, temporary, table, stage)
@@ -217,7 +233,7 @@ def validated(fact: FactId, lock: LockMode, may_fail: tuple[Hazard, ...], contex
     chosen = temporary_name(*fact.name, definition.as_string(None)) if beside else final
     add_stage, check_stage = (Stage.BEFORE, Stage.BEFORE) if ready else (Stage.TOGETHER, Stage.AFTER)
     leftover = FactId("constraint", (*table.name, chosen))
-    there = beside and _adopt(leftover, context)
+    there = beside and adopt(leftover, context)
     if not there:
         text = compose("ALTER TABLE {} ADD CONSTRAINT {} {} NOT VALID", qualified(fact), name(chosen), definition)
         yield Draft(sql=text, lock=lock, locks=table, stage=add_stage, brief=True)
@@ -238,6 +254,11 @@ def _validate(fact: FactId, constraint: str, table: FactId, stage: Stage, may_fa
     )
 
 
+def goes_with_its_column(fact: FactId, context: Context) -> bool:
+    """Whether the exchange of a column drops the index, so that nothing else need do it."""
+    return bool(shadow.shadowed_columns(fact, context)) and fact in context.creates and builds_online(fact, context)
+
+
 def index_of_key(fact: FactId, context: Context) -> IndexText | None:
     """How the index of a PRIMARY KEY or UNIQUE constraint is built alone; None where it cannot be."""
     clauses = _key_clauses(str(context.new(fact)["definition"]))
@@ -249,7 +270,7 @@ def index_of_key(fact: FactId, context: Context) -> IndexText | None:
         template: LiteralString = (
             "CREATE UNIQUE INDEX CONCURRENTLY {} ON {} {}" if concurrently else "CREATE UNIQUE INDEX {} ON {} {}"
         )
-        return compose(template, name(index), table, raw(clauses[0]))
+        return compose(template, name(index), table, raw(shadow.on_shadows(clauses[0], fact, context)))
 
     return build
 
@@ -260,7 +281,7 @@ def key_constraint(fact: FactId, build: IndexText, found: tuple[Hazard, ...], co
     assert table is not None
     clauses = _key_clauses(definition)
     assert clauses is not None
-    stage = Stage.BEFORE if is_ready(fact, context) else Stage.AFTER
+    stage = Stage.BEFORE if _can_be_built(fact, context) else Stage.AFTER
     temporary = temporary_name(*fact.name, build(fact.name[2], concurrently=False))
     yield from _build_beside(fact, temporary, build, table, stage, found, context)
     template: LiteralString = "ALTER TABLE {} ADD CONSTRAINT {} {} USING INDEX {}{}"
@@ -276,7 +297,7 @@ def adds_key_online(fact: FactId, context: Context) -> bool:
         return False
     if index_of_key(fact, context) is None:
         return False
-    return is_ready(fact, context) or (fact not in context.drops and comes_after(fact, context))
+    return _can_be_built(fact, context) or (fact not in context.drops and comes_after(fact, context))
 
 
 def _key_clauses(definition: str) -> tuple[str, str] | None:
@@ -322,7 +343,7 @@ def checked_not_null(column: FactId, target: str, table: FactId, context: Contex
     check = temporary_name(*table.name, target, "not null")
     leftover = FactId("constraint", (*table.name, check))
     drafts: list[Draft] = []
-    there = _adopt(leftover, context)
+    there = adopt(leftover, context)
     alter = raw(compose("ALTER TABLE {}", qualified(table)))
     if not there:
         text = compose("{} ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID", alter, name(check), name(target))

@@ -69,6 +69,87 @@ def test_a_change_in_steps_ends_where_the_declaration_says(database: str, after:
         assert connection.execute("select count(*) from public.t").fetchone() == (500,)
 
 
+SERIAL = """
+create table owner (id serial primary key, name text not null);
+create table t (
+    id int generated always as identity primary key,
+    owner int not null references owner (id),
+    n int default 7,
+    "odd, name" int,
+    check (n > 0)
+);
+create index t_n on t (n, lower(n::text)) where n > 1;
+create unique index on t ("odd, name");
+create statistics t_stats on n, owner from t;
+create view sums as select owner, sum(n) from t group by owner;
+comment on column t.n is 'how many';
+create table line (t int references t (id), x int);
+"""
+SERIAL_ROWS = """
+insert into public.owner (name) select 'owner ' || n from generate_series(1, 11) n;
+insert into public.t (owner, n, "odd, name") select n % 10 + 1, n, n from generate_series(1, 3000) n;
+insert into public.line select n, n from generate_series(1, 100) n;
+"""
+TYPES = {
+    "identity primary key, referenced": SERIAL.replace("id int generated", "id bigint generated").replace(
+        "(t int references", "(t bigint references"
+    ),
+    "serial primary key, referenced": SERIAL.replace("id serial", "id bigserial").replace("owner int", "owner bigint"),
+    "default, check, index, view, statistics and comment": SERIAL.replace("n int default", "n bigint default"),
+    "to text": SERIAL.replace('"odd, name" int', '"odd, name" text'),
+    "with another default": SERIAL.replace("n int default 7", "n numeric default 8"),
+}
+
+
+@pytest.mark.parametrize("after", TYPES.values(), ids=TYPES)
+def test_another_type_comes_without_a_rewrite(database: str, after: str) -> None:
+    _prepare(database, SERIAL, SERIAL_ROWS)
+    values = 'select count(*), sum(id), sum(owner), sum(n), sum("odd, name"::text::int) from public.t'
+    with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database, autocommit=True) as connection:
+        before = connection.execute(values).fetchone()
+        plan = reconciler.plan(after).plan
+        assert not [hazard for hazard in plan.hazards if hazard.kind in ("blocking_lock", "table_rewrite")]
+        assert reconciler.migrate("default", after, allow_data_loss=True).idx == 1
+        assert reconciler.plan(after).plan.is_empty
+        assert connection.execute(values).fetchone() == before
+        # The sequences go on where they were.
+        assert connection.execute("insert into public.owner (name) values ('new') returning id").fetchone() == (12,)
+        assert connection.execute("insert into public.t (owner) values (11) returning id").fetchone() == (3001,)
+        assert not connection.execute("select from pg_class where relname ~ 'reconciler_tmp'").fetchall()
+
+
+def test_a_new_column_whose_default_differs_for_each_row_is_filled_in_batches(database: str) -> None:
+    _prepare(database)
+    after = BEFORE.replace("label text", "label text, token uuid not null default gen_random_uuid()")
+    with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database) as connection:
+        plan = reconciler.plan(after).plan
+        assert [statement.batched is not None for statement in plan.statements].count(True) == 1
+        reconciler.migrate("default", after)
+        assert reconciler.plan(after).plan.is_empty
+        assert connection.execute("select count(distinct token) from public.t").fetchone() == (500,)
+
+
+def test_what_clients_write_while_the_column_is_filled_is_in_the_new_one(database: str) -> None:
+    _prepare(database, SERIAL, SERIAL_ROWS)
+    after = TYPES["default, check, index, view, statistics and comment"]
+    with psycopg.connect(database, autocommit=True) as client:
+
+        def write(position: int) -> None:
+            client.execute("insert into public.t (owner, n) values (1, %s)", (10_000 + position,))
+            client.execute("update public.t set n = n + 1 where id = %s", (position,))
+            client.execute("delete from public.t where id = %s", (1000 + position,))
+
+        with Reconciler(database, options=ONLINE) as reconciler:
+            # Inside the exchange's own transaction a client would wait for us.
+            alone = [step.first for step in reconciler.plan(after).plan.steps if len(step.statements) == 1]
+            assert len(alone) >= 4
+            reconciler.migrate("default", after, progress=lambda at, _: write(at) if at in alone else None)
+        written = client.execute("select count(*), count(*) filter (where n >= 10000) from public.t").fetchone()
+        assert written == (3000, len(alone))
+        changed = client.execute("select n from public.t where id = %s", (alone[0],)).fetchone()
+        assert changed == (alone[0] + 1,)
+
+
 def test_no_statement_reads_all_rows_under_a_lock_that_blocks_clients(database: str) -> None:
     _prepare(database)
     everything = (

@@ -1,0 +1,274 @@
+"""Columns that are made beside the one they replace: another type, or a new default that every row must get. Pure.
+
+The new column has a temporary name. A trigger keeps it equal to the old one, or its default fills new rows; the rows
+that are there are filled in batches; indexes are built on it; and the plan's transaction drops the old column, renames
+the new one, and gives it all that hung on the old one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, cast
+
+from reconciler.ddl import online
+from reconciler.ddl.names import qualified
+from reconciler.ddl.rule import Draft
+from reconciler.ddl.text import Part, compose, literal, name, raw
+from reconciler.leftovers import TRIGGER_PREFIX, temporary_name
+from reconciler.plan import LockMode, Stage
+from reconciler.snapshot import SATELLITE_KINDS, FactId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.ddl.rule import Context
+    from reconciler.plan import Hazard
+    from reconciler.snapshot import Definition
+
+__all__ = ["add_filled", "carried_along", "is_filled_online", "swap", "takes_shadow"]
+
+_NEVER = frozenset({"generated", "virtual", "identity", "fdw_options", "inherited"})
+# Functions of which Postgres computes one value for all rows, without a rewrite.
+_STABLE = re.compile(
+    r"(timezone\('[^']*'::text, )?(now|transaction_timestamp|statement_timestamp)\([^()]*\)\)?(::[\w\s]+)?"
+)
+_EXCLUSIVE = LockMode.ACCESS_EXCLUSIVE
+
+
+def takes_shadow(column: FactId, context: Context) -> bool:
+    """Whether another type comes by a new column, and not by a rewrite of the table under a lock."""
+    if column.kind != "column" or column not in context.live or column not in context.goal:
+        return False
+    table = context.live.parent(column)
+    changed = context.changed(column)
+    if "type" not in changed or changed & _NEVER or not online.changes_online(table, context):
+        return False
+    assert table is not None
+    old = context.old(column)
+    if old.keys() & {"generated", "inherited"} or "of_type" in context.old(table):
+        return False
+    for dependent in context.dependents.get(table, ()):
+        if dependent.kind == "inheritance":
+            return False
+    if any(child.kind == "inheritance" for child in context.live.children.get(table, ())):
+        return False
+    return not any(
+        dependent.kind == "column" and "generated" in context.old(dependent)
+        for dependent in context.dependents.get(column, ())
+    )
+
+
+def carried_along(column: FactId, context: Context) -> Iterable[FactId]:
+    """What goes with the old column and must be made again on the new one."""
+    for dependent in context.dependents.get(column, ()):
+        if dependent.kind in ("index", "constraint", "statistics", "owned_by"):
+            yield dependent
+    for child in context.live.children.get(column, ()):
+        if child.kind in SATELLITE_KINDS or child.kind == "default":
+            yield child
+
+
+def shadow_name(column: FactId, kind: str) -> str:
+    """The new column's name while both are there."""
+    return temporary_name(*column.name, kind)
+
+
+def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Context) -> Iterable[Draft]:
+    """The new column with everything that leads to it, and the exchange in the plan's transaction."""
+    old, new = context.old(column), context.new(column)
+    table = context.live.parent(column)
+    assert table is not None
+    shadow = shadow_name(column, str(new["type"]))
+    yield from _keep_equal(column, shadow, expression, table, context)
+    text = compose(
+        "UPDATE {} SET {} = {} WHERE {} IS NULL AND {} IS NOT NULL",
+        qualified(column),
+        name(shadow),
+        raw(expression),
+        name(shadow),
+        name(column.name[2]),
+    )
+    yield _fill(text, table, tuple(found))
+    first, last = _not_null(column, shadow, table, context)
+    yield from first
+    yield _analyze(table, shadow)
+    alter = raw(compose("ALTER TABLE {}", qualified(column)))
+    final = name(column.name[2])
+
+    def draft(text: str) -> Draft:
+        return Draft(sql=text, lock=_EXCLUSIVE, locks=table, brief=True)
+
+    yield draft(compose("DROP TRIGGER {} ON {}", name(_trigger(shadow)), qualified(column)))
+    yield draft(compose("DROP FUNCTION {}()", name(column.name[0], shadow)))
+    identity = "identity" in old
+    aside = name(temporary_name(*column.name, "old"))
+    if identity:
+        yield draft(compose("{} RENAME COLUMN {} TO {}", alter, final, aside))
+    else:
+        yield draft(compose("{} DROP COLUMN {}", alter, final))
+    yield draft(compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final))
+    if new.get("not_null"):
+        yield draft(compose("{} ALTER COLUMN {} SET NOT NULL", alter, final))
+    yield from last
+    if identity:
+        yield from (draft(text) for text in _identity(column, alter, context))
+        yield draft(compose("{} DROP COLUMN {}", alter, aside))
+
+
+def _identity(column: FactId, alter: Part, context: Context) -> Iterable[str]:
+    """The new column gets a sequence of the same name that goes on where the old one's is."""
+    from reconciler.ddl.columns import identity_clause
+
+    identity = cast("Definition", context.new(column)["identity"])
+    sequence = str(identity["sequence"])
+    aside = temporary_name(*column.name, "sequence")
+    yield compose("ALTER SEQUENCE {} RENAME TO {}", raw(sequence), name(aside))
+    clause = identity_clause(identity)
+    yield compose("{} ALTER COLUMN {} ADD {}", alter, name(column.name[2]), clause)
+    old = name(sequence_schema(sequence), aside)
+    yield compose("SELECT pg_catalog.setval({}, last_value, is_called) FROM {}", literal(sequence), old)
+
+
+def sequence_schema(sequence: str) -> str:
+    """The schema of a qualified name that Postgres quoted."""
+    match = re.match(r'"((?:[^"]|"")*)"|([^."]+)', sequence)
+    assert match is not None
+    return match[1].replace('""', '"') if match[1] is not None else match[2]
+
+
+def _keep_equal(column: FactId, shadow: str, expression: str, table: FactId, context: Context) -> Iterable[Draft]:
+    """The new column, and the trigger that fills it in every row that is written from now on."""
+    from reconciler.ddl.columns import column_kind
+
+    new = context.new(column)
+    schema = column.name[0]
+    joined = False
+    if not online.adopt(FactId("column", (*table.name, shadow)), context):
+        text = compose("ALTER TABLE {} ADD COLUMN {} {}", qualified(column), name(shadow), column_kind(new))
+        yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, stage=Stage.BEFORE, brief=True)
+        joined = True
+    if not online.adopt(FactId("function", (schema, shadow, "")), context):
+        # The expression names columns as ALTER TYPE's USING does; so they must be in its scope.
+        body = compose(
+            "BEGIN NEW.{} := (SELECT {} FROM (SELECT NEW.*) AS {}); RETURN NEW; END",
+            name(shadow),
+            raw(expression),
+            name(column.name[1]),
+        )
+        text = compose(
+            "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS {}", name(schema, shadow), literal(body)
+        )
+        yield Draft(sql=text, locks=table, stage=Stage.BEFORE, joined=joined)
+        joined = True
+    trigger = _trigger(shadow)
+    if not online.adopt(FactId("trigger", (*table.name, trigger)), context):
+        text = compose(
+            "CREATE TRIGGER {} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
+            name(trigger),
+            qualified(column),
+            name(schema, shadow),
+        )
+        lock = LockMode.SHARE_ROW_EXCLUSIVE
+        yield Draft(sql=text, lock=lock, locks=table, stage=Stage.BEFORE, joined=joined, brief=True)
+
+
+def _trigger(shadow: str) -> str:
+    return TRIGGER_PREFIX + shadow.rpartition("_")[2]
+
+
+def _fill(text: str, table: FactId, found: tuple[Hazard, ...]) -> Draft:
+    # No lock is named: that of an UPDATE lets clients read and write all other rows.
+    return Draft(sql=text, hazards=found, stage=Stage.BEFORE, batched=table, rehearsal="")
+
+
+def _not_null(column: FactId, shadow: str, table: FactId, context: Context) -> tuple[list[Draft], list[Draft]]:
+    if not context.new(column).get("not_null"):
+        return [], []
+    return online.checked_not_null(column, shadow, table, context)
+
+
+def _analyze(table: FactId, shadow: str) -> Draft:
+    """Without statistics of the new column the plans of queries would change when it takes over."""
+    text = compose("ANALYZE {} ({})", qualified(table), name(shadow))
+    return Draft(sql=text, lock=LockMode.SHARE_UPDATE_EXCLUSIVE, locks=table, stage=Stage.BEFORE)
+
+
+# --- a new column whose default is another for each row ---------------------------------------------------------------
+
+
+def is_filled_online(column: FactId, default: str | None, context: Context) -> bool:
+    """Whether a new column is filled in batches, as its default would have to be computed for each row."""
+    table = context.goal.parent(column)
+    if default is None or "(" not in default or _STABLE.fullmatch(default) or column in context.drops:
+        return False
+    new = context.new(column)
+    if new.keys() & _NEVER or not online.changes_online(table, context):
+        return False
+    both = (column, FactId("default", column.name))
+    return all(online.is_ready(fact, context, among=both) for fact in both)
+
+
+def add_filled(column: FactId, kind: Part, default: str, context: Context) -> Iterable[Draft]:
+    """The new column under a temporary name until every row has a value; nobody sees it before."""
+    table = context.goal.parent(column)
+    assert table is not None
+    shadow = shadow_name(column, f"{context.goal.facts[column]} default {default}")
+    alter = raw(compose("ALTER TABLE {}", qualified(column)))
+    if not online.adopt(FactId("column", (*table.name, shadow)), context):
+        for joined, text in enumerate(
+            (
+                compose("{} ADD COLUMN {} {}", alter, name(shadow), kind),
+                compose("{} ALTER COLUMN {} SET DEFAULT {}", alter, name(shadow), raw(default)),
+            )
+        ):
+            yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, stage=Stage.BEFORE, joined=bool(joined), brief=True)
+    text = compose("UPDATE {} SET {} = DEFAULT WHERE {} IS NULL", qualified(column), name(shadow), name(shadow))
+    yield _fill(text, table, ())
+    first, last = _not_null(column, shadow, table, context)
+    yield from first
+    yield _analyze(table, shadow)
+    final = name(column.name[2])
+    text = compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final)
+    yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, brief=True)
+    if context.new(column).get("not_null"):
+        text = compose("{} ALTER COLUMN {} SET NOT NULL", alter, final)
+        yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, brief=True)
+    yield from last
+
+
+# --- indexes on it ----------------------------------------------------------------------------------------------------
+
+_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[A-Za-z_\x80-\uffff][\w$\x80-\uffff]*""")
+
+
+def on_shadows(text: str, fact: FactId, context: Context) -> str:
+    """The text of an index with the new columns in place of the old ones.
+
+    A name that only looks like the column's (a function's, a type's) stays; were one taken for another, the proof would
+    not end at the goal.
+    """
+    renamed = {
+        column.name[2]: shadow_name(column, str(context.new(column)["type"]))
+        for column in shadowed_columns(fact, context)
+    }
+
+    def replaced(match: re.Match[str]) -> str:
+        token = match[0]
+        plain = token[1:-1].replace('""', '"') if token.startswith('"') else token
+        before, after = text[: match.start()], text[match.end() :]
+        if token.startswith("'") or plain not in renamed or before.endswith((".", "::")) or after.startswith("("):
+            return token
+        return compose("{}", name(renamed[plain]))
+
+    return _TOKEN.sub(replaced, text) if renamed else text
+
+
+def shadowed_columns(fact: FactId, context: Context) -> list[FactId]:
+    """The columns that the fact needs and that are exchanged."""
+    from reconciler.ddl import columns
+
+    return [
+        needed
+        for needed in sorted(context.goal.dependencies.get(fact, ()))
+        if needed in context.alters and columns.takes_shadow(needed, context)
+    ]
