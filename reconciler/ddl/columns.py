@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, LiteralString, Protocol, cast
 from reconciler import hazards
 from reconciler.ddl import online, shadow
 from reconciler.ddl.names import qualified
+from reconciler.ddl.parking import parked, taken_back
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.sequences import continue_after, first_value
 from reconciler.ddl.text import Part, compose, joined, name, raw
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 _TABLES = ("table", "foreign_table")
+_TYPES = ("enum", "domain", "composite_type", "range_type", "base_type")
 # Among the types of one family every cast is at least an assignment cast (pg_cast), so that ALTER TYPE needs no USING
 # and raises an error where a value does not fit; an explicit cast would cut varchar(n) silently.
 _FAMILIES: tuple[frozenset[str], ...] = (
@@ -269,6 +271,10 @@ class ColumnRule(Rule):
             return True
         state = context.goal if fact in context.goal else context.live
         definition = state.definition(fact)
+        if fact in context.parked:
+            return any(parent in context.parked for parent in inherited_from(fact, context))
+        if fact not in context.alters and _follows_type(fact, context):
+            return True
         return bool(definition.get("inherited")) and any(
             parent in context.creates or parent in context.drops for parent in inherited_from(fact, context)
         )
@@ -283,9 +289,27 @@ class ColumnRule(Rule):
     def fold_into(self, fact: FactId, context: Context) -> FactId | None:
         return context.goal.parent(fact)
 
+    def parks(self, fact: FactId, dropped: FactId, context: Context) -> bool:
+        """Values wait as text or JSON while their type is made anew, unless they are computed or their table goes."""
+        table = context.live.parent(fact)
+        return (
+            (dropped.kind in _TYPES or dropped.kind == "extension")
+            and dropped in context.goal
+            and fact in context.goal
+            and table is not None
+            and table.kind in _TABLES
+            and table not in context.drops
+            and "generated" not in context.old(fact)
+            and "generated" not in context.new(fact)
+        )
+
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
         table = context.goal.parent(fact)
         assert table is not None
+        if fact in context.parked:
+            yield from taken_back(fact, table, context)
+            yield from self.alter(fact, context)
+            return
         size = context.sizes.get(table)
         default = next((context.new(member) for member in folded if member.kind == "default"), None)
         clause = column_clause(fact, default, context)
@@ -317,6 +341,9 @@ class ColumnRule(Rule):
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         table = context.live.parent(fact)
         size = context.sizes.get(table) if table is not None else None
+        if fact in context.parked and table is not None:
+            yield from parked(fact, table, context)
+            return
         computed = "generated" in context.old(fact)
         yield Draft(
             sql=compose("ALTER TABLE {} DROP COLUMN {}", qualified(fact), name(fact.name[2])),
@@ -384,6 +411,7 @@ class ColumnRule(Rule):
         if "generated" in old and "generated" not in new:
             yield draft(compose("{} DROP EXPRESSION", alter))
         comes_along = any(parent in context.alters for parent in inherited_from(fact, context)) and new.get("inherited")
+        comes_along = comes_along or fact in context.parked or _follows_type(fact, context)
         if changed & {"type", "collation"} and not comes_along:
             yield self._change_type(fact, context, alter, draft)
         if "generated" in changed and "generated" in new:
@@ -489,6 +517,18 @@ class ColumnRule(Rule):
             yield ("relation", *_split(str(identity["sequence"])))
 
 
+def _follows_type(fact: FactId, context: Context) -> bool:
+    """A column of a typed table whose type changes: ALTER TYPE ... CASCADE changes the table too."""
+    table = context.goal.parent(fact) or context.live.parent(fact)
+    if table is None or table in context.creates or not context.alters:
+        return False
+    definition = context.live.find(table) or {}
+    if "of_type" not in definition or "of_type" not in (context.goal.find(table) or {}):
+        return False
+    needed = context.live.dependencies.get(table, frozenset())
+    return any(each.kind == "composite_type" and each in context.alters for each in needed)
+
+
 def _split(qualified_name: str) -> tuple[str, ...]:
     """The parts of a name that Postgres quoted."""
     parts = re.findall(r'"((?:[^"]|"")*)"|([^."]+)', qualified_name)
@@ -530,7 +570,12 @@ class DefaultRule(Rule):
     def fold_into(self, fact: FactId, context: Context) -> FactId | None:
         column = FactId("column", fact.name)
         owner = context.goal.parent(column)
-        if owner is None or owner.kind not in _TABLES or context.new(column).get("inherited"):
+        if (
+            owner is None
+            or owner.kind not in _TABLES
+            or context.new(column).get("inherited")
+            or column in context.parked
+        ):
             return None
         return column
 
@@ -538,7 +583,8 @@ class DefaultRule(Rule):
         yield self._draft(fact, context, raw(compose("SET DEFAULT {}", raw(str(context.new(fact)["expression"])))))
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        if context.live.parent(fact) in context.drops:
+        column = context.live.parent(fact)
+        if column in context.drops and column not in context.parked:
             return
         yield self._draft(fact, context, raw("DROP DEFAULT"))
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, raw
-from reconciler.ddl.types import RemadeUnderColumns
 from reconciler.plan import Hazard, HazardKind
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def _shell_and_functions(fact: FactId, folded: Sequence[FactId], context: Contex
         yield Draft(sql=str(context.new(function)["definition"]).rstrip())
 
 
-class RangeTypeRule(RemadeUnderColumns):
+class RangeTypeRule(Rule):
     """Range types: any change makes a new one, under which columns keep their values."""
 
     kinds = ("range_type",)
@@ -77,9 +76,6 @@ class RangeTypeRule(RemadeUnderColumns):
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         yield _drop(fact, context)
-
-    def in_place(self, fact: FactId, context: Context) -> bool:
-        return not _has_functions(fact, context.live) and not _has_functions(fact, context.goal)
 
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("type", *fact.name)

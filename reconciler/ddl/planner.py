@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.ddl import RULES
+from reconciler.ddl.parking import drop_renamed, rename_away, set_aside
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.stages import in_steps
 from reconciler.diff import Change, Difference, diff
@@ -31,6 +32,7 @@ class _Act(IntEnum):
     DROP = 0
     ALTER = 1
     CREATE = 2
+    FINISH = 3
 
 
 class _Node(NamedTuple):
@@ -68,6 +70,7 @@ def make_plan(
     )
     unmodelled = _unmodelled(differences, context)
     _decide([difference for difference in differences if difference.fact not in unmodelled], context)
+    context.aside.update(set_aside(context))
     statements = tuple(_statements(context))
     return Plan(
         statements=statements,
@@ -123,6 +126,7 @@ def _decide(differences: Sequence[Difference], context: Context) -> None:
 
     def replace(fact: FactId) -> None:
         context.alters.discard(fact)
+        context.parked.discard(fact)
         if fact in context.goal:
             context.creates.add(fact)
         if fact in context.live and fact not in context.drops:
@@ -154,7 +158,10 @@ def _decide(differences: Sequence[Difference], context: Context) -> None:
             if dependent.kind not in RULES or dependent in context.drops:
                 continue
             moves_off = dependent in context.alters and gone not in context.goal.dependencies.get(dependent, ())
-            if not moves_off and _rule(dependent).follows(dependent, gone, context):
+            if not moves_off and _rule(dependent).parks(dependent, gone, context):
+                replace(dependent)
+                context.parked.add(dependent)
+            elif not moves_off and _rule(dependent).follows(dependent, gone, context):
                 replace(_rule(dependent).replaced(dependent, context))
 
 
@@ -192,6 +199,13 @@ def _edges(context: Context) -> Iterable[tuple[_Node, _Node]]:
                 yield node, _Node(_Act.ALTER, needed)
         for claim in _rule(fact).claims(fact, context.old(fact)):
             gives.setdefault(claim, []).append(node)
+    for fact in context.aside:
+        for dependent in context.dependents.get(fact, ()):
+            if dependent in context.parked:
+                yield _Node(_Act.CREATE, dependent), _Node(_Act.FINISH, fact)
+            elif (owner := live.object_of(dependent)) in context.aside:
+                yield _Node(_Act.FINISH, owner), _Node(_Act.FINISH, fact)
+        yield _Node(_Act.CREATE, fact), _Node(_Act.FINISH, fact)
     for claim, node in takes.items():
         for giver in gives.get(claim, ()):
             if giver != node:
@@ -201,9 +215,8 @@ def _edges(context: Context) -> Iterable[tuple[_Node, _Node]]:
 def _heads(context: Context) -> dict[_Node, _Node]:
     """Each node, and the node that it would like to be folded into."""
     heads: dict[_Node, _Node] = {}
-    for fact in context.alters:
-        node = _Node(_Act.ALTER, fact)
-        heads[node] = node
+    for act, facts in ((_Act.ALTER, context.alters), (_Act.FINISH, context.aside)):
+        heads.update({_Node(act, fact): _Node(act, fact) for fact in facts})
     for fact in context.creates:
         node = _Node(_Act.CREATE, fact)
         target = _rule(fact).fold_into(fact, context)
@@ -212,7 +225,10 @@ def _heads(context: Context) -> dict[_Node, _Node]:
         node = _Node(_Act.DROP, fact)
         parent = context.live.parent(fact)
         owners = [parent, _rule(fact).fold_drop_into(fact, context), *sorted(context.live.automatic.get(fact, ()))]
-        target = next((owner for owner in owners if owner is not None and owner in context.drops), None)
+        alone = context.parked if fact.kind not in SATELLITE_KINDS else ()
+        target = next(
+            (each for each in owners if each is not None and each in context.drops and each not in alone), None
+        )
         heads[node] = _Node(_Act.DROP, target) if target is not None else node
     return {node: _last(node, heads) for node in heads}
 
@@ -253,7 +269,9 @@ def _statements(context: Context) -> Iterable[Statement]:
                 case _Act.CREATE:
                     drafts = rule.create(node.fact, _in_order([member.fact for member in folded], context), context)
                 case _Act.DROP:
-                    drafts = rule.drop(node.fact, context)
+                    drafts = rename_away(node.fact) if node.fact in context.aside else rule.drop(node.fact, context)
+                case _Act.FINISH:
+                    drafts = drop_renamed(node.fact)
                 case _Act.ALTER:
                     drafts = rule.alter(node.fact, context)
         facts = tuple(sorted(member.fact for member in members))
@@ -267,7 +285,7 @@ def _statement(draft: Draft, act: _Act, facts: tuple[FactId, ...], context: Cont
         sql=text,
         creates=facts if act is _Act.CREATE else (),
         drops=facts if act is _Act.DROP else (),
-        alters=facts if act is _Act.ALTER else (),
+        alters=facts if act in (_Act.ALTER, _Act.FINISH) else (),
         hazards=draft.hazards,
         lock=draft.lock,
         locks=draft.locks,

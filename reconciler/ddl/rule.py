@@ -57,6 +57,10 @@ class Context:
     creates: set[FactId] = field(default_factory=set["FactId"])
     drops: set[FactId] = field(default_factory=set["FactId"])
     alters: set[FactId] = field(default_factory=set["FactId"])
+    # Columns whose type is made anew: they keep their values, at once (`aside`: the old type, renamed, stays until they
+    # have moved) or as text or JSON in between.
+    parked: set[FactId] = field(default_factory=set["FactId"])
+    aside: set[FactId] = field(default_factory=set["FactId"])
     dependents: Mapping[FactId, Sequence[FactId]] = field(default_factory=dict["FactId", "Sequence[FactId]"])
     # Of the half-made things that a run left in live, those that this plan goes on with.
     adopted_leftovers: set[FactId] = field(default_factory=set["FactId"])
@@ -216,6 +220,10 @@ class Rule:
     def follows(self, fact: FactId, dropped: FactId, context: Context) -> bool:
         """Whether `fact` must be made anew because `dropped`, which it depends on, is dropped."""
         return True
+
+    def parks(self, fact: FactId, dropped: FactId, context: Context) -> bool:
+        """Whether the column `fact` keeps its values in another form while its type `dropped` is made anew."""
+        return False
 
     def fold_into(self, fact: FactId, context: Context) -> FactId | None:
         """The created fact whose statement can make this one too."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, LiteralString, cast
+from typing import TYPE_CHECKING, cast
 
 from reconciler import hazards
 from reconciler.ddl.columns import disturbed_by_type_change
 from reconciler.ddl.names import object_phrase, qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
-from reconciler.plan import LockMode
+from reconciler.plan import Hazard, LockMode
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
@@ -19,11 +19,25 @@ if TYPE_CHECKING:
 
 __all__ = ["CompositeTypeRule", "DomainRule", "EnumRule", "RemadeUnderColumns"]
 
-_SUFFIX = "__replaced"
+
+class _Type(Rule):
+    """A type that columns hold."""
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
+
+    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+        yield ("type", *fact.name)
 
 
-class _SwappedType(Rule):
-    """A type that columns hold and that cannot be altered: a new one takes its name, the columns move over."""
+class RemadeUnderColumns(_Type):
+    """What cannot be altered nor swapped: columns let go of it, it is dropped and made, and they take it again."""
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return True
+
+    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        return self.disturbed_by_swap(fact, context)
 
     def disturbed_by_swap(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """All that knows the old type by its OID, but for the columns of tables, which are converted."""
@@ -42,55 +56,6 @@ class _SwappedType(Rule):
                 owner = context.live.parent(dependent)
                 if owner is not None and owner.kind == "table" and "generated" not in context.old(dependent):
                     yield dependent
-
-    def swap(self, fact: FactId, create: Draft, context: Context) -> Iterable[Draft]:
-        """Renames the old type away, makes the new one, converts the columns that keep it, drops the old one."""
-        old_name = fact.name[1][: 63 - len(_SUFFIX)] + _SUFFIX
-        alter: LiteralString = "ALTER {} RENAME TO {}"
-        yield Draft(sql=compose(alter, object_phrase(fact), name(old_name)))
-        yield create
-        for column in sorted(self._columns(fact, context)):
-            if column in context.drops or fact not in context.goal.dependencies.get(column, ()):
-                continue
-            if context.old(column).get("inherited"):
-                continue
-            table = context.live.parent(column)
-            assert table is not None
-            new_type = str(context.new(column)["type"])
-            # The name that Postgres printed for the column's type is the new type's name by now.
-            text = compose(
-                "ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}::text::{}",
-                qualified(column),
-                name(column.name[2]),
-                raw(new_type),
-                name(column.name[2]),
-                raw(new_type),
-            )
-            size = context.sizes.get(table)
-            yield Draft(
-                sql=text,
-                hazards=(hazards.rewrites(table, f"{column} moves to the new {fact}", size),),
-                lock=LockMode.ACCESS_EXCLUSIVE,
-                locks=table,
-            )
-        old_phrase = object_phrase(FactId(fact.kind, (fact.name[0], old_name)))
-        yield Draft(sql=compose("DROP {}", old_phrase))
-
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
-
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
-        yield ("type", *fact.name)
-
-
-class RemadeUnderColumns(_SwappedType):
-    """What cannot be altered nor swapped: columns let go of it, it is dropped and made, and they take it again."""
-
-    def in_place(self, fact: FactId, context: Context) -> bool:
-        return True
-
-    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
-        return self.disturbed_by_swap(fact, context)
 
     def without(self, column: FactId, context: Context) -> tuple[str, str]:
         """A type that holds the values meanwhile, and the USING."""
@@ -130,7 +95,7 @@ class RemadeUnderColumns(_SwappedType):
         return Draft(sql=text, hazards=(hazard,), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
 
 
-class EnumRule(_SwappedType):
+class EnumRule(_Type):
     """Enums: labels are added in place; to remove or reorder them takes a new type."""
 
     kinds = ("enum",)
@@ -138,23 +103,18 @@ class EnumRule(_SwappedType):
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
         labels: list[Part] = [literal(label) for label in self._labels(context.new(fact))]
-        yield Draft(sql=compose("CREATE TYPE {} AS ENUM ({})", qualified(fact), joined(labels)))
+        found: tuple[Hazard, ...] = ()
+        if fact in context.live:
+            kept = set(self._labels(context.new(fact)))
+            if gone := [label for label in self._labels(context.old(fact)) if label not in kept]:
+                found = (hazards.loses_enum_value(fact, gone),)
+        yield Draft(sql=compose("CREATE TYPE {} AS ENUM ({})", qualified(fact), joined(labels)), hazards=found)
 
     def in_place(self, fact: FactId, context: Context) -> bool:
-        return True
-
-    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
-        if not self._can_add(fact, context):
-            yield from self.disturbed_by_swap(fact, context)
+        return self._can_add(fact, context)
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         old, new = self._labels(context.old(fact)), self._labels(context.new(fact))
-        if not self._can_add(fact, context):
-            (create,) = self.create(fact, (), context)
-            if gone := [label for label in old if label not in new]:
-                create = Draft(sql=create.sql, hazards=(hazards.loses_enum_value(fact, gone),))
-            yield from self.swap(fact, create, context)
-            return
         present = list(old)
         for position, label in enumerate(new):
             if label in present:
@@ -188,7 +148,7 @@ class EnumRule(_SwappedType):
         )
 
 
-class DomainRule(_SwappedType):
+class DomainRule(_Type):
     """Domains: default, NOT NULL and checks change in place; another base type takes a new domain."""
 
     kinds = ("domain",)
@@ -212,17 +172,10 @@ class DomainRule(_SwappedType):
         return Draft(sql=compose("CREATE DOMAIN {} AS {}", qualified(fact), joined(parts, " ")))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
-        return True
-
-    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
-        if context.changed(fact) & {"type", "collation"}:
-            yield from self.disturbed_by_swap(fact, context)
+        return not context.changed(fact) & {"type", "collation"}
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         new, changed = context.new(fact), context.changed(fact)
-        if changed & {"type", "collation"}:
-            yield from self.swap(fact, self._create(fact, (), context), context)
-            return
         alter = raw(compose("ALTER DOMAIN {}", qualified(fact)))
         if "default" in changed:
             value = raw(compose("SET DEFAULT {}", raw(str(new["default"]))) if "default" in new else "DROP DEFAULT")
@@ -243,16 +196,34 @@ class CompositeTypeRule(Rule):
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
         attributes = joined([self._clause(attribute) for attribute in self._attributes(context.new(fact))], ",\n    ")
-        yield Draft(sql=compose("CREATE TYPE {} AS (\n    {}\n)", qualified(fact), attributes))
+        found: list[Hazard] = []
+        if fact in context.live:
+            kept = {attribute["name"] for attribute in self._attributes(context.new(fact))}
+            gone = [each["name"] for each in self._attributes(context.old(fact)) if each["name"] not in kept]
+            found = [hazards.loses_column(FactId("column", (*fact.name, str(each))), None) for each in gone]
+        text = compose("CREATE TYPE {} AS (\n    {}\n)", qualified(fact), attributes)
+        yield Draft(sql=text, hazards=tuple(found))
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         yield Draft(sql=compose("DROP TYPE {}", qualified(fact)))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
-        old = [str(attribute["name"]) for attribute in self._attributes(context.old(fact))]
-        new = [str(attribute["name"]) for attribute in self._attributes(context.new(fact))]
-        kept = [attribute for attribute in old if attribute in new]
-        return kept + [attribute for attribute in new if attribute not in old] == new
+        """Attributes come, go and change in place, but not their order, nor a type of one that values are stored of."""
+        before = {str(each["name"]): each for each in self._attributes(context.old(fact))}
+        after = {str(each["name"]): each for each in self._attributes(context.new(fact))}
+        kept = [attribute for attribute in before if attribute in after]
+        if kept + [attribute for attribute in after if attribute not in before] != list(after):
+            return False
+        return all(before[each] == after[each] for each in kept) or not self._is_stored(fact, context)
+
+    def _is_stored(self, fact: FactId, context: Context) -> bool:
+        """Whether a column, or a type that may be a column's, is made of it; a typed table is not."""
+        found = context.dependents.get(fact, ())
+        return any(
+            each.kind in ("domain", "range_type", "composite_type")
+            or (each.kind == "column" and (owner := context.live.parent(each)) is not None and owner.kind == "table")
+            for each in found
+        )
 
     def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
         for dependent in context.dependents.get(fact, ()):

@@ -28,6 +28,58 @@ CASES: dict[str, Case] = {
         "create type mood as enum ('b', 'a'); create table t (id int, m mood default 'a', many mood[]);",
         "select id, m::text, many::text from t order by id",
     ),
+    "an enum within other types and under all that can hang on it": Case(
+        """create type mood as enum ('a', 'b', 'c'); create domain dom as mood; create type pair as (x int, m mood);
+        create table t (id int primary key, m mood not null default 'a', d dom, c pair, many pair[], check (m <> 'c'),
+            g mood generated always as (case when id > 1 then 'a'::mood end) stored);
+        create index on t (m) where m = 'a'; create unique index on t (id, m);
+        create view v as select id, m from t where m = 'a'; create materialized view w as select m from t;
+        create function f(m mood) returns mood language sql as $$select m$$; create policy p on t using (m = 'a');
+        comment on column t.m is 'how it is';""",
+        "insert into t values (1, 'a', 'b', '(1,b)', array['(2,a)'::pair]), (2, 'b', null, null, '{}')",
+        """create type mood as enum ('b', 'a'); create domain dom as mood; create type pair as (x int, m mood);
+        create table t (id int primary key, m mood not null default 'a', d dom, c pair, many pair[],
+            check (m <> 'b' or id > 1), g mood generated always as (case when id > 1 then 'a'::mood end) stored);
+        create index on t (m) where m = 'a'; create unique index on t (id, m);
+        create view v as select id, m from t where m = 'a'; create materialized view w as select m from t;
+        create function f(m mood) returns mood language sql as $$select m$$; create policy p on t using (m = 'a');
+        comment on column t.m is 'how it is';""",
+        "select id, m::text, d::text, c::text, many::text, g::text from t order by id",
+    ),
+    "the attributes of a composite type in another order": Case(
+        """create type pair as (x int, y text); create domain dom as pair;
+        create table t (id int, c pair, d dom, many pair[]); create view v as select (c).x from t;""",
+        "insert into t values (1, '(1,hi)', '(3,\"it''s, (so)\")', array['(2,)'::pair]), (2, null, null, '{}')",
+        """create type pair as (y text, x bigint); create domain dom as pair;
+        create table t (id int, c pair, d dom, many pair[]); create view v as select (c).x from t;""",
+        "select id, (c).x, (c).y, (d).x, (d).y, (many[1]).x, (many[1]).y from t order by id",
+    ),
+    "the attributes of a composite type of other types": Case(
+        "create type pair as (x int, y text); create table t (id int, c pair);",
+        "insert into t values (1, '(1,7)'), (2, '(,)')",
+        "create type pair as (x text, y numeric, z date); create table t (id int, c pair);",
+        "select id, (c).x::int, (c).y::text from t order by id",
+        loses=True,
+    ),
+    "a domain over another type": Case(
+        "create domain d as int check (value > 0); create table t (a d primary key, b d[]);",
+        "insert into t values (5, '{6}')",
+        "create domain d as bigint check (value > 1); create table t (a d primary key, b d[]);",
+        "select a, b::text from t",
+    ),
+    "a table of a type that gets an attribute": Case(
+        "create type row as (a int, b text); create table t of row (primary key (a));",
+        "insert into t values (1, 'x')",
+        "create type row as (a int, b text, c int); create table t of row (primary key (a));",
+        "select a, b from t",
+        loses=True,
+    ),
+    "a column of a type that is made anew, in parent and child": Case(
+        "create type e as enum ('a', 'b'); create table p (a e, b int); create table c (d int) inherits (p);",
+        "insert into p values ('a', 1); insert into c values ('b', 2, 3)",
+        "create type e as enum ('b', 'a'); create table p (a e, b int); create table c (d int) inherits (p);",
+        "select a::text, b from p order by b",
+    ),
     "types within numbers and strings": Case(
         "create table t (a smallint, b int, c text, d date, e json, f bool);",
         "insert into t values (1, 2, '3', '2020-01-02', '{\"x\":1}', true), (null, null, null, null, null, null)",
