@@ -269,17 +269,24 @@ class InheritanceRule(Rule):
         return fact in context.alters  # only its place among several parents changed: no statement can change that
 
     def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
-        """The child must be whole, and the parent have its columns, before they are joined."""
+        """The child must be whole, and the parent have its columns, before they are joined.
+
+        A new table that inherits gets what it inherits by that, so only a partition has its defaults and indexes before.
+        """
         child = context.goal.parent(fact)
         if child is not None:
             for part in context.goal.children.get(child, ()):
-                if part.kind in ("column", "default") or (
-                    part.kind in ("constraint", "index")
-                    and not (part.kind == "constraint" and context.new(part)["type"] == "foreign_key")
+                if part.kind in self._needed(fact, child, context) and not (
+                    part.kind == "constraint" and context.new(part)["type"] == "foreign_key"
                 ):
                     yield part
         for needed in context.goal.dependencies.get(fact, ()):
             yield from (part for part in context.goal.children.get(needed, ()) if part.kind == "column")
+
+    def _needed(self, fact: FactId, child: FactId, context: Context) -> frozenset[str]:
+        if "bound" in context.new(fact):
+            return frozenset({"column", "default", "constraint", "index"})
+        return frozenset({"column"}) if child in context.creates else frozenset({"column", "constraint"})
 
 
 def _kept(fact: FactId, context: Context) -> bool:
