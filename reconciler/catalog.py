@@ -8,6 +8,7 @@ subid, owner, acl, acl_default).
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
@@ -302,7 +303,7 @@ def _with_dependencies(snapshot: Snapshot, rows: Sequence[TupleRow]) -> Snapshot
     for classid, objid, subid, refclassid, refobjid, refsubid, deptype in rows:
         if (classid, objid, subid) in by_address:
             continue
-        # The loose members of an operator family hang on it by an automatic dependency.
+        # A member of an extension stands for it; the loose members of an operator family hang on it automatically.
         if deptype in ("i", "e") or (deptype == "a" and classid in members and refclassid in families):
             belongs.setdefault((classid, objid, subid), (refclassid, refobjid, refsubid))
 
@@ -322,8 +323,11 @@ def _with_dependencies(snapshot: Snapshot, rows: Sequence[TupleRow]) -> Snapshot
 
     needs: dict[FactId, set[FactId]] = {}
     automatic: dict[FactId, set[FactId]] = {}
+    unpopulated: set[FactId] = set()
     for classid, objid, subid, refclassid, refobjid, refsubid, deptype in rows:
         fact, needed = resolve((classid, objid, subid)), resolve((refclassid, refobjid, refsubid))
+        if fact is not None and deptype == "unpopulated":
+            unpopulated.add(fact)
         if fact is None or needed is None or fact == needed or deptype == "e":
             continue
         if fact.kind == "sequence" and needed.kind == "column" and deptype in ("a", "i"):
@@ -344,9 +348,11 @@ def _with_dependencies(snapshot: Snapshot, rows: Sequence[TupleRow]) -> Snapshot
     for fact in snapshot.facts:
         for needed in _implied_needs(fact, snapshot):
             needs.setdefault(fact, set()).add(needed)
-    return snapshot.with_relations(
+    return replace(
+        snapshot,
         dependencies={fact: frozenset(found) for fact, found in needs.items()},
         automatic={fact: frozenset(found) for fact, found in automatic.items()},
+        unpopulated=frozenset(unpopulated),
     )
 
 

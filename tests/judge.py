@@ -70,5 +70,7 @@ def _normalised(text: str) -> Iterable[str]:
             kept = sorted(line.strip().removesuffix(",") for line in kept)
         if kind in ("TABLE", "MATERIALIZED VIEW", "INDEX"):
             kept += [f"-- {name} = {value}" for name, value in sorted(settings.items()) if value not in ("''", "heap")]
+        if kind == "STATISTICS":
+            kept = [" ".join(sorted(re.split(r"[ ,]+", line))) for line in kept]  # columns as they stand in the table
         if kept:
             yield "\n".join(kept)

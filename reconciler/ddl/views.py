@@ -58,8 +58,22 @@ class ViewRule(Rule):
         yield ("type", *fact.name)
 
 
+def _stays_empty(fact: FactId, context: Context) -> bool:
+    """Whether the view is made WITH NO DATA: it held none, or it reads from one that holds none and so cannot be read."""
+    seen = {fact}
+    waiting = [fact]
+    while waiting:
+        view = waiting.pop()
+        if view in (context.live if view in context.live else context.goal).unpopulated:
+            return True
+        needed = {context.goal.object_of(each) for each in context.goal.dependencies.get(view, ())} - seen
+        seen |= needed
+        waiting += [each for each in needed if each.kind in ("view", "materialized_view")]
+    return False
+
+
 class MaterializedViewRule(Rule):
-    """Materialized views: another query means another view, filled again."""
+    """Materialized views: another query means another view, filled again where it was filled."""
 
     kinds = ("materialized_view",)
     rank = 61
@@ -70,12 +84,13 @@ class MaterializedViewRule(Rule):
         space = raw(compose(" TABLESPACE {}", name(str(new["tablespace"]))) if "tablespace" in new else "")
         yield Draft(
             sql=compose(
-                "CREATE MATERIALIZED VIEW {}{}{}{} AS\n{}",
+                "CREATE MATERIALIZED VIEW {}{}{}{} AS\n{}{}",
                 qualified(fact),
                 method,
                 options_clause(new),
                 space,
                 raw(_query(new)),
+                raw("\nWITH NO DATA" if _stays_empty(fact, context) else ""),
             )
         )
 

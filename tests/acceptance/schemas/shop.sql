@@ -67,7 +67,7 @@ CREATE TABLE core.customers (
     deleted_at timestamptz,
     CONSTRAINT customers_email_key UNIQUE (email) WITH (fillfactor = 90),
     CONSTRAINT customers_dates CHECK (deleted_at IS NULL OR deleted_at >= created_at)
-) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05);
+) WITH (autovacuum_vacuum_scale_factor = 0.05, fillfactor = 85);
 ALTER TABLE core.customers ADD CONSTRAINT customers_referred_by_fkey
     FOREIGN KEY (referred_by) REFERENCES core.customers (id) ON DELETE SET NULL DEFERRABLE INITIALLY DEFERRED;
 ALTER TABLE core.customers ALTER COLUMN settings SET STORAGE EXTERNAL;

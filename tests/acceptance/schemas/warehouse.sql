@@ -75,7 +75,7 @@ CREATE AGGREGATE tools.middle(double precision ORDER BY anyelement) (
     SFUNC = ordered_set_transition, STYPE = internal, FINALFUNC = percentile_disc_final, FINALFUNC_EXTRA);
 COMMENT ON AGGREGATE tools.average(numeric) IS 'NULLs count as nothing';
 
-CREATE TEXT SEARCH DICTIONARY tools.words (TEMPLATE = pg_catalog.simple, STOPWORDS = english, ACCEPT = false);
+CREATE TEXT SEARCH DICTIONARY tools.words (TEMPLATE = pg_catalog.simple, ACCEPT = false, STOPWORDS = english);
 CREATE TEXT SEARCH DICTIONARY tools.stems (TEMPLATE = snowball, LANGUAGE = english);
 CREATE TEXT SEARCH CONFIGURATION tools.reports (PARSER = "default");
 ALTER TEXT SEARCH CONFIGURATION tools.reports ADD MAPPING FOR asciiword, word WITH tools.words, tools.stems;
@@ -182,7 +182,7 @@ CREATE FOREIGN TABLE core.sales_old (
     kind core.kind NOT NULL DEFAULT 'web', status core.status NOT NULL DEFAULT 'open',
     quantity integer NOT NULL, amount core.money_amount NOT NULL, discount tools.percent DEFAULT 0
 ) SERVER archive;
-CREATE INDEX sales_day_brin ON core.sales USING brin (day) WITH (pages_per_range = 16, autosummarize = on);
+CREATE INDEX sales_day_brin ON core.sales USING brin (day) WITH (autosummarize = on, pages_per_range = 16);
 CREATE INDEX sales_customer ON core.sales (customer_id) INCLUDE (amount);
 CREATE INDEX sales_2024_open ON core.sales_2024 (status) WHERE status = 'open';
 CREATE INDEX sales_bloom ON core.sales_2023 USING brin (customer_id int4_bloom_ops, product_id int4_minmax_multi_ops);
