@@ -95,7 +95,12 @@ class EmbeddedServerError(ReconcilerError):
 
 
 class SourceError(ReconcilerError):
-    """The source cannot be read, or Postgres refuses what it says."""
+    """The source cannot be read, or Postgres refuses what it says.
+
+    `finds_existing` is true where something that it makes is there already.
+    """
+
+    finds_existing = False
 
 
 class EmptySourceError(SourceError):

@@ -76,7 +76,7 @@ def make_goal(desired: Desired, live: Snapshot, recorded: Snapshot | None, scope
     whole_truth = scope.exact and scope.all_schemas
     facts: dict[FactId, str] = {}
     following: set[FactId] = set()
-    foreign: set[FactId] = set()
+    others: dict[FactId, str] = {}
     for fact, text in wanted.facts.items():
         if whole_truth or (scope.exact and _is_in_schema(fact, wanted)) or desired.mentions(fact):
             facts[fact] = text
@@ -93,14 +93,16 @@ def make_goal(desired: Desired, live: Snapshot, recorded: Snapshot | None, scope
         if fact in facts or fact in wanted.facts:
             continue
         owner = live.object_of(fact)
-        if _belongs_to_others(owner, wanted, recorded, scope):
-            facts[fact] = text
-            foreign.add(fact)
+        if _belongs_to_others(owner, desired, recorded, scope):
+            others[fact] = text
         elif (
             fact.kind in _FOLLOWING and not scope.exact and (fact.kind == "default_privileges" or fact.target in facts)
         ):
             facts[fact] = text
             following.add(fact)
+    # What hangs on a thing that goes, goes with it: a table that is dropped leaves the publications of others.
+    foreign = {fact for fact in others if all(each in facts or each in others for each in live.automatic.get(fact, ()))}
+    facts |= {fact: others[fact] for fact in foreign}
     merged = wanted.with_facts(facts).with_secrets(
         {
             **{fact: hidden for fact, hidden in live.secrets.items() if fact in foreign or fact in following},
@@ -138,9 +140,13 @@ def _is_initial(fact: FactId, desired: Desired, live: Snapshot) -> bool:
     return desired.baseline.get(fact) == desired.snapshot.facts[fact]
 
 
-def _belongs_to_others(owner: FactId, wanted: Snapshot, recorded: Snapshot | None, scope: Scope) -> bool:
-    if owner in wanted.facts or is_leftover(owner):
+def _belongs_to_others(owner: FactId, desired: Desired, recorded: Snapshot | None, scope: Scope) -> bool:
+    if is_leftover(owner):
         return False
+    if owner in desired.snapshot.facts:
+        # In a scratch inside the live database, what is database-wide is there though the source does not mention it.
+        wide = owner.kind in DATABASE_WIDE_KINDS and not (scope.exact and scope.all_schemas)
+        return wide and desired.baseline.get(owner) == desired.snapshot.facts[owner]
     if owner.kind == "schema":
         return not scope.all_schemas
     if owner.kind == "default_privileges":

@@ -31,6 +31,8 @@ __all__ = ["LoadReport", "load"]
 _BATCH = 100
 _SHOWN_FAILURES = 20
 
+# duplicate_schema, duplicate_table (any relation), duplicate_object, duplicate_function
+_EXISTS = frozenset({"42P06", "42P07", "42710", "42723"})
 # A statement that fails so may succeed once another has run.
 _WAITS_FOR_ANOTHER = frozenset(
     {
@@ -312,6 +314,7 @@ class _Loader:
         cause = failures[0][1]
         error = SourceError("\n".join(lines), hint=cause.diag.message_hint)
         error.__cause__ = cause
+        error.finds_existing = any(failure.sqlstate in _EXISTS for _, failure in failures)
         return error
 
     def _cursor(self) -> psycopg.Cursor[TupleRow]:

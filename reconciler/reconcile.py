@@ -17,6 +17,7 @@ from psycopg.pq import TransactionStatus
 
 from reconciler import ledger
 from reconciler.apply import Record, apply_plan, require_live
+from reconciler.building import build_anywhere
 from reconciler.catalog import managed_schemas, read_fixed_extensions, read_mark, read_sizes, read_snapshot
 from reconciler.db import connect, errors_as, fetch_one
 from reconciler.ddl.planner import make_plan
@@ -38,7 +39,6 @@ from reconciler.managers import Journal, JournalManager, SnapshotManager
 from reconciler.plan import Hazard, HazardKind, Online, Plan, TableSize
 from reconciler.plugins import baseline_tag, derive_schema_name, rollback_tag
 from reconciler.proof import prove
-from reconciler.scratch import build
 from reconciler.scratch_choice import choose_scratch
 from reconciler.snapshot import FactId, Snapshot
 from reconciler.source import DatabaseSource, Reading, Source, read_object, source_from_object
@@ -512,7 +512,14 @@ class Reconciler:
         sizes = self._sizes(found.plan)
         plan = make_plan(live, goal.snapshot, current_user=user, sizes=sizes, online=options.steps, fixed=fixed)
         if options.proof and plan.statements:
-            prove(plan, live, goal.snapshot, self._scratch(found.scope, options), found.scope, current_user=user)
+            prove(
+                plan,
+                live,
+                goal.snapshot,
+                self._scratch(replace(found.scope, schemas=live.schemas), options),
+                found.scope,
+                current_user=user,
+            )
         previous = found.recorded.hash if found.recorded else found.desired_fingerprint
         return replace(found, plan=plan, goal=goal, desired_fingerprint=previous, options=options)
 
@@ -582,9 +589,9 @@ class Reconciler:
                 hint="to drop everything on purpose: --allow-empty",
                 left="nothing was changed",
             )
-        statements = len(source.statements) if isinstance(source, Source) else 0
-        scratch = self._scratch(scope, options, statements)
-        desired = build(scratch, source, scope)
+        before = recorded.snapshot if recorded else None
+        dsn = self._admin_dsn()
+        scratch, desired = build_anywhere(connection, options.scratch, source, scope, before, dsn=dsn)
         schemas = _live_schemas(connection, scope, desired, recorded)
         live = read_snapshot(connection, schemas, dependencies=True)
         goal = make_goal(desired, live, recorded.snapshot if recorded else None, scope)
@@ -796,8 +803,8 @@ class Reconciler:
             # The first error is the one to tell; that it could not be written down is added to it.
             error.add_note(f"the failed run could not be recorded: {failure}")
 
-    def _scratch(self, scope: Scope, options: Options, statements: int = 0) -> Scratch:
-        return choose_scratch(self.connection, options.scratch, scope, dsn=self._admin_dsn(), statements=statements)
+    def _scratch(self, scope: Scope, options: Options) -> Scratch:
+        return choose_scratch(self.connection, options.scratch, scope, dsn=self._admin_dsn())
 
     def _admin_dsn(self) -> str:
         """How to reach the same server again, for a temporary database."""

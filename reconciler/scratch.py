@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import psycopg
@@ -23,7 +23,7 @@ from reconciler.ddl.planner import make_plan
 from reconciler.dsn import libpq_dsn
 from reconciler.errors import ApplyError, ConnectError, ScratchError
 from reconciler.goal import Desired
-from reconciler.snapshot import FactId, Snapshot, canonical_json
+from reconciler.snapshot import DATABASE_WIDE_KINDS, FactId, Snapshot, canonical_json
 from reconciler.source import DatabaseSource, load
 
 if TYPE_CHECKING:
@@ -134,15 +134,30 @@ class SchemaScratch:
     def _as_initdb_makes_public(self) -> None:
         connection = self._connection
         connection.execute("COMMENT ON SCHEMA public IS 'standard public schema'")
-        privileges = "USAGE" if connection.info.server_version >= 150000 else "ALL"
-        connection.execute(sql.SQL("GRANT {} ON SCHEMA public TO PUBLIC").format(sql.SQL(privileges)))
+        since_15 = connection.info.server_version >= 150000
+        privileges = sql.SQL("USAGE" if since_15 else "ALL")
+        connection.execute(sql.SQL("GRANT {} ON SCHEMA public TO PUBLIC").format(privileges))
+        if since_15:
+            member = fetch_one(connection, "select pg_has_role('pg_database_owner', 'MEMBER')")
+            if member and member[0]:
+                connection.execute("ALTER SCHEMA public OWNER TO pg_database_owner")
 
 
 class DatabaseScratch:
     """Scratch in a temporary database, of the live server (needs CREATEDB) or of another."""
 
-    def __init__(self, live: Connection, *, admin_dsn: str, scope: Scope, why: str, kind: str = "database") -> None:
+    def __init__(
+        self,
+        live: Connection,
+        *,
+        admin_dsn: str,
+        scope: Scope,
+        why: str,
+        kind: str = "database",
+        own: frozenset[FactId] = frozenset(),
+    ) -> None:
         self.kind = kind
+        self._own = own
         self.why = why
         self._live = live
         self._admin_dsn = libpq_dsn(admin_dsn)
@@ -256,9 +271,11 @@ class DatabaseScratch:
         run_permitted(connection, plan.statements)
 
     def _read_surroundings(self) -> Snapshot:
-        managed = set(managed_schemas(self._live)) if self._scope.all_schemas else set(self._scope.schemas)
-        others = tuple(schema for schema in managed_schemas(self._live) if schema not in managed)
-        found = read_snapshot(self._live, others, dependencies=True)
+        present = managed_schemas(self._live)
+        managed = frozenset(present if self._scope.all_schemas else self._scope.schemas)
+        others = tuple(schema for schema in present if schema not in managed)
+        found = _without_needing(read_snapshot(self._live, present, dependencies=True), managed, self._own)
+        found = replace(found, schemas=others)
         wide = {
             fact
             for fact in found.facts
@@ -294,6 +311,33 @@ def _drop_database(admin: Connection, name: str) -> None:
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
     except psycopg.errors.InsufficientPrivilege:
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+
+
+def _without_needing(state: Snapshot, managed: frozenset[str], own: frozenset[FactId]) -> Snapshot:
+    """Without what the source declares, in the managed schemas or as its own, and what cannot be there without it."""
+    dependents: dict[FactId, list[FactId]] = {}
+    for fact, needed in state.dependencies.items():
+        for each in needed:
+            dependents.setdefault(each, []).append(fact)
+    waiting = [fact for fact in state.facts if fact in own or _stands_in(state.object_of(fact), managed)]
+    gone: set[FactId] = set()
+    while waiting:
+        fact = waiting.pop()
+        if fact in gone or (fact.kind == "extension" and fact not in own):
+            continue
+        gone.add(fact)
+        waiting += dependents.get(fact, ())
+        if fact.kind == "column":  # a table without it would be another one
+            waiting.append(state.object_of(fact))
+    left = state.with_facts({fact: text for fact, text in state.facts.items() if fact not in gone})
+    return left.with_relations(
+        dependencies={fact: needed - gone for fact, needed in state.dependencies.items() if fact not in gone},
+        automatic={fact: needed - gone for fact, needed in state.automatic.items() if fact not in gone},
+    )
+
+
+def _stands_in(owner: FactId, schemas: frozenset[str]) -> bool:
+    return owner.kind not in DATABASE_WIDE_KINDS and owner.name[0] in schemas
 
 
 def _drop_subscriptions(connection: Connection) -> None:
@@ -341,8 +385,18 @@ def _current_user(connection: Connection) -> str:
     return str(row[0])
 
 
-def build(scratch: Scratch, source: AnySource, scope: Scope) -> Desired:
+def build(
+    scratch: Scratch,
+    source: AnySource,
+    scope: Scope,
+    *,
+    claimed: Sequence[str] = (),
+    named: frozenset[str] = frozenset(),
+) -> Desired:
     """The desired state: what Postgres makes of the source in a fresh place.
+
+    `claimed` are schemas beyond the scope that are fresh in the place as well; one counts where the source named it in
+    a CREATE SCHEMA (`named`) or made something in it.
 
     Raises SourceError with file and line where Postgres refuses it.
     """
@@ -359,9 +413,18 @@ def build(scratch: Scratch, source: AnySource, scope: Scope) -> Desired:
         baseline = place.read(before if scope.all_schemas else scope.schemas)
         load(connection, source, transactional=place.transactional)
         present = managed_schemas(connection)
-        made = tuple(schema for schema in present if schema not in before)
+        made = tuple(schema for schema in present if schema not in before or schema in claimed)
         snapshot = place.read(present if scope.all_schemas else (*scope.schemas, *made), dependencies=True)
+        snapshot = _without_unmade(snapshot, frozenset(claimed) & frozenset(before) - named)
         return Desired(snapshot=snapshot, baseline=baseline.facts, builder=place.user)
+
+
+def _without_unmade(snapshot: Snapshot, schemas: frozenset[str]) -> Snapshot:
+    """Without those of the schemas that are empty: the place had them, the source did not make them."""
+    owners = {snapshot.object_of(fact) for fact in snapshot.facts}
+    unmade = schemas - {owner.name[0] for owner in owners if owner.kind != "schema" and _stands_in(owner, schemas)}
+    kept = {fact: text for fact, text in snapshot.facts.items() if not _stands_in(snapshot.object_of(fact), unmade)}
+    return replace(snapshot.with_facts(kept), schemas=tuple(each for each in snapshot.schemas if each not in unmade))
 
 
 def _prepare(connection: Connection, scope: Scope) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reconciler.db import Connection
     from reconciler.goal import Scope
     from reconciler.scratch import Scratch
+    from reconciler.snapshot import FactId
 
 __all__ = ["choose_scratch"]
 
@@ -40,13 +41,16 @@ class _Live:
     event_trigger: str | None
 
 
-def choose_scratch(live: Connection, wish: str, scope: Scope, *, dsn: str, statements: int = 0) -> Scratch:
+def choose_scratch(
+    live: Connection, wish: str, scope: Scope, *, dsn: str, statements: int = 0, own: frozenset[FactId] = frozenset()
+) -> Scratch:
     """The scratch for `wish`: auto, schema, database, or the URL of a server. Says which and why in `.why`.
 
-    `statements` is how many the source has. Raises ScratchError where the wish cannot serve.
+    `statements` is how many the source has; `own` is what is database-wide and its own, so that a temporary database
+    begins without it. Raises ScratchError where the wish cannot serve.
     """
     if wish not in ("auto", "schema", "database"):
-        return DatabaseScratch(live, admin_dsn=wish, scope=scope, why="the server was named", kind="server")
+        return DatabaseScratch(live, admin_dsn=wish, scope=scope, why="the server was named", kind="server", own=own)
     if wish == "schema" and scope.all_schemas:
         raise ScratchError(
             "scratch `schema` cannot hold a whole database: extensions and publications cannot step aside",
@@ -62,7 +66,8 @@ def choose_scratch(live: Connection, wish: str, scope: Scope, *, dsn: str, state
         return SchemaScratch(live, scope.schemas, why=why if disturbs is None else f"{why}, although {disturbs}")
     if wish != "schema" and may_create:
         why = "the whole database is managed" if scope.all_schemas else disturbs or (obstacle.what if obstacle else "")
-        return DatabaseScratch(live, admin_dsn=dsn, scope=scope, why="as asked" if wish == "database" else why)
+        why = "as asked" if wish == "database" else why
+        return DatabaseScratch(live, admin_dsn=dsn, scope=scope, why=why, own=own)
     if found.standby:
         raise ScratchError(
             "a standby takes no scratch", hint="name another server with --scratch postgresql://..., or ask the primary"

@@ -271,7 +271,7 @@ class InheritanceRule(Rule):
     def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """The child must be whole, and the parent have its columns, before they are joined.
 
-        A new table that inherits gets what it inherits by that, so only a partition has its defaults and indexes before.
+        A new table that inherits has its columns by that, so only a partition has its defaults and indexes before.
         """
         child = context.goal.parent(fact)
         if child is not None:

@@ -59,7 +59,7 @@ class ViewRule(Rule):
 
 
 def _stays_empty(fact: FactId, context: Context) -> bool:
-    """Whether the view is made WITH NO DATA: it held none, or it reads from one that holds none and so cannot be read."""
+    """Whether the view is made WITH NO DATA: it held none, or reads from one that holds none and so cannot be read."""
     seen = {fact}
     waiting = [fact]
     while waiting:

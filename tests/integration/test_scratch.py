@@ -11,6 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from reconciler.drift import State
 from reconciler.errors import ReconcilerError, ScratchError, SourceError
+from reconciler.plan import HazardKind
 from reconciler.reconcile import Options, Reconciler
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def test_a_role_that_may_only_read_can_check_with_a_scratch_elsewhere(
             admin.execute(sql.SQL("grant select on all tables in schema migrations to {}").format(sql.Identifier(role)))
             admin.execute("alter table public.users add column by_hand int")
             reader = make_conninfo(database, user=role, password="read")
-            with Reconciler(reader) as reconciler, pytest.raises(ScratchError, match="neither a schema nor a database"):
+            with Reconciler(reader) as reconciler, pytest.raises(ScratchError, match="cannot step aside"):
                 reconciler.check(SOURCE)
             with Reconciler(reader, options=Options(scratch=make_database())) as reconciler:
                 drifted = reconciler.check(SOURCE).of(State.DRIFTED)
@@ -128,3 +129,77 @@ def test_all_schemas_need_a_database_of_their_own(database: str) -> None:
     options = Options(all_schemas=True, scratch="schema")
     with Reconciler(database, options=options) as reconciler, pytest.raises(ReconcilerError, match="whole database"):
         reconciler.plan(SOURCE)
+
+
+TOLD = "create function told() returns event_trigger language plpgsql as $$ begin end $$;"
+SERVED = "create foreign data wrapper w;"
+
+
+@pytest.mark.parametrize("scratch", ["auto", "database"])
+@pytest.mark.parametrize(
+    ("source", "changed"),
+    [
+        ("create schema app; create table app.a (id int);", "create schema app; create table app.b (id int);"),
+        ("create table a (id int primary key); create publication p for table a;", "create table a (id int);"),
+        (
+            f"{SERVED} create server s foreign data wrapper w;",
+            f"{SERVED} create server s version '2' foreign data wrapper w;",
+        ),
+        (f"{TOLD} create event trigger e on sql_drop execute function told();", f"{TOLD} create table b ();"),
+    ],
+    ids=["schema", "publication", "server", "event trigger"],
+)
+def test_what_stands_outside_the_managed_schemas_can_be_declared_again(
+    database: str, source: str, changed: str, scratch: str
+) -> None:
+    with Reconciler(database, options=Options(scratch=scratch, allow=frozenset(HazardKind))) as reconciler:
+        reconciler.migrate("default", source)
+        assert reconciler.plan(source).plan.sql == ""
+        reconciler.migrate("default", changed)
+        assert reconciler.plan(changed).plan.sql == ""
+        reconciler.migrate("default", source)
+        assert reconciler.plan(source).plan.sql == ""
+
+
+def test_what_the_source_no_longer_makes_in_a_schema_of_its_own_is_dropped(database: str) -> None:
+    with Reconciler(database, options=Options(allow=frozenset(HazardKind))) as reconciler:
+        reconciler.migrate("default", "create schema app; create table app.a (id int);")
+        assert reconciler.plan("create table b ();").plan.sql.splitlines() == [
+            'DROP TABLE "app"."a";',
+            'CREATE TABLE "public"."b" ();',
+        ]
+
+
+def test_the_publications_of_others_keep_the_managed_tables(database: str) -> None:
+    source = "create table a (id int primary key); create table b (id int);"
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f"{source} create publication p for table a, b".encode())
+    for scratch in ("schema", "database"):
+        with Reconciler(database, options=Options(scratch=scratch)) as reconciler:
+            assert reconciler.plan(source).plan.sql == ""
+            reconciler.adopt(source)
+            assert reconciler.plan("create table a (id int primary key);").plan.sql == 'DROP TABLE "public"."b";\n'
+
+
+def test_what_needs_a_managed_thing_does_not_hinder_a_temporary_database(database: str) -> None:
+    source = "create table a (id int primary key); create type mood as enum ('glad');"
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(source.encode())
+        connection.execute("create schema other; create view other.v as select id from public.a")
+        connection.execute(
+            "create table other.t (id int references public.a, m public.mood); create view other.w as table other.t"
+        )
+    with Reconciler(database, options=Options(scratch="database")) as reconciler:
+        assert reconciler.plan(source).plan.sql == ""
+
+
+def test_without_the_right_to_another_database_the_error_says_what_to_do(database: str) -> None:
+    source = "create table a (id int primary key); create publication p for table a;"
+    with Reconciler(database, options=Options(allow=frozenset(HazardKind))) as reconciler:
+        reconciler.migrate("default", source)
+    with (
+        Reconciler(database, options=Options(scratch="schema")) as reconciler,
+        pytest.raises(SourceError, match='publication "p" already exists') as caught,
+    ):
+        reconciler.plan(source)
+    assert "--scratch database" in str(caught.value.hint)
