@@ -108,7 +108,8 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
 def cli() -> None:
     """Keep live Postgres databases equal to a declared schema.
 
-    A SOURCE is an SQL file, a folder of them, `-`, cmd:COMMAND, python:MODULE:ATTRIBUTE, or a database's URL.
+    A SOURCE is an SQL file, a folder of them, `-`, cmd:COMMAND, python:MODULE:ATTRIBUTE, or a database's URL. Without
+    one, the configuration's `source` holds.
     """
 
 
@@ -126,7 +127,7 @@ def plan(out: Path | None, **values: Any) -> int:
     return show_plan(planned, wishes)
 
 
-@cli.command()
+@cli.command(short_help="Bring the database to the declaration, and record it.")
 @click.option("--plan", "file", type=click.Path(path_type=Path), metavar="FILE", help="Run what `plan --out` wrote.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
 @reconciling
@@ -150,7 +151,7 @@ def _dry_run(reconciler: Reconciler, source: AnySource, wishes: Wishes) -> int:
     return show_dry_run(planned, wishes)
 
 
-@cli.command()
+@cli.command(short_help="Show which objects moved.")
 @reconciling
 def check(**values: Any) -> int:
     """Show which objects moved; exit 4 on drift or conflict, 2 if only the declaration moved.
@@ -230,7 +231,7 @@ def _ask_for_repair(reconciler: Reconciler, source: AnySource, objects: tuple[st
     return None if answer == "nothing" else str(answer)
 
 
-@cli.command()
+@cli.command(short_help="Record a database that already holds the schema.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
 @reconciling
 def adopt(**values: Any) -> int:
@@ -258,7 +259,7 @@ def status(**values: Any) -> int:
     return DONE
 
 
-@cli.command()
+@cli.command(short_help="List the recorded migrations.")
 @connecting
 def history(**values: Any) -> int:
     """List the recorded migrations, of all plugins unless one is named."""
@@ -363,7 +364,7 @@ def _tell_unmodelled(plan: Plan) -> None:
         print_note(text.unmodelled_text(plan).rstrip())
 
 
-@cli.command()
+@cli.command(short_help="Print the live schema as SQL.")
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="One file per object.")
 @click.option("--schema", multiple=True, metavar="NAME", help="Dump this schema only; may be repeated.")
 @click.option("--ignore-unmodelled", is_flag=True, help="Go on although something has no rule.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.catalog import managed_schemas, read_fixed_extensions, read_snapshot
 from reconciler.db import connect, fetch_one
+from reconciler.errors import ConfigError
 from reconciler.goal import Desired, Scope
 from reconciler.plan import Plan
 from reconciler.snapshot import SATELLITE_KINDS, FactId, Snapshot
@@ -64,9 +65,16 @@ def compare_sources(
 
 
 def dump(dsn: str, schemas: Sequence[str] = ()) -> tuple[Plan, Snapshot]:
-    """The plan that rebuilds the database's schema in an empty one, and the schema itself."""
+    """The plan that rebuilds the database's schema in an empty one, and the schema itself.
+
+    Raises ConfigError where one of `schemas` is not there.
+    """
     with _reading(dsn) as connection:
         live = _read(connection, schemas, dependencies=True)
+        absent = [schema for schema in schemas if FactId("schema", (schema,)) not in live]
+        if absent:
+            present = ", ".join(managed_schemas(connection))
+            raise ConfigError(f"there is no schema {absent[0]} in the database", hint=f"there are: {present}")
         return rebuild(live, current_user=_current_user(connection)), live
 
 

@@ -153,7 +153,7 @@ def opened(dsn: str | None) -> Generator[str]:
             # What it is cannot be told, and a part of it may be a password: it is not quoted.
             raise ConfigError(
                 "the connection is neither a URL nor key=value pairs",
-                hint="write postgresql://user:password@host:5432/database",
+                hint="write postgresql://user@host:5432/database",
             )
         yield dsn
         return

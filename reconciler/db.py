@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -166,7 +167,7 @@ def _parameters(dsn: str, application_name: str) -> dict[str, str]:
         # libpq quotes what it could not read, which may be a part of the password: its message stays out of ours.
         raise ConnectError(
             f"not a connection string: {redact(dsn)}",
-            hint="write postgresql://user:password@host:5432/database, with @ and / in the password as %40 and %2F",
+            hint="write postgresql://user@host:5432/database, and in a password @ and / as %40 and %2F",
         ) from None
     parameters = {name: str(value) for name, value in given.items() if value is not None}
     parameters.setdefault("fallback_application_name", application_name)
@@ -194,9 +195,13 @@ def _connect_error(parameters: Mapping[str, str], exc: psycopg.OperationalError)
     for name in ("password", "sslpassword"):
         if secret := parameters.get(name):
             text = text.replace(secret, "***")
+    # libpq hands out no SQLSTATE when a connection fails; a translated text gets the general hint.
+    missing = re.search(r'database "(?P<name>.*)" does not exist', text)
     return ConnectError(
         f"cannot connect: {text.removeprefix('connection failed: ')}",
-        hint="check host, port, user and password, and that the server runs",
+        hint=f"check the name, or create it first: createdb {missing['name']}"
+        if missing
+        else "check host, port, user and password, and that the server runs",
     )
 
 

@@ -13,7 +13,7 @@ from reconciler.wishes import open_reconciler, planning, read_wishes
 __all__ = ["rollback"]
 
 
-@click.command()
+@click.command(short_help="Bring back what an earlier migration declared.")
 @click.option("--to", type=int, metavar="IDX", help="Bring back what this migration declared.")
 @click.option("--steps", type=int, metavar="N", help="Bring back what was declared N migrations before the last.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")

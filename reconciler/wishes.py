@@ -111,6 +111,14 @@ def options_of(wishes: Wishes) -> Options:
     from reconciler.plan import HazardKind
     from reconciler.reconcile import Options
 
+    if (
+        wishes.scratch not in ("auto", "schema", "database")
+        and "=" not in wishes.scratch
+        and "://" not in wishes.scratch
+    ):
+        raise ConfigError(
+            f"there is no scratch {wishes.scratch}", hint="it is auto, schema, database or a server's URL"
+        )
     if wishes.schemas and wishes.all_schemas:
         raise ConfigError("--schema and --all-schemas cannot be combined", hint="name the schemas, or take all")
     allow = frozenset(HazardKind) if "all" in wishes.allow else frozenset(HazardKind(name) for name in wishes.allow)
@@ -157,7 +165,11 @@ def open_reconciler(wishes: Wishes) -> Generator[Reconciler]:
 def connecting(command: Command) -> Command:
     for option in (
         click.option("--format", "format", type=click.Choice(["text", "json", "sql"]), help="How to print the result."),
-        click.option("--plugin", metavar="NAME", help=f"Whose schema it is.  [default: {_DEFAULT_PLUGIN}]"),
+        click.option(
+            "--plugin",
+            metavar="NAME",
+            help=f"The namespace whose schema and history are meant.  [default: {_DEFAULT_PLUGIN}]",
+        ),
         click.option("--dsn", metavar="URL", help="The database; else RECONCILER_DSN, DATABASE_URL, PG* variables."),
     ):
         command = option(command)
@@ -188,12 +200,22 @@ def planning(command: Command) -> Command:
         click.option("--ignore-unmodelled", is_flag=True, help="Go on although something differs that has no rule."),
         click.option("--allow-empty", is_flag=True, help="The source may declare nothing."),
         click.option(
-            "--allow", multiple=True, type=click.Choice(_HAZARDS), metavar="HAZARD", help="Accept this hazard, or all."
+            "--allow",
+            multiple=True,
+            type=click.Choice(_HAZARDS),
+            metavar="HAZARD",
+            help=f"Accept a hazard of the plan: {', '.join(_HAZARDS)}.",
         ),
-        click.option("--scratch", metavar="auto|schema|database|URL", help="Where to build the declared schema."),
+        click.option(
+            "--scratch",
+            metavar="auto|schema|database|URL",
+            help="Where Postgres builds the declared schema.  [default: auto]",
+        ),
         click.option("--exact", is_flag=True, help="Owners, privileges and unknown objects must be as declared too."),
         click.option("--all-schemas", is_flag=True, help="Manage every schema of the database."),
-        click.option("--schema", multiple=True, metavar="NAME", help="A schema to manage; may be repeated."),
+        click.option(
+            "--schema", multiple=True, metavar="NAME", help="A schema to manage, for the plugin's own; may be repeated."
+        ),
     ):
         command = option(command)
     return connecting(command)

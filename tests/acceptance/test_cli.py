@@ -14,6 +14,7 @@ import jsonschema
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from reconciler import cli, console
 from reconciler.cli import run
@@ -172,6 +173,33 @@ def test_errors_exit_1_with_file_and_line_and_no_traceback(reconcile: Callable[.
     assert reconcile("plan").code == 1
     assert run(["nonsense"]) == 1
     assert run(["plan", "--nonsense"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (
+            ["plan", "{source}", "--scratch", "databse"],
+            "there is no scratch databse",
+            "auto, schema, database or a server",
+        ),
+        (["dump", "--schema", "nosuch"], "there is no schema nosuch in the database", "there are: public"),
+    ],
+)
+def test_a_name_that_is_none_is_an_error_that_names_what_there_is(
+    reconcile: Callable[..., Output], source: Path, arguments: list[str], message: str, hint: str
+) -> None:
+    output = reconcile(*(argument.format(source=source) for argument in arguments))
+    assert output.code == 1
+    assert output.err.startswith(f"error: {message}\nhint: ")
+    assert hint in output.err
+
+
+def test_a_database_that_is_missing_is_told_apart_from_a_server_that_is(
+    source: Path, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["plan", str(source), "--dsn", make_conninfo(database, dbname="nosuch")]) == 1
+    assert "hint: check the name, or create it first: createdb nosuch" in capsys.readouterr().err
 
 
 def test_ctrl_c_exits_130(reconcile: Callable[..., Output], source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
