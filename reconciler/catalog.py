@@ -80,6 +80,7 @@ QUERIES = (
     "user_mapping",
     "comment",
     "security_label",
+    "inherited_name",
 )
 
 # These hang on an object by its address, whatever its kind: their `name` holds only what is added to the object's own.
@@ -237,10 +238,14 @@ def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) 
     addresses: dict[FactId, tuple[int, int, int]] = {}
     secrets: dict[FactId, dict[str, Secret]] = {}
     attached: list[TupleRow] = []
+    inherited_names: dict[FactId, str] = {}
     for row in rows:
         kind, name, definition, classid, objid, subid, owner, acl, acl_default = row
         if kind in _ATTACHED:
             attached.append(row)
+            continue
+        if kind == "inherited_name":
+            inherited_names[FactId("column", tuple(name))] = definition
             continue
         fact = FactId(kind, tuple(name))
         facts[fact], hidden = conceal(kind, definition)
@@ -258,7 +263,14 @@ def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) 
         for kind, name, definition, classid, objid, subid, *_ in attached:
             if (target := by_address.get((classid, objid, subid))) is not None:
                 facts[FactId(kind, (target.kind, *target.name, *name))] = definition
-    return Snapshot(facts=facts, schemas=schemas, server_version=version, addresses=addresses, secrets=secrets)
+    return Snapshot(
+        facts=facts,
+        schemas=schemas,
+        server_version=version,
+        addresses=addresses,
+        secrets=secrets,
+        inherited_names=inherited_names,
+    )
 
 
 def _changed_privileges(acl: Sequence[str], acl_default: Sequence[str]) -> Iterable[tuple[str, list[str]]]:

@@ -120,9 +120,10 @@ class Snapshot:
 
     `facts` maps identity to canonical JSON, a table's columns in their order. `addresses` (where pg_depend finds it),
     `dependencies` (identity -> what it needs), `automatic` (identity -> what takes it along when dropped) and
-    `unpopulated` (materialized views that hold nothing yet) travel beside the facts and are no part of the fingerprint.
-    A snapshot that was loaded from the ledger has none. `secrets` (identity -> option -> value) is what the masks in
-    the facts stand for, where it could be read; no JSON holds it.
+    `unpopulated` (materialized views that hold nothing yet) and `inherited_names` (column -> the name of a NOT NULL
+    constraint that came from a parent) travel beside the facts and are no part of the fingerprint. A snapshot that was
+    loaded from the ledger has none. `secrets` (identity -> option -> value) is what the masks in the facts stand for,
+    where it could be read; no JSON holds it.
     """
 
     facts: Mapping[FactId, str]
@@ -133,6 +134,7 @@ class Snapshot:
     automatic: Mapping[FactId, frozenset[FactId]] = field(default_factory=dict[FactId, frozenset[FactId]])
     secrets: Mapping[FactId, Mapping[str, Secret]] = field(default_factory=dict["FactId", "Mapping[str, Secret]"])
     unpopulated: frozenset[FactId] = frozenset()
+    inherited_names: Mapping[FactId, str] = field(default_factory=dict["FactId", str])
 
     def __len__(self) -> int:
         return len(self.facts)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, LiteralString, Protocol, cast
 
 from reconciler import hazards
-from reconciler.ddl import online, shadow
+from reconciler.ddl import shadow
 from reconciler.ddl.names import qualified
+from reconciler.ddl.not_null import added_later, change_not_null, not_null_claims, not_null_clause
 from reconciler.ddl.parking import parked, taken_back
 from reconciler.ddl.rule import Context, Draft, Rule
-from reconciler.ddl.sequences import continue_after, first_value
+from reconciler.ddl.sequences import continue_after, first_value, made_room, new_bounds
 from reconciler.ddl.text import Part, compose, joined, name, raw
 from reconciler.leftovers import is_leftover
 from reconciler.plan import Hazard, LockMode
@@ -32,6 +32,7 @@ __all__ = [
     "identity_clause",
     "inherited_from",
     "takes_shadow",
+    "view_column_settings",
 ]
 
 _TABLES = ("table", "foreign_table")
@@ -210,8 +211,8 @@ def column_clause(column: FactId, default: Definition | None, context: Context, 
             extra.append(raw(compose("GENERATED {} AS IDENTITY", how)))
         else:
             extra.append(identity_clause(identity))
-    if definition.get("not_null") and "not_null_mark" not in definition:
-        extra.append(raw("NOT NULL"))
+    if (required := not_null_clause(column, context)) is not None:
+        extra.append(required)
     if typed and not extra:
         return None
     return joined([*parts, *([raw("WITH OPTIONS")] if typed else []), *extra], " ")
@@ -235,11 +236,13 @@ def column_kind(definition: Definition) -> Part:
 
 
 def column_settings(column: FactId, old: Definition, new: Definition) -> Iterable[Draft]:
-    """Statements for what CREATE TABLE cannot say: storage, statistics target, options, unvalidated NOT NULL."""
+    """Statements for what CREATE TABLE cannot say: storage, statistics target, options."""
     alter = raw(compose("ALTER TABLE ONLY {} ALTER COLUMN {}", qualified(column), name(column.name[2])))
     texts: list[str] = []
-    if old.get("storage") != new.get("storage") and (old or "storage" in new):
-        texts.append(compose("{} SET STORAGE {}", alter, raw(str(new.get("storage", "default")).upper())))
+    # Another type brings its own storage along. SET STORAGE DEFAULT is known since 16 only.
+    held = old.get("storage") if old.get("type") == new.get("type") else None
+    if held != new.get("storage"):
+        texts.append(compose("{} SET STORAGE {}", alter, raw(str(new.get("storage") or old["storage_usual"]).upper())))
     if old.get("statistics") != new.get("statistics"):
         texts.append(compose("{} SET STATISTICS {}", alter, raw(str(new.get("statistics", -1)))))
     if old.get("options") != new.get("options"):
@@ -247,12 +250,19 @@ def column_settings(column: FactId, old: Definition, new: Definition) -> Iterabl
 
         before, after = (cast("list[str]", definition.get("options") or []) for definition in (old, new))
         texts += changed_options(alter, before, after)
-    if "not_null_mark" in new and old.get("not_null_mark") != new.get("not_null_mark"):
-        mark = raw(str(new["not_null_mark"]))
-        column_name = name(column.name[2])
-        texts.append(compose("ALTER TABLE ONLY {} ADD NOT NULL {} {}", qualified(column), column_name, mark))
     for text in texts:
         yield Draft(sql=text, lock=LockMode.SHARE_UPDATE_EXCLUSIVE)
+
+
+def view_column_settings(column: FactId, old: Definition, new: Definition) -> Iterable[Draft]:
+    """What a materialized view's query cannot say of a column."""
+    yield from column_settings(column, old, new)
+    if old.get("compression") != new.get("compression"):
+        method = raw(str(new.get("compression", "default")))
+        text = compose(
+            "ALTER TABLE {} ALTER COLUMN {} SET COMPRESSION {}", qualified(column), name(column.name[2]), method
+        )
+        yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE)
 
 
 class _DraftMaker(Protocol):
@@ -268,7 +278,8 @@ class ColumnRule(Rule):
 
     def is_silent(self, fact: FactId, context: Context) -> bool:
         if not self._is_table_column(fact, context):
-            return True
+            owner = context.goal.parent(fact)
+            return owner is None or owner.kind != "materialized_view" or fact not in context.alters
         state = context.goal if fact in context.goal else context.live
         definition = state.definition(fact)
         if fact in context.parked:
@@ -337,6 +348,7 @@ class ColumnRule(Rule):
             locks=table,
         )
         yield from column_settings(fact, {}, definition)
+        yield from added_later(fact, context)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         table = context.live.parent(fact)
@@ -362,7 +374,7 @@ class ColumnRule(Rule):
             if "generated" not in old:
                 return False
             if "generated" in new:
-                return context.version >= 170000
+                return context.version >= 170000 and not (new.get("virtual") and _is_guarded(fact, context))
             return not old.get("virtual")
         return True
 
@@ -396,6 +408,9 @@ class ColumnRule(Rule):
         old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
         table = context.goal.parent(fact)
         assert table is not None
+        if table.kind == "materialized_view":
+            yield from view_column_settings(fact, old, new)
+            return
         size = context.sizes.get(table)
         column = name(fact.name[2])
         alter = raw(compose("ALTER TABLE {} ALTER COLUMN {}", qualified(fact), column))
@@ -417,20 +432,8 @@ class ColumnRule(Rule):
         if "generated" in changed and "generated" in new:
             found = () if new.get("virtual") else (hazards.rewrites(table, f"computes {fact}", size),)
             yield draft(compose("{} SET EXPRESSION AS ({})", alter, raw(str(new["generated"]))), *found)
-        if "not_null" in changed and "not_null_mark" not in new:
-            if new.get("not_null") and "type" not in changed and online.changes_online(table, context):
-                first, last = online.checked_not_null(fact, fact.name[2], table, context)
-                yield from first
-                yield replace(draft(compose("{} SET NOT NULL", alter)), brief=True)
-                yield from last
-            elif new.get("not_null"):
-                yield draft(
-                    compose("{} SET NOT NULL", alter),
-                    hazards.may_fail(fact, "NOT NULL fails if a row has no value", size),
-                    hazards.blocks_reads_and_writes(table, f"every row is checked for {fact}", size),
-                )
-            else:
-                yield draft(compose("{} DROP NOT NULL", alter))
+        if changed & {"not_null", "not_null_constraint"}:
+            yield from change_not_null(fact, context)
         if "identity" in new and "identity" in changed:
             yield from self._change_identity(fact, context, alter, draft)
         if "compression" in changed:
@@ -499,8 +502,10 @@ class ColumnRule(Rule):
             ("max", "SET MAXVALUE {}", "SET NO MAXVALUE"),
             ("cache", "SET CACHE {}", "SET CACHE 1"),
         )
+        types = tuple(str(state(fact)["type"]) for state in (context.old, context.new))
+        moved = new_bounds(old, new, (types[0], types[1]))
         for key, template, absent in words:
-            if old.get(key) != new.get(key):
+            if old.get(key) != new.get(key) and not (moved and key in ("min", "max")):
                 actions.append(raw(compose(template, raw(str(new[key]))) if key in new else absent))
         # A start that is left out follows from the bounds when a sequence is made, but not when it is altered.
         starts = [str(definition.get("start") or first_value(definition)) for definition in (old, new)]
@@ -509,12 +514,16 @@ class ColumnRule(Rule):
         if old.get("cycle") != new.get("cycle"):
             actions.append(raw("SET CYCLE" if new.get("cycle") else "SET NO CYCLE"))
         if actions:
+            actions += [raw(f"SET {text}") for text in moved]
+            for text in made_room(raw(str(new["sequence"])), old, new, (types[0], types[1])):
+                yield draft(text)
             yield draft(compose("{} {}", alter, joined(actions, " ")))
 
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         identity = cast("Definition | None", definition.get("identity"))
         if identity is not None:
             yield ("relation", *_split(str(identity["sequence"])))
+        yield from not_null_claims(fact, definition)
 
 
 def _follows_type(fact: FactId, context: Context) -> bool:
@@ -558,6 +567,18 @@ def disturbed_by_type_change(fact: FactId, context: Context, *, same_family: boo
 def _follows_parent(dependent: FactId, fact: FactId, context: Context) -> bool:
     """A plain column of the same table: it does not mind."""
     return "generated" not in context.old(dependent) and context.live.parent(dependent) == context.live.parent(fact)
+
+
+def _is_guarded(column: FactId, context: Context) -> bool:
+    """Whether Postgres refuses another expression for a virtual column: its table has a check or is published."""
+    table = context.live.parent(column)
+    if table is None:
+        return False
+    checked = any(
+        child.kind == "constraint" and context.old(child)["type"] == "check"
+        for child in context.live.children.get(table, ())
+    )
+    return checked or any(other.kind == "publication_table" for other in context.dependents.get(table, ()))
 
 
 class DefaultRule(Rule):

@@ -9,7 +9,7 @@ from reconciler.ddl import online
 from reconciler.ddl.migra import constraint_statements
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
-from reconciler.ddl.text import Part, compose, name, raw
+from reconciler.ddl.text import Part, compose, literal, name, raw
 from reconciler.plan import Hazard, LockMode, Stage
 from reconciler.snapshot import FactId
 
@@ -59,6 +59,9 @@ def _index_settings(fact: FactId, old: Definition, new: Definition) -> Iterable[
     yield from changed_options(alter, before, after)
     if old.get("tablespace") != new.get("tablespace"):
         yield compose("{} SET TABLESPACE {}", alter, name(str(new.get("tablespace", "pg_default"))))
+    if old.get("index_comment") != new.get("index_comment"):
+        text = literal(str(new["index_comment"])) if "index_comment" in new else raw("NULL")
+        yield compose("COMMENT ON INDEX {} IS {}", name(fact.name[0], fact.name[2]), text)
     yield from index_marks(fact, old, new)
 
 
@@ -77,7 +80,8 @@ class ConstraintRule(Rule):
     def fold_into(self, fact: FactId, context: Context) -> FactId | None:
         table, definition = context.goal.parent(fact), context.new(fact)
         plain = not definition.keys() & {
-            "clustered", "index_options", "inherited", "not_valid", "parent", "replica_identity", "tablespace"
+            "clustered", "index_comment", "index_options", "inherited", "not_valid", "parent", "replica_identity",
+            "tablespace",
         }  # fmt: skip
         return table if plain and table is not None and table.kind == "table" else None
 
@@ -152,7 +156,7 @@ class ConstraintRule(Rule):
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         changed = context.changed(fact)
-        if changed <= {"clustered", "index_options", "replica_identity", "tablespace", "inherited"}:
+        if changed <= {"clustered", "index_comment", "index_options", "replica_identity", "tablespace", "inherited"}:
             return True
         if not changed - {"parent"}:
             return "parent" in context.new(fact)

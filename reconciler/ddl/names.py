@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, LiteralString
 
 from reconciler.ddl.text import Part, compose, joined, name, raw
@@ -9,7 +10,7 @@ from reconciler.ddl.text import Part, compose, joined, name, raw
 if TYPE_CHECKING:
     from reconciler.snapshot import FactId
 
-__all__ = ["object_phrase", "qualified", "routine"]
+__all__ = ["called_with", "object_phrase", "qualified", "routine"]
 
 _QUALIFIED: dict[str, LiteralString] = {
     "table": "TABLE {}",
@@ -52,6 +53,7 @@ _ROUTINE: dict[str, LiteralString] = {
     "procedure": "PROCEDURE {}",
     "aggregate": "AGGREGATE {}",
 }
+_ORDER_BY = re.compile(r'"(?:[^"]|"")*"|(?:^| )ORDER BY ')
 _ACCESS_METHOD: dict[str, LiteralString] = {
     "operator_class": "OPERATOR CLASS {} USING {}",
     "operator_family": "OPERATOR FAMILY {} USING {}",
@@ -67,6 +69,17 @@ def routine(fact: FactId) -> Part:
     """A routine's name with its identity arguments; an aggregate without arguments has a star."""
     arguments = fact.name[2] or ("*" if fact.kind == "aggregate" else "")
     return raw(compose("{}({})", name(*fact.name[:2]), raw(arguments)))
+
+
+def called_with(arguments: str) -> str:
+    """An aggregate's arguments as GRANT wants them: without ORDER BY, and what stands on both sides once."""
+    for found in _ORDER_BY.finditer(arguments):
+        if not found[0].startswith('"'):
+            direct, aggregated = arguments[: found.start()], arguments[found.end() :]
+            if aggregated.startswith("VARIADIC ") and direct.endswith(aggregated):
+                return direct
+            return ", ".join(part for part in (direct, aggregated) if part)
+    return arguments
 
 
 def object_phrase(fact: FactId) -> Part:

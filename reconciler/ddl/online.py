@@ -41,7 +41,9 @@ __all__ = [
     "validated",
 ]
 
-_HARMLESS = frozenset({"not_null", "not_null_mark", "statistics", "storage", "options", "compression", "identity"})
+_HARMLESS = frozenset(
+    {"not_null", "not_null_constraint", "statistics", "storage", "storage_usual", "options", "compression", "identity"}
+)
 
 
 class IndexText(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler import hazards
-from reconciler.ddl.names import object_phrase
+from reconciler.ddl.names import called_with, object_phrase
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, name, raw, role
 from reconciler.snapshot import FactId, Snapshot
@@ -270,7 +270,8 @@ class PrivilegesRule(Rule):
         if target.kind == "column":
             return raw(compose("TABLE {}", name(*target.name[:2])))
         if target.kind == "aggregate":
-            return object_phrase(FactId("function", target.name))
+            arguments = called_with(target.name[2])
+            return object_phrase(FactId("function", (*target.name[:2], arguments)))
         if target.kind == "foreign_server":
             return raw(compose("FOREIGN SERVER {}", name(*target.name)))
         return object_phrase(target)

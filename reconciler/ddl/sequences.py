@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from reconciler.snapshot import Definition
 
-__all__ = ["OwnedByRule", "SequenceRule", "continue_after", "first_value"]
+__all__ = ["OwnedByRule", "SequenceRule", "continue_after", "first_value", "made_room", "new_bounds"]
+
+_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 
 _OPTIONS: tuple[tuple[str, LiteralString, LiteralString], ...] = (
     ("type", "AS {}", "AS bigint"),
@@ -66,11 +68,13 @@ class SequenceRule(Rule):
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
+        moved = new_bounds(old, new)
         parts = [
             raw(compose(template, raw(str(new[key])))) if key in new else raw(absent)
             for key, template, absent in _OPTIONS
-            if key in changed
+            if key in changed and not (moved and key in ("min", "max"))
         ]
+        parts += [raw(text) for text in moved]
         # A start that is left out follows from the bounds when a sequence is made, but not when it is altered.
         starts = [str(definition.get("start") or first_value(definition)) for definition in (old, new)]
         if starts[0] != starts[1]:
@@ -78,6 +82,8 @@ class SequenceRule(Rule):
         if "cycle" in changed:
             parts.append(raw("CYCLE" if new.get("cycle") else "NO CYCLE"))
         if parts:
+            for text in made_room(qualified(fact), old, new):
+                yield Draft(sql=text, lock=LockMode.SHARE_ROW_EXCLUSIVE, locks=fact)
             text = compose("ALTER SEQUENCE {} {}", qualified(fact), joined(parts, " "))
             yield Draft(sql=text, lock=LockMode.SHARE_ROW_EXCLUSIVE, locks=fact)
         if "unlogged" in changed:
@@ -106,6 +112,61 @@ def continue_after(column: FactId, sequence: str, definition: Definition) -> Dra
         "SELECT pg_catalog.setval({}, {}::bigint) FROM {} HAVING {}", literal(sequence), last, qualified(column), having
     )
     return Draft(sql=text, lock=LockMode.ACCESS_SHARE)
+
+
+def new_bounds(old: Definition, new: Definition, usual_types: tuple[str, str] = ("bigint", "bigint")) -> list[str]:
+    """Both bounds as options, where type or direction change: the usual ones follow from these, but not always."""
+    types = [str(definition.get("type", usual)) for definition, usual in zip((old, new), usual_types, strict=True)]
+    turns = _is_falling(old) != _is_falling(new)
+    if not turns and (types[0] == types[1] or not (old.keys() | new.keys()) & {"min", "max"}):
+        return []
+    if _bounds(old, usual_types[0]) == _bounds(new, usual_types[1]):
+        return []
+    least, greatest = _bounds(new, usual_types[1])
+    return [compose("MINVALUE {}", raw(str(least))), compose("MAXVALUE {}", raw(str(greatest)))]
+
+
+def _is_falling(definition: Definition) -> bool:
+    return str(definition.get("increment", "1")).startswith("-")
+
+
+def _bounds(definition: Definition, usual_type: str) -> tuple[int, int]:
+    limit = 1 << _BITS[str(definition.get("type", usual_type))]
+    low, high = (-limit, -1) if _is_falling(definition) else (1, limit - 1)
+    return int(str(definition.get("min", low))), int(str(definition.get("max", high)))
+
+
+def made_room(
+    sequence: Part, old: Definition, new: Definition, usual_types: tuple[str, str] | None = None
+) -> list[str]:
+    """Statements for where even the old start is out of the new bounds: Postgres refuses to leave a sequence there.
+
+    It starts anew, but only where it stands outside. `usual_types` are those of an identity's column, old and new.
+    """
+    before, after = usual_types or ("bigint", "bigint")
+    (low, high), (least, greatest) = _bounds(old, before), _bounds(new, after)
+    if least <= int(str(old.get("start") or first_value(old))) <= greatest:
+        return []
+    wide = raw("")
+    if usual_types is not None:
+        # The sequence of an identity column has changed its type with the column, and its bounds as far as they had to.
+        limit = 1 << _BITS[after]
+        low, high = max(low, -limit), min(high, limit - 1)
+    elif old.get("type") != new.get("type"):
+        wide = raw(" AS bigint")
+    bounds = [raw(str(number)) for number in (min(low, least), max(high, greatest))]
+    start, text = raw(str(new.get("start") or first_value(new))), literal(sequence.as_string(None))
+    return [
+        compose("ALTER SEQUENCE {}{} MINVALUE {} MAXVALUE {}", sequence, wide, *bounds),
+        compose(
+            "SELECT setval({}::regclass, {}, false) FROM {} WHERE last_value NOT BETWEEN {} AND {}",
+            text,
+            start,
+            sequence,
+            raw(str(least)),
+            raw(str(greatest)),
+        ),
+    ]
 
 
 class OwnedByRule(Rule):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.ddl import online
 from reconciler.ddl.names import qualified
+from reconciler.ddl.not_null import required, required_name_aside
 from reconciler.ddl.rule import Draft
 from reconciler.ddl.text import Part, compose, literal, name, raw
 from reconciler.leftovers import TRIGGER_PREFIX, temporary_name
@@ -103,12 +104,14 @@ def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Cont
     identity = "identity" in old
     aside = name(temporary_name(*column.name, "old"))
     if identity:
+        for text in required_name_aside(column, temporary_name(*column.name, "not null"), context):
+            yield draft(text)
         yield draft(compose("{} RENAME COLUMN {} TO {}", alter, final, aside))
     else:
         yield draft(compose("{} DROP COLUMN {}", alter, final))
     yield draft(compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final))
     if new.get("not_null"):
-        yield draft(compose("{} ALTER COLUMN {} SET NOT NULL", alter, final))
+        yield draft(required(column, context))
     yield from last
     if identity:
         yield from (draft(text) for text in _identity(column, alter, context))
@@ -231,8 +234,7 @@ def add_filled(column: FactId, kind: Part, default: str, context: Context) -> It
     text = compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final)
     yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, brief=True)
     if context.new(column).get("not_null"):
-        text = compose("{} ALTER COLUMN {} SET NOT NULL", alter, final)
-        yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, brief=True)
+        yield Draft(sql=required(column, context), lock=_EXCLUSIVE, locks=table, brief=True)
     yield from last
 
 

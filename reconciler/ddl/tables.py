@@ -8,6 +8,7 @@ from reconciler import hazards
 from reconciler.ddl.columns import column_clause, column_settings
 from reconciler.ddl.constraints import inline_constraint
 from reconciler.ddl.names import qualified
+from reconciler.ddl.not_null import added_later
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
 from reconciler.plan import Hazard, LockMode
@@ -147,6 +148,7 @@ class TableRule(Rule):
         yield Draft(sql=compose(start, qualified(fact), joined(parts, "")))
         for column in columns:
             yield from column_settings(column, {}, context.new(column))
+            yield from added_later(column, context)
         yield from _security(fact, {}, definition)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:

@@ -165,7 +165,8 @@ class DomainRule(_Type):
         if "default" in new:
             parts.append(raw(compose("DEFAULT {}", raw(str(new["default"])))))
         if new.get("not_null"):
-            parts.append(raw("NOT NULL"))
+            named = raw(compose("CONSTRAINT {} ", name(str(new["not_null_name"]))) if "not_null_name" in new else "")
+            parts.append(raw(compose("{}NOT NULL", named)))
         for member in folded:
             definition = raw(str(context.new(member)["definition"]))
             parts.append(raw(compose("CONSTRAINT {} {}", name(member.name[2]), definition)))
@@ -183,9 +184,16 @@ class DomainRule(_Type):
         if "not_null" in changed:
             if new.get("not_null"):
                 hazard = hazards.may_fail(fact, "NOT NULL fails if a row has no value", None)
-                yield Draft(sql=compose("{} SET NOT NULL", alter), hazards=(hazard,))
+                action = raw("SET NOT NULL")
+                if "not_null_name" in new:
+                    action = raw(compose("ADD CONSTRAINT {} NOT NULL", name(str(new["not_null_name"]))))
+                yield Draft(sql=compose("{} {}", alter, action), hazards=(hazard,))
             else:
                 yield Draft(sql=compose("{} DROP NOT NULL", alter))
+        elif "not_null_name" in changed:
+            usual = f"{fact.name[1]}_not_null"
+            names = [name(str(definition.get("not_null_name", usual))) for definition in (context.old(fact), new)]
+            yield Draft(sql=compose("{} RENAME CONSTRAINT {} TO {}", alter, *names))
 
 
 class CompositeTypeRule(Rule):
@@ -198,9 +206,9 @@ class CompositeTypeRule(Rule):
         attributes = joined([self._clause(attribute) for attribute in self._attributes(context.new(fact))], ",\n    ")
         found: list[Hazard] = []
         if fact in context.live:
-            kept = {attribute["name"] for attribute in self._attributes(context.new(fact))}
-            gone = [each["name"] for each in self._attributes(context.old(fact)) if each["name"] not in kept]
-            found = [hazards.loses_column(FactId("column", (*fact.name, str(each))), None) for each in gone]
+            kept = {str(attribute["name"]) for attribute in self._attributes(context.new(fact))}
+            gone = [str(each["name"]) for each in self._attributes(context.old(fact)) if str(each["name"]) not in kept]
+            found = [hazards.loses_column(FactId("column", (*fact.name, each)), None) for each in gone]
         text = compose("CREATE TYPE {} AS (\n    {}\n)", qualified(fact), attributes)
         yield Draft(sql=text, hazards=tuple(found))
 

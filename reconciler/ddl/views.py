@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from reconciler.ddl.columns import view_column_settings
 from reconciler.ddl.names import object_phrase, qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.tables import changed_options, options_clause
@@ -93,6 +94,9 @@ class MaterializedViewRule(Rule):
                 raw("\nWITH NO DATA" if _stays_empty(fact, context) else ""),
             )
         )
+        for column in context.goal.children.get(fact, ()):
+            if column.kind == "column":
+                yield from view_column_settings(column, {}, context.new(column))
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         yield Draft(sql=compose("DROP {}", object_phrase(fact)), lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)

@@ -40,10 +40,17 @@ cross join lateral (select
     case when not a.attislocal then true end as inherited,
     case when a.attnotnull and c.relkind in ('r', 'p', 'f') then true end as not_null,
     --@ if server >= 180000
-    (select format('%%s', case when o.connoinherit then 'NO INHERIT ' else '' end
-            || case when o.convalidated then '' else 'NOT VALID' end)
-        from pg_constraint o where a.attnotnull and o.conrelid = c.oid and o.contype = 'n'
-            and o.conkey[1] = a.attnum and (o.connoinherit or not o.convalidated)) as not_null_mark,
+    -- Only what is not as Postgres makes it by itself. Where it comes from a parent too, its name is that of the path on
+    -- which it came, and cannot be changed.
+    (select nullif(json_strip_nulls(row_to_json(y))::text, '{}')::json from (select
+            case when o.coninhcount = 0 then obj_description(o.oid, 'pg_constraint') end as comment,
+            case when o.coninhcount > 0 then true end as inherited,
+            case when o.coninhcount = 0 then
+                nullif(o.conname, format('%%s_%%s_not_null', c.relname, a.attname)) end as name,
+            case when o.connoinherit then true end as no_inherit,
+            case when not o.convalidated then true end as not_valid
+        from pg_constraint o where o.conrelid = c.oid and o.contype = 'n' and o.conkey[1] = a.attnum) y
+        where a.attnotnull) as not_null_constraint,
     --@ end
     case when a.attoptions is not null then
         to_json(array(select o from unnest(a.attoptions) o order by o collate "C")) end as options,
@@ -51,6 +58,9 @@ cross join lateral (select
     case when a.attstorage <> t.typstorage and c.relkind in ('r', 'p', 'm', 'f') then
         case a.attstorage when 'p' then 'plain' when 'e' then 'external' when 'm' then 'main'
             else 'extended' end end as storage,
+    case when a.attstorage <> t.typstorage and c.relkind in ('r', 'p', 'm', 'f') then
+        case t.typstorage when 'p' then 'plain' when 'e' then 'external' when 'm' then 'main'
+            else 'extended' end end as storage_usual,
     format_type(a.atttypid, a.atttypmod) as type,
     case when a.attgenerated = 'v' then true end as virtual) x
 where c.relkind in ('r', 'p', 'f', 'v', 'm', 'c') and c.relpersistence <> 't' and n.oid = any(%(schemas)s)

@@ -9,6 +9,7 @@ select 'constraint' as kind, array[n.nspname::text, c.relname::text, o.conname::
                 join pg_attribute a on a.attrelid = o.conrelid and a.attnum = k.attnum) then true end as cloned_name,
         case when i.indisclustered then true end as clustered,
         pg_get_constraintdef(o.oid) as definition,
+        obj_description(ic.oid, 'pg_class') as index_comment,
         (select to_json(array(select r from unnest(ic.reloptions) r order by r collate "C"))
             where ic.reloptions is not null) as index_options,
         case when not o.conislocal then true end as inherited,

@@ -6,6 +6,10 @@ select 'domain' as kind, array[n.nspname::text, t.typname::text] as name,
                 join pg_namespace cn on cn.oid = co.collnamespace where co.oid = t.typcollation) end as collation,
         t.typdefault as "default",
         case when t.typnotnull then true end as not_null,
+        --@ if server >= 180000
+        (select o.conname from pg_constraint o where o.contypid = t.oid and o.contype = 'n'
+            and o.conname <> format('%%s_not_null', t.typname)) as not_null_name,
+        --@ end
         format_type(t.typbasetype, t.typtypmod) as type) x) as definition,
     'pg_type'::regclass::oid as classid, t.oid as objid, 0 as subid,
     pg_get_userbyid(t.typowner) as owner,

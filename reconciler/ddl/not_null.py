@@ -1,0 +1,183 @@
+"""NOT NULL of columns, since Postgres 18 a constraint with a name, a comment and states. Pure: no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from reconciler import hazards
+from reconciler.ddl import online
+from reconciler.ddl.names import qualified
+from reconciler.ddl.rule import Draft
+from reconciler.ddl.text import Part, compose, literal, name, raw
+from reconciler.plan import LockMode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.ddl.rule import Context
+    from reconciler.snapshot import Definition, FactId, Snapshot
+
+__all__ = [
+    "added_later",
+    "change_not_null",
+    "not_null_claims",
+    "not_null_clause",
+    "required",
+    "required_name_aside",
+]
+
+
+def _constraint(definition: Definition) -> Definition:
+    """What of the constraint is not as Postgres makes it by itself; {} before 18."""
+    return cast("Definition", definition.get("not_null_constraint") or {})
+
+
+def _usual_name(column: FactId) -> str:
+    return f"{column.name[1]}_{column.name[2]}_not_null"
+
+
+def _real_name(column: FactId, definition: Definition, state: Snapshot) -> str:
+    """Its own name; one that comes from a parent is no part of the definition."""
+    own = _constraint(definition).get("name")
+    return str(own) if own is not None else state.inherited_names.get(column, _usual_name(column))
+
+
+def _named(column: FactId, definition: Definition, state: Snapshot) -> Part:
+    """`CONSTRAINT x `, or nothing where Postgres chooses that name."""
+    chosen = _real_name(column, definition, state)
+    return raw("" if chosen == _usual_name(column) else compose("CONSTRAINT {} ", name(chosen)))
+
+
+def not_null_clause(column: FactId, context: Context) -> Part | None:
+    """NOT NULL as CREATE TABLE and ADD COLUMN take it; one that is not validated comes later."""
+    new = context.new(column)
+    constraint = _constraint(new)
+    if not new.get("not_null") or constraint.get("not_valid"):
+        return None
+    inherit = raw(" NO INHERIT" if constraint.get("no_inherit") else "")
+    return raw(compose("{}NOT NULL{}", _named(column, new, context.goal), inherit))
+
+
+def not_null_claims(column: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    """The name of the constraint, where it is not the usual one."""
+    if (own := _constraint(definition).get("name")) is not None:
+        yield ("constraint", *column.name[:2], str(own))
+
+
+def added_later(column: FactId, context: Context) -> Iterable[Draft]:
+    """What follows the statement that made the column: NOT NULL without a look at the rows, and the comment."""
+    new = context.new(column)
+    if _constraint(new).get("not_valid"):
+        yield _add(column, context)
+    yield from _comment(column, {}, context)
+
+
+def change_not_null(column: FactId, context: Context) -> Iterable[Draft]:
+    """From the live column's NOT NULL to the goal's, of a column that stays."""
+    old, new = context.old(column), context.new(column)
+    before, after = _constraint(old), _constraint(new)
+    had, has = bool(old.get("not_null")), bool(new.get("not_null"))
+    table = context.goal.parent(column)
+    assert table is not None
+    alter = raw(compose("ALTER TABLE {} ALTER COLUMN {}", qualified(column), name(column.name[2])))
+    unvalidated = bool(after.get("not_valid")) and not before.get("not_valid")
+    if had and (not has or unvalidated):
+        yield _draft(compose("{} DROP NOT NULL", alter), table)
+    if not has:
+        return
+    if not had or unvalidated:
+        yield from _set(column, context)
+        yield from _comment(column, {}, context)
+        return
+    if not after.get("inherited"):
+        yield from _alter(column, before, after, context)
+    yield from _comment(column, before, context)
+
+
+def _alter(column: FactId, before: Definition, after: Definition, context: Context) -> Iterable[Draft]:
+    table = context.goal.parent(column)
+    assert table is not None
+    on = qualified(column)
+    held = _real_name(column, context.old(column), context.live)
+    wanted = _real_name(column, context.new(column), context.goal)
+    if held != wanted:
+        yield _draft(compose("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", on, name(held), name(wanted)), table)
+    if before.get("no_inherit") != after.get("no_inherit"):
+        inherit = raw("NO INHERIT" if after.get("no_inherit") else "INHERIT")
+        yield _draft(compose("ALTER TABLE {} ALTER CONSTRAINT {} {}", on, name(wanted), inherit), table)
+    if before.get("not_valid") and not after.get("not_valid"):
+        yield Draft(
+            sql=compose("ALTER TABLE {} VALIDATE CONSTRAINT {}", on, name(wanted)),
+            hazards=(hazards.may_fail(column, "NOT NULL fails if a row has no value", context.sizes.get(table)),),
+            lock=LockMode.SHARE_UPDATE_EXCLUSIVE,
+            locks=table,
+        )
+
+
+def _set(column: FactId, context: Context) -> Iterable[Draft]:
+    """NOT NULL for a column that is there, as a constraint where it has a name or a state of its own."""
+    table = context.goal.parent(column)
+    assert table is not None
+    constraint = _constraint(context.new(column))
+    if constraint.get("not_valid"):
+        yield _add(column, context)
+        return
+    text = required(column, context)
+    if "type" not in context.changed(column) and online.changes_online(table, context):
+        first, last = online.checked_not_null(column, column.name[2], table, context)
+        yield from first
+        yield replace(_draft(text, table), brief=True)
+        yield from last
+        return
+    size = context.sizes.get(table)
+    yield Draft(
+        sql=text,
+        hazards=(
+            hazards.may_fail(column, "NOT NULL fails if a row has no value", size),
+            hazards.blocks_reads_and_writes(table, f"every row is checked for {column}", size),
+        ),
+        lock=LockMode.ACCESS_EXCLUSIVE,
+        locks=table,
+    )
+
+
+def required(column: FactId, context: Context) -> str:
+    """The statement that gives the column its NOT NULL, under the name that it is to have."""
+    if _constraint(context.new(column)).keys() & {"name", "no_inherit"}:
+        return _add(column, context).sql
+    return compose("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", qualified(column), name(column.name[2]))
+
+
+def required_name_aside(column: FactId, aside: str, context: Context) -> Iterable[str]:
+    """Gives up the name of the live column's constraint, for the column that takes its place beside it."""
+    old = context.old(column)
+    if context.version >= 180000 and old.get("not_null"):
+        held = name(_real_name(column, old, context.live))
+        yield compose("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", qualified(column), held, name(aside))
+
+
+def _add(column: FactId, context: Context) -> Draft:
+    new = context.new(column)
+    constraint = _constraint(new)
+    table = context.goal.parent(column)
+    assert table is not None
+    marks = "".join(
+        text for key, text in (("no_inherit", " NO INHERIT"), ("not_valid", " NOT VALID")) if constraint.get(key)
+    )
+    named = _named(column, new, context.goal)
+    text = compose("ALTER TABLE {} ADD {}NOT NULL {}{}", qualified(column), named, name(column.name[2]), raw(marks))
+    return _draft(text, table)
+
+
+def _comment(column: FactId, before: Definition, context: Context) -> Iterable[Draft]:
+    new = context.new(column)
+    after = _constraint(new)
+    if before.get("comment") != after.get("comment"):
+        value = literal(str(after["comment"])) if "comment" in after else raw("NULL")
+        constraint = name(_real_name(column, new, context.goal))
+        yield Draft(sql=compose("COMMENT ON CONSTRAINT {} ON {} IS {}", constraint, qualified(column), value))
+
+
+def _draft(text: str, table: FactId) -> Draft:
+    return Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
