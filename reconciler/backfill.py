@@ -16,6 +16,7 @@ from psycopg import sql
 
 from reconciler.apply import run_timed
 from reconciler.db import fetch_one
+from reconciler.errors import ApplyError
 from reconciler.locks import Patience, retried
 from reconciler.sqlfiles import trusted
 
@@ -30,7 +31,9 @@ __all__ = ["run_batches"]
 # A client that wants a row of the running batch waits for its end: it is to be over in a fraction of a second.
 _BATCH_S = 0.1
 _FIRST_PAGES = 64
-_MOST_PAGES = 4_096
+_MOST_PAGES = 1_024
+# Pages that were empty say nothing of those that follow: a batch that takes longer is undone and made smaller.
+_LONGEST_BATCH_MS = 500
 # Less than deadlock_timeout's default: where a batch and a client hold rows that the other wants, the batch gives way.
 _ROW_LOCK_TIMEOUT_MS = 200
 
@@ -62,7 +65,15 @@ def run_batches(
         )
         batch = replace(statement, sql=text.as_string(connection))
         began = time.monotonic()
-        retried(lambda: _run_batch(connection, batch, position, timeout_ms, left), row_patience)  # noqa: B023 - called at once
+        limit_ms = _LONGEST_BATCH_MS if size > 1 else 0
+        try:
+            retried(lambda: _run_batch(connection, batch, position, timeout_ms, limit_ms, left), row_patience)  # noqa: B023 - called at once
+        except ApplyError as error:
+            took_ms = (time.monotonic() - began) * 1000
+            if error.sqlstate != psycopg.errors.QueryCanceled.sqlstate or not 0 < limit_ms <= took_ms:
+                raise
+            size = max(size // 4, 1)
+            continue
         start += size
         took = time.monotonic() - began
         if took < _BATCH_S / 2:
@@ -71,11 +82,13 @@ def run_batches(
             size = max(size // 2, 1)
 
 
-def _run_batch(connection: Connection, batch: Statement, position: int, timeout_ms: int, left: str) -> None:
+def _run_batch(
+    connection: Connection, batch: Statement, position: int, timeout_ms: int, limit_ms: int, left: str
+) -> None:
     with connection.transaction():
         _without_triggers(connection)
         connection.execute("select pg_catalog.set_config('lock_timeout', %s, true)", (str(timeout_ms),))
-        connection.execute("set local statement_timeout to 0")
+        connection.execute("select pg_catalog.set_config('statement_timeout', %s, true)", (str(limit_ms),))
         run_timed(connection, batch, position, left=left)
 
 

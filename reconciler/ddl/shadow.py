@@ -99,8 +99,7 @@ def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Cont
     def draft(text: str) -> Draft:
         return Draft(sql=text, lock=_EXCLUSIVE, locks=table, brief=True)
 
-    yield draft(compose("DROP TRIGGER {} ON {}", name(_trigger(shadow)), qualified(column)))
-    yield draft(compose("DROP FUNCTION {}()", name(column.name[0], shadow)))
+    yield from _without_trigger(shadow, table)
     identity = "identity" in old
     aside = name(temporary_name(*column.name, "old"))
     if identity:
@@ -144,35 +143,46 @@ def _keep_equal(column: FactId, shadow: str, expression: str, table: FactId, con
     from reconciler.ddl.columns import column_kind
 
     new = context.new(column)
-    schema = column.name[0]
     joined = False
     if not online.adopt(FactId("column", (*table.name, shadow)), context):
         text = compose("ALTER TABLE {} ADD COLUMN {} {}", qualified(column), name(shadow), column_kind(new))
         yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, stage=Stage.BEFORE, brief=True)
         joined = True
+    # The expression names columns as ALTER TYPE's USING does; so they must be in its scope.
+    body = compose(
+        "BEGIN NEW.{} := (SELECT {} FROM (SELECT NEW.*) AS {}); RETURN NEW; END",
+        name(shadow),
+        raw(expression),
+        name(column.name[1]),
+    )
+    yield from _triggered(shadow, body, table, context, joined=joined)
+
+
+def _triggered(shadow: str, body: str, table: FactId, context: Context, *, joined: bool) -> Iterable[Draft]:
+    """The trigger that sets the new column in each row as it is written."""
+    schema = table.name[0]
     if not online.adopt(FactId("function", (schema, shadow, "")), context):
-        # The expression names columns as ALTER TYPE's USING does; so they must be in its scope.
-        body = compose(
-            "BEGIN NEW.{} := (SELECT {} FROM (SELECT NEW.*) AS {}); RETURN NEW; END",
-            name(shadow),
-            raw(expression),
-            name(column.name[1]),
-        )
-        text = compose(
-            "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS {}", name(schema, shadow), literal(body)
-        )
+        function = name(schema, shadow)
+        text = compose("CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS {}", function, literal(body))
         yield Draft(sql=text, locks=table, stage=Stage.BEFORE, joined=joined)
         joined = True
-    trigger = _trigger(shadow)
-    if not online.adopt(FactId("trigger", (*table.name, trigger)), context):
+    if not online.adopt(FactId("trigger", (*table.name, _trigger(shadow))), context):
         text = compose(
             "CREATE TRIGGER {} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
-            name(trigger),
-            qualified(column),
+            name(_trigger(shadow)),
+            qualified(table),
             name(schema, shadow),
         )
         lock = LockMode.SHARE_ROW_EXCLUSIVE
         yield Draft(sql=text, lock=lock, locks=table, stage=Stage.BEFORE, joined=joined, brief=True)
+
+
+def _without_trigger(shadow: str, table: FactId) -> Iterable[Draft]:
+    for text in (
+        compose("DROP TRIGGER {} ON {}", name(_trigger(shadow)), qualified(table)),
+        compose("DROP FUNCTION {}()", name(table.name[0], shadow)),
+    ):
+        yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, brief=True)
 
 
 def _trigger(shadow: str) -> str:
@@ -217,7 +227,8 @@ def add_filled(column: FactId, kind: Part, default: str, context: Context) -> It
     assert table is not None
     shadow = shadow_name(column, f"{context.goal.facts[column]} default {default}")
     alter = raw(compose("ALTER TABLE {}", qualified(column)))
-    if not online.adopt(FactId("column", (*table.name, shadow)), context):
+    added = not online.adopt(FactId("column", (*table.name, shadow)), context)
+    if added:
         for joined, text in enumerate(
             (
                 compose("{} ADD COLUMN {} {}", alter, name(shadow), kind),
@@ -225,11 +236,17 @@ def add_filled(column: FactId, kind: Part, default: str, context: Context) -> It
             )
         ):
             yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, stage=Stage.BEFORE, joined=bool(joined), brief=True)
+    # An UPDATE may move a row that has no value yet to a page that was filled already.
+    body = compose(
+        "BEGIN IF NEW.{} IS NULL THEN NEW.{} := {}; END IF; RETURN NEW; END", name(shadow), name(shadow), raw(default)
+    )
+    yield from _triggered(shadow, body, table, context, joined=added)
     text = compose("UPDATE {} SET {} = DEFAULT WHERE {} IS NULL", qualified(column), name(shadow), name(shadow))
     yield _fill(text, table, ())
     first, last = _not_null(column, shadow, table, context)
     yield from first
     yield _analyze(table, shadow)
+    yield from _without_trigger(shadow, table)
     final = name(column.name[2])
     text = compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final)
     yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, brief=True)
