@@ -481,7 +481,8 @@ class ColumnRule(Rule):
         column = name(fact.name[2])
         using = conversion(column, before, after).as_string(None).removeprefix(" USING ")
         yield from shadow.swap(fact, using or column.as_string(None), found, context)
-        yield from column_settings(fact, {}, {key: value for key, value in new.items() if key != "not_null_mark"})
+        yield from column_settings(fact, {}, new)
+        yield from added_later(fact, context)
 
     def _change_identity(self, fact: FactId, context: Context, alter: Part, draft: _DraftMaker) -> Iterable[Draft]:
         new = cast("Definition", context.new(fact)["identity"])

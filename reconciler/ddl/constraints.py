@@ -36,7 +36,7 @@ def inline_constraint(fact: FactId, context: Context) -> Part:
     return raw(compose("CONSTRAINT {} {}", name(fact.name[2]), definition))
 
 
-def index_marks(fact: FactId, old: Definition, new: Definition) -> Iterable[str]:
+def index_marks(fact: FactId, old: Definition, new: Definition, context: Context) -> Iterable[str]:
     """CLUSTER ON and REPLICA IDENTITY USING INDEX, for an index or the constraint that owns it."""
     table, index = qualified(fact), name(fact.name[2])
     if old.get("clustered") != new.get("clustered"):
@@ -47,11 +47,17 @@ def index_marks(fact: FactId, old: Definition, new: Definition) -> Iterable[str]
     if old.get("replica_identity") != new.get("replica_identity"):
         if new.get("replica_identity"):
             yield compose("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table, index)
-        else:
+        elif not _identified_otherwise(fact, context):
             yield compose("ALTER TABLE {} REPLICA IDENTITY DEFAULT", table)
 
 
-def _index_settings(fact: FactId, old: Definition, new: Definition) -> Iterable[str]:
+def _identified_otherwise(fact: FactId, context: Context) -> bool:
+    """Whether the table itself says what its replica identity becomes."""
+    table = context.goal.parent(fact)
+    return table is not None and "replica_identity" in context.new(table)
+
+
+def _index_settings(fact: FactId, old: Definition, new: Definition, context: Context) -> Iterable[str]:
     from reconciler.ddl.tables import changed_options
 
     alter = raw(compose("ALTER INDEX {}", name(fact.name[0], fact.name[2])))
@@ -62,7 +68,7 @@ def _index_settings(fact: FactId, old: Definition, new: Definition) -> Iterable[
     if old.get("index_comment") != new.get("index_comment"):
         text = literal(str(new["index_comment"])) if "index_comment" in new else raw("NULL")
         yield compose("COMMENT ON INDEX {} IS {}", name(fact.name[0], fact.name[2]), text)
-    yield from index_marks(fact, old, new)
+    yield from index_marks(fact, old, new, context)
 
 
 class ConstraintRule(Rule):
@@ -128,7 +134,7 @@ class ConstraintRule(Rule):
             build = online.index_of_key(fact, context)
             assert build is not None
             yield from online.key_constraint(fact, build, may_fail, context)
-            for text in _index_settings(fact, {}, definition):
+            for text in _index_settings(fact, {}, definition, context):
                 yield Draft(sql=text, lock=lock, locks=table)
             return
         if context.persists(table) and not definition.get("not_valid"):
@@ -140,7 +146,7 @@ class ConstraintRule(Rule):
                 found.append(hazards.blocks_reads_and_writes(table, why, size))
         for text in constraint_statements(fact, None, definition):
             yield Draft(sql=text, hazards=tuple(found), lock=lock, locks=table)
-        for text in _index_settings(fact, {}, definition):
+        for text in _index_settings(fact, {}, definition, context):
             yield Draft(sql=text, lock=lock, locks=table)
 
     def _is_validated_apart(self, fact: FactId, context: Context) -> bool:
@@ -180,7 +186,7 @@ class ConstraintRule(Rule):
                 locks=table,
                 stage=Stage.AFTER if online.changes_online(table, context) else Stage.TOGETHER,
             )
-        for text in _index_settings(fact, old, new):
+        for text in _index_settings(fact, old, new, context):
             yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
 
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:

@@ -332,10 +332,10 @@ class TransformRule(Rule):
 
 
 class CastRule(Rule):
-    """Casts."""
+    """Casts: made as soon as their function is there, since pg_depend does not say which expressions use them."""
 
     kinds = ("cast",)
-    rank = 38
+    rank = 24
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
         new = context.new(fact)

@@ -47,7 +47,7 @@ class IndexRule(Rule):
                 found.insert(0, hazards.blocks_writes(table, f"{fact} is built", size))
             text = build(fact.name[2], concurrently=False)
             yield Draft(sql=text, hazards=tuple(found), lock=LockMode.SHARE, locks=table)
-        yield from self._settings(fact, {}, definition, table)
+        yield from self._settings(fact, {}, definition, context)
 
     def _text(self, fact: FactId, *, unique: bool, using: Part) -> online.IndexText:
         def build(index: str, *, concurrently: bool) -> str:
@@ -87,9 +87,10 @@ class IndexRule(Rule):
                 "ALTER INDEX {} ATTACH PARTITION {}", raw(str(new["parent"])), name(fact.name[0], fact.name[2])
             )
             yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
-        yield from self._settings(fact, old, new, table)
+        yield from self._settings(fact, old, new, context)
 
-    def _settings(self, fact: FactId, old: Definition, new: Definition, table: FactId) -> Iterable[Draft]:
+    def _settings(self, fact: FactId, old: Definition, new: Definition, context: Context) -> Iterable[Draft]:
+        table = context.goal.parent(fact)
         index = name(fact.name[0], fact.name[2])
         texts: list[str] = []
         if old.get("tablespace") != new.get("tablespace"):
@@ -105,7 +106,7 @@ class IndexRule(Rule):
                     target = raw(after.get(column, "-1"))
                     text = compose("ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}", index, raw(column), target)
                     texts.append(text)
-        for text in (*texts, *index_marks(fact, old, new)):
+        for text in (*texts, *index_marks(fact, old, new, context)):
             yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
 
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:

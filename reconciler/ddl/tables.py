@@ -99,11 +99,31 @@ def links(table: FactId, snapshot_children: Iterable[FactId]) -> list[FactId]:
     return [fact for fact in snapshot_children if fact.kind == "inheritance" and fact.name[:2] == table.name]
 
 
+def _tables_of(parts: Iterable[FactId], context: Context) -> Iterable[FactId]:
+    """The tables of foreign keys, or of the columns that they refer to."""
+    for part in parts:
+        table = context.live.parent(part)
+        if table is not None and part.kind in ("column", "constraint"):
+            yield table
+
+
 class TableRule(Rule):
     """Ordinary, partitioned, typed and foreign tables."""
 
     kinds = ("table", "foreign_table")
     rank = 30
+
+    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        """A logged table cannot refer to an unlogged one, so one end of a foreign key changes before the other."""
+        if fact not in context.alters or "unlogged" not in context.changed(fact):
+            return
+        if context.new(fact).get("unlogged"):
+            for column in context.live.children.get(fact, ()):
+                yield from _tables_of(context.dependents.get(column, ()), context)
+        else:
+            for part in context.live.children.get(fact, ()):
+                if part.kind == "constraint":
+                    yield from _tables_of(context.live.dependencies.get(part, ()), context)
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
         definition = context.new(fact)

@@ -85,6 +85,31 @@ CASES: dict[str, tuple[str, str]] = {
         COMMENT ON CONSTRAINT t_b ON app.t IS 'not the index';
         """,
     ),
+    "logged and unlogged tables that refer to each other": (
+        """
+        CREATE UNLOGGED TABLE app.z (a integer PRIMARY KEY, up integer REFERENCES app.z);
+        CREATE UNLOGGED TABLE app.a (b integer REFERENCES app.z);
+        CREATE UNLOGGED TABLE app.b (c integer REFERENCES app.z);
+        """,
+        """
+        CREATE TABLE app.z (a integer PRIMARY KEY, up integer REFERENCES app.z);
+        CREATE TABLE app.a (b integer REFERENCES app.z);
+        CREATE TABLE app.b (c integer REFERENCES app.z);
+        """,
+    ),
+    "a replica identity that is no index any more": (
+        "CREATE TABLE app.t (a integer PRIMARY KEY); ALTER TABLE app.t REPLICA IDENTITY USING INDEX t_pkey;",
+        "CREATE TABLE app.t (a integer PRIMARY KEY); ALTER TABLE app.t REPLICA IDENTITY FULL;",
+    ),
+    "a cast that a column's expression uses": (
+        "CREATE TYPE app.e AS ENUM ('a'); CREATE TABLE app.t (a integer);",
+        """
+        CREATE TYPE app.e AS ENUM ('a');
+        CREATE FUNCTION app.to_e(integer) RETURNS app.e LANGUAGE sql IMMUTABLE AS $$ SELECT 'a'::app.e $$;
+        CREATE CAST (integer AS app.e) WITH FUNCTION app.to_e(integer);
+        CREATE TABLE app.t (a integer, b app.e GENERATED ALWAYS AS (a::app.e) STORED);
+        """,
+    ),
     "privileges on ordered-set and hypothetical-set aggregates": (
         "",
         """
