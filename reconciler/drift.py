@@ -12,6 +12,7 @@ from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
     from reconciler.goal import Goal
+    from reconciler.intent import Rename
     from reconciler.snapshot import Snapshot
 
 __all__ = ["ObjectState", "State", "compare"]
@@ -42,11 +43,15 @@ _GRAVITY = (State.IN_SYNC, State.CAUGHT_UP, State.UNMANAGED, State.PENDING, Stat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectState:
-    """One object, its state, and the facts of it that differ: live -> goal, or recorded -> live where those agree."""
+    """One object, its state, and the facts of it that differ: live -> goal, or recorded -> live where those agree.
+
+    `renames` are those that are still to be made; the object goes by its new name then.
+    """
 
     object: FactId
     state: State
     differences: tuple[Difference, ...] = ()
+    renames: tuple[Rename, ...] = ()
 
     @property
     def meaning(self) -> str:

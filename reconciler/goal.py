@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
+from reconciler.intent import Intent
 from reconciler.leftovers import is_leftover
 from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS, canonical_json
 
@@ -24,6 +25,7 @@ __all__ = ["Desired", "Goal", "Scope", "make_goal"]
 SHARED_SCHEMAS = frozenset({"public"})
 _WITH_STATE = frozenset({"subscription", "user_mapping"})
 _HIDDEN = ("connection", "hidden", "options")
+_NO_INTENT = Intent()
 _FOLLOWING = frozenset({"owner", "privileges", "security_label", "default_privileges"})
 
 
@@ -70,9 +72,18 @@ class Goal:
     foreign: frozenset[FactId] = field(default=frozenset())
 
 
-def make_goal(desired: Desired, live: Snapshot, recorded: Snapshot | None, scope: Scope) -> Goal:
-    """The goal of a run; where live already is as declared, the goal equals live."""
+def make_goal(
+    desired: Desired, live: Snapshot, recorded: Snapshot | None, scope: Scope, intent: Intent = _NO_INTENT
+) -> Goal:
+    """The goal of a run; where live already is as declared, the goal equals live.
+
+    What the intent ignores is as live has it, and others' from then on; what it keeps is there even if undeclared.
+    """
     wanted = desired.snapshot
+    if intent.ignored:
+        wanted = wanted.with_facts(
+            {fact: text for fact, text in wanted.facts.items() if not intent.ignores(fact, wanted)}
+        )
     whole_truth = scope.exact and scope.all_schemas
     facts: dict[FactId, str] = {}
     following: set[FactId] = set()
@@ -93,9 +104,9 @@ def make_goal(desired: Desired, live: Snapshot, recorded: Snapshot | None, scope
         if fact in facts or fact in wanted.facts:
             continue
         owner = live.object_of(fact)
-        if _belongs_to_others(owner, desired, recorded, scope):
+        if intent.ignores(fact, live) or _belongs_to_others(owner, desired, recorded, scope):
             others[fact] = text
-        elif (
+        elif intent.keeps(fact, live) or (
             fact.kind in _FOLLOWING and not scope.exact and (fact.kind == "default_privileges" or fact.target in facts)
         ):
             facts[fact] = text

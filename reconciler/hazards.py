@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "blocks_reads_and_writes",
     "blocks_writes",
+    "breaks_clients_by_rename",
     "describe_size",
     "loses_column",
     "loses_enum_value",
@@ -22,6 +23,7 @@ __all__ = [
     "may_fail",
     "opens_access",
     "rewrites",
+    "writes_rows",
 ]
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -77,6 +79,11 @@ def rewrites(table: FactId, why: str, size: TableSize | None) -> Hazard:
     return Hazard(kind=HazardKind.TABLE_REWRITE, message=f"rewrites {table}: {why}", fact=table, size=size)
 
 
+def writes_rows(table: FactId, why: str, size: TableSize | None) -> Hazard:
+    """Every row is written anew and stays locked until the commit; others read on, and write other rows."""
+    return Hazard(kind=HazardKind.TABLE_REWRITE, message=f"updates rows of {table}: {why}", fact=table, size=size)
+
+
 def blocks_writes(table: FactId, why: str, size: TableSize | None) -> Hazard:
     """Writers wait as long as the statement reads the table."""
     return Hazard(kind=HazardKind.BLOCKING_LOCK, message=f"blocks writes to {table} while {why}", fact=table, size=size)
@@ -95,6 +102,15 @@ def blocks_reads_and_writes(table: FactId, why: str, size: TableSize | None) -> 
 def may_fail(fact: FactId, why: str, size: TableSize | None) -> Hazard:
     """The statement fails, and everything is rolled back, if the rows do not allow it."""
     return Hazard(kind=HazardKind.MAY_FAIL, message=f"{fact}: {why}", fact=fact, size=size)
+
+
+def breaks_clients_by_rename(old: FactId, new: FactId) -> Hazard:
+    """Whoever says the old name fails from now on."""
+    return Hazard(
+        kind=HazardKind.BREAKS_CLIENTS,
+        message=f"renames {old} to {'.'.join(new.name)}: clients that say the old name fail",
+        fact=old,
+    )
 
 
 def opens_access(fact: FactId, why: str) -> Hazard:

@@ -13,6 +13,7 @@ from reconciler.errors import PlanError
 
 if TYPE_CHECKING:
     from reconciler.diff import Difference
+    from reconciler.intent import Rename
     from reconciler.masking import SecretText
     from reconciler.snapshot import FactId
 
@@ -41,6 +42,7 @@ class HazardKind(StrEnum):
     MAY_FAIL = "may_fail"
     CORRECTNESS = "correctness"
     PRIVILEGES = "privileges"
+    BREAKS_CLIENTS = "breaks_clients"
     EMPTY_SOURCE = "empty_source"
 
 
@@ -53,6 +55,7 @@ class LockMode(StrEnum):
     """Table-level locks by the manual's names (https://www.postgresql.org/docs/current/explicit-locking.html)."""
 
     ACCESS_SHARE = "ACCESS SHARE"
+    ROW_EXCLUSIVE = "ROW EXCLUSIVE"
     SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
     SHARE = "SHARE"
     SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
@@ -163,7 +166,8 @@ class Step:
 class Plan:
     """Ordered statements that turn live into the goal, and what they were made from.
 
-    `unmodelled` holds the differences that no rule can plan; a plan that has some does not reach its goal.
+    `unmodelled` holds the differences that no rule can plan; a plan that has some does not reach its goal. `renames`
+    are made by the first statements, and `differences` are what is left after them.
     """
 
     statements: tuple[Statement, ...]
@@ -171,6 +175,7 @@ class Plan:
     live_fingerprint: str
     goal_fingerprint: str
     unmodelled: tuple[Difference, ...] = field(default=())
+    renames: tuple[Rename, ...] = field(default=())
 
     @property
     def is_empty(self) -> bool:

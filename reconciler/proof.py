@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reconciler.scratch import Scratch
     from reconciler.snapshot import Snapshot
 
-__all__ = ["prove"]
+__all__ = ["copy_of_live", "prove"]
 
 _SHOWN = 10
 
@@ -53,6 +53,13 @@ def _running(state: Snapshot) -> frozenset[FactId]:
     """Subscriptions that are not disabled, which would subscribe from the copy, and what hangs on them."""
     found = {fact for fact in state if fact.kind == "subscription" and not state.definition(fact).get("disabled")}
     return frozenset(fact for fact in state.facts if found and state.object_of(fact) in found)
+
+
+def copy_of_live(live: Snapshot, place: Place, scope: Scope, current_user: str) -> Snapshot:
+    """Makes live's schema in the place and gives it as it is there, with its dependencies. Raises ProofError."""
+    live, _ = _with_settable_owners(live, live, place, current_user)
+    _copy(live.without(_running(live)), place, scope, current_user)
+    return place.read(live.schemas, dependencies=True)
 
 
 def _copy(live: Snapshot, place: Place, scope: Scope, current_user: str) -> frozenset[FactId]:

@@ -31,6 +31,7 @@ from reconciler.errors import (
     UnmodelledError,
 )
 from reconciler.goal import Desired, Goal, Scope, make_goal
+from reconciler.intent import Intent
 from reconciler.ledger import HistoryEntry, MigrationRecord, Run, RunKind, RunOutcome
 from reconciler.ledger_schema import ensure_ledger, lock_plugin
 from reconciler.ledger_steps import UnfinishedRun, end_cut_off_runs, load_unfinished, take_steps
@@ -39,6 +40,7 @@ from reconciler.managers import Journal, JournalManager, SnapshotManager
 from reconciler.plan import Hazard, HazardKind, Online, Plan, TableSize
 from reconciler.plugins import baseline_tag, derive_schema_name, rollback_tag
 from reconciler.proof import prove
+from reconciler.renaming import Renamed, find_intent, rename_first, with_renames
 from reconciler.scratch_choice import choose_scratch
 from reconciler.snapshot import FactId, Snapshot
 from reconciler.source import DatabaseSource, Reading, Source, read_object, source_from_object
@@ -120,6 +122,7 @@ class PlanResult:
     options: Options
     scratch: str
     head: ledger.Head
+    renamed: Renamed
     warnings: tuple[str, ...] = ()
     rolls_back_to: int | None = None
 
@@ -239,7 +242,8 @@ class Reconciler:
                 return self._check_recorded(plugin, chosen)
             found = self._plan(plugin, _source(source), chosen)
         recorded = found.recorded
-        objects = compare(recorded.snapshot if recorded else None, found.live, found.goal)
+        objects = compare(found.renamed.recorded, found.renamed.live, found.goal)
+        objects = with_renames(objects, found.renamed.renames, found.renamed.live)
         return CheckResult(
             plugin=plugin, objects=objects, plan=found.plan, recorded_idx=recorded.idx if recorded else None
         )
@@ -407,7 +411,10 @@ class Reconciler:
         chosen = self._chosen(options)
         with self.connection.transaction(force_rollback=True):
             found = self._plan(plugin, _source(source), replace(chosen, proof=False))
+            # What is to be renamed is pending: it stays as it is, under the name that it has.
+            renamed = {fact for rename in found.renamed.renames for fact in (rename.old, rename.new)}
             states = compare(found.recorded.snapshot if found.recorded else None, found.live, found.goal)
+            states = tuple(each for each in states if renamed.isdisjoint(_facts_of(each, found.live)))
             drifted = {
                 each.object: each
                 for each in states
@@ -594,18 +601,30 @@ class Reconciler:
         scratch, desired = build_anywhere(connection, options.scratch, source, scope, before, dsn=dsn)
         schemas = _live_schemas(connection, scope, desired, recorded)
         live = read_snapshot(connection, schemas, dependencies=True)
-        goal = make_goal(desired, live, recorded.snapshot if recorded else None, scope)
+        user = self._user()
+        intent = self._intent(plugin, source, desired, live, recorded, scope)
+        renamed = rename_first(
+            intent, desired.snapshot, live, recorded.snapshot if recorded else None, scratch, scope, current_user=user
+        )
+        goal = make_goal(desired, renamed.live, renamed.recorded, scope, intent)
         goal = replace(
             goal,
             snapshot=replace(goal.snapshot, schemas=schemas, server_version=live.server_version),
             record=replace(goal.record, schemas=schemas, server_version=live.server_version),
         )
-        user = self._user()
         fixed = read_fixed_extensions(connection, live, goal.snapshot)
-        plan = make_plan(live, goal.snapshot, current_user=user, fixed=fixed)
+        plan = make_plan(renamed.live, goal.snapshot, current_user=user, fixed=fixed, intent=intent)
         if plan.statements:
-            sizes = self._sizes(plan)
-            plan = make_plan(live, goal.snapshot, current_user=user, sizes=sizes, online=options.steps, fixed=fixed)
+            plan = make_plan(
+                renamed.live,
+                goal.snapshot,
+                current_user=user,
+                sizes=self._sizes(plan, renamed),
+                online=options.steps,
+                fixed=fixed,
+                intent=intent,
+            )
+        plan = renamed.before(plan, live)
         if options.proof and plan.statements:
             prove(plan, live, goal.snapshot, scratch, scope, current_user=user)
         return PlanResult(
@@ -622,8 +641,32 @@ class Reconciler:
             options=options,
             scratch=f"{scratch.kind}: {scratch.why}",
             head=head,
-            warnings=(*(source.warnings if isinstance(source, Source) else ()), *_unreadable(live)),
+            renamed=renamed,
+            warnings=(
+                *(source.warnings if isinstance(source, Source) else ()),
+                *intent.warnings,
+                *_unreadable(live),
+            ),
         )
+
+    def _intent(
+        self,
+        plugin: str,
+        source: AnySource,
+        desired: Desired,
+        live: Snapshot,
+        recorded: ledger.Recorded | None,
+        scope: Scope,
+    ) -> Intent:
+        hints = source.hints if isinstance(source, Source) else ()
+        if not hints:
+            return Intent()
+        known = recorded.snapshot if recorded else None
+
+        def recorded_text() -> str | None:
+            return ledger.show(self.connection, plugin, recorded.idx).source_text if recorded else None
+
+        return find_intent(hints, desired.snapshot, live, known, scope, recorded_text=recorded_text)
 
     def _apply(
         self,
@@ -818,14 +861,17 @@ class Reconciler:
         row = fetch_one(self.connection, "select current_user::text")
         return str(row[0]) if row else ""
 
-    def _sizes(self, plan: Plan) -> Mapping[FactId, TableSize]:
+    def _sizes(self, plan: Plan, renamed: Renamed | None = None) -> Mapping[FactId, TableSize]:
+        """The sizes of the tables that the plan is about, by the names that it uses."""
         tables = {
             FactId("table", fact.name[:2])
             for statement in plan.statements
             for fact in (*statement.drops, *statement.alters, *((statement.locks,) if statement.locks else ()))
             if len(fact.name) > 1
         }
-        return read_sizes(self.connection, sorted(tables))
+        olds = {new: old for old, new in renamed.names.items() if new in tables} if renamed else {}
+        found = read_sizes(self.connection, sorted(olds.get(table, table) for table in tables))
+        return {table: found[old] for table in tables if (old := olds.get(table, table)) in found}
 
 
 def reconcile_all(
@@ -873,6 +919,10 @@ def _unreadable(live: Snapshot) -> Iterable[str]:
     for fact in live.facts:
         if fact.kind in ("subscription", "user_mapping") and live.definition(fact).get("hidden"):
             yield f"{fact}: this role may not read what it holds, so that is neither compared nor changed"
+
+
+def _facts_of(state: ObjectState, live: Snapshot) -> set[FactId]:
+    return {state.object, *live.descendants(state.object), *(difference.fact for difference in state.differences)}
 
 
 def _put(facts: dict[FactId, str], fact: FactId, text: str | None) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TextIO, TypeAlias, cast
 
 from reconciler.dsn import redact
 from reconciler.errors import EmptySourceError, SourceError
+from reconciler.hints import read_hints
 from reconciler.loader import LoadReport, load
 from reconciler.redaction import redact_sql
 from reconciler.screening import holds_connection, refusal, runnable, writes_rows
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import MetaData
 
+    from reconciler.intent import Hint
     from reconciler.screening import Refusal
     from reconciler.splitter import Piece
 
@@ -88,6 +90,8 @@ class Source:
     def digest(self) -> str:
         """SHA-256 over the texts as they were read; equal digests mean the same declaration, wherever it came from."""
         return _digest(self.part_digests)
+
+    hints: tuple[Hint, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -202,6 +206,7 @@ def source_from_object(value: object) -> Source:
             description=", ".join(member.description for member in members),
             warnings=tuple(warning for member in members for warning in member.warnings),
             part_digests=tuple(digest for member in members for digest in member.part_digests),
+            hints=tuple(hint for member in members for hint in member.hints),
         )
     found = read_object(value)
     return found if isinstance(found, Source) else found.split()
@@ -225,6 +230,7 @@ def _source(parts: Sequence[_Part], *, description: str | None = None) -> Source
     texts: list[str] = []
     warnings: list[str] = []
     refused: list[tuple[str, Refusal]] = []
+    hints: list[Hint] = []
     for part in parts:
         pieces = list(split(part.text, part.origin))
         refused.extend((f"{part.origin}:{piece.line}", why) for piece in pieces if (why := refusal(piece)) is not None)
@@ -234,6 +240,8 @@ def _source(parts: Sequence[_Part], *, description: str | None = None) -> Source
         texts.append(_recorded(part, pieces))
         warnings.extend(part.warnings)
         warnings.extend(_warnings_of_rows(part.origin, pieces))
+        if not refused:
+            hints.extend(read_hints(part.text, pieces, part.origin))
     if refused:
         raise _refusal_error(refused)
     return Source(
@@ -242,6 +250,7 @@ def _source(parts: Sequence[_Part], *, description: str | None = None) -> Source
         description=description if description is not None else ", ".join(part.origin for part in parts),
         warnings=tuple(warnings),
         part_digests=tuple(part.digest for part in parts),
+        hints=tuple(hints),
     )
 
 

@@ -17,7 +17,7 @@ from reconciler.errors import SourceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Piece", "Token", "split", "tokens"]
+__all__ = ["Piece", "Token", "lexemes", "split", "tokens"]
 
 # The server's idea of white space; anything from U+0080 on (a no-break space too) is a letter to it.
 _SPACE = r" \t\n\r\f\v"
@@ -43,6 +43,10 @@ _ROUTINE = re.compile(r"CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE)\b")
 _COPY_FROM_STDIN = re.compile(rf"copy\b.*\bfrom[{_SPACE}]++stdin\b", re.IGNORECASE | re.DOTALL)
 _END_OF_COPY_DATA = re.compile(r"^\\\.[\r]?$\n?", re.MULTILINE)
 _IGNORED_META_COMMAND = re.compile(r"\\(?:un)?restrict\b")
+_LEXEME = re.compile(
+    rf"(?P<comment>--[^\n\r]*+|/\*)|(?P<word>{_NAME})|(?P<identifier>\"(?:[^\"]++|\"\")*+\")|(?P<string>')|(?P<dollar>\$)"
+    rf"|(?P<other>[^{_SPACE}])"
+)
 _TOKEN = re.compile(
     rf"(?P<word>{_NAME})|(?P<identifier>\"(?:[^\"]++|\"\")*+\")|(?P<string>'(?:[^']++|'')*+')|(?P<other>.)", re.DOTALL
 )
@@ -117,6 +121,32 @@ def tokens(sql: str) -> Iterator[Token]:
             return
         yield Token(found.lastgroup, found.group(), position)
         position = found.end()
+
+
+def lexemes(sql: str) -> Iterator[Token]:
+    """All tokens and comments of text that `split` has been through; a string of any kind is one token.
+
+    Raises SourceError where a quote or a comment is never closed.
+    """
+    position = 0
+    try:
+        while (found := _LEXEME.search(sql, position)) is not None:
+            at, kind, position = found.start(), found.lastgroup or "other", found.end()
+            match kind:
+                case "string":
+                    position = _end_of_string(sql, 0, at)
+                    while sql.startswith("'", position):  # a doubled quote
+                        position = _end_of_string(sql, 0, position)
+                case "comment" if sql.startswith("/*", at):
+                    position = _end_of_comment(sql, at)
+                case "dollar":
+                    position = _end_of_dollar(sql, 0, at)
+                    kind = "string" if position > at + 1 else "other"
+                case _:
+                    pass
+            yield Token(kind, sql[at:position], at)
+    except _UnterminatedError as exc:
+        raise SourceError(f"{exc.what} in it is never closed", hint="look for a missing quote") from None
 
 
 def _next_piece(text: str, start: int, line: int) -> tuple[Piece | None, int]:

@@ -32,6 +32,7 @@ _HAZARDS = (
     "may_fail",
     "correctness",
     "privileges",
+    "breaks_clients",
     "empty_source",
     "all",
 )

@@ -177,9 +177,19 @@ def inherited_from(column: FactId, context: Context) -> list[FactId]:
     return found
 
 
-def column_clause(column: FactId, default: Definition | None, context: Context, *, typed: bool = False) -> Part | None:
-    """A column as CREATE TABLE and ADD COLUMN take it; None where the table has it from elsewhere."""
-    definition = context.new(column)
+def column_clause(
+    column: FactId,
+    default: Definition | None,
+    context: Context,
+    *,
+    typed: bool = False,
+    definition: Definition | None = None,
+) -> Part | None:
+    """A column as CREATE TABLE and ADD COLUMN take it; None where the table has it from elsewhere.
+
+    Its definition is the goal's unless another is given.
+    """
+    definition = definition or context.new(column)
     table = context.goal.parent(column)
     links = [link for link in context.goal.children.get(table, ()) if link.kind == "inheritance"] if table else []
     attaches = any("bound" in context.new(link) for link in links)
@@ -222,6 +232,8 @@ def takes_shadow(column: FactId, context: Context) -> bool:
     """Whether the change of type would rewrite a large table, and is made by a new column in its place."""
     if column not in context.live or column not in context.goal or not shadow.takes_shadow(column, context):
         return False
+    if column in context.intent.conversions:  # the trigger that keeps a shadow equal knows the usual casts alone
+        return False
     return _rewrites(str(context.old(column)["type"]), str(context.new(column)["type"]))
 
 
@@ -254,6 +266,7 @@ def column_settings(column: FactId, old: Definition, new: Definition) -> Iterabl
         yield Draft(sql=text, lock=LockMode.SHARE_UPDATE_EXCLUSIVE)
 
 
+<<<<<<< HEAD
 def view_column_settings(column: FactId, old: Definition, new: Definition) -> Iterable[Draft]:
     """What a materialized view's query cannot say of a column."""
     yield from column_settings(column, old, new)
@@ -263,6 +276,25 @@ def view_column_settings(column: FactId, old: Definition, new: Definition) -> It
             "ALTER TABLE {} ALTER COLUMN {} SET COMPRESSION {}", qualified(column), name(column.name[2]), method
         )
         yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE)
+=======
+def _backfilled(column: FactId, context: Context, *, only_missing: bool) -> Iterable[Draft]:
+    """The statement that fills the column in as a hint says; none without a hint."""
+    said = context.intent.backfills.get(column)
+    table = context.goal.parent(column)
+    if said is None or table is None:
+        return
+    target = name(column.name[2])
+    text = compose("UPDATE {} SET {} = ({})", qualified(column), target, raw(said))
+    if only_missing:
+        text = compose("{} WHERE {} IS NULL", raw(text), target)
+    size = context.sizes.get(table)
+    yield Draft(
+        sql=text,
+        hazards=(hazards.writes_rows(table, f"fills in {column}", size),),
+        lock=LockMode.ROW_EXCLUSIVE,
+        locks=table,
+    )
+>>>>>>> 8324e6f (Read hints beside the DDL, and rename instead of dropping)
 
 
 class _DraftMaker(Protocol):
@@ -327,6 +359,9 @@ class ColumnRule(Rule):
         if clause is None:
             return
         definition = context.new(fact)
+        if definition.get("not_null") and fact in context.intent.backfills:
+            yield from self._add_filled(fact, default, context, table)
+            return
         expression = str(default["expression"]) if default is not None else None
         if expression is not None and shadow.is_filled_online(fact, expression, context):
             kind = column_kind(definition)
@@ -349,6 +384,30 @@ class ColumnRule(Rule):
         )
         yield from column_settings(fact, {}, definition)
         yield from added_later(fact, context)
+
+    def _add_filled(self, fact: FactId, default: Definition | None, context: Context, table: FactId) -> Iterable[Draft]:
+        """A new NOT NULL column for a table with rows: added without values, filled in as the hint says, then closed.
+
+        Its default is set last, as it is for the rows to come.
+        """
+        size = context.sizes.get(table)
+        definition = context.new(fact)
+        nullable = {key: value for key, value in definition.items() if key not in ("not_null", "not_null_mark")}
+        clause = column_clause(fact, None, context, definition=nullable)
+        if clause is None:
+            return
+        alter = raw(compose("ALTER TABLE {} ALTER COLUMN {}", qualified(fact), name(fact.name[2])))
+        texts = [compose("{} SET NOT NULL", alter)]
+        if default is not None:
+            texts.insert(0, compose("{} SET DEFAULT {}", alter, raw(str(default["expression"]))))
+        add = compose("ALTER TABLE {} ADD COLUMN {}", qualified(fact), clause)
+        yield Draft(sql=add, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+        yield from _backfilled(fact, context, only_missing=False)
+        for text in texts:
+            last = text is texts[-1]
+            found = (hazards.blocks_reads_and_writes(table, f"every row is checked for {fact}", size),) if last else ()
+            yield Draft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+        yield from column_settings(fact, {}, definition)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         table = context.live.parent(fact)
@@ -400,7 +459,8 @@ class ColumnRule(Rule):
         default = FactId("default", fact.name)
         if takes_shadow(fact, context):
             yield from shadow.carried_along(fact, context)
-        if default in context.live and not _same_family(old, new):
+        said = fact in context.intent.conversions
+        if default in context.live and (said or not _same_family(old, new)):
             yield default
         yield from disturbed_by_type_change(fact, context, same_family=_same_family(old, new))
 
@@ -432,8 +492,27 @@ class ColumnRule(Rule):
         if "generated" in changed and "generated" in new:
             found = () if new.get("virtual") else (hazards.rewrites(table, f"computes {fact}", size),)
             yield draft(compose("{} SET EXPRESSION AS ({})", alter, raw(str(new["generated"]))), *found)
+<<<<<<< HEAD
         if changed & {"not_null", "not_null_constraint"}:
             yield from change_not_null(fact, context)
+=======
+        if "not_null" in changed and "not_null_mark" not in new:
+            if new.get("not_null"):
+                yield from _backfilled(fact, context, only_missing=True)
+            if new.get("not_null") and "type" not in changed and online.changes_online(table, context):
+                first, last = online.checked_not_null(fact, fact.name[2], table, context)
+                yield from first
+                yield replace(draft(compose("{} SET NOT NULL", alter)), brief=True)
+                yield from last
+            elif new.get("not_null"):
+                yield draft(
+                    compose("{} SET NOT NULL", alter),
+                    hazards.may_fail(fact, "NOT NULL fails if a row has no value", size),
+                    hazards.blocks_reads_and_writes(table, f"every row is checked for {fact}", size),
+                )
+            else:
+                yield draft(compose("{} DROP NOT NULL", alter))
+>>>>>>> 8324e6f (Read hints beside the DDL, and rename instead of dropping)
         if "identity" in new and "identity" in changed:
             yield from self._change_identity(fact, context, alter, draft)
         if "compression" in changed:
@@ -456,14 +535,17 @@ class ColumnRule(Rule):
         size = context.sizes.get(table)
         collate = raw(compose(" COLLATE {}", raw(str(new["collation"]))) if "collation" in new else "")
         using = conversion(name(fact.name[2]), before, after)
+        said = context.intent.conversions.get(fact)
+        if said is not None:
+            using = raw(compose(" USING ({})", raw(said)))
         if "generated" in new:
             using = raw("")
         found: list[Hazard] = []
-        if before != after and _can_lose(before, after):
+        if before != after and said is None and _can_lose(before, after):
             found.append(hazards.loses_precision(fact, before, after, size))
         if before != after and _base(after) != "text":
             found.append(hazards.may_fail(fact, f"fails if a value is no {after}", size))
-        if _rewrites(before, after):
+        if said is not None or _rewrites(before, after):
             found.append(hazards.rewrites(table, f"{fact} becomes {after}", size))
         return draft(compose("{} TYPE {}{}{}", alter, raw(after), collate, using), *found)
 

@@ -14,6 +14,7 @@ from reconciler.ddl.parking import drop_renamed, rename_away, set_aside
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.stages import in_steps
 from reconciler.diff import Change, Difference, diff
+from reconciler.intent import Intent
 from reconciler.plan import Online, Plan, Statement, TableSize, sorted_groups
 from reconciler.snapshot import SATELLITE_KINDS
 
@@ -51,11 +52,13 @@ def make_plan(
     sizes: Mapping[FactId, TableSize] | None = None,
     fixed: frozenset[FactId] = frozenset(),
     online: Online | None = None,
+    intent: Intent | None = None,
 ) -> Plan:
     """The statements that turn `live` into `goal`; both with their dependencies. `current_user` runs them.
     `fixed` are the extensions that cannot be altered into what the goal says.
 
     With `online`, tables that it covers are changed in steps, and the statements may need more than one transaction.
+    `intent` says how values are converted and filled in; its renames have been made in `live` already.
     Raises PlanError where no order of statements does it.
     """
     differences = diff(live, goal)
@@ -66,6 +69,7 @@ def make_plan(
         sizes=sizes or {},
         fixed=fixed,
         online=online,
+        intent=intent or Intent(),
         dependents=_reversed(live.dependencies),
     )
     unmodelled = _unmodelled(differences, context)

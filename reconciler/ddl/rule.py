@@ -13,6 +13,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, ClassVar
 
 from reconciler.ddl.text import Part, compose, literal
+from reconciler.intent import Intent
 from reconciler.masking import MASK, Secret, SecretText
 from reconciler.plan import Stage
 
@@ -61,6 +62,7 @@ class Context:
     # have moved) or as text or JSON in between.
     parked: set[FactId] = field(default_factory=set["FactId"])
     aside: set[FactId] = field(default_factory=set["FactId"])
+    intent: Intent = field(default_factory=Intent)
     dependents: Mapping[FactId, Sequence[FactId]] = field(default_factory=dict["FactId", "Sequence[FactId]"])
     # Of the half-made things that a run left in live, those that this plan goes on with.
     adopted_leftovers: set[FactId] = field(default_factory=set["FactId"])

@@ -31,7 +31,8 @@ def literal(value: str) -> Part:
 def raw(text: str) -> Part:
     """Text that Postgres itself wrote or will read as an expression: a type's name, a default, a definition.
 
-    Only what was read from a catalog may pass here; it is the server's own quoting that makes it safe.
+    Only what was read from a catalog may pass here, as it is the server's own quoting that makes it safe, and the
+    expression of a hint, which is known to be one expression.
     """
     return sql.SQL(trusted(text))
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from reconciler.diff import Difference
     from reconciler.drift import ObjectState
     from reconciler.errors import ReconcilerError
+    from reconciler.intent import Rename
     from reconciler.ledger import HistoryEntry, MigrationRecord, Run
     from reconciler.plan import Hazard, Plan, Statement
     from reconciler.reconcile import CheckResult, MigrateResult, PlanResult, Status
@@ -149,10 +150,15 @@ def _plan(plan: Plan) -> dict[str, object]:
         "in_sync": plan.is_empty,
         "live_fingerprint": plan.live_fingerprint,
         "goal_fingerprint": plan.goal_fingerprint,
+        "renames": [_rename(each) for each in plan.renames],
         "statements": [_statement(each) for each in plan.statements],
         "differences": [_difference(each) for each in plan.differences],
         "unmodelled": [_difference(each) for each in plan.unmodelled],
     }
+
+
+def _rename(rename: Rename) -> dict[str, object]:
+    return {"from": rename.old.key, "to": rename.new.key, "where": rename.where or None}
 
 
 def _statement(statement: Statement) -> dict[str, object]:
@@ -194,6 +200,7 @@ def _object_state(state: ObjectState) -> dict[str, object]:
         "object": state.object.key,
         "state": state.state.value,
         "meaning": state.meaning,
+        "renames": [_rename(each) for each in state.renames],
         "differences": [_difference(each) for each in state.differences],
     }
 

@@ -204,6 +204,7 @@ def _object_state(state: ObjectState) -> list[str]:
     """What differs, from live's side: what it lacks, what it has too much, and its values beside the declared ones."""
     words = _SINCE_RECORDED if state.state is State.CAUGHT_UP else _IN_LIVE
     lines = [f"{state.state}: {state.object}", f"  {state.meaning}"]
+    lines += [f"  to be renamed: {rename}" for rename in state.renames]
     for difference in state.differences:
         lines.append(f"  {words[difference.change]}: {difference.fact}")
         if difference.change is Change.CHANGED:
