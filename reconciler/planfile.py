@@ -34,7 +34,7 @@ PLAN_FILE_VERSION = "1"
 
 _AGAIN = "run `reconciler plan --out` again"
 # Where the types of the fields are defined; annotations are text, and some are imported for type checkers only.
-_MODULES = ("masking", "snapshot", "diff", "plan", "goal", "ledger", "reconcile")
+_MODULES = ("masking", "snapshot", "diff", "intent", "plan", "goal", "ledger", "renaming", "reconcile")
 
 
 def dump_plan(planned: PlanResult) -> str:
@@ -50,8 +50,8 @@ def dump_plan(planned: PlanResult) -> str:
                 hint="apply it without a file, or set the secret by hand and leave it out of the source",
             )
     pool = _Pool()
-    # Where scratch was is of no use later, and a server's URL may hold a password.
-    kept = replace(planned, options=replace(planned.options, scratch="auto"))
+    # Where scratch was, and live after the renames, are of no use later; a server's URL may hold a password.
+    kept = replace(planned, renamed=None, options=replace(planned.options, scratch="auto"))
     document: dict[str, Json] = {
         "format": PLAN_FILE_FORMAT,
         "format_version": PLAN_FILE_VERSION,

@@ -107,6 +107,7 @@ class PlanResult:
     """A plan with all that it was made from; `scratch` names where desired was built, and why there.
 
     `head` is how far the record had come, `rolls_back_to` the migration whose declaration a rollback brings back.
+    `renamed` is live after the plan's renames; a plan that was read from a file has none.
     """
 
     plugin: str
@@ -122,9 +123,9 @@ class PlanResult:
     options: Options
     scratch: str
     head: ledger.Head
-    renamed: Renamed
     warnings: tuple[str, ...] = ()
     rolls_back_to: int | None = None
+    renamed: Renamed | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +243,7 @@ class Reconciler:
                 return self._check_recorded(plugin, chosen)
             found = self._plan(plugin, _source(source), chosen)
         recorded = found.recorded
+        assert found.renamed is not None  # only a plan that was read from a file has none
         objects = compare(found.renamed.recorded, found.renamed.live, found.goal)
         objects = with_renames(objects, found.renamed.renames, found.renamed.live)
         return CheckResult(
@@ -412,7 +414,7 @@ class Reconciler:
         with self.connection.transaction(force_rollback=True):
             found = self._plan(plugin, _source(source), replace(chosen, proof=False))
             # What is to be renamed is pending: it stays as it is, under the name that it has.
-            renamed = {fact for rename in found.renamed.renames for fact in (rename.old, rename.new)}
+            renamed = {fact for rename in found.plan.renames for fact in (rename.old, rename.new)}
             states = compare(found.recorded.snapshot if found.recorded else None, found.live, found.goal)
             states = tuple(each for each in states if renamed.isdisjoint(_facts_of(each, found.live)))
             drifted = {
