@@ -266,7 +266,6 @@ def column_settings(column: FactId, old: Definition, new: Definition) -> Iterabl
         yield Draft(sql=text, lock=LockMode.SHARE_UPDATE_EXCLUSIVE)
 
 
-<<<<<<< HEAD
 def view_column_settings(column: FactId, old: Definition, new: Definition) -> Iterable[Draft]:
     """What a materialized view's query cannot say of a column."""
     yield from column_settings(column, old, new)
@@ -276,7 +275,8 @@ def view_column_settings(column: FactId, old: Definition, new: Definition) -> It
             "ALTER TABLE {} ALTER COLUMN {} SET COMPRESSION {}", qualified(column), name(column.name[2]), method
         )
         yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE)
-=======
+
+
 def _backfilled(column: FactId, context: Context, *, only_missing: bool) -> Iterable[Draft]:
     """The statement that fills the column in as a hint says; none without a hint."""
     said = context.intent.backfills.get(column)
@@ -294,7 +294,6 @@ def _backfilled(column: FactId, context: Context, *, only_missing: bool) -> Iter
         lock=LockMode.ROW_EXCLUSIVE,
         locks=table,
     )
->>>>>>> 8324e6f (Read hints beside the DDL, and rename instead of dropping)
 
 
 class _DraftMaker(Protocol):
@@ -392,7 +391,11 @@ class ColumnRule(Rule):
         """
         size = context.sizes.get(table)
         definition = context.new(fact)
-        nullable = {key: value for key, value in definition.items() if key not in ("not_null", "not_null_mark")}
+        nullable = {
+            key: value
+            for key, value in definition.items()
+            if key not in ("not_null", "not_null_mark", "not_null_constraint")
+        }
         clause = column_clause(fact, None, context, definition=nullable)
         if clause is None:
             return
@@ -492,27 +495,10 @@ class ColumnRule(Rule):
         if "generated" in changed and "generated" in new:
             found = () if new.get("virtual") else (hazards.rewrites(table, f"computes {fact}", size),)
             yield draft(compose("{} SET EXPRESSION AS ({})", alter, raw(str(new["generated"]))), *found)
-<<<<<<< HEAD
         if changed & {"not_null", "not_null_constraint"}:
-            yield from change_not_null(fact, context)
-=======
-        if "not_null" in changed and "not_null_mark" not in new:
-            if new.get("not_null"):
+            if new.get("not_null") and not old.get("not_null"):
                 yield from _backfilled(fact, context, only_missing=True)
-            if new.get("not_null") and "type" not in changed and online.changes_online(table, context):
-                first, last = online.checked_not_null(fact, fact.name[2], table, context)
-                yield from first
-                yield replace(draft(compose("{} SET NOT NULL", alter)), brief=True)
-                yield from last
-            elif new.get("not_null"):
-                yield draft(
-                    compose("{} SET NOT NULL", alter),
-                    hazards.may_fail(fact, "NOT NULL fails if a row has no value", size),
-                    hazards.blocks_reads_and_writes(table, f"every row is checked for {fact}", size),
-                )
-            else:
-                yield draft(compose("{} DROP NOT NULL", alter))
->>>>>>> 8324e6f (Read hints beside the DDL, and rename instead of dropping)
+            yield from change_not_null(fact, context)
         if "identity" in new and "identity" in changed:
             yield from self._change_identity(fact, context, alter, draft)
         if "compression" in changed:
