@@ -183,13 +183,13 @@ def column_clause(
     context: Context,
     *,
     typed: bool = False,
-    definition: Definition | None = None,
+    nullable: bool = False,
 ) -> Part | None:
-    """A column as CREATE TABLE and ADD COLUMN take it; None where the table has it from elsewhere.
+    """A column as CREATE TABLE and ADD COLUMN take it, `nullable` until its rows are filled in.
 
-    Its definition is the goal's unless another is given.
+    None where the table has it from elsewhere.
     """
-    definition = definition or context.new(column)
+    definition = context.new(column)
     table = context.goal.parent(column)
     links = [link for link in context.goal.children.get(table, ()) if link.kind == "inheritance"] if table else []
     attaches = any("bound" in context.new(link) for link in links)
@@ -221,7 +221,7 @@ def column_clause(
             extra.append(raw(compose("GENERATED {} AS IDENTITY", how)))
         else:
             extra.append(identity_clause(identity))
-    if (required := not_null_clause(column, context)) is not None:
+    if not nullable and (required := not_null_clause(column, context)) is not None:
         extra.append(required)
     if typed and not extra:
         return None
@@ -391,12 +391,7 @@ class ColumnRule(Rule):
         """
         size = context.sizes.get(table)
         definition = context.new(fact)
-        nullable = {
-            key: value
-            for key, value in definition.items()
-            if key not in ("not_null", "not_null_mark", "not_null_constraint")
-        }
-        clause = column_clause(fact, None, context, definition=nullable)
+        clause = column_clause(fact, None, context, nullable=True)
         if clause is None:
             return
         alter = raw(compose("ALTER TABLE {} ALTER COLUMN {}", qualified(fact), name(fact.name[2])))
