@@ -17,6 +17,7 @@ from reconciler.ledger_steps import take_steps
 from reconciler.locks import LOCK_ERRORS, lock_tables, set_timeouts, statement_timeout_ms
 from reconciler.managers import JournalManager
 from reconciler.scratch import apply_error, run_statement
+from reconciler.spelling import alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -199,7 +200,7 @@ def recorded_statement(statement: Statement, duration_ms: float | None) -> Recor
 
 def _refuse(plan: Plan, after: Snapshot, record: Record, schemas: Sequence[str], left_behind: str) -> None:
     expected = {difference.fact: difference.after for difference in plan.differences}
-    left: list[FactId] = [fact for fact, text in expected.items() if after.facts.get(fact) != text]
+    left: list[FactId] = [fact for fact, text in expected.items() if not alike(after.facts.get(fact), text)]
     left += [d.fact for d in diff(record.snapshot, after) if d.fact in record.snapshot.facts and d.fact not in expected]
     later = {difference.fact for difference in plan.unmodelled}
     shown = [str(fact) for fact in left if fact not in later][:_SHOWN]

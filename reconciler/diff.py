@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
 from reconciler.masking import MASK
+from reconciler.spelling import alike
 
 if TYPE_CHECKING:
     from reconciler.snapshot import Definition, FactId, Snapshot
@@ -60,12 +61,15 @@ def _value(text: str | None) -> Definition:
 
 
 def diff(before: Snapshot, after: Snapshot) -> tuple[Difference, ...]:
-    """What must happen to `before` to become `after`, sorted by fact; empty where they are equal."""
+    """What must happen to `before` to become `after`, sorted by fact; empty where they are equal.
+
+    A definition that only spells an expression otherwise is no difference.
+    """
     old, new = before.facts, after.facts
     found = [
         Difference(fact=fact, before=old.get(fact), after=new.get(fact))
         for fact in old.keys() | new.keys()
-        if old.get(fact) != new.get(fact)
+        if old.get(fact) != new.get(fact) and not alike(old.get(fact), new.get(fact))
     ]
     found += [
         Difference(fact=fact, before=old[fact], after=new[fact], secret=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from reconciler.diff import Difference
 from reconciler.leftovers import is_half_made
 from reconciler.snapshot import FactId
+from reconciler.spelling import alike
 
 if TYPE_CHECKING:
     from reconciler.goal import Goal
@@ -70,6 +71,7 @@ def compare(recorded: Snapshot | None, live: Snapshot, goal: Goal) -> tuple[Obje
     for fact in live.facts.keys() | target.facts.keys() | (recorded.facts.keys() if recorded else set[FactId]()):
         now, wanted = live.facts.get(fact), target.facts.get(fact)
         before = recorded.facts.get(fact) if recorded else now if now == wanted else None
+        before, wanted = (now if alike(text, now) else text for text in (before, wanted))
         owner = _owner(fact, live, target, recorded)
         if fact in goal.foreign:
             state = State.UNMANAGED

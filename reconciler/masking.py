@@ -129,7 +129,7 @@ def conceal(kind: str, definition: str) -> tuple[str, dict[str, Secret]]:
                 secrets[name] = Secret(value)
         else:
             kept.append(option)
-    return _json({**values, key: sorted(kept)}), secrets
+    return _json({**values, key: kept}), secrets
 
 
 def _conceal_connection(definition: str) -> tuple[str, dict[str, Secret]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from itertools import groupby
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from reconciler.errors import PlanError
 
@@ -27,6 +27,7 @@ __all__ = [
     "Statement",
     "Step",
     "TableSize",
+    "Wish",
     "sorted_groups",
 ]
 
@@ -221,19 +222,34 @@ def _step_key(numbered: tuple[int, Statement]) -> tuple[int, int]:
     return statement.step, position if alone else -1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish(Generic[Node]):
+    """All of `later` should come after all of `earlier`; given up where it closes a cycle, the lowest `strength` first.
+
+    For what nothing records: a function's body is a string, and whoever calls the function while it is made needs what
+    the body names.
+    """
+
+    earlier: Collection[Node]
+    later: Collection[Node]
+    strength: int = 0
+
+
 def sorted_groups(
     members: Mapping[Node, Node],
     edges: Iterable[tuple[Node, Node]],
     *,
     rank: Callable[[Node], tuple[object, ...]],
     unfold: Callable[[Node], int],
+    wishes: Iterable[Wish[Node]] = (),
 ) -> list[tuple[Node, tuple[Node, ...]]]:
     """A topological order of groups of nodes: `(head, members folded into it)`, the same for the same input.
 
     `members` maps each node to the head that it would like to be folded into (itself: a head). `edges` are
     (earlier, later). Where folding closes a cycle, the members that have a part in it stand alone; those of a lower
-    `unfold` value go first, all of one value together. `rank` breaks ties. Raises PlanError on a cycle without folds.
-    Linear in nodes and edges, a round for each `unfold` value at most.
+    `unfold` value go first, all of one value together. `wishes` are kept where no cycle comes of it. `rank` breaks
+    ties. Raises PlanError on a cycle without folds. Linear in nodes, edges and the wishes' members, a round for each
+    `unfold` value and each strength at most.
     """
     head = dict(members)
     pairs = [(a, b) for a, b in edges if a != b and a in head and b in head]
@@ -264,7 +280,44 @@ def sorted_groups(
     for node, group in head.items():
         if node != group:
             folded.setdefault(group, []).append(node)
-    return [(node, tuple(folded.get(node, ()))) for node in _topological(graph, rank)]
+    wished = _with_wishes(graph, [wish for wish in wishes if wish.earlier and wish.later], head)
+    return [
+        (node, tuple(folded.get(node, ())))
+        for node in _topological(wished, lambda node: () if isinstance(node, _Gate) else rank(node))
+        if not isinstance(node, _Gate)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """A wish as a node between its two sides, so that it costs their sum and not their product."""
+
+    number: int
+
+
+def _with_wishes(
+    graph: Mapping[Node, set[Node]], wishes: Sequence[Wish[Node]], head: Mapping[Node, Node]
+) -> Mapping[Node | _Gate, set[Node | _Gate]]:
+    wished: dict[Node | _Gate, set[Node | _Gate]] = {node: set(successors) for node, successors in graph.items()}
+    entries: dict[_Gate, set[Node]] = {}
+    strengths: dict[_Gate, int] = {}
+    for number, wish in enumerate(wishes):
+        gate = _Gate(number)
+        strengths[gate] = wish.strength
+        after = {head[node] for node in wish.later if node in head}
+        wished[gate] = set(after)
+        entries[gate] = {head[node] for node in wish.earlier if node in head} - after
+        for node in entries[gate]:
+            wished[node].add(gate)
+    while wishes and (knots := [knot for knot in _strongly_connected(wished) if len(knot) > 1]):
+        for knot in knots:
+            gates = [node for node in knot if isinstance(node, _Gate)]
+            weakest = min(strengths[gate] for gate in gates)
+            for gate in gates:
+                if strengths[gate] == weakest:
+                    for node in entries[gate].intersection(knot):
+                        wished[node].discard(gate)
+    return wished
 
 
 def _topological(graph: Mapping[Node, set[Node]], rank: Callable[[Node], tuple[object, ...]]) -> list[Node]:

@@ -10,13 +10,15 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.ddl import RULES
+from reconciler.ddl.bodies import wishes
 from reconciler.ddl.parking import drop_renamed, rename_away, set_aside
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.stages import in_steps
 from reconciler.diff import Change, Difference, diff
 from reconciler.intent import Intent
-from reconciler.plan import Online, Plan, Statement, TableSize, sorted_groups
+from reconciler.plan import Online, Plan, Statement, TableSize, Wish, sorted_groups
 from reconciler.snapshot import SATELLITE_KINDS
+from reconciler.spelling import faithful
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -216,6 +218,19 @@ def _edges(context: Context) -> Iterable[tuple[_Node, _Node]]:
                 yield giver, node
 
 
+def _wishes(context: Context) -> Iterable[Wish[_Node]]:
+    for earlier, later, strength in wishes(context):
+        yield Wish(
+            earlier=[_made(fact, context) for fact in earlier],
+            later=[_made(fact, context) for fact in later],
+            strength=strength,
+        )
+
+
+def _made(fact: FactId, context: Context) -> _Node:
+    return _Node(_Act.CREATE if fact in context.creates else _Act.ALTER, fact)
+
+
 def _heads(context: Context) -> dict[_Node, _Node]:
     """Each node, and the node that it would like to be folded into."""
     heads: dict[_Node, _Node] = {}
@@ -263,6 +278,7 @@ def _statements(context: Context) -> Iterable[Statement]:
         _edges(context),
         rank=_rank,
         unfold=lambda node: _rule(node.fact).unfold_order(node.fact, context),
+        wishes=_wishes(context),
     )
     for node, folded in groups:
         members = (node, *folded)
@@ -284,7 +300,7 @@ def _statements(context: Context) -> Iterable[Statement]:
 
 
 def _statement(draft: Draft, act: _Act, facts: tuple[FactId, ...], context: Context) -> Statement:
-    text, secret = context.masked(draft.sql)
+    text, secret = context.masked(faithful(draft.sql))
     return Statement(
         sql=text,
         creates=facts if act is _Act.CREATE else (),
@@ -294,7 +310,7 @@ def _statement(draft: Draft, act: _Act, facts: tuple[FactId, ...], context: Cont
         lock=draft.lock,
         locks=draft.locks,
         transactional=draft.transactional,
-        rehearsal=draft.rehearsal,
+        rehearsal=faithful(draft.rehearsal) if draft.rehearsal else draft.rehearsal,
         batched=draft.batched,
         brief=draft.brief,
         masked=secret is not None,

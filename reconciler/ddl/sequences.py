@@ -139,29 +139,39 @@ def _bounds(definition: Definition, usual_type: str) -> tuple[int, int]:
 def made_room(
     sequence: Part, old: Definition, new: Definition, usual_types: tuple[str, str] | None = None
 ) -> list[str]:
-    """Statements for where even the old start is out of the new bounds: Postgres refuses to leave a sequence there.
+    """Statements that move a sequence into narrower bounds: Postgres refuses to leave one outside of them.
 
-    It starts anew, but only where it stands outside. `usual_types` are those of an identity's column, old and new.
+    Where it stands beyond the new end it stays at the end, used up; where it stands before the beginning it starts anew.
+    `usual_types` are those of an identity's column, old and new.
     """
     before, after = usual_types or ("bigint", "bigint")
     (low, high), (least, greatest) = _bounds(old, before), _bounds(new, after)
-    if least <= int(str(old.get("start") or first_value(old))) <= greatest:
+    if least <= low and high <= greatest:
         return []
     wide = raw("")
     if usual_types is not None:
         # The sequence of an identity column has changed its type with the column, and its bounds as far as they had to.
         limit = 1 << _BITS[after]
         low, high = max(low, -limit), min(high, limit - 1)
+        if least <= low and high <= greatest:
+            return []
     elif old.get("type") != new.get("type"):
         wide = raw(" AS bigint")
     bounds = [raw(str(number)) for number in (min(low, least), max(high, greatest))]
-    start, text = raw(str(new.get("start") or first_value(new))), literal(sequence.as_string(None))
+    start = raw(str(new.get("start") or first_value(new)))
+    end, beyond = (least, "<") if _is_falling(new) else (greatest, ">")
+    is_beyond = raw(compose("is_called AND last_value {} {}", raw(beyond), raw(str(end))))
     return [
+        # It gives the sequence a file of its own, so that setval is rolled back too.
         compose("ALTER SEQUENCE {}{} MINVALUE {} MAXVALUE {}", sequence, wide, *bounds),
         compose(
-            "SELECT setval({}::regclass, {}, false) FROM {} WHERE last_value NOT BETWEEN {} AND {}",
-            text,
+            "SELECT pg_catalog.setval({}::regclass, CASE WHEN {} THEN {} ELSE {} END, {})"
+            " FROM {} WHERE last_value NOT BETWEEN {} AND {}",
+            literal(sequence.as_string(None)),
+            is_beyond,
+            raw(str(end)),
             start,
+            is_beyond,
             sequence,
             raw(str(least)),
             raw(str(greatest)),

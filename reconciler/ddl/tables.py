@@ -49,22 +49,19 @@ def foreign_options(options: Sequence[str], secrets: Secrets, context: Context) 
 def changed_foreign_options(
     old: Sequence[str], new: Sequence[str], before_secrets: Secrets, secrets: Secrets, context: Context
 ) -> Part:
-    """`ADD a 'x', SET b 'y', DROP c` between two lists of foreign-data options."""
+    """`DROP c, SET b 'y', ADD a 'x'` between two lists of foreign-data options; where their order changed, all anew."""
     before, after = (
         {option.partition("=")[0]: option.partition("=")[2] for option in options} for options in (old, new)
     )
-    parts: list[Part] = []
-    for key in sorted(before.keys() | after.keys()):
-        if key not in after:
-            parts.append(raw(compose("DROP {}", name(key))))
-            continue
-        value = _value(key, after[key], secrets, context)
-        if key not in before:
-            parts.append(raw(compose("ADD {} {}", name(key), value)))
-        elif before[key] != after[key] or (
-            key in secrets and key in before_secrets and secrets[key] != before_secrets[key]
-        ):
-            parts.append(raw(compose("SET {} {}", name(key), value)))
+    stay = [key for key in before if key in after]
+    if [*stay, *(key for key in after if key not in before)] != list(after):
+        stay = []
+    parts: list[Part] = [raw(compose("DROP {}", name(key))) for key in before if key not in stay]
+    for key, value in after.items():
+        if key not in stay:
+            parts.append(raw(compose("ADD {} {}", name(key), _value(key, value, secrets, context))))
+        elif before[key] != value or (key in secrets and key in before_secrets and secrets[key] != before_secrets[key]):
+            parts.append(raw(compose("SET {} {}", name(key), _value(key, value, secrets, context))))
     return joined(parts)
 
 

@@ -14,7 +14,7 @@ cross join lateral (select
             join pg_namespace cn on cn.oid = co.collnamespace where co.oid = a.attcollation) end as collation,
     case a.attcompression when 'p' then 'pglz' when 'l' then 'lz4' end as compression,
     case when a.attfdwoptions is not null then
-        to_json(array(select o from unnest(a.attfdwoptions) o order by o collate "C")) end as fdw_options,
+        to_json(a.attfdwoptions) end as fdw_options,
     case when a.attgenerated <> '' then (select pg_get_expr(d.adbin, d.adrelid)
         from pg_attrdef d where d.adrelid = a.attrelid and d.adnum = a.attnum) end as generated,
     case when a.attidentity <> '' then (select row_to_json(i) from (select

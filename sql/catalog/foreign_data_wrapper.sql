@@ -3,7 +3,7 @@ select 'foreign_data_wrapper' as kind, array[w.fdwname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         nullif(w.fdwhandler, 0)::regproc::text as handler,
         case when w.fdwoptions is not null then
-            to_json(array(select o from unnest(w.fdwoptions) o order by o collate "C")) end as options,
+            to_json(w.fdwoptions) end as options,
         nullif(w.fdwvalidator, 0)::regproc::text as validator) x) as definition,
     'pg_foreign_data_wrapper'::regclass::oid as classid, w.oid as objid, 0 as subid,
     pg_get_userbyid(w.fdwowner) as owner,

@@ -2,7 +2,7 @@
 select 'foreign_server' as kind, array[s.srvname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         case when s.srvoptions is not null then
-            to_json(array(select o from unnest(s.srvoptions) o order by o collate "C")) end as options,
+            to_json(s.srvoptions) end as options,
         s.srvtype as type,
         s.srvversion as version,
         w.fdwname as wrapper) x) as definition,

@@ -13,7 +13,7 @@ select case c.relkind when 'f' then 'foreign_table' else 'table' end as kind,
         case when c.relrowsecurity then true end as row_security,
         (select s.srvname from pg_foreign_table f join pg_foreign_server s on s.oid = f.ftserver
             where f.ftrelid = c.oid) as server,
-        (select to_json(array(select o from unnest(f.ftoptions) o order by o collate "C"))
+        (select to_json(f.ftoptions)
             from pg_foreign_table f where f.ftrelid = c.oid and f.ftoptions is not null) as server_options,
         ts.spcname as tablespace,
         (select to_json(array(select o from unnest(t.reloptions) o order by o collate "C"))

@@ -10,7 +10,7 @@ select 'user_mapping' as kind, array[m.srvname::text, case when m.umuser = 0 the
                 or (select r.rolsuper from pg_roles r where r.rolname = current_user))
             then true end as hidden,
         case when m.umoptions is not null then
-            to_json(array(select o from unnest(m.umoptions) o order by o collate "C")) end as options) x) as definition,
+            to_json(m.umoptions) end as options) x) as definition,
     'pg_user_mapping'::regclass::oid as classid, m.umid as objid, 0 as subid,
     null::text as owner, null::text[] as acl, null::text[] as acl_default
 from pg_user_mappings m

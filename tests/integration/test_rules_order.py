@@ -1,0 +1,57 @@
+"""What pg_depend does not say: string bodies, positions of sequences, and text that is read back otherwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from reconciler.plan import HazardKind
+from reconciler.reconcile import Options, Reconciler
+
+if TYPE_CHECKING:
+    from typing import LiteralString
+
+OPTIONS = Options(allow=frozenset(HazardKind))
+BODIES = """
+CREATE TABLE z_rows (id integer);
+CREATE FUNCTION z_inner() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM public.z_rows';
+CREATE FUNCTION m_outer() RETURNS bigint LANGUAGE plpgsql STABLE AS 'BEGIN RETURN public.z_inner(); END';
+CREATE MATERIALIZED VIEW a_filled AS SELECT m_outer() AS rows;
+"""
+CHECK = "CREATE TABLE t (state varchar(9), CONSTRAINT known CHECK (state IN ('a', 'b')));"
+
+
+def test_what_is_filled_comes_after_what_its_functions_call(database: str) -> None:
+    with Reconciler(database, options=OPTIONS) as reconciler:
+        reconciler.migrate("default", "CREATE TABLE other (id integer);")
+        reconciler.migrate("default", BODIES)
+        assert reconciler.plan(BODIES).plan.is_empty
+
+
+def test_a_check_with_a_list_is_made_as_it_was_declared(database: str) -> None:
+    with Reconciler(database, options=OPTIONS) as reconciler:
+        reconciler.migrate("default", CHECK)
+        reconciler.migrate("default", CHECK + "CREATE TABLE other (id integer);")
+        assert reconciler.plan(CHECK + "CREATE TABLE other (id integer);").plan.is_empty
+
+
+@pytest.mark.parametrize(
+    ("options", "position"),
+    [("MINVALUE 100 MAXVALUE 200", 100), ("MAXVALUE 3", 3), ("MINVALUE 2 MAXVALUE 9", 5)],
+    ids=["before the new beginning", "beyond the new end", "inside the new bounds"],
+)
+def test_a_sequence_keeps_its_position_where_the_bounds_allow(
+    database: str, options: LiteralString, position: int
+) -> None:
+    declared = f"CREATE TABLE t (id integer GENERATED ALWAYS AS IDENTITY ({options} START WITH {options.split()[1]}));"
+    with Reconciler(database, options=OPTIONS) as reconciler:
+        reconciler.migrate("default", "CREATE TABLE t (id integer GENERATED ALWAYS AS IDENTITY);")
+        with psycopg.connect(database) as connection:
+            connection.execute("SELECT setval('t_id_seq', 5)")
+        reconciler.migrate("default", declared)
+        assert reconciler.plan(declared).plan.is_empty
+    with psycopg.connect(database) as connection:
+        row = connection.execute("SELECT last_value FROM t_id_seq").fetchone()
+    assert row == (position,)

@@ -1,0 +1,32 @@
+"""What Postgres prints for a cast array is written so that it is read back as it was, and compared as if it had been."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.snapshot import canonical_json
+from reconciler.spelling import alike, faithful
+
+PRINTED = "((status)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[]))"
+READ_BACK = "((status)::text = ANY (ARRAY[('a'::character varying)::text, ('b'::character varying)::text]))"
+
+
+def test_a_cast_array_is_kept_from_its_elements() -> None:
+    assert faithful(PRINTED) == (
+        "((status)::text = ANY (((ARRAY['a'::character varying, 'b'::character varying])"
+        "::character varying[])::text[]))"
+    )
+
+
+@pytest.mark.parametrize("text", ["x = ANY (ARRAY[1, 2])", "'(ARRAY[1])::text[]'", READ_BACK])
+def test_other_text_stays_as_it_is(text: str) -> None:
+    assert faithful(text) == text
+
+
+def test_both_spellings_are_alike_and_others_are_not() -> None:
+    printed, back, other = (
+        canonical_json({"definition": each}) for each in (PRINTED, READ_BACK, PRINTED.replace("b", "c"))
+    )
+    assert alike(printed, back)
+    assert not alike(printed, other)
+    assert not alike(printed, None)
