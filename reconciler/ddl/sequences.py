@@ -141,7 +141,7 @@ def made_room(
 ) -> list[str]:
     """Statements that move a sequence into narrower bounds: Postgres refuses to leave one outside of them.
 
-    Where it stands beyond the new end it stays at the end, used up; where it stands before the beginning it starts anew.
+    Where it stands beyond the new end it stays there, used up; where it stands before the beginning it starts anew.
     `usual_types` are those of an identity's column, old and new.
     """
     before, after = usual_types or ("bigint", "bigint")
