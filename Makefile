@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types pyright mypy layers format wheel clean
+.PHONY: help install demo test check lint types pyright mypy layers format wheel clean servers soak pythons
 
 help: ## show the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,19 @@ demo: $(STAMP) ## see it work: a private Postgres, drift, a plan, a repair
 
 test: $(STAMP) ## run all tests on real servers, with branch coverage
 	$(BIN)/python -m pytest --cov --cov-branch --cov-report=term $(ARGS)
+
+servers: $(STAMP) ## fetch Postgres 14, 16 and 17 (and 15) for the tests, once, with npm
+	$(BIN)/python tests/servers.py
+
+N ?= 10000
+SEED ?= 1
+JOBS ?= 2
+
+soak: $(STAMP) ## N random changes from SEED, there and back, in JOBS processes: make soak N=500
+	$(BIN)/python tests/soak.py --pairs $(N) --seed $(SEED) --jobs $(JOBS)
+
+pythons: $(STAMP) ## the unit tests on each newer Python that is installed
+	tests/pythons
 
 check: lint types layers ## everything that is checked without running it
 

@@ -520,7 +520,7 @@ class Reconciler:
         fixed = read_fixed_extensions(self.connection, live, goal.snapshot)
         sizes = self._sizes(found.plan)
         plan = make_plan(live, goal.snapshot, current_user=user, sizes=sizes, online=options.steps, fixed=fixed)
-        if options.proof and plan.statements:
+        if options.proof and plan.differences:
             prove(
                 plan,
                 live,
@@ -627,7 +627,7 @@ class Reconciler:
                 intent=intent,
             )
         plan = renamed.before(plan, live)
-        if options.proof and plan.statements:
+        if options.proof and plan.differences:
             prove(plan, live, goal.snapshot, scratch, scope, current_user=user)
         return PlanResult(
             plugin=plugin,

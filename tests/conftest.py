@@ -6,9 +6,9 @@
     two_databases   two of them, on the same server
     connection      a psycopg connection to `database`, in a transaction, closed at the end
 
-The servers are the embedded one (Postgres 18) and Debian's 15 where that is installed. `--pg-bindir`, or
-RECONCILER_TEST_BINDIR in the environment, names others in their place: bin folders separated as in PATH, where the word
-`embedded` stands for the embedded one.
+The servers are the embedded one (Postgres 18) and 15; tests marked `every_server` run on 14, 16 and 17 too, where
+`make servers` has fetched them (servers.py), and those marked `one_server` on the first only. `--pg-bindir`, or RECONCILER_TEST_BINDIR in the environment, names others
+in their place: bin folders separated as in PATH, where the word `embedded` stands for the embedded one.
 Databases are dropped after their test, and roles that a test makes are for the test to drop.
 """
 
@@ -23,14 +23,13 @@ import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
+from servers import EMBEDDED, present
 
 from reconciler.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-EMBEDDED = "embedded"
-DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 # Nothing of a test's server is worth keeping; many locks, since tests build large schemas in one transaction.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_locks_per_transaction": "256"}
 
@@ -54,18 +53,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server" in metafunc.fixturenames:
-        bindirs = _bindirs(metafunc.config.getoption("--pg-bindir"))
+        more = metafunc.definition.get_closest_marker("every_server") is not None
+        bindirs = _bindirs(metafunc.config.getoption("--pg-bindir"), more=more)
+        if metafunc.definition.get_closest_marker("one_server") is not None:
+            bindirs = bindirs[:1]
         metafunc.parametrize("server", bindirs, indirect=True, scope="session", ids=_server_id)
 
 
-def _bindirs(option: str | None) -> list[str]:
+def _bindirs(option: str | None, *, more: bool) -> list[str]:
     if option:
         return [part for part in option.split(os.pathsep) if part]
-    return [EMBEDDED, *([str(DEBIAN_15)] if DEBIAN_15.is_dir() else [])]
+    return [EMBEDDED, *present((15, 14, 16, 17) if more else (15,))]
 
 
 def _server_id(bindir: str) -> str:
-    version = re.search(r"1[0-9]", bindir)
+    version = re.search(r"(?<=/)1[0-9](?=/)", bindir)
     return f"pg{version[0]}" if version else bindir
 
 

@@ -25,6 +25,8 @@ _SETTING = re.compile(r"^SET (default_tablespace|default_table_access_method) = 
 _NOISE = re.compile(r"^(--.*|SET .*|SELECT pg_catalog\.set_config.*|\\(un)?(restrict|connect) .*|)$")
 # Postgres 18 names NOT NULL constraints; the package looks at whether a column has one, not at its name.
 _NOT_NULL_NAME = re.compile(r'CONSTRAINT ("(?:[^"]|"")*"|\S+) (?=NOT NULL)')
+# Storage options stand in the order in which they were set.
+_OPTIONS = re.compile(r"WITH \(([^()]*)\)")
 _UNORDERED = frozenset({"TABLE", "FOREIGN TABLE", "ACL", "DEFAULT ACL", "DATABASE PROPERTIES"})
 
 
@@ -56,6 +58,10 @@ def _entries(url: str) -> Counter[str]:
     return Counter(_normalised(text))
 
 
+def _sorted_options(match: re.Match[str]) -> str:
+    return f"WITH ({', '.join(sorted(match[1].split(', ')))})"
+
+
 def _normalised(text: str) -> Iterable[str]:
     settings: dict[str, str] = {}
     starts = [*_ENTRY.finditer(text)]
@@ -69,6 +75,7 @@ def _normalised(text: str) -> Iterable[str]:
                 settings[setting[1]] = setting[2]
             elif not _NOISE.match(line):
                 kept.append(line)
+        kept = [_OPTIONS.sub(_sorted_options, line) for line in kept]
         if kind in _UNORDERED:
             kept = sorted(line.strip().removesuffix(",") for line in kept)
         if kind in ("TABLE", "MATERIALIZED VIEW", "INDEX"):

@@ -31,6 +31,7 @@ __all__ = [
     "conversion",
     "identity_clause",
     "inherited_from",
+    "settings_lost_with_type",
     "takes_shadow",
     "view_column_settings",
 ]
@@ -296,6 +297,15 @@ def _backfilled(column: FactId, context: Context, *, only_missing: bool) -> Iter
     )
 
 
+def settings_lost_with_type(column: FactId, new: Definition) -> Iterable[Draft]:
+    """A type brings its own storage and compression: what the column has of its own is set again after a conversion."""
+    alter = raw(compose("ALTER TABLE ONLY {} ALTER COLUMN {}", qualified(column), name(column.name[2])))
+    for key in ("compression", "storage"):
+        if key in new:
+            text = compose("{} SET {} {}", alter, raw(key.upper()), raw(str(new[key])))
+            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE)
+
+
 class _DraftMaker(Protocol):
     def __call__(self, text: str, /, *found: Hazard) -> Draft: ...
 
@@ -485,8 +495,12 @@ class ColumnRule(Rule):
             yield draft(compose("{} DROP EXPRESSION", alter))
         comes_along = any(parent in context.alters for parent in inherited_from(fact, context)) and new.get("inherited")
         comes_along = comes_along or fact in context.parked or _follows_type(fact, context)
-        if changed & {"type", "collation"} and not comes_along:
-            yield self._change_type(fact, context, alter, draft)
+        if changed & {"type", "collation"}:
+            if not comes_along:
+                yield self._change_type(fact, context, alter, draft)
+            # A new type brings its own storage and compression.
+            old = {key: value for key, value in old.items() if key not in ("storage", "compression")}
+            changed = (changed - {"storage", "compression"}) | ({"compression"} & new.keys())
         if "generated" in changed and "generated" in new:
             found = () if new.get("virtual") else (hazards.rewrites(table, f"computes {fact}", size),)
             yield draft(compose("{} SET EXPRESSION AS ({})", alter, raw(str(new["generated"]))), *found)
@@ -521,6 +535,8 @@ class ColumnRule(Rule):
             using = raw(compose(" USING ({})", raw(said)))
         if "generated" in new:
             using = raw("")
+        if table.kind == "foreign_table":  # has no rows of its own, and takes no USING
+            return draft(compose("{} TYPE {}{}", alter, raw(after), collate))
         found: list[Hazard] = []
         if before != after and said is None and _can_lose(before, after):
             found.append(hazards.loses_precision(fact, before, after, size))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler import hazards
 from reconciler.ddl import online
+from reconciler.ddl.constraint_marks import alter_actions, can_alter, marked
 from reconciler.ddl.migra import constraint_statements
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
@@ -166,28 +167,43 @@ class ConstraintRule(Rule):
             return True
         if not changed - {"parent"}:
             return "parent" in context.new(fact)
-        new, old = context.new(fact), context.old(fact)
-        return (
-            not changed ^ {"not_valid", "definition"}
-            and not new.get("not_valid")
-            and str(old["definition"]) == f"{new['definition']} NOT VALID"
-        )
+        if not changed <= {"not_valid", "definition"}:
+            return False
+        old, new = (marked(str(definition["definition"])) for definition in (context.old(fact), context.new(fact)))
+        if context.new(fact)["type"] == "foreign_key":
+            return "parent" not in context.new(fact) and can_alter(old, new)
+        return old._replace(valid=True) == new
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         table = context.goal.parent(fact)
         assert table is not None
         old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
-        if "not_valid" in changed:
-            size = context.sizes.get(table)
+        if "definition" in changed:
+            yield from self._change_marks(fact, table, context)
+        for text in _index_settings(fact, old, new, context):
+            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+
+    def _change_marks(self, fact: FactId, table: FactId, context: Context) -> Iterable[Draft]:
+        """When and whether the constraint holds; where it becomes ENFORCED or valid, every row is checked."""
+        new = context.new(fact)
+        before, after = marked(str(context.old(fact)["definition"])), marked(str(new["definition"]))
+        checks = (hazards.may_fail(fact, _FAILS[str(new["type"])], context.sizes.get(table)),)
+        constraint = name(fact.name[2])
+        if actions := alter_actions(before, after):
             yield Draft(
-                sql=compose("ALTER TABLE {} VALIDATE CONSTRAINT {}", qualified(fact), name(fact.name[2])),
-                hazards=(hazards.may_fail(fact, _FAILS[str(new["type"])], size),),
+                sql=compose("ALTER TABLE {} ALTER CONSTRAINT {} {}", qualified(fact), constraint, raw(actions)),
+                hazards=checks if after.enforced and not before.enforced else (),
+                lock=LockMode.ACCESS_EXCLUSIVE,
+                locks=table,
+            )
+        if before.enforced and after.valid and not before.valid:
+            yield Draft(
+                sql=compose("ALTER TABLE {} VALIDATE CONSTRAINT {}", qualified(fact), constraint),
+                hazards=checks,
                 lock=LockMode.SHARE_UPDATE_EXCLUSIVE,
                 locks=table,
                 stage=Stage.AFTER if online.changes_online(table, context) else Stage.TOGETHER,
             )
-        for text in _index_settings(fact, old, new, context):
-            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
 
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("constraint", *fact.name)
@@ -232,3 +248,12 @@ class DomainConstraintRule(Rule):
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         yield Draft(sql=compose("ALTER DOMAIN {} DROP CONSTRAINT {}", qualified(fact), name(fact.name[2])))
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return str(context.old(fact)["definition"]) == f"{context.new(fact)['definition']} NOT VALID"
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield Draft(
+            sql=compose("ALTER DOMAIN {} VALIDATE CONSTRAINT {}", qualified(fact), name(fact.name[2])),
+            hazards=(hazards.may_fail(fact, "fails if a value in any table violates it", None),),
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, cast
 
 from reconciler import hazards
@@ -9,6 +10,7 @@ from reconciler.ddl import online, shadow
 from reconciler.ddl.constraints import index_marks
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.tables import changed_options
 from reconciler.ddl.text import Part, compose, name, raw
 from reconciler.plan import Hazard, LockMode
 
@@ -18,6 +20,15 @@ if TYPE_CHECKING:
     from reconciler.snapshot import Definition, FactId
 
 __all__ = ["IndexRule"]
+
+
+# As pg_get_indexdef prints them: WITH (fillfactor='70', deduplicate_items=off).
+_OPTIONS = re.compile(r" WITH \(\w+=(?:\w+|'[^']*')(?:, \w+=(?:\w+|'[^']*'))*\)")
+
+
+def _without_options(definition: Definition) -> str:
+    using = str(definition["using"])
+    return _OPTIONS.sub("", using, count=1) if "options" in definition else using
 
 
 class IndexRule(Rule):
@@ -76,7 +87,11 @@ class IndexRule(Rule):
         changed = context.changed(fact)
         if "parent" in changed and "parent" not in context.new(fact):
             return False
-        return changed <= {"clustered", "replica_identity", "statistics", "tablespace", "parent"}
+        if "using" in changed and _without_options(context.old(fact)) != _without_options(context.new(fact)):
+            return False
+        return changed <= {
+            "clustered", "options", "parent", "replica_identity", "statistics", "tablespace", "using"
+        }  # fmt: skip
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         table, old, new = context.goal.parent(fact), context.old(fact), context.new(fact)
@@ -93,17 +108,20 @@ class IndexRule(Rule):
         table = context.goal.parent(fact)
         index = name(fact.name[0], fact.name[2])
         texts: list[str] = []
+        if old:
+            before, after = (cast("list[str]", definition.get("options") or []) for definition in (old, new))
+            texts += changed_options(raw(compose("ALTER INDEX {}", index)), before, after)
         if old.get("tablespace") != new.get("tablespace"):
             space = name(str(new.get("tablespace", "pg_default")))
             texts.append(compose("ALTER INDEX {} SET TABLESPACE {}", index, space))
         if old.get("statistics") != new.get("statistics"):
-            before, after = (
+            had, has = (
                 dict(pair.split("=") for pair in cast("list[str]", definition.get("statistics") or []))
                 for definition in (old, new)
             )
-            for column in sorted(before.keys() | after.keys(), key=int):
-                if before.get(column) != after.get(column):
-                    target = raw(after.get(column, "-1"))
+            for column in sorted(had.keys() | has.keys(), key=int):
+                if had.get(column) != has.get(column):
+                    target = raw(has.get(column, "-1"))
                     text = compose("ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}", index, raw(column), target)
                     texts.append(text)
         for text in (*texts, *index_marks(fact, old, new, context)):

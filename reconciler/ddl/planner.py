@@ -198,11 +198,12 @@ def _edges(context: Context) -> Iterable[tuple[_Node, _Node]]:
     for fact in context.drops | context.alters:
         node = _Node(_Act.DROP, fact) if fact in context.drops else _Node(_Act.ALTER, fact)
         for needed in live.dependencies.get(fact, ()):
-            if needed in context.drops:
-                if node.act is _Act.DROP or needed not in goal.dependencies.get(fact, ()):
+            # What no longer needs it lets go of it before it is dropped, or altered by being made anew.
+            if node.act is _Act.DROP or needed not in goal.dependencies.get(fact, ()):
+                if needed in context.drops:
                     yield node, _Node(_Act.DROP, needed)
-            elif node.act is _Act.DROP and needed in context.alters:
-                yield node, _Node(_Act.ALTER, needed)
+                elif needed in context.alters:
+                    yield node, _Node(_Act.ALTER, needed)
         for claim in _rule(fact).claims(fact, context.old(fact)):
             gives.setdefault(claim, []).append(node)
     for fact in context.aside:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, LiteralString
 
 from reconciler.ddl.names import object_phrase, qualified
 from reconciler.ddl.rule import Context, Draft, Rule
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["AggregateRule", "RoutineRule"]
 
+_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
+
 
 class RoutineRule(Rule):
-    """Functions and procedures: replaced in place unless their result or their arguments' names change."""
+    """Functions and procedures: replaced in place unless their result changes or an argument loses its default."""
 
     kinds = ("function", "procedure")
     rank = 28
@@ -29,7 +32,11 @@ class RoutineRule(Rule):
         yield Draft(sql=compose("DROP {}", object_phrase(fact)))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
-        return not context.changed(fact) & {"arguments", "result"}
+        """The arguments of one identity differ in their defaults only."""
+        changed = context.changed(fact)
+        if "arguments" in changed and _defaults(context.new(fact)) < _defaults(context.old(fact)):
+            return False
+        return "result" not in changed
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         return self.create(fact, (), context)
@@ -42,7 +49,13 @@ class RoutineRule(Rule):
         return _type_around(fact, context.live)
 
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
-        yield ("routine", *fact.name)
+        """The names of the arguments identify the fact, but two routines cannot differ in these alone."""
+        yield ("routine", *fact.name[:2], str(definition["types"]))
+
+
+def _defaults(definition: Definition) -> int:
+    """How many arguments have a default."""
+    return _QUOTED.sub("", str(definition["arguments"])).count(" DEFAULT ")
 
 
 def _type_around(fact: FactId, state: Snapshot) -> FactId | None:
@@ -74,12 +87,21 @@ _LITERALS = {"initcond": "INITCOND", "minitcond": "MINITCOND"}
 
 
 class AggregateRule(Rule):
-    """Aggregates: any change makes a new one."""
+    """Aggregates: replaced in place unless their kind or their result, which state and final function make, changes."""
 
     kinds = ("aggregate",)
     rank = 29
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        yield self._draft("CREATE AGGREGATE {}({}) (\n    {}\n)", fact, context)
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return not context.changed(fact) & {"arguments", "finalfunc", "finalfunc_extra", "hypothetical", "stype"}
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield self._draft("CREATE OR REPLACE AGGREGATE {}({}) (\n    {}\n)", fact, context)
+
+    def _draft(self, template: LiteralString, fact: FactId, context: Context) -> Draft:
         new = context.new(fact)
         parts: list[Part] = [
             raw(compose("{} = {}", raw(word), raw(str(new[key])))) for key, word in _NAMES.items() if key in new
@@ -91,9 +113,7 @@ class AggregateRule(Rule):
             parts.append(raw(compose("SORTOP = OPERATOR({})", raw(str(new["sortop"])))))
         parts += [raw(word) for key, word in _FLAGS.items() if new.get(key)]
         arguments = raw(str(new["arguments"]) or "*")
-        yield Draft(
-            sql=compose("CREATE AGGREGATE {}({}) (\n    {}\n)", qualified(fact), arguments, joined(parts, ",\n    "))
-        )
+        return Draft(sql=compose(template, qualified(fact), arguments, joined(parts, ",\n    ")))
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         yield Draft(sql=compose("DROP {}", object_phrase(fact)))

@@ -293,7 +293,8 @@ class InheritanceRule(Rule):
         A new table that inherits has its columns by that, so only a partition has its defaults and indexes before.
         """
         child = context.goal.parent(fact)
-        if child is not None:
+        # What a new table inherits comes with its CREATE TABLE; its own parts come after it.
+        if child is not None and self.fold_into(fact, context) is None:
             for part in context.goal.children.get(child, ()):
                 if part.kind in self._needed(fact, child, context) and not (
                     part.kind == "constraint" and context.new(part)["type"] == "foreign_key"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from reconciler import hazards
-from reconciler.ddl.columns import disturbed_by_type_change
+from reconciler.ddl.columns import disturbed_by_type_change, settings_lost_with_type
 from reconciler.ddl.names import object_phrase, qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
@@ -67,18 +67,21 @@ class RemadeUnderColumns(_Type):
         return kind, compose(" USING {}::{}", name(column.name[2]), raw(kind))
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        # A column that moves off the type has done so by now.
         columns = [
             column
             for column in sorted(self._columns(fact, context))
-            if column not in context.drops and not context.old(column).get("inherited")
+            if column not in context.drops
+            and not context.old(column).get("inherited")
+            and fact in context.goal.dependencies.get(column, ())
         ]
-        back = [column for column in columns if fact in context.goal.dependencies.get(column, ())]
         for column in columns:
             yield self._to(column, self.without(column, context), fact, context)
         yield from self.drop(fact, context)
         yield from self.create(fact, (), context)
-        for column in back:
+        for column in columns:
             yield self._to(column, self.with_it(column, context), fact, context)
+            yield from settings_lost_with_type(column, context.new(column))
 
     def _to(self, column: FactId, into: tuple[str, str], fact: FactId, context: Context) -> Draft:
         table = context.live.parent(column)

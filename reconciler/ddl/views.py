@@ -102,7 +102,8 @@ class MaterializedViewRule(Rule):
         yield Draft(sql=compose("DROP {}", object_phrase(fact)), lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
 
     def in_place(self, fact: FactId, context: Context) -> bool:
-        return "definition" not in context.changed(fact) and "access_method" not in context.changed(fact)
+        changed = context.changed(fact)
+        return "definition" not in changed and ("access_method" not in changed or context.version >= 150000)
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         old, new = context.old(fact), context.new(fact)
@@ -110,6 +111,11 @@ class MaterializedViewRule(Rule):
         before, after = (cast("list[str]", definition.get("options") or []) for definition in (old, new))
         for text in changed_options(alter, before, after):
             yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
+        if "access_method" in context.changed(fact):
+            method = name(str(new.get("access_method", "heap")))
+            yield Draft(
+                sql=compose("{} SET ACCESS METHOD {}", alter, method), lock=LockMode.ACCESS_EXCLUSIVE, locks=fact
+            )
         if "tablespace" in context.changed(fact):
             space = name(str(new.get("tablespace", "pg_default")))
             yield Draft(sql=compose("{} SET TABLESPACE {}", alter, space), lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from reconciler.embedded import EmbeddedServer
     from reconciler.snapshot import Snapshot
 
+pytestmark = pytest.mark.every_server
+
 CASES = Path(__file__).parent / "cases"
 ROLES = ("case_owner", "case_reader", "case_writer")
 OPTIONS = Options(all_schemas=True, exact=True, scratch="database", allow=frozenset(HazardKind))
@@ -149,6 +151,10 @@ def test_case(
     major = server.server_version // 10000
     if major < case.min_version:
         pytest.skip(f"needs Postgres {case.min_version}")
+    if "subscription" in case.kinds:
+        made: list[str] = []
+        request.addfinalizer(lambda: [_run(url, "DROP SUBSCRIPTION IF EXISTS s") for url in made])
+        plain, make_database = make_database, lambda: made.append(plain()) or made[-1]
     live = _built(make_database, case.sql("before.sql"))
     _run(live, case.rows)
     with Reconciler(live, options=OPTIONS) as reconciler:

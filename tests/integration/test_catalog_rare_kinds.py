@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from reconciler.embedded import EmbeddedServer
 
+pytestmark = pytest.mark.every_server
+
 OBJECTS = (Path(__file__).parent / "rare_kinds.sql").read_text(encoding="utf-8")
 SCHEMAS = ("app", "select")
 ROLES = ("rare_reader", "rare_stranger", 'rare "owner"')

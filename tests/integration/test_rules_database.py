@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from reconciler.plan import Plan
     from reconciler.snapshot import Snapshot
 
+pytestmark = pytest.mark.every_server
+
 BASE = """
 CREATE SCHEMA app;
 CREATE TABLE app.people (id bigint PRIMARY KEY, name text, born date);

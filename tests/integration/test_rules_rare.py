@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from reconciler.plan import Plan
     from reconciler.snapshot import Snapshot
 
+pytestmark = pytest.mark.every_server
+
 _EQUAL = "CREATE FUNCTION app.same(integer, integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 = $2';"
 _UNEQUAL = "CREATE FUNCTION app.other(integer, integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 <> $2';"
 _BASE = """

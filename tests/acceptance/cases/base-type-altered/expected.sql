@@ -1,0 +1,1 @@
+ALTER TYPE "shop"."mood" SET (SEND = shop.mood_send);

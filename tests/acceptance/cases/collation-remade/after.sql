@@ -1,0 +1,3 @@
+CREATE SCHEMA shop;
+CREATE COLLATION shop.c (LC_COLLATE = 'C', LC_CTYPE = 'POSIX');
+CREATE TABLE shop.item (a text COLLATE shop.c);

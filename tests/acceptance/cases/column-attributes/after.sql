@@ -1,0 +1,3 @@
+CREATE SCHEMA shop;
+CREATE TABLE shop.item (id integer NOT NULL, note text COMPRESSION pglz);
+ALTER TABLE shop.item ALTER COLUMN note SET STORAGE MAIN, ALTER COLUMN note SET STATISTICS 10, ALTER COLUMN id SET (n_distinct = 5);

@@ -1,0 +1,5 @@
+ALTER TABLE "shop"."item" ALTER COLUMN "id" SET NOT NULL;
+ALTER TABLE ONLY "shop"."item" ALTER COLUMN "id" SET (n_distinct = '5');
+ALTER TABLE "shop"."item" ALTER COLUMN "note" SET COMPRESSION pglz;
+ALTER TABLE ONLY "shop"."item" ALTER COLUMN "note" SET STORAGE MAIN;
+ALTER TABLE ONLY "shop"."item" ALTER COLUMN "note" SET STATISTICS 10;

@@ -1,0 +1,1 @@
+ALTER TABLE "shop"."item" ALTER COLUMN "b" SET EXPRESSION AS ((a + 2));

@@ -1,0 +1,2 @@
+CREATE SCHEMA shop;
+CREATE TABLE shop.item (a integer, b integer GENERATED ALWAYS AS (a + 1) VIRTUAL);

@@ -1,0 +1,2 @@
+ALTER TABLE "shop"."item" ALTER COLUMN "b" SET EXPRESSION AS ((a + 2));
+ALTER TABLE "shop"."item" ADD COLUMN "c" integer GENERATED ALWAYS AS ((a * 2)) VIRTUAL;

@@ -1,0 +1,14 @@
+CREATE SCHEMA shop;
+CREATE TABLE shop.item (a integer CONSTRAINT c CHECK (a > 0));
+CREATE INDEX i ON shop.item (a);
+CREATE VIEW shop.v AS SELECT a FROM shop.item;
+CREATE TYPE shop.e AS ENUM ('x');
+CREATE DOMAIN shop.d AS integer CONSTRAINT dc CHECK (VALUE > 0);
+CREATE FUNCTION shop.f(integer) RETURNS integer LANGUAGE sql AS 'SELECT 1';
+COMMENT ON TABLE shop.item IS 'it''s new';
+COMMENT ON CONSTRAINT c ON shop.item IS 'check';
+COMMENT ON INDEX shop.i IS 'index';
+COMMENT ON COLUMN shop.v.a IS 'of a view';
+COMMENT ON TYPE shop.e IS 'enum';
+COMMENT ON CONSTRAINT dc ON DOMAIN shop.d IS 'domain''s';
+COMMENT ON FUNCTION shop.f(integer) IS 'function';

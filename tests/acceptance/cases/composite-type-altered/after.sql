@@ -1,0 +1,2 @@
+CREATE SCHEMA shop;
+CREATE TYPE shop.pair AS (a bigint, c date);

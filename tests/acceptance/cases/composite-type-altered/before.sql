@@ -1,0 +1,2 @@
+CREATE SCHEMA shop;
+CREATE TYPE shop.pair AS (a integer, b text);

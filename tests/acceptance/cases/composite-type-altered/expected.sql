@@ -1,0 +1,3 @@
+ALTER TYPE "shop"."pair" DROP ATTRIBUTE "b" CASCADE;
+ALTER TYPE "shop"."pair" ALTER ATTRIBUTE "a" TYPE bigint CASCADE;
+ALTER TYPE "shop"."pair" ADD ATTRIBUTE "c" date CASCADE;

@@ -1,0 +1,2 @@
+CREATE SCHEMA shop;
+CREATE TABLE shop.item (a integer CONSTRAINT item_a UNIQUE NULLS NOT DISTINCT);

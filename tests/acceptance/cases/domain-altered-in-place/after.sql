@@ -1,0 +1,4 @@
+CREATE SCHEMA shop;
+CREATE DOMAIN shop.price AS numeric DEFAULT 2 NOT NULL CONSTRAINT high CHECK (VALUE < 1000);
+ALTER DOMAIN shop.price ADD CONSTRAINT later CHECK (VALUE > -5);
+CREATE TABLE shop.item (p shop.price);

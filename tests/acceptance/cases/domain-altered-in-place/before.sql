@@ -1,0 +1,4 @@
+CREATE SCHEMA shop;
+CREATE DOMAIN shop.price AS numeric DEFAULT 1 CONSTRAINT low CHECK (VALUE > 0);
+ALTER DOMAIN shop.price ADD CONSTRAINT later CHECK (VALUE > -5) NOT VALID;
+CREATE TABLE shop.item (p shop.price);

@@ -1,0 +1,3 @@
+CREATE SCHEMA shop;
+CREATE SCHEMA tools;
+CREATE EXTENSION pg_trgm SCHEMA shop;

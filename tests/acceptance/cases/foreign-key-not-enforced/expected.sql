@@ -1,0 +1,1 @@
+ALTER TABLE "shop"."item" ALTER CONSTRAINT "item_maker" NOT ENFORCED;

@@ -1,0 +1,2 @@
+ALTER TABLE "shop"."item" VALIDATE CONSTRAINT "item_id";
+ALTER TABLE "shop"."item" VALIDATE CONSTRAINT "item_maker";

@@ -1,0 +1,3 @@
+CREATE SCHEMA shop;
+CREATE FUNCTION shop.f(a integer, b integer DEFAULT 5) RETURNS integer LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 7 SET work_mem = '8MB' AS 'SELECT a * b';
+CREATE VIEW shop.v AS SELECT shop.f(1, 2) AS x;

@@ -1,0 +1,6 @@
+CREATE SCHEMA shop;
+CREATE TABLE shop.item (a integer NOT NULL, b text);
+CREATE UNIQUE INDEX item_a ON shop.item (a DESC) INCLUDE (b);
+CREATE INDEX item_b ON shop.item (b text_pattern_ops);
+ALTER TABLE shop.item CLUSTER ON item_a;
+ALTER TABLE shop.item REPLICA IDENTITY USING INDEX item_a;

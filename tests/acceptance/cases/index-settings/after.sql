@@ -1,0 +1,5 @@
+CREATE SCHEMA shop;
+CREATE TABLE shop.item (a integer, b text);
+CREATE INDEX item_b ON shop.item (lower(b)) WITH (fillfactor = 80, deduplicate_items = off) WHERE a > 0;
+ALTER INDEX shop.item_b ALTER COLUMN 1 SET STATISTICS 500;
+ALTER TABLE shop.item REPLICA IDENTITY NOTHING;

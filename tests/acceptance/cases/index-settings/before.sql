@@ -1,0 +1,3 @@
+CREATE SCHEMA shop;
+CREATE TABLE shop.item (a integer, b text);
+CREATE INDEX item_b ON shop.item (lower(b)) WITH (fillfactor = 70) WHERE a > 0;

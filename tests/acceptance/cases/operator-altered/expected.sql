@@ -1,0 +1,1 @@
+ALTER OPERATOR "shop".===(integer, integer) SET (JOIN = eqjoinsel, RESTRICT = eqsel);

@@ -1,0 +1,1 @@
+ALTER OPERATOR "shop".===(integer, integer) SET (COMMUTATOR = OPERATOR(shop.===), HASHES, MERGES);

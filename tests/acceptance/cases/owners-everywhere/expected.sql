@@ -1,0 +1,11 @@
+ALTER COLLATION "shop"."c" OWNER TO "case_owner";
+ALTER DOMAIN "shop"."d" OWNER TO "case_owner";
+ALTER TYPE "shop"."e" OWNER TO "case_owner";
+ALTER FUNCTION "shop"."f"() OWNER TO "case_owner";
+ALTER MATERIALIZED VIEW "shop"."m" OWNER TO "case_owner";
+ALTER PROCEDURE "shop"."p"() OWNER TO "case_owner";
+ALTER SCHEMA "shop" OWNER TO "case_owner";
+ALTER SEQUENCE "shop"."s" OWNER TO "case_owner";
+ALTER STATISTICS "shop"."x" OWNER TO "case_owner";
+ALTER TABLE "shop"."item" OWNER TO "case_owner";
+ALTER VIEW "shop"."v" OWNER TO "case_owner";

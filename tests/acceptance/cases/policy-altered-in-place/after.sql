@@ -1,0 +1,5 @@
+CREATE SCHEMA shop;
+CREATE TABLE shop.item (a integer, owner text);
+ALTER TABLE shop.item ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON shop.item FOR UPDATE TO case_reader, case_writer USING (owner = current_user) WITH CHECK (a > 1);
+COMMENT ON POLICY p ON shop.item IS 'kept';

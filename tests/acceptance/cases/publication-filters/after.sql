@@ -1,0 +1,6 @@
+CREATE SCHEMA shop;
+CREATE TABLE shop.a (id integer PRIMARY KEY, x integer);
+CREATE TABLE shop.b (id integer PRIMARY KEY);
+CREATE SCHEMA other;
+CREATE PUBLICATION p FOR TABLE shop.a (id, x) WHERE (id > 5);
+CREATE PUBLICATION q FOR TABLES IN SCHEMA other;

@@ -1,0 +1,5 @@
+CREATE SCHEMA shop;
+CREATE FUNCTION shop.stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TABLE shop.item (a integer, b integer);
+CREATE RULE r AS ON INSERT TO shop.item WHERE NEW.a < 0 DO INSTEAD NOTHING;
+ALTER TABLE shop.item ENABLE REPLICA RULE r;

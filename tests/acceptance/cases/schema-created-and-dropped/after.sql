@@ -1,0 +1,3 @@
+CREATE SCHEMA shop AUTHORIZATION case_owner;
+COMMENT ON SCHEMA shop IS 'the shop';
+GRANT USAGE ON SCHEMA shop TO case_reader;

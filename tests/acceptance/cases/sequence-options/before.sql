@@ -1,0 +1,2 @@
+CREATE SCHEMA shop;
+CREATE SEQUENCE shop.number;

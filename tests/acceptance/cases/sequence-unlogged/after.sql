@@ -1,0 +1,2 @@
+CREATE SCHEMA shop;
+CREATE UNLOGGED SEQUENCE shop.number;

@@ -1,0 +1,1 @@
+ALTER SEQUENCE "shop"."number" SET UNLOGGED;

@@ -1,0 +1,1 @@
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = "$user", app, public', current_database()); EXECUTE format('ALTER ROLE case_reader IN DATABASE %I SET statement_timeout = ''9s''', current_database()); EXECUTE format('ALTER ROLE case_writer IN DATABASE %I SET "shop.mode" = ''it''''s''', current_database()); END $$;

@@ -1,0 +1,1 @@
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = ''8MB''', current_database()); EXECUTE format('ALTER ROLE case_reader IN DATABASE %I SET statement_timeout = ''5s''', current_database()); END $$;

@@ -1,0 +1,1 @@
+ALTER TABLE "shop"."item" OF shop.pair;

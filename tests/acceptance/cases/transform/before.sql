@@ -1,0 +1,2 @@
+CREATE SCHEMA shop;
+CREATE TRANSFORM FOR integer LANGUAGE sql (FROM SQL WITH FUNCTION prsd_lextype(internal));

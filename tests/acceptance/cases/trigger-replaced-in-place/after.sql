@@ -1,0 +1,5 @@
+CREATE SCHEMA shop;
+CREATE FUNCTION shop.stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TABLE shop.item (a integer, b integer);
+CREATE TRIGGER t AFTER INSERT OR UPDATE OF b ON shop.item FOR EACH ROW WHEN (NEW.a > 0) EXECUTE FUNCTION shop.stamp();
+ALTER TABLE shop.item DISABLE TRIGGER t;

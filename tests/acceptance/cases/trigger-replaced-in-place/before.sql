@@ -1,0 +1,5 @@
+CREATE SCHEMA shop;
+CREATE FUNCTION shop.stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TABLE shop.item (a integer, b integer);
+CREATE TRIGGER t BEFORE INSERT ON shop.item FOR EACH ROW EXECUTE FUNCTION shop.stamp();
+ALTER TABLE shop.item DISABLE TRIGGER t;

@@ -1,0 +1,149 @@
+"""A rule that writes too little or something else is caught by the proof: each rule is broken here on purpose."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from psycopg import sql
+from test_cases import ALL, OPTIONS, ROLES, Case, _built
+
+from reconciler import proof
+from reconciler.ddl import RULES
+from reconciler.errors import PlanError, ProofError
+from reconciler.reconcile import Reconciler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from reconciler.ddl.rule import Draft, Rule
+    from reconciler.embedded import EmbeddedServer
+
+pytestmark = pytest.mark.one_server
+
+METHODS = ("create", "alter", "drop")
+CASES = {case.folder.name: case for case in ALL}
+# A label has no provider in any Postgres; an entry of default privileges is nothing but its privileges; an owner goes
+# with its object, and a comment, a constraint or a column may go with its table's statement.
+NO_STATEMENT = {"security_label", "default_privileges"}
+# (case, what its plan says, what a broken rule would say)
+SWAPS = [
+    ("column-added-and-dropped", "INCREMENT BY 5", "INCREMENT BY 6"),
+    ("column-added-and-dropped", "DEFAULT 1.50", "DEFAULT 1.51"),
+    ("column-added-and-dropped", "price * ", "price + "),
+    ("column-added-and-dropped", ' COLLATE "pg_catalog"."C"', ""),
+    ("column-attributes", "STORAGE MAIN", "STORAGE EXTERNAL"),
+    ("column-attributes", "STATISTICS 10", "STATISTICS 11"),
+    ("column-type-under-views", "numeric(12,2)", "numeric(12,3)"),
+    ("column-type-under-views", "> (100)", "> (101)"),
+    ("column-type-under-views", "'not cheap'", "'not cheap '"),
+    ("constraint-kinds", "ON DELETE CASCADE", "ON DELETE RESTRICT"),
+    ("constraint-kinds", " DEFERRABLE", ""),
+    ("domain-altered-in-place", "DEFAULT 2", "DEFAULT 3"),
+    ("enum-values-added", "'c''s'", "'c'"),
+    ("function-replaced-in-place", " IMMUTABLE", " STABLE"),
+    ("index-definition", " DESC", ""),
+    ("index-settings", "'80'", "'81'"),
+    ("inheritance-and-partitions", "'2021-01-01'", "'2022-01-01'"),
+    ("policy-altered-in-place", '"case_reader", ', ""),
+    ("privileges-of-columns", 'UPDATE ("b")', 'UPDATE ("a")'),
+    ("sequence-options", "CACHE 5", "CACHE 6"),
+    ("settings-of-database-and-roles", "9s", "8s"),
+    ("table-options-and-persistence", "NOTHING", "FULL"),
+    ("text-search-altered", "german", "english"),
+    ("trigger-replaced-in-place", "AFTER", "BEFORE"),
+    ("view-replaced-in-place", "'true'", "'false'"),
+]
+
+
+@pytest.fixture
+def roles(server: EmbeddedServer) -> Iterator[None]:
+    """The roles that cases may name."""
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        for role in ROLES:
+            connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+    yield
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        for role in ROLES:
+            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+
+
+class Breaker:
+    """Makes one method of a rule write nothing, and knows whether that left anything out."""
+
+    def __init__(self, rule: Rule, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left_out = False
+        self._active = True
+        whole = getattr(rule, method)
+
+        def broken(*args: object) -> Iterable[Draft]:
+            drafts = tuple(whole(*args))
+            if not self._active:
+                return drafts
+            self.left_out = self.left_out or bool(drafts)
+            return ()
+
+        monkeypatch.setattr(rule, method, broken, raising=False)
+        planner = proof.make_plan
+        monkeypatch.setattr(proof, "make_plan", lambda *args, **options: self._whole(planner, *args, **options))
+
+    def _whole(self, planner: Callable[..., object], *args: object, **options: object) -> object:
+        """The copy of live is made by rules that are whole."""
+        with self._paused():
+            return planner(*args, **options)
+
+    @contextmanager
+    def _paused(self) -> Iterator[None]:
+        self._active = False
+        yield
+        self._active = True
+
+
+def _is_caught(case: Case, live: str) -> bool:
+    with Reconciler(live, options=OPTIONS) as reconciler:
+        try:
+            reconciler.plan(case.sql("after.sql"))
+        except (ProofError, PlanError, ValueError):  # the last where the rule itself wants what it left out
+            return True
+    return False
+
+
+@pytest.mark.usefixtures("roles")
+@pytest.mark.parametrize("kind", sorted(RULES.keys() - NO_STATEMENT))
+def test_a_rule_that_leaves_a_statement_out_is_caught(
+    kind: str, make_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch, server: EmbeddedServer
+) -> None:
+    broken = 0
+    for case in (case for case in ALL if kind in case.kinds and case.min_version <= server.server_version // 10000):
+        live = _built(make_database, case.sql("before.sql"))
+        for method in METHODS:
+            with monkeypatch.context() as patch:
+                breaker = Breaker(RULES[kind], method, patch)
+                caught = _is_caught(case, live)
+            assert caught or not breaker.left_out, f"{case.folder.name}: {method} of {kind}"
+            broken += breaker.left_out
+        if broken:
+            return
+    assert broken
+
+
+@pytest.mark.usefixtures("roles")
+@pytest.mark.parametrize(("name", "right", "wrong"), SWAPS)
+def test_a_statement_that_says_something_else_is_caught(
+    name: str, right: str, wrong: str, make_database: Callable[[], str], server: EmbeddedServer
+) -> None:
+    case = CASES[name]
+    live = _built(make_database, case.sql("before.sql"))
+    with Reconciler(live, options=replace(OPTIONS, proof=False)) as reconciler:
+        planned = reconciler.plan(case.sql("after.sql"))
+        statements = tuple(replace(each, sql=each.sql.replace(right, wrong)) for each in planned.plan.statements)
+        assert statements != planned.plan.statements
+        scratch = reconciler._scratch(planned.scope, planned.options)
+        with pytest.raises(ProofError):
+            proof.prove(
+                replace(planned.plan, statements=statements), planned.live, planned.goal.snapshot, scratch,
+                planned.scope, current_user=str(reconciler.connection.info.user),
+            )  # fmt: skip
