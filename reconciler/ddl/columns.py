@@ -11,7 +11,7 @@ from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import added_later, change_not_null, not_null_claims, not_null_clause
 from reconciler.ddl.parking import parked, taken_back
 from reconciler.ddl.rule import Context, Draft, Rule
-from reconciler.ddl.sequences import continue_after, first_value, made_room, new_bounds
+from reconciler.ddl.sequences import continue_after, first_value, is_narrower, made_room, new_bounds
 from reconciler.ddl.text import Part, compose, joined, name, raw
 from reconciler.leftovers import is_leftover
 from reconciler.plan import Hazard, LockMode
@@ -176,6 +176,15 @@ def inherited_from(column: FactId, context: Context) -> list[FactId]:
                 if needed != table and needed.kind in _TABLES
             ]
     return found
+
+
+def _inheriting(column: FactId, context: Context) -> list[FactId]:
+    """The same column of the tables that inherit it in live."""
+    table = context.live.parent(column)
+    if table is None:
+        return []
+    links = [each for each in context.dependents.get(table, ()) if each.kind == "inheritance"]
+    return [FactId(column.kind, (*link.name[:2], column.name[2])) for link in links if link.name[2:] == table.name]
 
 
 def column_clause(
@@ -424,8 +433,11 @@ class ColumnRule(Rule):
             yield from parked(fact, table, context)
             return
         computed = "generated" in context.old(fact)
+        template: LiteralString = "ALTER TABLE {} DROP COLUMN {}"
+        if any(context.persists(child) for child in _inheriting(fact, context)):
+            template = "ALTER TABLE ONLY {} DROP COLUMN {}"  # the child keeps it, as its own
         yield Draft(
-            sql=compose("ALTER TABLE {} DROP COLUMN {}", qualified(fact), name(fact.name[2])),
+            sql=compose(template, qualified(fact), name(fact.name[2])),
             hazards=() if computed or is_leftover(fact) else (hazards.loses_column(fact, size),),
             lock=LockMode.ACCESS_EXCLUSIVE,
             locks=table,
@@ -493,6 +505,10 @@ class ColumnRule(Rule):
             yield draft(compose("{} DROP IDENTITY", alter))
         if "generated" in old and "generated" not in new:
             yield draft(compose("{} DROP EXPRESSION", alter))
+        # The sequence of an identity follows the column's type, if its bounds fit by then.
+        narrows = "identity" in old and "identity" in new and is_narrower(str(old["type"]), str(new["type"]))
+        if narrows and "identity" in changed:
+            yield from self._change_identity(fact, context, alter, draft)
         comes_along = any(parent in context.alters for parent in inherited_from(fact, context)) and new.get("inherited")
         comes_along = comes_along or fact in context.parked or _follows_type(fact, context)
         if changed & {"type", "collation"}:
@@ -508,7 +524,7 @@ class ColumnRule(Rule):
             if new.get("not_null") and not old.get("not_null"):
                 yield from _backfilled(fact, context, only_missing=True)
             yield from change_not_null(fact, context)
-        if "identity" in new and "identity" in changed:
+        if "identity" in new and "identity" in changed and not narrows:
             yield from self._change_identity(fact, context, alter, draft)
         if "compression" in changed:
             yield draft(compose("{} SET COMPRESSION {}", alter, raw(str(new.get("compression", "default")))))
@@ -593,8 +609,8 @@ class ColumnRule(Rule):
             actions.append(raw(compose("SET START WITH {}", raw(starts[1]))))
         if old.get("cycle") != new.get("cycle"):
             actions.append(raw("SET CYCLE" if new.get("cycle") else "SET NO CYCLE"))
+        actions += [raw(f"SET {text}") for text in moved]
         if actions:
-            actions += [raw(f"SET {text}") for text in moved]
             for text in made_room(raw(str(new["sequence"])), old, new, (types[0], types[1])):
                 yield draft(text)
             yield draft(compose("{} {}", alter, joined(actions, " ")))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from reconciler.snapshot import Definition
 
-__all__ = ["OwnedByRule", "SequenceRule", "continue_after", "first_value", "made_room", "new_bounds"]
+__all__ = ["OwnedByRule", "SequenceRule", "continue_after", "first_value", "is_narrower", "made_room", "new_bounds"]
 
 _BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 
@@ -128,6 +128,11 @@ def new_bounds(old: Definition, new: Definition, usual_types: tuple[str, str] = 
 
 def _is_falling(definition: Definition) -> bool:
     return str(definition.get("increment", "1")).startswith("-")
+
+
+def is_narrower(old: str, new: str) -> bool:
+    """Whether a column of type `new` holds a smaller range of whole numbers than one of type `old`."""
+    return _BITS.get(new, 0) < _BITS.get(old, 0) and new in _BITS
 
 
 def _bounds(definition: Definition, usual_type: str) -> tuple[int, int]:
