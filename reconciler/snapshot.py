@@ -164,6 +164,11 @@ class Snapshot:
         return digest.hexdigest()
 
     @cached_property
+    def handed_down_names(self) -> frozenset[tuple[str, str]]:
+        """(schema, name) of the NOT NULL constraints that come from a parent."""
+        return frozenset((column.name[0], chosen) for column, chosen in self.inherited_names.items())
+
+    @cached_property
     def _relations(self) -> dict[tuple[str, ...], FactId]:
         return {fact.name: fact for fact in self.facts if fact.kind in RELATION_KINDS}
 

@@ -44,9 +44,10 @@ def _real_name(column: FactId, definition: Definition, state: Snapshot) -> str:
 
 
 def _named(column: FactId, definition: Definition, state: Snapshot) -> Part:
-    """`CONSTRAINT x `, or nothing where Postgres chooses that name."""
+    """`CONSTRAINT x `, or nothing where Postgres chooses that name: it avoids names that came from a parent."""
     chosen = _real_name(column, definition, state)
-    return raw("" if chosen == _usual_name(column) else compose("CONSTRAINT {} ", name(chosen)))
+    is_usual = chosen == _usual_name(column) and (column.name[0], chosen) not in state.handed_down_names
+    return raw("" if is_usual else compose("CONSTRAINT {} ", name(chosen)))
 
 
 def not_null_clause(column: FactId, context: Context) -> Part | None:
