@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from reconciler.snapshot import Definition
 
-__all__ = ["ConstraintRule", "DomainConstraintRule", "index_marks", "inline_constraint"]
+__all__ = ["ConstraintRule", "DomainConstraintRule", "index_marks", "inline_constraint", "is_cloned"]
 
 _INDEXED = frozenset({"primary_key", "unique", "exclude"})
 _FAILS = {
@@ -93,11 +93,13 @@ class ConstraintRule(Rule):
         return table if plain and table is not None and table.kind == "table" else None
 
     def is_silent(self, fact: FactId, context: Context) -> bool:
-        return fact not in context.alters and (bool(self._from_parents(fact, context)) or _is_cloned(fact, context))
+        return fact not in context.alters and (bool(self._from_parents(fact, context)) or is_cloned(fact, context))
 
     def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
         yield from self._from_parents(fact, context)
-        yield from context.adopted(fact)
+        yield from (each for each in context.adopted(fact) if not is_cloned(each, context))
+        if is_cloned(fact, context):
+            yield from _cloning(fact, context)
 
     def _from_parents(self, fact: FactId, context: Context) -> list[FactId]:
         """The constraints of parents that bring this one along, or take it away."""
@@ -216,18 +218,22 @@ class ConstraintRule(Rule):
                 yield (mark, *fact.name[:2])
 
 
-def _is_cloned(fact: FactId, context: Context) -> bool:
+def is_cloned(fact: FactId, context: Context) -> bool:
     """A key of a partition that Postgres makes, under the name it chooses, with its parent's or on ATTACH."""
     if fact not in context.creates or fact not in context.goal:
         return False
-    definition, table = context.new(fact), context.goal.parent(fact)
-    if not definition.get("cloned_name"):
+    if not context.new(fact).get("cloned_name"):
         return False
-    links = [child for child in context.goal.children.get(table, ()) if child.kind == "inheritance"] if table else []
-    owners = context.goal.automatic.get(fact, frozenset())
-    return any(owner in context.creates for owner in owners if owner.kind == "constraint") or any(
-        link in context.creates for link in links
-    )
+    return bool(_cloning(fact, context))
+
+
+def _cloning(fact: FactId, context: Context) -> list[FactId]:
+    """What makes a cloned key: its parent's key, or the link of the partition."""
+    table = context.goal.parent(fact)
+    children = context.goal.children.get(table, ()) if table is not None else ()
+    owners = [owner for owner in context.goal.automatic.get(fact, frozenset()) if owner.kind == "constraint"]
+    links = [child for child in children if child.kind == "inheritance"]
+    return [each for each in (*owners, *links) if each in context.creates]
 
 
 class DomainConstraintRule(Rule):

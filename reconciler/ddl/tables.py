@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler import hazards
 from reconciler.ddl.columns import column_clause, column_settings
-from reconciler.ddl.constraints import inline_constraint
+from reconciler.ddl.constraints import inline_constraint, is_cloned
 from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import added_later
 from reconciler.ddl.rule import Context, Draft, Rule
@@ -297,7 +297,8 @@ class InheritanceRule(Rule):
         if child is not None and self.fold_into(fact, context) is None:
             for part in context.goal.children.get(child, ()):
                 if part.kind in self._needed(fact, child, context) and not (
-                    part.kind == "constraint" and context.new(part)["type"] == "foreign_key"
+                    part.kind == "constraint"
+                    and (context.new(part)["type"] == "foreign_key" or is_cloned(part, context))
                 ):
                     yield part
         for needed in context.goal.dependencies.get(fact, ()):

@@ -10,7 +10,7 @@ from reconciler.diff import Change, diff
 from reconciler.drift import State, compare
 from reconciler.errors import PlanError
 from reconciler.goal import Goal
-from reconciler.plan import sorted_groups
+from reconciler.plan import Wish, sorted_groups
 from reconciler.snapshot import FactId, Snapshot, canonical_json
 
 names = st.text(min_size=1, max_size=8)
@@ -116,3 +116,26 @@ def test_without_a_record_what_is_as_declared_is_in_sync() -> None:
     assert state(None, "1", "1", known=False) is State.IN_SYNC
     assert state(None, None, "1", known=False) is State.PENDING
     assert state(None, "1", None, known=False) is State.UNMANAGED
+
+
+def _order(edges: list[tuple[str, str]], wishes: list[Wish[str]]) -> list[str]:
+    nodes = sorted({node for edge in edges for node in edge} | {n for w in wishes for n in (*w.earlier, *w.later)})
+    groups = sorted_groups(
+        {node: node for node in nodes}, edges, rank=lambda node: (node,), unfold=lambda _: 0, wishes=wishes
+    )
+    return [head for head, _ in groups]
+
+
+def test_a_wish_is_kept_where_nothing_speaks_against_it() -> None:
+    assert _order([("a", "b")], [Wish(earlier=["y", "z"], later=["a"])]) == ["y", "z", "a", "b"]
+
+
+def test_a_wish_that_closes_a_circle_is_given_up_only_for_what_is_in_the_circle() -> None:
+    order = _order([("a", "b")], [Wish(earlier=["b", "z"], later=["a"])])
+    assert order == ["z", "a", "b"]
+
+
+def test_of_wishes_against_each_other_the_stronger_is_kept() -> None:
+    weak, strong = Wish(earlier=["a"], later=["b"]), Wish(earlier=["b"], later=["a"], strength=1)
+    assert _order([], [weak, strong]) == ["b", "a"]
+    assert _order([], [strong, weak]) == ["b", "a"]
