@@ -1,4 +1,4 @@
-"""Our own cases: a folder in cases/ each, planned and applied in both directions on every server.
+"""Our own cases: a folder in cases/ each, planned and applied in both directions.
 
     before.sql      the schema that the database holds
     after.sql       the schema that is declared
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
     from reconciler.embedded import EmbeddedServer
     from reconciler.snapshot import Snapshot
-
-pytestmark = pytest.mark.every_server
 
 CASES = Path(__file__).parent / "cases"
 ROLES = ("case_owner", "case_reader", "case_writer")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PAIRS = 25
 
 
-@pytest.mark.every_server
+@pytest.mark.one_server
 def test_random_changes_go_there_and_back(server: EmbeddedServer, make_database: Callable[[], str]) -> None:
     soak.prepare(server.url)
     first = server.server_version // 10000 * 1000
