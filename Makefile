@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types pyright mypy layers format wheel clean servers soak pythons
+.PHONY: help install demo test check lint types pyright mypy layers format wheel clean servers soak pythons long
 
 help: ## show the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,8 +24,11 @@ $(STAMP): pyproject.toml
 demo: $(STAMP) ## see it work: a private Postgres, drift, a plan, a repair
 	$(BIN)/reconciler demo
 
-test: $(STAMP) ## run all tests on real servers, with branch coverage
-	$(BIN)/python -m pytest --cov --cov-branch --cov-report=term $(ARGS)
+test: $(STAMP) ## run the tests on real servers, with branch coverage
+	$(BIN)/python -m pytest -m "not long" --cov --cov-branch --cov-report=term $(ARGS)
+
+long: $(STAMP) ## run the tests that take minutes each: whole schemas, broken rules
+	$(BIN)/python -m pytest -m long $(ARGS)
 
 servers: $(STAMP) ## fetch Postgres 14, 16 and 17 (and 15) for the tests, once, with npm
 	$(BIN)/python tests/servers.py

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.ddl.rule import Draft, Rule
     from reconciler.embedded import EmbeddedServer
 
-pytestmark = pytest.mark.one_server
+pytestmark = [pytest.mark.one_server, pytest.mark.long]
 
 METHODS = ("create", "alter", "drop")
 CASES = {case.folder.name: case for case in ALL}

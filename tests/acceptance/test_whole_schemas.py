@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from reconciler.snapshot import FactId
 
 FOLDER = Path(__file__).parent / "schemas"
+pytestmark = pytest.mark.long
+
 WORLDS = ("shop", "tenants", "warehouse")
 EMPTY = "empty"
 ROLES = ("world_owner", "world_reader", "world_writer")
