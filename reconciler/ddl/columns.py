@@ -11,7 +11,7 @@ from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import added_later, change_not_null, not_null_claims, not_null_clause
 from reconciler.ddl.parking import parked, taken_back
 from reconciler.ddl.rule import Context, Draft, Rule
-from reconciler.ddl.sequences import continue_after, first_value, is_narrower, made_room, new_bounds
+from reconciler.ddl.sequences import continue_after, explicit_bounds, first_value, is_narrower, made_room, new_bounds
 from reconciler.ddl.text import Part, compose, joined, name, raw
 from reconciler.leftovers import is_leftover
 from reconciler.plan import Hazard, LockMode
@@ -599,7 +599,8 @@ class ColumnRule(Rule):
             ("cache", "SET CACHE {}", "SET CACHE 1"),
         )
         types = tuple(str(state(fact)["type"]) for state in (context.old, context.new))
-        moved = new_bounds(old, new, (types[0], types[1]))
+        room = made_room(raw(str(new["sequence"])), old, new, (types[0], types[1]))
+        moved = explicit_bounds(new, types[1]) if room else new_bounds(old, new, (types[0], types[1]))
         for key, template, absent in words:
             if old.get(key) != new.get(key) and not (moved and key in ("min", "max")):
                 actions.append(raw(compose(template, raw(str(new[key]))) if key in new else absent))
@@ -611,7 +612,7 @@ class ColumnRule(Rule):
             actions.append(raw("SET CYCLE" if new.get("cycle") else "SET NO CYCLE"))
         actions += [raw(f"SET {text}") for text in moved]
         if actions:
-            for text in made_room(raw(str(new["sequence"])), old, new, (types[0], types[1])):
+            for text in room:
                 yield draft(text)
             yield draft(compose("{} {}", alter, joined(actions, " ")))
 

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     from reconciler.snapshot import Definition
 
-__all__ = ["OwnedByRule", "SequenceRule", "continue_after", "first_value", "is_narrower", "made_room", "new_bounds"]
+__all__ = [
+    "OwnedByRule",
+    "SequenceRule",
+    "continue_after",
+    "explicit_bounds",
+    "first_value",
+    "is_narrower",
+    "made_room",
+    "new_bounds",
+]
 
 _BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 
@@ -68,7 +77,8 @@ class SequenceRule(Rule):
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
-        moved = new_bounds(old, new)
+        room = made_room(qualified(fact), old, new)
+        moved = explicit_bounds(new) if room else new_bounds(old, new)
         parts = [
             raw(compose(template, raw(str(new[key])))) if key in new else raw(absent)
             for key, template, absent in _OPTIONS
@@ -82,7 +92,7 @@ class SequenceRule(Rule):
         if "cycle" in changed:
             parts.append(raw("CYCLE" if new.get("cycle") else "NO CYCLE"))
         if parts:
-            for text in made_room(qualified(fact), old, new):
+            for text in room:
                 yield Draft(sql=text, lock=LockMode.SHARE_ROW_EXCLUSIVE, locks=fact)
             text = compose("ALTER SEQUENCE {} {}", qualified(fact), joined(parts, " "))
             yield Draft(sql=text, lock=LockMode.SHARE_ROW_EXCLUSIVE, locks=fact)
@@ -122,7 +132,12 @@ def new_bounds(old: Definition, new: Definition, usual_types: tuple[str, str] = 
         return []
     if _bounds(old, usual_types[0]) == _bounds(new, usual_types[1]):
         return []
-    least, greatest = _bounds(new, usual_types[1])
+    return explicit_bounds(new, usual_types[1])
+
+
+def explicit_bounds(definition: Definition, usual_type: str = "bigint") -> list[str]:
+    """Both bounds as options, also where they are the usual ones."""
+    least, greatest = _bounds(definition, usual_type)
     return [compose("MINVALUE {}", raw(str(least))), compose("MAXVALUE {}", raw(str(greatest)))]
 
 
