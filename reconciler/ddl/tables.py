@@ -91,11 +91,6 @@ def _list(definition: Definition, key: str) -> list[str]:
     return cast("list[str]", definition.get(key) or [])
 
 
-def links(table: FactId, snapshot_children: Iterable[FactId]) -> list[FactId]:
-    """The inheritance facts of a table."""
-    return [fact for fact in snapshot_children if fact.kind == "inheritance" and fact.name[:2] == table.name]
-
-
 def _tables_of(parts: Iterable[FactId], context: Context) -> Iterable[FactId]:
     """The tables of foreign keys, or of the columns that they refer to."""
     for part in parts:

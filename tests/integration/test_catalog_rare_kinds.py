@@ -357,7 +357,7 @@ def test_no_password_is_in_the_snapshot_but_a_changed_one_shows(rare: psycopg.Co
     assert "hunter2" not in before.to_json()
     options = before.definition(FactId("user_mapping", ("far", "rare_reader")))["options"]
     assert isinstance(options, list)
-    assert sorted(options) == ["password=********", "password_required=false", "user=reader"]
+    assert options == ["user=reader", "password=********", "password_required=false"]
     rare.execute("ALTER USER MAPPING FOR rare_reader SERVER far OPTIONS (SET password 'hunter3')")
     rare.execute("ALTER SERVER far OPTIONS (SET url 'postgres://me:hunter3@elsewhere/db')")
     rare.execute("ALTER SUBSCRIPTION plain CONNECTION 'host=127.0.0.1 dbname=nowhere password=hunter3'")
