@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from reconciler.embedded import EmbeddedServer
-from reconciler.reconcile import Options, Reconciler
+from reconciler.options import Options
+from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -29,7 +29,8 @@ from psycopg import sql
 from reconciler.catalog import read_snapshot
 from reconciler.db import connect
 from reconciler.embedded import EmbeddedServer
-from reconciler.reconcile import Options, Reconciler
+from reconciler.options import Options
+from reconciler.reconcile import Reconciler
 from reconciler.source import load, source_from_text
 
 if TYPE_CHECKING:

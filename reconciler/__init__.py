@@ -32,17 +32,11 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from reconciler.managers import JournalManager, SnapshotManager
+    from reconciler.options import Options
     from reconciler.plan import Hazard, HazardKind, Plan, Statement
     from reconciler.plugins import derive_schema_name
-    from reconciler.reconcile import (
-        CheckResult,
-        MigrateResult,
-        Options,
-        PlanResult,
-        Reconciler,
-        Status,
-        reconcile_all,
-    )
+    from reconciler.reconcile import Reconciler, reconcile_all
+    from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
     from reconciler.source import DatabaseSource, Source, parse_source, source_from_object, source_from_text
     from reconciler.startup import reconcile_on_startup, reconcile_on_startup_async
 
@@ -95,22 +89,22 @@ __all__ = [
 ]
 
 _MODULES = {
-    "CheckResult": "reconcile",
+    "CheckResult": "results",
     "DatabaseSource": "source",
     "Hazard": "plan",
     "HazardKind": "plan",
     "JournalManager": "managers",
-    "MigrateResult": "reconcile",
+    "MigrateResult": "results",
     "ObjectState": "drift",
-    "Options": "reconcile",
+    "Options": "options",
     "Plan": "plan",
-    "PlanResult": "reconcile",
+    "PlanResult": "results",
     "Reconciler": "reconcile",
     "SnapshotManager": "managers",
     "Source": "source",
     "State": "drift",
     "Statement": "plan",
-    "Status": "reconcile",
+    "Status": "results",
     "derive_schema_name": "plugins",
     "parse_source": "source",
     "reconcile_all": "reconcile",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli_options import CommandOptions, connecting, open_reconciler, read_options, reconciling, source_of
 from reconciler.console import (
     DIFFERENCES,
     DONE,
@@ -35,7 +36,6 @@ from reconciler.errors import ConfigError, ReconcilerError
 from reconciler.outcomes import progress_of, show_dry_run, show_plan, show_result
 from reconciler.reviewed import apply_file, write_plan
 from reconciler.rollback_command import rollback
-from reconciler.wishes import Wishes, connecting, open_reconciler, read_wishes, reconciling, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -118,13 +118,13 @@ def cli() -> None:
 @reconciling
 def plan(out: Path | None, **values: Any) -> int:
     """Show what would be done; exit 2 if anything would."""
-    wishes = read_wishes(values)
-    source = source_of(wishes)
-    with open_reconciler(wishes) as reconciler, working("planning"):
-        planned = reconciler.plan(source, plugin=wishes.plugin)
+    chosen = read_options(values)
+    source = source_of(chosen)
+    with open_reconciler(chosen) as reconciler, working("planning"):
+        planned = reconciler.plan(source, plugin=chosen.plugin)
     if out is not None:
         write_plan(planned, out)
-    return show_plan(planned, wishes)
+    return show_plan(planned, chosen)
 
 
 @cli.command(short_help="Bring the database to the declaration, and record it.")
@@ -133,22 +133,22 @@ def plan(out: Path | None, **values: Any) -> int:
 @reconciling
 def apply(file: Path | None, **values: Any) -> int:
     """Bring the database to what is declared, in one transaction, and record it."""
-    wishes = read_wishes(values)
+    chosen = read_options(values)
     if file is not None:
-        return apply_file(file, values, wishes)
-    source = source_of(wishes)
-    with open_reconciler(wishes) as reconciler:
-        if wishes.dry_run:
-            return _dry_run(reconciler, source, wishes)
+        return apply_file(file, values, chosen)
+    source = source_of(chosen)
+    with open_reconciler(chosen) as reconciler:
+        if chosen.dry_run:
+            return _dry_run(reconciler, source, chosen)
         with working("reconciling") as say:
-            result = reconciler.migrate(wishes.plugin, source, progress=progress_of(say))
-    return show_result(result, "applied", wishes)
+            result = reconciler.migrate(chosen.plugin, source, progress=progress_of(say))
+    return show_result(result, "applied", chosen)
 
 
-def _dry_run(reconciler: Reconciler, source: AnySource, wishes: Wishes) -> int:
+def _dry_run(reconciler: Reconciler, source: AnySource, chosen: CommandOptions) -> int:
     with working("planning"):
-        planned = reconciler.plan(source, plugin=wishes.plugin)
-    return show_dry_run(planned, wishes)
+        planned = reconciler.plan(source, plugin=chosen.plugin)
+    return show_dry_run(planned, chosen)
 
 
 @cli.command(short_help="Show which objects moved.")
@@ -161,11 +161,11 @@ def check(**values: Any) -> int:
     from reconciler.drift import State
     from reconciler.report import json, sql, text
 
-    wishes = read_wishes(values)
-    source = source_of(wishes) if wishes.sources else None
-    with open_reconciler(wishes) as reconciler, working("checking"):
-        result = reconciler.check(source, plugin=wishes.plugin)
-    match wishes.output:
+    chosen = read_options(values)
+    source = source_of(chosen) if chosen.sources else None
+    with open_reconciler(chosen) as reconciler, working("checking"):
+        result = reconciler.check(source, plugin=chosen.plugin)
+    match chosen.output:
         case "json":
             print_text(json.to_text(json.check_document(result)))
         case "sql":
@@ -185,43 +185,45 @@ def check(**values: Any) -> int:
 @reconciling
 def repair(choice: str | None, objects: tuple[str, ...], **values: Any) -> int:
     """End drift: bring it back to the declaration, or record it."""
-    wishes = read_wishes(values)
-    source = source_of(wishes)
-    with open_reconciler(wishes) as reconciler:
+    chosen = read_options(values)
+    source = source_of(chosen)
+    with open_reconciler(chosen) as reconciler:
         if choice is None:
-            choice = _ask_for_repair(reconciler, source, objects, wishes)
+            choice = _ask_for_repair(reconciler, source, objects, chosen)
             if choice is None:
                 return DONE
         with working("repairing"):
             planned = reconciler.plan_repair(
-                source, plugin=wishes.plugin, accept=choice == "accept", objects=objects, options=reconciler.options
+                source, plugin=chosen.plugin, accept=choice == "accept", objects=objects, options=reconciler.options
             )
-        if wishes.dry_run:
-            show_plan(planned, wishes)
+        if chosen.dry_run:
+            show_plan(planned, chosen)
             print_note("dry run: nothing was changed")
             return DONE
         from reconciler.ledger import RunKind
 
         with working("repairing") as say:
             result = reconciler.apply(planned, kind=RunKind.REPAIR, progress=progress_of(say))
-    return show_result(result, "accepted" if choice == "accept" else "repaired", wishes)
+    return show_result(result, "accepted" if choice == "accept" else "repaired", chosen)
 
 
-def _ask_for_repair(reconciler: Reconciler, source: AnySource, objects: tuple[str, ...], wishes: Wishes) -> str | None:
+def _ask_for_repair(
+    reconciler: Reconciler, source: AnySource, objects: tuple[str, ...], chosen: CommandOptions
+) -> str | None:
     """Shows what drifted and what a repair would do; revert, accept, or None where nothing is to be done."""
     from reconciler.drift import State
     from reconciler.report import sql, text
 
     with working("checking"):
-        result = reconciler.check(source, plugin=wishes.plugin)
-        planned = reconciler.plan_repair(source, plugin=wishes.plugin, objects=objects)
+        result = reconciler.check(source, plugin=chosen.plugin)
+        planned = reconciler.plan_repair(source, plugin=chosen.plugin, objects=objects)
     moved = result.of(State.DRIFTED, State.CONFLICT, State.UNMANAGED)
     print_text(text.check_text(replace(result, objects=moved)))
     if not planned.plan.statements and not result.has_drift:
-        print_text(f"In sync: nothing drifted in plugin {wishes.plugin}.\n")
+        print_text(f"In sync: nothing drifted in plugin {chosen.plugin}.\n")
         return None
     print_text(f"--revert would run:\n\n{sql.script(planned.plan.statements)}\n--accept would record it as it is.\n")
-    if wishes.dry_run:
+    if chosen.dry_run:
         return None
     if not is_interactive():
         raise ConfigError("whether to revert or to accept was not said", hint="pass --revert or --accept")
@@ -236,14 +238,14 @@ def _ask_for_repair(reconciler: Reconciler, source: AnySource, objects: tuple[st
 @reconciling
 def adopt(**values: Any) -> int:
     """Record a database that already holds the schema; what differs is changed."""
-    wishes = read_wishes(values)
-    source = source_of(wishes)
-    with open_reconciler(wishes) as reconciler:
-        if wishes.dry_run:
-            return _dry_run(reconciler, source, wishes)
+    chosen = read_options(values)
+    source = source_of(chosen)
+    with open_reconciler(chosen) as reconciler:
+        if chosen.dry_run:
+            return _dry_run(reconciler, source, chosen)
         with working("adopting"):
-            result = reconciler.adopt(source, plugin=wishes.plugin)
-    return show_result(result, "adopted", wishes)
+            result = reconciler.adopt(source, plugin=chosen.plugin)
+    return show_result(result, "adopted", chosen)
 
 
 @cli.command()
@@ -252,10 +254,10 @@ def status(**values: Any) -> int:
     """Show the last recorded migration and the last run."""
     from reconciler.report import json, text
 
-    wishes = read_wishes(values, formats=("text", "json"))
-    with open_reconciler(wishes) as reconciler:
-        found = reconciler.get_status(wishes.plugin)
-    print_text(json.to_text(json.status_document(found)) if wishes.output == "json" else text.status_text(found))
+    chosen = read_options(values, formats=("text", "json"))
+    with open_reconciler(chosen) as reconciler:
+        found = reconciler.get_status(chosen.plugin)
+    print_text(json.to_text(json.status_document(found)) if chosen.output == "json" else text.status_text(found))
     return DONE
 
 
@@ -265,12 +267,12 @@ def history(**values: Any) -> int:
     """List the recorded migrations, of all plugins unless one is named."""
     from reconciler.report import json, text
 
-    wishes = read_wishes(values, formats=("text", "json"))
+    chosen = read_options(values, formats=("text", "json"))
     plugin = values["plugin"]
-    with open_reconciler(wishes) as reconciler:
+    with open_reconciler(chosen) as reconciler:
         entries = reconciler.history(plugin)
     document = json.history_document(entries, plugin)
-    print_text(json.to_text(document) if wishes.output == "json" else text.history_text(entries))
+    print_text(json.to_text(document) if chosen.output == "json" else text.history_text(entries))
     return DONE
 
 
@@ -281,10 +283,10 @@ def show(idx: int, **values: Any) -> int:
     """Show one recorded migration with its statements."""
     from reconciler.report import json, sql, text
 
-    wishes = read_wishes(values)
-    with open_reconciler(wishes) as reconciler:
-        record = reconciler.show(idx, wishes.plugin)
-    match wishes.output:
+    chosen = read_options(values)
+    with open_reconciler(chosen) as reconciler:
+        record = reconciler.show(idx, chosen.plugin)
+    match chosen.output:
         case "json":
             print_text(json.to_text(json.migration_document(record)))
         case "sql":
@@ -301,14 +303,14 @@ def reset(*, yes: bool, **values: Any) -> int:
     """Forget what was recorded of the plugin. Its tables stay."""
     from reconciler.report import json
 
-    wishes = read_wishes(values, formats=("text", "json"))
+    chosen = read_options(values, formats=("text", "json"))
     if not yes and is_interactive():
-        click.confirm(f"Forget all that is recorded of plugin {wishes.plugin}?", abort=True, err=True)
-    with open_reconciler(wishes) as reconciler:
-        rows = reconciler.reset(wishes.plugin)
-    document = json.reset_document(wishes.plugin, rows)
-    done = f"Forgot {rows} rows of plugin {wishes.plugin}; its schema is as it was.\n"
-    print_text(json.to_text(document) if wishes.output == "json" else done)
+        click.confirm(f"Forget all that is recorded of plugin {chosen.plugin}?", abort=True, err=True)
+    with open_reconciler(chosen) as reconciler:
+        rows = reconciler.reset(chosen.plugin)
+    document = json.reset_document(chosen.plugin, rows)
+    done = f"Forgot {rows} rows of plugin {chosen.plugin}; its schema is as it was.\n"
+    print_text(json.to_text(document) if chosen.output == "json" else done)
     return DONE
 
 
@@ -323,21 +325,21 @@ def diff(before: str, after: str, **values: Any) -> int:
     """Print the SQL that turns A into B; exit 2 if there is any. Each is a URL, a file or a folder."""
     from reconciler.compare import compare_databases, compare_sources
 
-    wishes = read_wishes(values)
+    chosen = read_options(values)
     urls = [side for side in (before, after) if is_url(side)]
     if len(urls) == 2:
-        found = compare_databases(before, after, wishes.schemas)
+        found = compare_databases(before, after, chosen.schemas)
     else:
         old, new = (side if is_url(side) else _file(side) for side in (before, after))
-        with opened(values["dsn"] or (urls[0] if urls else wishes.dsn)) as server, working("comparing"):
-            found = compare_sources(old, new, server=server, scratch=wishes.scratch, schemas=wishes.schemas)
-    if wishes.output == "json":
+        with opened(values["dsn"] or (urls[0] if urls else chosen.dsn)) as server, working("comparing"):
+            found = compare_sources(old, new, server=server, scratch=chosen.scratch, schemas=chosen.schemas)
+    if chosen.output == "json":
         from reconciler.report import json
 
         print_text(json.to_text(json.diff_document(found)))
     else:
         _print_script(found)
-    if found.unmodelled and not wishes.ignore_unmodelled:
+    if found.unmodelled and not chosen.ignore_unmodelled:
         return FAILED
     return DIFFERENCES if found.statements else DONE
 
@@ -374,16 +376,16 @@ def dump(output: Path | None, **values: Any) -> int:
     from reconciler.compare import dump as dumped
     from reconciler.compare import files_of_dump
 
-    wishes = read_wishes(values)
-    with opened(wishes.dsn) as dsn, working("reading"):
-        plan, live = dumped(dsn, wishes.schemas)
+    chosen = read_options(values)
+    with opened(chosen.dsn) as dsn, working("reading"):
+        plan, live = dumped(dsn, chosen.schemas)
     if output is None:
         _print_script(plan)
     else:
         files = files_of_dump(plan, live)
         _write_files({path: [plan.statements[position] for position in files[path]] for path in files}, output)
         _tell_unmodelled(plan)
-    return FAILED if plan.unmodelled and not wishes.ignore_unmodelled else DONE
+    return FAILED if plan.unmodelled and not chosen.ignore_unmodelled else DONE
 
 
 def _write_files(files: Mapping[str, Sequence[Statement]], folder: Path) -> None:

@@ -12,35 +12,35 @@ from reconciler.console import DIFFERENCES, DONE, FAILED, REFUSED, print_note, p
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reconciler.cli_options import CommandOptions
     from reconciler.plan import Statement
-    from reconciler.reconcile import MigrateResult, PlanResult
-    from reconciler.wishes import Wishes
+    from reconciler.results import MigrateResult, PlanResult
 
 __all__ = ["progress_of", "show_dry_run", "show_plan", "show_result"]
 
 
-def show_plan(planned: PlanResult, wishes: Wishes) -> int:
+def show_plan(planned: PlanResult, chosen: CommandOptions) -> int:
     """The plan, to standard output."""
     from reconciler.report import json, sql, text
 
     found = planned.plan
-    match wishes.output:
+    match chosen.output:
         case "json":
             print_text(json.to_text(json.plan_document(planned)))
         case "sql":
             print_text(sql.script(found.statements, found.unmodelled))
         case _:
             print_text(text.plan_text(planned))
-    if found.unmodelled and wishes.output != "text":
+    if found.unmodelled and chosen.output != "text":
         print_note(text.unmodelled_text(found).rstrip())
-    if found.unmodelled and not wishes.ignore_unmodelled:
+    if found.unmodelled and not chosen.ignore_unmodelled:
         return FAILED
     return DIFFERENCES if found.statements else DONE
 
 
-def show_dry_run(planned: PlanResult, wishes: Wishes) -> int:
+def show_dry_run(planned: PlanResult, chosen: CommandOptions) -> int:
     """The plan, and that it was only shown; refused where an apply would be."""
-    code = show_plan(planned, wishes)
+    code = show_plan(planned, chosen)
     print_note("dry run: nothing was changed")
     if code == FAILED:
         return FAILED
@@ -57,11 +57,11 @@ def progress_of(say: Callable[[str], None]) -> Callable[[int, Statement], None]:
     return tell
 
 
-def show_result(result: MigrateResult, verb: str, wishes: Wishes) -> int:
+def show_result(result: MigrateResult, verb: str, chosen: CommandOptions) -> int:
     """What was done, to standard output; `verb` as in `applied`."""
     from reconciler.report import json, sql, text
 
-    match wishes.output:
+    match chosen.output:
         case "json":
             print_text(json.to_text(json.result_document(result)))
         case "sql":

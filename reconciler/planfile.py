@@ -20,7 +20,7 @@ from typing import Any, cast
 
 from reconciler.errors import ConfigError, StalePlanError
 from reconciler.ledger_schema import program_version
-from reconciler.reconcile import PlanResult
+from reconciler.results import PlanResult
 from reconciler.snapshot import FactId, Snapshot, canonical_json
 
 if typing.TYPE_CHECKING:

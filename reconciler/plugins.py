@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 
-__all__ = ["baseline_tag", "derive_schema_name", "lock_id", "migration_tag", "rollback_tag"]
+__all__ = ["DEFAULT_PLUGIN", "baseline_tag", "derive_schema_name", "lock_id", "migration_tag", "rollback_tag"]
+
+DEFAULT_PLUGIN = "default"
 
 # The two names of the core plugin, whose tables are the application's own.
 _CORE_PLUGINS = frozenset({"plugin-sql", "@elizaos/plugin-sql"})

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from reconciler.cli_options import open_reconciler
 from reconciler.console import print_note, working
 from reconciler.errors import ConfigError
 from reconciler.outcomes import progress_of, show_dry_run, show_result
-from reconciler.wishes import open_reconciler
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reconciler.reconcile import PlanResult
-    from reconciler.wishes import Wishes
+    from reconciler.cli_options import CommandOptions
+    from reconciler.results import PlanResult
 
 __all__ = ["apply_file", "write_plan"]
 
@@ -43,7 +43,7 @@ def write_plan(planned: PlanResult, path: Path) -> None:
     print_note(f"wrote {path}: run it with `reconciler apply --plan {path}`")
 
 
-def apply_file(path: Path, values: dict[str, Any], wishes: Wishes) -> int:
+def apply_file(path: Path, values: dict[str, Any], chosen: CommandOptions) -> int:
     """Applies the plan in the file as it is, or shows it in a dry run.
 
     Hazards may be allowed when it is made or when it is applied. Raises StalePlanError where it cannot be run any more.
@@ -55,7 +55,7 @@ def apply_file(path: Path, values: dict[str, Any], wishes: Wishes) -> int:
             hint="leave it out, or make a new plan with it",
         )
     planned = _read(path)
-    with open_reconciler(wishes) as reconciler:
+    with open_reconciler(chosen) as reconciler:
         now = reconciler.options
         options = replace(
             planned.options,
@@ -65,13 +65,13 @@ def apply_file(path: Path, values: dict[str, Any], wishes: Wishes) -> int:
             lock_retries=now.lock_retries,
         )
         planned = replace(planned, options=options)
-        if wishes.dry_run:
+        if chosen.dry_run:
             with working("comparing with the database"):
                 reconciler.require_current(planned)
-            return show_dry_run(planned, wishes)
+            return show_dry_run(planned, chosen)
         with working("applying") as say:
             result = reconciler.apply(planned, progress=progress_of(say))
-    return show_result(result, "applied", wishes)
+    return show_result(result, "applied", chosen)
 
 
 def _read(path: Path) -> PlanResult:

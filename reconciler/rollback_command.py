@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from reconciler.cli_options import open_reconciler, planning, read_options
 from reconciler.console import DONE, is_interactive, print_note, working
 from reconciler.outcomes import progress_of, show_dry_run, show_plan, show_result
-from reconciler.wishes import open_reconciler, planning, read_wishes
 
 __all__ = ["rollback"]
 
@@ -25,21 +25,21 @@ def rollback(to: int | None, steps: int | None, *, yes: bool, **values: Any) -> 
     The schema comes back; rows that were lost do not. There is no SOURCE: it was recorded. Change your declaration too,
     or the next apply goes forward again.
     """
-    wishes = read_wishes(values)
-    with open_reconciler(wishes) as reconciler:
+    chosen = read_options(values)
+    with open_reconciler(chosen) as reconciler:
         with working("planning"):
-            planned = reconciler.plan_rollback(plugin=wishes.plugin, to=to, steps=steps)
+            planned = reconciler.plan_rollback(plugin=chosen.plugin, to=to, steps=steps)
         for warning in planned.warnings:
             print_note(f"warning: {warning}")
-        if wishes.dry_run:
-            return show_dry_run(planned, wishes)
+        if chosen.dry_run:
+            return show_dry_run(planned, chosen)
         if is_interactive() and not yes and planned.plan.statements:
-            show_plan(planned, wishes)
-            question = f"Bring back migration {planned.rolls_back_to} of plugin {wishes.plugin}?"
+            show_plan(planned, chosen)
+            question = f"Bring back migration {planned.rolls_back_to} of plugin {chosen.plugin}?"
             if not click.confirm(question, default=False, err=True):
                 return DONE
         from reconciler.ledger import RunKind
 
         with working("rolling back") as say:
             result = reconciler.apply(planned, kind=RunKind.ROLLBACK, progress=progress_of(say))
-    return show_result(result, "rolled back", wishes)
+    return show_result(result, "rolled back", chosen)

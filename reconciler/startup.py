@@ -16,13 +16,15 @@ import psycopg
 
 from reconciler.db import errors_as, watched, watching
 from reconciler.errors import ApplyError, ConnectError, DatabaseError
-from reconciler.reconcile import MigrateResult, Options, Reconciler, reconcile_all
+from reconciler.reconcile import Reconciler, reconcile_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from reconciler.db import Connection
+    from reconciler.options import Options
     from reconciler.plan import Statement
+    from reconciler.results import MigrateResult
 
 __all__ = ["reconcile_on_startup", "reconcile_on_startup_async"]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reconciler.intent import Rename
     from reconciler.ledger import HistoryEntry, MigrationRecord, Run
     from reconciler.plan import Hazard, Plan, Statement
-    from reconciler.reconcile import CheckResult, MigrateResult, PlanResult, Status
+    from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
 
 __all__ = [
     "FORMAT_VERSION",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reconciler.drift import ObjectState
     from reconciler.ledger import HistoryEntry, MigrationRecord, RecordedStatement
     from reconciler.plan import Hazard, Plan, Statement
-    from reconciler.reconcile import CheckResult, MigrateResult, PlanResult, Status
+    from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
     from reconciler.snapshot import FactId
 
 __all__ = ["check_text", "history_text", "migration_text", "plan_text", "result_text", "status_text", "unmodelled_text"]

@@ -33,8 +33,9 @@ from judge import differences
 
 from reconciler.catalog import managed_schemas, read_snapshot
 from reconciler.diff import diff
+from reconciler.options import Options
 from reconciler.plan import HazardKind
-from reconciler.reconcile import Options, Reconciler
+from reconciler.reconcile import Reconciler
 from reconciler.source import DatabaseSource
 
 if TYPE_CHECKING:

@@ -144,13 +144,13 @@ def test_the_environment_allows_data_loss(
 def test_a_failed_proof_exits_5(
     reconcile: Callable[..., Output], source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reconciler import reconcile as use_cases
+    from reconciler import planning
     from reconciler.errors import ProofError
 
     def fail(*_: object, **__: object) -> None:
         raise ProofError("the rehearsed plan does not end at the goal")
 
-    monkeypatch.setattr(use_cases, "prove", fail)
+    monkeypatch.setattr(planning, "prove", fail)
     assert reconcile("apply", source).code == 5
     assert reconcile("apply", source, "--no-proof").code == 0
 

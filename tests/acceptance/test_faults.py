@@ -15,7 +15,8 @@ import pytest
 
 from reconciler.errors import ReconcilerError
 from reconciler.ledger import runs
-from reconciler.reconcile import Options, Reconciler
+from reconciler.options import Options
+from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from reconciler.options import Options
 from reconciler.plan import HazardKind
-from reconciler.reconcile import Options, Reconciler
+from reconciler.reconcile import Reconciler
 
 NAMES = [
     'quote"inside',

@@ -9,8 +9,9 @@ import pytest
 import soak
 from generator import generate
 
+from reconciler.options import Options
 from reconciler.plan import HazardKind
-from reconciler.reconcile import Options, Reconciler
+from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:
     from collections.abc import Callable

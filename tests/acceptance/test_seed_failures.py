@@ -11,13 +11,16 @@ from psycopg import sql
 
 from reconciler.drift import State
 from reconciler.errors import ApplyError, HazardError, ReconcilerError
+from reconciler.options import Options
 from reconciler.plan import HazardKind
-from reconciler.reconcile import MigrateResult, Options, Reconciler
+from reconciler.reconcile import Reconciler
 from reconciler.source import Source, parse_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from reconciler.results import MigrateResult
 
 PLUGIN = "@elizaos/plugin-notes"
 SCHEMA = "notes"

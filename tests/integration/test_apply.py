@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
 from reconciler.errors import ApplyError, LockTimeoutError, StalePlanError, VerificationError
-from reconciler.reconcile import Options, PlanResult, Reconciler
+from reconciler.options import Options
+from reconciler.reconcile import Reconciler
+
+if TYPE_CHECKING:
+    from reconciler.results import PlanResult
 
 TABLE = "create table t (a int, b int);"
 INDEXED = TABLE + "create index t_a on t (a);"

@@ -10,7 +10,8 @@ import pytest
 
 from reconciler.errors import ApplyError, LockTimeoutError
 from reconciler.ledger import runs
-from reconciler.reconcile import Options, Reconciler
+from reconciler.options import Options
+from reconciler.reconcile import Reconciler
 from reconciler.report.text import status_text
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ import pytest
 
 from reconciler.drift import State
 from reconciler.errors import SourceError
+from reconciler.options import Options
 from reconciler.plan import HazardKind
-from reconciler.reconcile import Options, Reconciler
+from reconciler.reconcile import Reconciler
 
 BEFORE = """
 create type mood as enum ('sad', 'ok');

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
+from reconciler.options import Options
 from reconciler.plan import HazardKind
-from reconciler.reconcile import Options, Reconciler
+from reconciler.reconcile import Reconciler
 
 
 class Case(NamedTuple):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from reconciler.options import Options
 from reconciler.plan import HazardKind
-from reconciler.reconcile import Options, Reconciler
+from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:
     from typing import LiteralString

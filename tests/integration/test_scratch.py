@@ -11,8 +11,9 @@ from psycopg.conninfo import make_conninfo
 
 from reconciler.drift import State
 from reconciler.errors import ReconcilerError, ScratchError, SourceError
+from reconciler.options import Options
 from reconciler.plan import HazardKind
-from reconciler.reconcile import Options, Reconciler
+from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,8 @@ import pytest
 from psycopg import sql
 
 from reconciler.errors import ScratchError
-from reconciler.reconcile import Options, Reconciler
+from reconciler.options import Options
+from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:
     from typing import LiteralString

@@ -14,9 +14,10 @@ from reconciler.errors import ConfigError, StalePlanError
 from reconciler.goal import Goal, Scope
 from reconciler.ledger import Head, Recorded
 from reconciler.masking import SecretText
+from reconciler.options import Options
 from reconciler.plan import Hazard, HazardKind, LockMode, Plan, Statement, TableSize
 from reconciler.planfile import dump_plan, load_plan
-from reconciler.reconcile import Options, PlanResult
+from reconciler.results import PlanResult
 from reconciler.snapshot import FactId, Snapshot
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "json-format.schema.json").read_text())

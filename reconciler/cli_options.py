@@ -13,14 +13,16 @@ import click
 from reconciler.config import find_configuration
 from reconciler.console import find_dsn, opened, print_note
 from reconciler.errors import ConfigError
+from reconciler.plugins import DEFAULT_PLUGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from reconciler.reconcile import Options, Reconciler
+    from reconciler.options import Options
+    from reconciler.reconcile import Reconciler
     from reconciler.source import AnySource
 
-__all__ = ["Wishes", "connecting", "open_reconciler", "planning", "read_wishes", "reconciling", "source_of"]
+__all__ = ["CommandOptions", "connecting", "open_reconciler", "planning", "read_options", "reconciling", "source_of"]
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
@@ -36,13 +38,12 @@ _HAZARDS = (
     "empty_source",
     "all",
 )
-_DEFAULT_PLUGIN = "default"
 _ONLINE_ABOVE_BYTES = 64 * 1024 * 1024
 _DESTRUCTIVE = "RECONCILER_ALLOW_DESTRUCTIVE"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class CommandOptions:
     """The options as they hold: those of the command line, else those of the configuration."""
 
     dsn: str | None
@@ -64,85 +65,85 @@ class Wishes:
     dry_run: bool
 
 
-def read_wishes(values: dict[str, Any], *, formats: Sequence[str] = ("text", "json", "sql")) -> Wishes:
+def read_options(values: dict[str, Any], *, formats: Sequence[str] = ("text", "json", "sql")) -> CommandOptions:
     found = find_configuration(Path.cwd())
 
-    def chosen(name: str, default: Any) -> Any:
+    def pick(name: str, default: Any) -> Any:
         given = values.get(name)
         if given is None or given == () or given is False:
             given = getattr(found, name, None)
         return default if given is None else given
 
-    allow = frozenset(chosen("allow", ()))
-    if chosen("allow_empty", default=False):
+    allow = frozenset(pick("allow", ()))
+    if pick("allow_empty", default=False):
         allow |= {"empty_source"}
     if os.environ.get(_DESTRUCTIVE, "").lower() == "true":
         allow |= {"data_loss"}
     unknown = sorted(allow - set(_HAZARDS))
     if unknown:
         raise ConfigError(f"there is no hazard {unknown[0]}", hint=f"known are: {', '.join(_HAZARDS)}")
-    output = str(chosen("format", "text"))
+    output = str(pick("format", "text"))
     if output not in formats:
         if values.get("format") is not None or output not in ("text", "json", "sql"):
             raise ConfigError(f"there is no format {output} here", hint=f"known are: {', '.join(formats)}")
         output = "text"
     given_sources = tuple(values.get("sources") or ())
-    return Wishes(
+    return CommandOptions(
         dsn=find_dsn(values.get("dsn"), found.dsn),
-        plugin=chosen("plugin", _DEFAULT_PLUGIN),
+        plugin=pick("plugin", DEFAULT_PLUGIN),
         output=output,
         sources=given_sources or found.source or (),
         folder=Path.cwd() if given_sources or found.folder is None else found.folder,
-        schemas=tuple(chosen("schema", ())),
-        all_schemas=bool(chosen("all_schemas", default=False)),
-        exact=bool(chosen("exact", default=False)),
-        scratch=chosen("scratch", "auto"),
+        schemas=tuple(pick("schema", ())),
+        all_schemas=bool(pick("all_schemas", default=False)),
+        exact=bool(pick("exact", default=False)),
+        scratch=pick("scratch", "auto"),
         allow=allow,
-        ignore_unmodelled=bool(chosen("ignore_unmodelled", default=False)),
-        proof=not chosen("no_proof", default=False),
-        lock_timeout_ms=int(chosen("lock_timeout", 1_000)),
-        lock_retries=int(chosen("lock_retries", 30)),
+        ignore_unmodelled=bool(pick("ignore_unmodelled", default=False)),
+        proof=not pick("no_proof", default=False),
+        lock_timeout_ms=int(pick("lock_timeout", 1_000)),
+        lock_retries=int(pick("lock_retries", 30)),
         online=values["online"] if values.get("online") is not None else found.online,
         online_above_bytes=found.online_above if found.online_above is not None else _ONLINE_ABOVE_BYTES,
         dry_run=bool(values.get("dry_run")),
     )
 
 
-def options_of(wishes: Wishes) -> Options:
+def options_of(chosen: CommandOptions) -> Options:
+    from reconciler.options import Options
     from reconciler.plan import HazardKind
-    from reconciler.reconcile import Options
 
     if (
-        wishes.scratch not in ("auto", "schema", "database")
-        and "=" not in wishes.scratch
-        and "://" not in wishes.scratch
+        chosen.scratch not in ("auto", "schema", "database")
+        and "=" not in chosen.scratch
+        and "://" not in chosen.scratch
     ):
         raise ConfigError(
-            f"there is no scratch {wishes.scratch}", hint="it is auto, schema, database or a server's URL"
+            f"there is no scratch {chosen.scratch}", hint="it is auto, schema, database or a server's URL"
         )
-    if wishes.schemas and wishes.all_schemas:
+    if chosen.schemas and chosen.all_schemas:
         raise ConfigError("--schema and --all-schemas cannot be combined", hint="name the schemas, or take all")
-    allow = frozenset(HazardKind) if "all" in wishes.allow else frozenset(HazardKind(name) for name in wishes.allow)
+    allow = frozenset(HazardKind) if "all" in chosen.allow else frozenset(HazardKind(name) for name in chosen.allow)
     return Options(
-        schemas=wishes.schemas or None,
-        all_schemas=wishes.all_schemas,
-        exact=wishes.exact,
-        scratch=wishes.scratch,
+        schemas=chosen.schemas or None,
+        all_schemas=chosen.all_schemas,
+        exact=chosen.exact,
+        scratch=chosen.scratch,
         allow=allow,
-        ignore_unmodelled=wishes.ignore_unmodelled,
-        proof=wishes.proof,
-        lock_timeout_ms=wishes.lock_timeout_ms,
-        lock_retries=wishes.lock_retries,
-        online=wishes.online,
-        online_above_bytes=wishes.online_above_bytes,
+        ignore_unmodelled=chosen.ignore_unmodelled,
+        proof=chosen.proof,
+        lock_timeout_ms=chosen.lock_timeout_ms,
+        lock_retries=chosen.lock_retries,
+        online=chosen.online,
+        online_above_bytes=chosen.online_above_bytes,
     )
 
 
-def source_of(wishes: Wishes) -> AnySource:
+def source_of(chosen: CommandOptions) -> AnySource:
     from reconciler.source import Source, parse_source
 
-    empty_is_meant = bool(wishes.allow & {"empty_source", "all"})
-    source = parse_source(wishes.sources, cwd=wishes.folder, allow_empty=empty_is_meant)
+    empty_is_meant = bool(chosen.allow & {"empty_source", "all"})
+    source = parse_source(chosen.sources, cwd=chosen.folder, allow_empty=empty_is_meant)
     if isinstance(source, Source):
         for warning in source.warnings:
             print_note(f"warning: {warning}")
@@ -150,9 +151,9 @@ def source_of(wishes: Wishes) -> AnySource:
 
 
 @contextmanager
-def open_reconciler(wishes: Wishes) -> Generator[Reconciler]:
-    options = options_of(wishes)
-    with opened(wishes.dsn) as dsn:
+def open_reconciler(chosen: CommandOptions) -> Generator[Reconciler]:
+    options = options_of(chosen)
+    with opened(chosen.dsn) as dsn:
         from reconciler.db import errors_as, version_note
         from reconciler.reconcile import Reconciler
 
@@ -169,7 +170,7 @@ def connecting(command: Command) -> Command:
         click.option(
             "--plugin",
             metavar="NAME",
-            help=f"The namespace whose schema and history are meant.  [default: {_DEFAULT_PLUGIN}]",
+            help=f"The namespace whose schema and history are meant.  [default: {DEFAULT_PLUGIN}]",
         ),
         click.option("--dsn", metavar="URL", help="The database; else RECONCILER_DSN, DATABASE_URL, PG* variables."),
     ):

@@ -1,0 +1,50 @@
+"""How a use case works, and what it manages. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.goal import Scope
+from reconciler.plan import Online
+from reconciler.plugins import DEFAULT_PLUGIN, derive_schema_name
+
+if TYPE_CHECKING:
+    from reconciler.plan import HazardKind
+
+__all__ = ["Options", "scope_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a use case works; the defaults are those of the command line.
+
+    `scratch` is auto, schema, database or a server's URL. Nobody waits behind a lock that we want for longer than
+    `lock_timeout_ms`; what was not granted then is tried again `lock_retries` times. `online` changes tables in steps
+    that hold nobody up: None those of more than `online_above_bytes`, True all, False none.
+    """
+
+    schemas: tuple[str, ...] | None = None
+    all_schemas: bool = False
+    exact: bool = False
+    scratch: str = "auto"
+    allow: frozenset[HazardKind] = frozenset()
+    ignore_unmodelled: bool = False
+    proof: bool = True
+    lock_timeout_ms: int = 1_000
+    lock_retries: int = 30
+    online: bool | None = None
+    online_above_bytes: int = 64 * 1024 * 1024
+
+    @property
+    def steps(self) -> Online | None:
+        """Which tables are changed in steps."""
+        if self.online is False:
+            return None
+        return Online(above_bytes=-1 if self.online else self.online_above_bytes)
+
+
+def scope_of(plugin: str, options: Options) -> Scope:
+    """The schemas that the plugin manages; the default plugin's is `public`, another's is derived from its name."""
+    schemas = options.schemas or (("public",) if plugin == DEFAULT_PLUGIN else (derive_schema_name(plugin),))
+    return Scope(schemas=schemas, all_schemas=options.all_schemas, exact=options.exact)

@@ -1,0 +1,217 @@
+"""Makes a plan for live: builds desired, reads live, sets the goal, plans, proves. Does I/O, changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reconciler import ledger
+from reconciler.building import build_anywhere
+from reconciler.catalog import managed_schemas, read_fixed_extensions, read_sizes, read_snapshot
+from reconciler.ddl.planner import make_plan
+from reconciler.errors import HazardError
+from reconciler.goal import Desired, Goal, Scope, make_goal
+from reconciler.intent import Intent
+from reconciler.options import scope_of
+from reconciler.plan import HazardKind, Plan, TableSize
+from reconciler.proof import prove
+from reconciler.renaming import Renamed, find_intent, rename_first
+from reconciler.results import PlanResult
+from reconciler.scratch_choice import choose_scratch
+from reconciler.snapshot import FactId, Snapshot
+from reconciler.source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reconciler.db import Connection
+    from reconciler.drift import ObjectState
+    from reconciler.options import Options
+    from reconciler.scratch import Scratch
+    from reconciler.session import Session
+    from reconciler.source import AnySource
+
+__all__ = ["narrow", "plan_source"]
+
+
+def plan_source(session: Session, plugin: str, source: AnySource, options: Options) -> PlanResult:
+    """The plan that brings live to the source, in the transaction that is open; it is to be rolled back.
+
+    Raises SourceError, ScratchError, PlanError, ProofError, and HazardError for a source that declares nothing.
+    """
+    connection = session.connection
+    head = ledger.head(connection, plugin)
+    recorded = ledger.load_recorded(connection, plugin)
+    scope = scope_of(plugin, options)
+    if isinstance(source, Source) and source.is_empty and HazardKind.EMPTY_SOURCE not in options.allow:
+        raise HazardError(
+            f"the source declares nothing: {source.description}",
+            hint="to drop everything on purpose: --allow-empty",
+            left="nothing was changed",
+        )
+    before = recorded.snapshot if recorded else None
+    dsn = session.dsn
+    scratch, desired = build_anywhere(connection, options.scratch, source, scope, before, dsn=dsn)
+    schemas = _live_schemas(connection, scope, desired, recorded)
+    live = read_snapshot(connection, schemas, dependencies=True)
+    user = session.user
+    intent = _intent(session.connection, plugin, source, desired, live, recorded, scope)
+    renamed = rename_first(
+        intent, desired.snapshot, live, recorded.snapshot if recorded else None, scratch, scope, current_user=user
+    )
+    goal = make_goal(desired, renamed.live, renamed.recorded, scope, intent)
+    goal = replace(
+        goal,
+        snapshot=replace(goal.snapshot, schemas=schemas, server_version=live.server_version),
+        record=replace(goal.record, schemas=schemas, server_version=live.server_version),
+    )
+    fixed = read_fixed_extensions(connection, live, goal.snapshot)
+    plan = make_plan(renamed.live, goal.snapshot, current_user=user, fixed=fixed, intent=intent)
+    if plan.statements:
+        plan = make_plan(
+            renamed.live,
+            goal.snapshot,
+            current_user=user,
+            sizes=_sizes(session.connection, plan, renamed),
+            online=options.steps,
+            fixed=fixed,
+            intent=intent,
+        )
+    plan = renamed.before(plan, live)
+    if options.proof and plan.differences:
+        prove(plan, live, goal.snapshot, scratch, scope, current_user=user)
+    return PlanResult(
+        plugin=plugin,
+        plan=plan,
+        live=live,
+        goal=goal,
+        desired_fingerprint=desired.snapshot.fingerprint,
+        source_text=source.text if isinstance(source, Source) else _as_source_text(desired.snapshot, user),
+        source_description=source.description,
+        source_digest=source.digest if isinstance(source, Source) else "",
+        recorded=recorded,
+        scope=scope,
+        options=options,
+        scratch=f"{scratch.kind}: {scratch.why}",
+        head=head,
+        renamed=renamed,
+        warnings=(
+            *(source.warnings if isinstance(source, Source) else ()),
+            *intent.warnings,
+            *_unreadable(live),
+        ),
+    )
+
+
+def narrow(
+    session: Session, found: PlanResult, drifted: Mapping[FactId, ObjectState], *, accept: bool, options: Options
+) -> PlanResult:
+    """The same with a goal that moves the drifted objects only: to the declaration, or in the record to live."""
+    moved = {difference.fact for state in drifted.values() for difference in state.differences}
+    recorded: Mapping[FactId, str] = found.recorded.snapshot.facts if found.recorded else {}
+    facts = dict(found.live.facts)
+    record = dict(recorded)
+    for fact in moved:
+        now = found.live.facts.get(fact)
+        wanted = recorded.get(fact) if fact in found.goal.following else found.goal.snapshot.facts.get(fact)
+        _put(record, fact, now if accept else wanted)
+        if not accept:
+            _put(facts, fact, wanted)
+    goal = Goal(
+        snapshot=found.goal.snapshot.with_facts(facts).with_secrets(
+            {
+                **{fact: hidden for fact, hidden in found.live.secrets.items() if fact not in moved},
+                **{fact: hidden for fact, hidden in found.goal.snapshot.secrets.items() if fact in moved},
+            }
+        ),
+        record=found.goal.record.with_facts(record),
+        following=found.goal.following,
+        foreign=found.goal.foreign,
+    )
+    user = session.user
+    live = found.live
+    fixed = read_fixed_extensions(session.connection, live, goal.snapshot)
+    sizes = _sizes(session.connection, found.plan)
+    plan = make_plan(live, goal.snapshot, current_user=user, sizes=sizes, online=options.steps, fixed=fixed)
+    if options.proof and plan.differences:
+        prove(
+            plan,
+            live,
+            goal.snapshot,
+            _scratch(session, replace(found.scope, schemas=live.schemas), options),
+            found.scope,
+            current_user=user,
+        )
+    previous = found.recorded.hash if found.recorded else found.desired_fingerprint
+    return replace(found, plan=plan, goal=goal, desired_fingerprint=previous, options=options)
+
+
+def _intent(
+    connection: Connection,
+    plugin: str,
+    source: AnySource,
+    desired: Desired,
+    live: Snapshot,
+    recorded: ledger.Recorded | None,
+    scope: Scope,
+) -> Intent:
+    hints = source.hints if isinstance(source, Source) else ()
+    if not hints:
+        return Intent()
+    known = recorded.snapshot if recorded else None
+
+    def recorded_text() -> str | None:
+        return ledger.show(connection, plugin, recorded.idx).source_text if recorded else None
+
+    return find_intent(hints, desired.snapshot, live, known, scope, recorded_text=recorded_text)
+
+
+def _scratch(session: Session, scope: Scope, options: Options) -> Scratch:
+    return choose_scratch(session.connection, options.scratch, scope, dsn=session.dsn)
+
+
+def _sizes(connection: Connection, plan: Plan, renamed: Renamed | None = None) -> Mapping[FactId, TableSize]:
+    """The sizes of the tables that the plan is about, by the names that it uses."""
+    tables = {
+        FactId("table", fact.name[:2])
+        for statement in plan.statements
+        for fact in (*statement.drops, *statement.alters, *((statement.locks,) if statement.locks else ()))
+        if len(fact.name) > 1
+    }
+    olds = {new: old for old, new in renamed.names.items() if new in tables} if renamed else {}
+    found = read_sizes(connection, sorted(olds.get(table, table) for table in tables))
+    return {table: found[old] for table in tables if (old := olds.get(table, table)) in found}
+
+
+def _unreadable(live: Snapshot) -> Iterable[str]:
+    """A warning for each object whose options or connection this role may not read."""
+    for fact in live.facts:
+        if fact.kind in ("subscription", "user_mapping") and live.definition(fact).get("hidden"):
+            yield f"{fact}: this role may not read what it holds, so that is neither compared nor changed"
+
+
+def _put(facts: dict[FactId, str], fact: FactId, text: str | None) -> None:
+    if text is None:
+        facts.pop(fact, None)
+    else:
+        facts[fact] = text
+
+
+def _as_source_text(desired: Snapshot, user: str) -> str:
+    """Another database's schema as SQL, so that a rollback can plan from it; "" where a part of it has no rule."""
+    from reconciler.compare import rebuild
+
+    plan = rebuild(desired, current_user=user)
+    return "" if plan.unmodelled else plan.sql
+
+
+def _live_schemas(
+    connection: Connection, scope: Scope, desired: Desired, recorded: ledger.Recorded | None
+) -> tuple[str, ...]:
+    """The schemas to read in live: the managed ones, those that the source makes, those that were recorded."""
+    wanted: Iterable[str] = desired.snapshot.schemas
+    if scope.all_schemas:
+        wanted = (*wanted, *managed_schemas(connection))
+    elif recorded is not None:
+        wanted = (*scope.schemas, *wanted, *recorded.snapshot.schemas)
+    return tuple(sorted(set(wanted)))

@@ -1,0 +1,89 @@
+"""What the use cases return. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.drift import ObjectState, State
+
+if TYPE_CHECKING:
+    from reconciler.goal import Goal, Scope
+    from reconciler.ledger import Head, HistoryEntry, Recorded, Run
+    from reconciler.ledger_steps import UnfinishedRun
+    from reconciler.managers import Journal
+    from reconciler.options import Options
+    from reconciler.plan import Plan, Statement
+    from reconciler.renaming import Renamed
+    from reconciler.snapshot import Snapshot
+
+__all__ = ["CheckResult", "MigrateResult", "PlanResult", "Status"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanResult:
+    """A plan with all that it was made from; `scratch` names where desired was built, and why there.
+
+    `head` is how far the record had come, `rolls_back_to` the migration whose declaration a rollback brings back.
+    `renamed` is live after the plan's renames; a plan that was read from a file has none.
+    """
+
+    plugin: str
+    plan: Plan
+    live: Snapshot
+    goal: Goal
+    desired_fingerprint: str
+    source_text: str
+    source_description: str
+    source_digest: str
+    recorded: Recorded | None
+    scope: Scope
+    options: Options
+    scratch: str
+    head: Head
+    warnings: tuple[str, ...] = ()
+    rolls_back_to: int | None = None
+    renamed: Renamed | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """What `check` found: the state of each object, and the plan that would bring live to the declaration."""
+
+    plugin: str
+    objects: tuple[ObjectState, ...]
+    plan: Plan
+    recorded_idx: int | None
+
+    def of(self, *states: State) -> tuple[ObjectState, ...]:
+        """The objects in one of these states."""
+        return tuple(each for each in self.objects if each.state in states)
+
+    @property
+    def has_drift(self) -> bool:
+        """Whether live moved though nobody asked for it here."""
+        return bool(self.of(State.DRIFTED, State.CONFLICT))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MigrateResult:
+    """What `migrate`, `apply`, `repair` or `adopt` did. `idx` is None where there was nothing to record."""
+
+    plugin: str
+    idx: int | None
+    statements: tuple[Statement, ...] = ()
+    dry_run: bool = False
+    skipped: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What the ledger knows of a plugin."""
+
+    plugin: str
+    has_run: bool
+    last_migration: HistoryEntry | None
+    journal: Journal | None
+    snapshots: int
+    last_run: Run | None
+    unfinished: UnfinishedRun | None = None

@@ -1,0 +1,253 @@
+"""Runs a plan on live: the gates, the tries, one transaction or steps, the record of a failure. Does I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from reconciler import ledger
+from reconciler.apply import Record, apply_plan
+from reconciler.catalog import read_mark, read_snapshot
+from reconciler.errors import HazardError, ReconcilerError, StalePlanError, UnmodelledError
+from reconciler.ledger import RunKind, RunOutcome
+from reconciler.ledger_schema import ensure_ledger, lock_plugin, program_version
+from reconciler.ledger_steps import end_cut_off_runs, take_steps
+from reconciler.locks import Patience, lease, retried
+from reconciler.options import scope_of
+from reconciler.plugins import DEFAULT_PLUGIN, baseline_tag, rollback_tag
+from reconciler.results import MigrateResult
+from reconciler.source import DatabaseSource
+from reconciler.steps import StepRun, run_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from reconciler.db import Connection
+    from reconciler.goal import Scope
+    from reconciler.options import Options
+    from reconciler.plan import Statement
+    from reconciler.results import PlanResult
+    from reconciler.session import Session
+    from reconciler.snapshot import Json
+    from reconciler.source import AnySource, Reading
+
+__all__ = ["is_unchanged", "record_failure", "require_head", "run_plan"]
+
+
+def is_unchanged(session: Session, plugin: str, source: AnySource | Reading, options: Options) -> bool:
+    """Whether the declaration is the recorded one and the live catalogs carry the mark of that record."""
+    if isinstance(source, DatabaseSource):
+        return False
+    with session.connection.transaction():
+        mark = ledger.load_mark(session.connection, plugin)
+        if mark is None or mark.scope != _scope_value(source.digest, scope_of(plugin, options), session.connection):
+            return False
+        return read_mark(session.connection, mark.schemas) == mark.mark
+
+
+def run_plan(
+    session: Session,
+    planned: PlanResult,
+    started: datetime,
+    kind: RunKind,
+    progress: Callable[[int, Statement], None] | None,
+) -> MigrateResult:
+    """Applies and records the plan, as one transaction or in steps; takes locks again that were not granted.
+
+    Raises UnmodelledError and HazardError before anything is done, StalePlanError where live or the record moved, else
+    as `apply_plan` and `run_steps`.
+    """
+    plan, options = planned.plan, planned.options
+    if plan.unmodelled and not options.ignore_unmodelled:
+        raise UnmodelledError(
+            f"no rule can plan {len(plan.unmodelled)} differences: "
+            + "; ".join(f"{d.change} {d.fact}" for d in plan.unmodelled[:10]),
+            hint="change these by hand, or pass --ignore-unmodelled to do the rest",
+            left="nothing was changed",
+        )
+    refused = plan.refused(options.allow)
+    if refused:
+        raise HazardError(
+            "; ".join(hazard.message for hazard in refused[:10]),
+            hint=f"allow it with --allow {' --allow '.join(sorted({h.kind.value for h in refused}))}",
+            left="nothing was changed",
+        )
+    created_at = int(started.timestamp() * 1000)
+    record = Record(
+        plugin=planned.plugin,
+        desired_fingerprint=planned.desired_fingerprint,
+        snapshot=planned.goal.record,
+        source_text=planned.source_text,
+        source_description=planned.source_description,
+        scope=_scope_value(planned.source_digest, planned.scope, session.connection),
+        created_at=created_at,
+        tag=_tag(planned, created_at),
+    )
+    idx: int | None
+    if not plan.statements and not _must_record(planned, kind):
+        with session.connection.transaction():
+            _refresh_mark(session, planned, record)
+        return MigrateResult(plugin=planned.plugin, idx=None)
+    patience = Patience(timeout_ms=options.lock_timeout_ms, retries=options.lock_retries, pause=session.pause)
+    if plan.is_one_transaction:
+        idx = retried(lambda: _at_once(session, planned, record, started, kind, patience, progress), patience)
+    else:
+        idx = _in_steps(session, planned, record, kind, patience, progress)
+    return MigrateResult(plugin=planned.plugin, idx=idx, statements=plan.statements)
+
+
+def _in_steps(
+    session: Session,
+    planned: PlanResult,
+    record: Record,
+    kind: RunKind,
+    patience: Patience,
+    progress: Callable[[int, Statement], None] | None,
+) -> int:
+    with lease(session.dsn, planned.plugin) as check_lease:
+        run = StepRun(
+            record=record,
+            schemas=planned.live.schemas,
+            kind=kind,
+            clock=session.clock,
+            patience=patience,
+            check_lease=check_lease,
+            begin=lambda: require_head(session.connection, planned),
+            progress=progress,
+        )
+        return run_steps(session.connection, planned.plan, run)
+
+
+def _at_once(
+    session: Session,
+    planned: PlanResult,
+    record: Record,
+    started: datetime,
+    kind: RunKind,
+    patience: Patience,
+    progress: Callable[[int, Statement], None] | None,
+) -> int:
+    plan = planned.plan
+    with session.connection.transaction():
+        lock_plugin(session.connection, planned.plugin)
+        require_head(session.connection, planned)
+        schemas = planned.live.schemas
+        end_cut_off_runs(session.connection, planned.plugin, session.clock())
+        idx = apply_plan(session.connection, plan, record, schemas, patience=patience, progress=progress)
+        ledger.record_run(
+            session.connection,
+            plugin=planned.plugin,
+            kind=kind,
+            started_at=started,
+            finished_at=session.clock(),
+            outcome=RunOutcome.SUCCEEDED,
+            idx=idx,
+            desired_fingerprint=planned.desired_fingerprint,
+            live_before=plan.live_fingerprint,
+            live_after=plan.goal_fingerprint,
+            statement_count=len(plan.statements),
+        )
+    return idx
+
+
+def require_head(connection: Connection, planned: PlanResult) -> None:
+    """Raises StalePlanError where somebody recorded something since, or the server is another version's."""
+    now = ledger.head(connection, planned.plugin)
+    if now != planned.head:
+        raise StalePlanError(
+            f"the record of plugin {planned.plugin} moved since the plan was made: "
+            f"from {_migration(planned.head.idx)} to {_migration(now.idx)}",
+            hint="plan again",
+            left="nothing was changed",
+        )
+    then, version = planned.live.server_version // 10_000, connection.info.server_version // 10_000
+    if then != version:
+        raise StalePlanError(
+            f"the plan was made for Postgres {then}, this is {version}",
+            hint="plan again, on this server",
+            left="nothing was changed",
+        )
+
+
+def _must_record(planned: PlanResult, kind: RunKind) -> bool:
+    recorded = planned.recorded
+    if recorded is None:
+        return True
+    return recorded.snapshot.fingerprint != planned.goal.record.fingerprint or (
+        kind is not RunKind.REPAIR and recorded.hash != planned.desired_fingerprint
+    )
+
+
+def _refresh_mark(session: Session, planned: PlanResult, record: Record) -> None:
+    lock_plugin(session.connection, planned.plugin)
+    require_head(session.connection, planned)
+    ensure_ledger(session.connection)
+    if read_snapshot(session.connection, planned.live.schemas).fingerprint != planned.live.fingerprint:
+        return
+    assert planned.recorded is not None
+    end_cut_off_runs(session.connection, planned.plugin, session.clock())
+    take_steps(session.connection, planned.plugin, planned.recorded.idx)
+    mark = ledger.Mark(
+        idx=planned.recorded.idx,
+        mark=read_mark(session.connection, planned.live.schemas),
+        schemas=planned.live.schemas,
+        desired_fingerprint=planned.desired_fingerprint,
+        scope=record.scope,
+    )
+    ledger.save_mark(session.connection, planned.plugin, mark)
+
+
+def record_failure(
+    session: Session,
+    planned: PlanResult | None,
+    kind: RunKind,
+    started: datetime,
+    error: ReconcilerError,
+    *,
+    plugin: str | None = None,
+) -> None:
+    """Writes the failed run down in a transaction of its own, where the connection still allows it."""
+    if error.is_recorded or session.connection.closed or session.connection.broken:
+        return
+    try:
+        with session.connection.transaction():
+            ensure_ledger(session.connection)
+            ledger.record_run(
+                session.connection,
+                plugin=planned.plugin if planned else plugin or DEFAULT_PLUGIN,
+                kind=kind,
+                started_at=started,
+                finished_at=session.clock(),
+                outcome=RunOutcome.FAILED,
+                desired_fingerprint=planned.desired_fingerprint if planned else None,
+                live_before=planned.plan.live_fingerprint if planned else None,
+                error=error.message,
+                sqlstate=getattr(error, "sqlstate", None),
+                failed_statement=getattr(error, "statement", None),
+            )
+    except (ReconcilerError, psycopg.Error) as failure:
+        # The first error is the one to tell; that it could not be written down is added to it.
+        error.add_note(f"the failed run could not be recorded: {failure}")
+
+
+def _tag(planned: PlanResult, created_at_ms: int) -> str | None:
+    """The journal's name of the migration, where it is not the usual one."""
+    if planned.rolls_back_to is not None:
+        return rollback_tag(planned.rolls_back_to, created_at_ms)
+    return baseline_tag(created_at_ms) if planned.recorded is None and not planned.plan.statements else None
+
+
+def _migration(idx: int | None) -> str:
+    return "nothing" if idx is None else f"migration {idx}"
+
+
+def _scope_value(digest: str, scope: Scope, connection: Connection) -> dict[str, Json]:
+    return {
+        "database": f"{connection.info.server_version}",
+        "exact": str(scope.exact),
+        "program": program_version(),
+        "schemas": "*" if scope.all_schemas else ",".join(scope.schemas),
+        "source": digest,
+    }
