@@ -1,6 +1,7 @@
 """Whatever happens at whatever statement: no row is lost, no change is unrecorded, the next run ends at the declaration.
 
-Three plans (one transaction, online steps, an exchange of a column), cut off at each of their statements.
+Three plans (one transaction, online steps, an exchange of a column), cut off at each of their statements, and while one
+waits in the server. Where the server itself suffers (it is stopped at once, its disk is full) it is one of the test's own.
 """
 
 from __future__ import annotations
@@ -8,18 +9,22 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
+from reconciler.embedded import EmbeddedServer
 from reconciler.errors import ReconcilerError
 from reconciler.ledger import runs
 from reconciler.options import Options
 from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from reconciler.plan import Plan, Statement
 
@@ -47,11 +52,48 @@ PLANS = {
 }
 # All pairs take minutes: they run where RECONCILER_ALL_FAULTS is set, else each fault and each plan in one of them.
 FEW = (
-    *(("one transaction", fault) for fault in ("connection cut", "statement cancelled", "lock timeout")),
+    *(("one transaction", fault) for fault in ("connection cut", "statement cancelled", "lock timeout", "disk full")),
     ("online steps", "client killed"),
     ("exchange of a column", "connection cut"),
 )
-FAULTS = ("client killed", "connection cut", "statement cancelled", "lock timeout")
+FAULTS = ("client killed", "connection cut", "statement cancelled", "lock timeout", "server stopped", "disk full")
+# Those that a server has as a whole.
+OF_THE_SERVER = ("server stopped", "disk full")
+
+
+class Ground:
+    """A database, and its server where that is the test's own and may crash."""
+
+    def __init__(self, url: str, data: Path | None = None, bindir: Path | None = None) -> None:
+        self.url = url
+        self._data, self._bindir = data, bindir
+        self._server: EmbeddedServer | None = None
+
+    def recover(self) -> None:
+        """Starts the test's own server again, as its operator would."""
+        if self._data is None:
+            return
+        self.stop()
+        self._server = EmbeddedServer(self._data, bindir=self._bindir)
+        self.url = self._server.start().url
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+
+@contextmanager
+def _ground(fault: str, database: str, server: EmbeddedServer, folder: Path) -> Iterator[Ground]:
+    if fault not in OF_THE_SERVER:
+        yield Ground(database)
+        return
+    ground = Ground("", folder / "data", server.bindir)
+    ground.recover()
+    try:
+        yield ground
+    finally:
+        ground.stop()
 
 
 def _migrate(url: str, after: str, online: bool, progress: Callable[[int, Statement], None] | None = None) -> None:
@@ -77,30 +119,68 @@ def _in_a_process(target: Callable[[str, str, bool, int], None], *arguments: obj
     return process.exitcode or 0
 
 
+def _stop_server(watch: psycopg.Connection) -> None:
+    """What `pg_ctl stop -m immediate` does."""
+    row = watch.execute("select pg_read_file('postmaster.pid')").fetchone()
+    assert row is not None
+    os.kill(int(str(row[0]).splitlines()[0]), signal.SIGQUIT)
+
+
+def _cancel_when_it_waits(url: str, pid: int) -> None:
+    """Cancels the backend's statement once it waits for a lock."""
+    waits = "select pg_cancel_backend(pid) from pg_stat_activity where pid = %s and wait_event_type = 'Lock'"
+    with psycopg.connect(url, autocommit=True) as connection:
+        for _ in range(1000):
+            if connection.execute(waits, (pid,)).fetchone():
+                return
+            connection.execute("select pg_sleep(0.01)")
+
+
 def _fail(url: str, after: str, online: bool, position: int, fault: str) -> bool:
-    """Applies with the fault before the statement at `position`; whether it hit."""
+    """Applies with the fault at the statement at `position`; whether it hit."""
     if fault == "client killed":
         return _in_a_process(_killed, url, after, online, position) == -signal.SIGKILL
     blocker = psycopg.connect(url)
-    options = Options(online=online, lock_timeout_ms=100, lock_retries=0, proof=False)
+    patience_ms = 10_000 if fault == "statement cancelled" else 100
+    options = Options(online=online, lock_timeout_ms=patience_ms, lock_retries=0, proof=False)
+    canceller: threading.Thread | None = None
 
-    with Reconciler(url, options=options) as reconciler, blocker:
+    with Reconciler(url, options=options) as reconciler:
 
         def progress(at: int, statement: Statement) -> None:
+            nonlocal canceller
             if at != position:
                 return
-            if fault == "connection cut":
-                pid = reconciler.connection.info.backend_pid
-                blocker.execute("select pg_terminate_backend(%s, 5000)", (pid,))
-            elif fault == "statement cancelled":
-                raise KeyboardInterrupt
-            elif statement.lock is not None and statement.lock.blocks_clients:
-                blocker.execute("lock table public.kept in access exclusive mode nowait")
+            pid = reconciler.connection.info.backend_pid
+            blocks = statement.lock is not None and statement.lock.blocks_clients
+            match fault:
+                case "connection cut":
+                    blocker.execute("select pg_terminate_backend(%s, 5000)", (pid,))
+                case "server stopped":
+                    _stop_server(blocker)
+                case "disk full":
+                    # No file of that backend's can grow from now on; what needs no room is not hit. The server does it
+                    # to itself, since only its own account may.
+                    blocker.execute(f"copy (select) to program 'prlimit --pid {pid} --fsize=0:'".encode())
+                case "statement cancelled" if not blocks:
+                    raise KeyboardInterrupt
+                case _ if blocks:
+                    try:
+                        blocker.execute("lock table public.kept in access exclusive mode nowait")
+                    except psycopg.errors.LockNotAvailable:
+                        raise KeyboardInterrupt from None  # the transaction has it already: nothing can wait for it
+                    if fault == "statement cancelled":
+                        canceller = threading.Thread(target=_cancel_when_it_waits, args=(url, pid))
+                        canceller.start()
 
         try:
             reconciler.migrate("default", after, progress=progress, allow_data_loss=True)
         except (ReconcilerError, psycopg.Error, KeyboardInterrupt):
             return True
+        finally:
+            if canceller is not None:
+                canceller.join()
+            blocker.close()
         return False
 
 
@@ -152,25 +232,31 @@ def _plan(url: str, after: str, online: bool) -> Plan:
     [(plan, fault) for plan in PLANS for fault in FAULTS] if os.environ.get("RECONCILER_ALL_FAULTS") else FEW,
 )
 def test_after_a_fault_at_each_statement_the_next_run_ends_at_the_declaration(
-    database: str, plan: str, fault: str, record_property: Callable[[str, object], None]
+    database: str, server: EmbeddedServer, tmp_path: Path, plan: str, fault: str
 ) -> None:
     """Each fault meets what the one before has left, one step further, as it would in life."""
     after, online = PLANS[plan]
-    _prepare(database, after, online)
-    tried = step = 0
-    while step < len((found := _plan(database, after, online)).steps):
-        for position, statement in enumerate(found.steps[step].statements, start=found.steps[step].first):
-            if fault == "lock timeout" and not (statement.lock is not None and statement.lock.blocks_clients):
-                continue  # what holds nobody up waits as long as it takes: there is no lock timeout to be hit
-            assert _fail(database, after, online, position, fault)
-            tried += 1
-            _assert_whole(database)
-            _assert_recorded(database, before=1)
-            if step > 0:
-                break  # the steps before it are done: the next plan counts anew
-        # What was done is not planned again, but for filling and analyzing the new column.
-        step += len(_plan(database, after, online).steps) >= len(found.steps)
-    record_property("faults", tried)
-    assert tried >= 3
-    _assert_next_run_ends_at(database, after, online)
-    _assert_whole(database)
+    with _ground(fault, database, server, tmp_path) as ground:
+        _prepare(ground.url, after, online)
+        tried = step = 0
+        while step < len((found := _plan(ground.url, after, online)).steps):
+            for position, statement in enumerate(found.steps[step].statements, start=found.steps[step].first):
+                if fault == "lock timeout" and not (statement.lock is not None and statement.lock.blocks_clients):
+                    continue  # what holds nobody up waits as long as it takes: there is no lock timeout to be hit
+                hit = _fail(ground.url, after, online, position, fault)
+                ground.recover()
+                tried += hit
+                _assert_whole(ground.url)
+                if not hit:
+                    # Only a disk that is full can pass a statement by; then the run went through.
+                    assert fault == "disk full"
+                    break
+                _assert_recorded(ground.url, before=1)
+                if step > 0:
+                    break  # the steps before it are done: the next plan counts anew
+            # What was done is not planned again, but for filling and analyzing the new column.
+            step += len(_plan(ground.url, after, online).steps) >= len(found.steps)
+        print(f"{plan}, {fault}: {tried} faults")
+        assert tried >= (1 if fault == "disk full" else 3)
+        _assert_next_run_ends_at(ground.url, after, online)
+        _assert_whole(ground.url)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -19,13 +18,13 @@ import jsonschema
 import psycopg
 import pytest
 import yaml
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from reconciler import Reconciler, State
+from reconciler.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -103,16 +102,6 @@ def test_the_image_runs_as_nobody_special_and_copies_what_is_there() -> None:
             assert all((ROOT / source).exists() for source in words[1:-1])
 
 
-def test_two_replicas_become_ready_and_one_migration_is_recorded(database: str) -> None:
-    with ExitStack() as stack:
-        ports = [stack.enter_context(_replica(database)) for _ in range(2)]
-        assert [_wait_for(port, "/ready") for port in ports] == ["ready", "ready"]
-        assert [_get(port, "/") for port in ports] == [(200, "visits: 1"), (200, "visits: 2")]
-    with psycopg.connect(database) as connection:
-        rows = connection.execute("select plugin_name, count(*) from migrations._migrations group by 1").fetchall()
-    assert rows == [("default", 1)]
-
-
 def test_a_replica_is_live_but_not_ready_while_the_schema_is_not(database: str) -> None:
     from reconciler.plugins import lock_id
 
@@ -138,25 +127,46 @@ def test_an_application_whose_database_is_missing_ends_with_the_reason(database:
     assert 'database "no_such_database" does not exist' in run.stderr
 
 
-def test_the_drift_check_needs_only_the_role_that_reads(database: str) -> None:
-    role = f"drift_{os.getpid()}"
-    roles = (DOCKER / "roles.sql").read_text(encoding="utf-8")
-    create = re.search(r"CREATE ROLE drift [^;]*;", roles)
-    assert create is not None
-    source = DOCKER / "example" / "schema"
-    with psycopg.connect(database, autocommit=True) as admin:
-        admin.execute(create[0].replace("ROLE drift", f"ROLE {role}").encode())
+@pytest.fixture(scope="module")
+def composed(compose: dict[str, Any]) -> Iterator[Callable[[str], str]]:
+    """The database of the compose file, with what its initialisation runs; gives the URL that a service connects with."""
+    with EmbeddedServer(None) as server:
+        url = server.create_database(compose["services"]["postgres"]["environment"]["POSTGRES_DB"])
+        mounts = sorted(volume.split(":") for volume in compose["services"]["postgres"]["volumes"] if ".sql:" in volume)
+        with psycopg.connect(url, autocommit=True) as admin:
+            for source, _, _ in sorted(mounts, key=lambda mount: mount[1]):
+                admin.execute((DOCKER / source).read_bytes())
+
+        def url_of(service: str) -> str:
+            given = conninfo_to_dict(compose["services"][service]["environment"]["DATABASE_URL"])
+            return make_conninfo(url, user=given["user"], password=given["password"])
+
+        yield url_of
+
+
+def test_two_replicas_become_ready_and_one_migration_is_recorded(composed: Callable[[str], str]) -> None:
+    database = composed("app")
+    with ExitStack() as stack:
+        ports = [stack.enter_context(_replica(database)) for _ in range(2)]
+        assert [_wait_for(port, "/ready") for port in ports] == ["ready", "ready"]
+        assert [_get(port, "/") for port in ports] == [(200, "visits: 1"), (200, "visits: 2")]
+    with psycopg.connect(database) as connection:
+        rows = connection.execute("select plugin_name, count(*) from migrations._migrations group by 1").fetchall()
+    assert rows == [("default", 1)]
+
+
+def test_the_drift_check_needs_only_the_role_that_reads(composed: Callable[[str], str]) -> None:
+    with Reconciler(composed("app")) as owner, Reconciler(composed("drift-check")) as reader:
+        owner.migrate("default", DOCKER / "example" / "schema")
+        assert not reader.check(plugin="default").has_drift
+        owner.connection.execute("ALTER TABLE public.visits ADD COLUMN note text")
         try:
-            with Reconciler(database) as owner:
-                owner.migrate("default", source)
-            reader = make_conninfo(database, user=role, password="example")
-            with Reconciler(reader) as reconciler:
-                assert not reconciler.check(plugin="default").has_drift
-                admin.execute("ALTER TABLE public.visits ADD COLUMN note text")
-                found = reconciler.check(plugin="default")
-            assert [str(each.object.name[-1]) for each in found.of(State.DRIFTED)] == ["visits"]
+            found = reader.check(plugin="default")
         finally:
-            admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+            owner.connection.execute("ALTER TABLE public.visits DROP COLUMN note")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.connection.execute("DELETE FROM public.visits")
+    assert [str(each.object.name[-1]) for each in found.of(State.DRIFTED)] == ["visits"]
 
 
 @contextmanager
