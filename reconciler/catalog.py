@@ -7,7 +7,9 @@ subid, owner, acl, acl_default).
 
 from __future__ import annotations
 
+import gc
 import re
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
@@ -21,7 +23,7 @@ from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS, FactId, Sn
 from reconciler.sqlfiles import read_sql, trusted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Generator, Iterable, Sequence
 
     from psycopg.rows import TupleRow
 
@@ -166,11 +168,25 @@ def read_snapshot(connection: Connection, schemas: Sequence[str], *, dependencie
             for row in fetch_all(connection, "select oid from pg_namespace where nspname = any(%s)", (list(schemas),))
         ]
         _without_jit(connection)
-        rows = fetch_all(connection, _query(QUERIES, version), {"schemas": oids})
-        snapshot = _snapshot(rows, tuple(schemas), version)
+        with _garbage_kept():
+            rows = fetch_all(connection, _query(QUERIES, version), {"schemas": oids})
+            snapshot = _snapshot(rows, tuple(schemas), version)
         if not dependencies:
             return snapshot
         return _with_dependencies(snapshot, fetch_all(connection, _query(("dependency",), version)))
+
+
+@contextmanager
+def _garbage_kept() -> Generator[None]:
+    """Hundreds of thousands of rows become as many facts: to look for cycles among them would take half of the time."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _without_jit(connection: Connection) -> None:
@@ -239,6 +255,7 @@ def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) 
     secrets: dict[FactId, dict[str, Secret]] = {}
     attached: list[TupleRow] = []
     inherited_names: dict[FactId, str] = {}
+    owners: dict[str, str] = {}
     for row in rows:
         kind, name, definition, classid, objid, subid, owner, acl, acl_default = row
         if kind in _ATTACHED:
@@ -254,7 +271,9 @@ def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) 
         if objid is not None:
             addresses[fact] = (classid, objid, subid)
         if owner is not None:
-            facts[FactId("owner", (kind, *name))] = canonical_json({"role": owner})
+            if owner not in owners:
+                owners[owner] = canonical_json({"role": owner})
+            facts[FactId("owner", (kind, *name))] = owners[owner]
         if acl is not None:
             for grantee, privileges in _changed_privileges(acl, acl_default):
                 facts[FactId("privileges", (kind, *name, grantee))] = canonical_json({"privileges": [*privileges]})

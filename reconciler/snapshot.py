@@ -12,10 +12,11 @@ import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from reconciler.masking import Secret
 
@@ -111,7 +112,16 @@ class FactId(NamedTuple):
 
 def canonical_json(value: Json) -> str:
     """Compact JSON with sorted keys: what `row_to_json` prints for a row whose columns are in that order."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return _encode(value)
+
+
+# `json.dumps` would make an encoder at each call.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+
+
+def _strings_json(strings: Iterable[str]) -> str:
+    """What `canonical_json` gives for a list of strings, in a third of the time: it is run for every fact."""
+    return f"[{','.join(map(encode_basestring, strings))}]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +168,7 @@ class Snapshot:
         """SHA-256 over the canonical bytes of all facts; equal fingerprints mean equal facts, on any server version."""
         digest = hashlib.sha256()
         for fact in sorted(self.facts):
-            digest.update(canonical_json([fact.kind, *fact.name]).encode())
+            digest.update(_strings_json((fact.kind, *fact.name)).encode())
             digest.update(self.facts[fact].encode())
             digest.update(b"\n")
         return digest.hexdigest()
@@ -242,7 +252,7 @@ class Snapshot:
     def to_json(self) -> str:
         """Canonical JSON of the whole snapshot: `{"dialect", "facts": [[kind, name, definition]], "schemas", ...}`."""
         rows = ",".join(
-            f"[{canonical_json(fact.kind)},{canonical_json(list(fact.name))},{self.facts[fact]}]" for fact in self.facts
+            f"[{encode_basestring(fact.kind)},{_strings_json(fact.name)},{text}]" for fact, text in self.facts.items()
         )
         return (
             f'{{"dialect":"postgresql","facts":[{rows}],"fingerprint":{canonical_json(self.fingerprint)},'
