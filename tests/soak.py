@@ -5,6 +5,8 @@ first one with rows, run the plan, compare facts and rows, run the plan back, co
 a failure prints it, what is left of the change when all that can be taken back is, and both schemas as SQL.
 
     python tests/soak.py --pairs 10000 --seed 1 --jobs 2
+    python tests/soak.py --pair 1234        one pair again, its change not made smaller
+    python tests/soak.py --show 1234        both schemas of that pair
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -30,7 +33,6 @@ from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from reconciler.snapshot import Snapshot
 
@@ -38,6 +40,8 @@ ROLES = ("soak_owner", "soak_reader", "soak_writer")
 SCHEMAS = ("app", "other")
 # One seed in so many changes is of another base schema altogether.
 FAR = 10
+# After so many pairs a process says how far it is.
+_BATCH = 50
 
 
 class UnfitRowsError(Exception):
@@ -82,9 +86,9 @@ def check(connection: psycopg.Connection, before: Tape, after: Tape) -> int:
         _run(connection, old.rows)
         connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         start, kept = _snapshot(connection), _rows(connection, old.tables)
-        there = _move(connection, start, goal, rows=True)
+        there, reached = _move(connection, start, goal)
         _assert_rows(kept, _rows(connection, new.tables), old, new)
-        back = _move(connection, goal, start, rows=True)
+        back, _ = _move(connection, reached, start)
         return there + back
 
 
@@ -104,9 +108,8 @@ def _snapshot(connection: psycopg.Connection) -> Snapshot:
     return read_snapshot(connection, SCHEMAS, dependencies=True)
 
 
-def _move(connection: psycopg.Connection, live: Snapshot, goal: Snapshot, *, rows: bool) -> int:
-    """From where the database is to the goal. The dependencies of `live` are read anew: a plan needs what is there."""
-    live = _snapshot(connection)
+def _move(connection: psycopg.Connection, live: Snapshot, goal: Snapshot) -> tuple[int, Snapshot]:
+    """From where the database is, which is `live`, to the goal: the number of statements, and what is there then."""
     plan = make_plan(live, goal, current_user=str(connection.info.user))
     assert plan.unmodelled == ()
     assert make_plan(live, goal, current_user=str(connection.info.user)) == plan, "two plans of the same states differ"
@@ -119,9 +122,10 @@ def _move(connection: psycopg.Connection, live: Snapshot, goal: Snapshot, *, row
         except psycopg.Error as exc:
             exc.add_note(f"in the plan's statement: {statement.sql}")
             raise
-    left = diff(_snapshot(connection), goal)
+    reached = _snapshot(connection)
+    left = diff(reached, goal)
     assert left == (), f"left over: {[(str(each.fact), each.attributes) for each in left[:5]]}"
-    return len(plan.statements)
+    return len(plan.statements), reached
 
 
 def _rows(connection: psycopg.Connection, tables: Iterable[Table]) -> dict[str, list[dict[str, object]]]:
@@ -207,12 +211,12 @@ def _report(
             f"changed choices: {', '.join(sorted(after.touched))}",
             *(f"- {line}" for line in texts[0].splitlines() if line not in lines[1]),
             *(f"+ {line}" for line in texts[1].splitlines() if line not in lines[0]),
-            f"both schemas: python tests/soak.py --show {number}",
+            f"again: python tests/soak.py --pair {number}; both schemas: python tests/soak.py --show {number}",
         ]
     )
 
 
-def _worker(bindir: Path | None, numbers: Sequence[int], job: int) -> Tally:
+def _worker(bindir: Path | None, numbers: Sequence[int], job: int, *, small: bool = True) -> Tally:
     settings = {
         "fsync": "off",
         "synchronous_commit": "off",
@@ -222,8 +226,8 @@ def _worker(bindir: Path | None, numbers: Sequence[int], job: int) -> Tally:
     whole = Tally()
     with EmbeddedServer(None, bindir=bindir, settings=settings) as server:
         prepare(server.url)
-        for start in range(0, len(numbers), 250):
-            part = run(server.url, numbers[start : start + 250])
+        for start in range(0, len(numbers), _BATCH):
+            part = run(server.url, numbers[start : start + _BATCH], small=small)
             whole.pairs += part.pairs
             whole.statements += part.statements
             whole.unfit += part.unfit
@@ -240,9 +244,13 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1, help="the first pair's number")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--bindir", help="a Postgres bin folder; without it the embedded server")
+    parser.add_argument("--bindir", type=Path, help="a Postgres bin folder; without it the embedded server")
+    parser.add_argument("--as-is", action="store_true", help="report failures at once, without making them smaller")
+    parser.add_argument("--pair", type=int, action="append", help="this pair alone; may be said again")
     parser.add_argument("--show", type=int, help="print both schemas of this pair")
     chosen = parser.parse_args()
+    if chosen.pair:
+        return 1 if _worker(chosen.bindir, chosen.pair, 1, small=False).failures else 0
     if chosen.show is not None:
         for tape in tapes(chosen.show):
             print(generate(tape, 18).sql, end="\n\n")
@@ -252,7 +260,8 @@ def main() -> int:
     print(f"{chosen.pairs} pairs from seed {chosen.seed} in {chosen.jobs} processes", flush=True)
     with ProcessPoolExecutor(max_workers=chosen.jobs) as pool:
         running = [
-            pool.submit(_worker, chosen.bindir, numbers[job :: chosen.jobs], job + 1) for job in range(chosen.jobs)
+            pool.submit(_worker, chosen.bindir, numbers[job :: chosen.jobs], job + 1, small=not chosen.as_is)
+            for job in range(chosen.jobs)
         ]
         tallies = [future.result() for future in running]
     total = Counter[str]()

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, LiteralString, Protocol, cast
 from reconciler import hazards
 from reconciler.ddl import shadow
 from reconciler.ddl.names import qualified
-from reconciler.ddl.not_null import added_later, change_not_null, not_null_claims, not_null_clause
+from reconciler.ddl.not_null import added_later, change_not_null, not_null_claims, not_null_clause, required
 from reconciler.ddl.parking import parked, taken_back
+from reconciler.ddl.remade_columns import becomes_plain, remade
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.sequences import continue_after, explicit_bounds, first_value, is_narrower, made_room, new_bounds
 from reconciler.ddl.text import Part, compose, joined, name, raw
@@ -86,9 +87,11 @@ def _same_family(old: str, new: str) -> bool:
 def conversion(column: Part, old: str, new: str) -> Part:
     """` USING ...` for a change of type, or nothing where an assignment cast does it."""
     before, after = _base(old), _base(new)
-    if _same_family(old, new) or after in _STRINGS:
+    if _same_family(old, new) or (after in _STRINGS and before.removesuffix("[]") not in _STRINGS):
         return raw("")
-    if after.endswith("[]") and not before.endswith("[]"):
+    if before.endswith("[]") and not after.endswith("[]"):
+        text = compose(" USING {}", _only_element(column, old, new))
+    elif after.endswith("[]") and not before.endswith("[]"):
         array = raw(compose("{}::{}", column, raw(new)) if before in _STRINGS else "NULL")
         is_array = raw(compose("{} LIKE '{{%'", column) if before in _STRINGS else compose("{} IS NULL", column))
         one = raw(compose("ARRAY[{}]::{}", column, raw(new)))
@@ -107,6 +110,22 @@ def conversion(column: Part, old: str, new: str) -> Part:
     return raw(text)
 
 
+def _only_element(column: Part, old: str, new: str) -> Part:
+    """An array's one element; what has more, or would be read as an array on the way back, stays whole as a text.
+
+    So an array of more elements than one is an error where the new type is no string, and nothing is lost.
+    """
+    one = raw(compose("({})[pg_catalog.array_lower({}, 1)]", column, column))
+    single = raw(compose("pg_catalog.array_ndims({}) = 1 AND pg_catalog.cardinality({}) = 1", column, column))
+    if _base(new) in _STRINGS:
+        template: LiteralString = "CASE WHEN {} AND {} NOT LIKE '{{%' THEN {}::text ELSE {}::text END"
+        return raw(compose(template, single, one, one, column))
+    element = _base(old).removesuffix("[]")
+    value = conversion(one, element, new).as_string(None).removeprefix(" USING ") or compose("{}::{}", one, raw(new))
+    template = "CASE WHEN {} THEN {} WHEN pg_catalog.cardinality({}) > 0 THEN {}::text::{} END"
+    return raw(compose(template, single, raw(value), column, column, raw(new)))
+
+
 def _can_lose(old: str, new: str) -> bool:
     """Whether values can change without an error when a column of `old` becomes `new`.
 
@@ -114,6 +133,8 @@ def _can_lose(old: str, new: str) -> bool:
     error; so is an integer that is too large.
     """
     before, after = _base(old), _base(new)
+    if before.endswith("[]") and not after.endswith("[]") and after not in _STRINGS:
+        return True  # an array without elements
     if before.endswith("[]") and after.endswith("[]"):
         return _can_lose(old.removesuffix("[]"), new.removesuffix("[]"))
     if before == after or after in _STRINGS:
@@ -208,8 +229,6 @@ def column_clause(
     parts: list[Part] = [name(column.name[2])]
     if not typed:
         parts.append(raw(str(definition["type"])))
-        if "collation" in definition:
-            parts.append(raw(compose("COLLATE {}", raw(str(definition["collation"])))))
         if "compression" in definition:
             parts.append(raw(compose("COMPRESSION {}", raw(str(definition["compression"])))))
         if "fdw_options" in definition:
@@ -218,6 +237,8 @@ def column_clause(
             options = cast("list[str]", definition["fdw_options"])
             hidden = context.goal.secrets.get(column, {})
             parts.append(raw(compose("OPTIONS ({})", foreign_options(options, hidden, context))))
+        if "collation" in definition:
+            parts.append(raw(compose("COLLATE {}", raw(str(definition["collation"])))))
     extra: list[Part] = []
     if default is not None:
         extra.append(raw(compose("DEFAULT {}", raw(str(default["expression"])))))
@@ -248,12 +269,12 @@ def takes_shadow(column: FactId, context: Context) -> bool:
 
 
 def column_kind(definition: Definition) -> Part:
-    """The column's type with its collation and compression."""
+    """The column's type with its compression and collation."""
     parts = [raw(str(definition["type"]))]
-    if "collation" in definition:
-        parts.append(raw(compose("COLLATE {}", raw(str(definition["collation"])))))
     if "compression" in definition:
         parts.append(raw(compose("COMPRESSION {}", raw(str(definition["compression"])))))
+    if "collation" in definition:
+        parts.append(raw(compose("COLLATE {}", raw(str(definition["collation"])))))
     return joined(parts, " ")
 
 
@@ -454,7 +475,6 @@ class ColumnRule(Rule):
                 return False
             if "generated" in new:
                 return context.version >= 170000 and not (new.get("virtual") and _is_guarded(fact, context))
-            return not old.get("virtual")
         return True
 
     def _view_must_go(self, fact: FactId, context: Context) -> bool:
@@ -477,6 +497,10 @@ class ColumnRule(Rule):
             return
         old, new = str(context.old(fact)["type"]), str(context.new(fact)["type"])
         default = FactId("default", fact.name)
+        if becomes_plain(fact, context):
+            yield from shadow.carried_along(fact, context)
+            yield from disturbed_by_type_change(fact, context, same_family=False)
+            return
         if takes_shadow(fact, context):
             yield from shadow.carried_along(fact, context)
         said = fact in context.intent.conversions
@@ -498,6 +522,9 @@ class ColumnRule(Rule):
         def draft(text: str, /, *found: Hazard) -> Draft:
             return Draft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
 
+        if becomes_plain(fact, context):
+            yield from self._made_plain(fact, context, alter, draft)
+            return
         if takes_shadow(fact, context):
             yield from self._exchange(fact, context)
             return
@@ -537,6 +564,28 @@ class ColumnRule(Rule):
             options = changed_foreign_options(before, after, *hidden, context)
             yield draft(compose("{} OPTIONS ({})", foreign, options))
         yield from column_settings(fact, old, new)
+
+    def _made_plain(self, fact: FactId, context: Context, alter: Part, draft: _DraftMaker) -> Iterable[Draft]:
+        """A virtual column's values become those of a plain one; a child's column with its parent's."""
+        old, new = context.old(fact), context.new(fact)
+        if new.get("inherited") and any(parent in context.alters for parent in inherited_from(fact, context)):
+            return
+        yield from remade(fact, raw(str(old["generated"])), context)
+        if context.changed(fact) & {"type", "collation"}:
+            yield self._change_type(fact, context, alter, draft)
+        yield from self._dressed(fact, context, draft)
+        if "identity" in new:
+            yield from self._change_identity(fact, context, alter, draft)
+
+    def _dressed(self, fact: FactId, context: Context, draft: _DraftMaker) -> Iterable[Draft]:
+        """What a column that was made anew is still to get."""
+        new = context.new(fact)
+        if new.get("not_null") and not cast("Definition", new.get("not_null_constraint") or {}).get("not_valid"):
+            yield draft(required(fact, context), hazards.may_fail(fact, "NOT NULL fails if a row has no value", None))
+        if "compression" in new:
+            yield from settings_lost_with_type(fact, {"compression": new["compression"]})
+        yield from column_settings(fact, {}, new)
+        yield from added_later(fact, context)
 
     def _change_type(self, fact: FactId, context: Context, alter: Part, draft: _DraftMaker) -> Draft:
         old, new = context.old(fact), context.new(fact)

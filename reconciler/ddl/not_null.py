@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler import hazards
 from reconciler.ddl import online
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Draft
 from reconciler.ddl.text import Part, compose, literal, name, raw
+from reconciler.leftovers import temporary_name
 from reconciler.plan import LockMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from reconciler.ddl.rule import Context
     from reconciler.snapshot import Definition, FactId, Snapshot
@@ -25,6 +26,7 @@ __all__ = [
     "not_null_clause",
     "required",
     "required_name_aside",
+    "swapped_names",
 ]
 
 
@@ -61,9 +63,47 @@ def not_null_clause(column: FactId, context: Context) -> Part | None:
 
 
 def not_null_claims(column: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
-    """The name of the constraint, where it is not the usual one."""
+    """The name of the constraint; a usual one too, as another column's may have held it. Nothing has one before 18."""
+    if definition.get("not_null"):
+        yield ("not_null", *column.name[:2], str(_constraint(definition).get("name", _usual_name(column))))
     if (own := _constraint(definition).get("name")) is not None:
         yield ("constraint", *column.name[:2], str(own))
+
+
+def swapped_names(context: Context) -> Mapping[FactId, FactId]:
+    """One column of each circle in which each takes the name of the next one's constraint, and that next column."""
+    if context.version < 180000:
+        return {}
+    held: dict[tuple[str, ...], FactId] = {}
+    wanted: dict[FactId, tuple[str, ...]] = {}
+    for column in sorted(context.alters):
+        if column.kind == "column" and (names := _renamed(column, context)) is not None:
+            held[*column.name[:2], names[0]] = column
+            wanted[column] = (*column.name[:2], names[1])
+    following = {column: held[name] for column, name in wanted.items() if name in held}
+    found: dict[FactId, FactId] = {}
+    seen: set[FactId] = set()
+    for column in following:
+        circle: list[FactId] = []
+        each: FactId | None = column
+        while each is not None and each not in seen:
+            seen.add(each)
+            circle.append(each)
+            each = following.get(each)
+        if each is not None and each in circle:
+            found[each] = following[each]
+    return found
+
+
+def _renamed(column: FactId, context: Context) -> tuple[str, str] | None:
+    """The names that the constraint has and will have, where it stays and they differ."""
+    old, new = context.old(column), context.new(column)
+    if not (old.get("not_null") and new.get("not_null")) or _constraint(new).get("inherited"):
+        return None
+    if _constraint(new).get("not_valid") and not _constraint(old).get("not_valid"):
+        return None
+    names = _real_name(column, old, context.live), _real_name(column, new, context.goal)
+    return names if names[0] != names[1] else None
 
 
 def added_later(column: FactId, context: Context) -> Iterable[Draft]:
@@ -102,8 +142,13 @@ def _alter(column: FactId, before: Definition, after: Definition, context: Conte
     on = qualified(column)
     held = _real_name(column, context.old(column), context.live)
     wanted = _real_name(column, context.new(column), context.goal)
+    rename: LiteralString = "ALTER TABLE {} RENAME CONSTRAINT {} TO {}"
+    if (other := context.swaps.get(column)) is not None:
+        yield _draft(compose(rename, on, name(wanted), name(_aside(other))), table)
+    if column in context.swaps.values():
+        held = _aside(column)
     if held != wanted:
-        yield _draft(compose("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", on, name(held), name(wanted)), table)
+        yield _draft(compose(rename, on, name(held), name(wanted)), table)
     if before.get("no_inherit") != after.get("no_inherit"):
         inherit = raw("NO INHERIT" if after.get("no_inherit") else "INHERIT")
         yield _draft(compose("ALTER TABLE {} ALTER CONSTRAINT {} {}", on, name(wanted), inherit), table)
@@ -156,6 +201,11 @@ def required_name_aside(column: FactId, aside: str, context: Context) -> Iterabl
     if context.version >= 180000 and old.get("not_null"):
         held = name(_real_name(column, old, context.live))
         yield compose("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", qualified(column), held, name(aside))
+
+
+def _aside(column: FactId) -> str:
+    """The name that a constraint has while another one takes its own."""
+    return temporary_name(*column.name, "not null")
 
 
 def _add(column: FactId, context: Context) -> Draft:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["drop_renamed", "parked", "rename_away", "set_aside", "taken_back"]
 
 _SUFFIX = "__replaced"
+_LONGEST_BYTES = 63  # NAMEDATALEN - 1
 _RENAMED = ("enum", "domain", "composite_type")
 _RECORD = raw('pg_temp."reconciler_value"')
 
@@ -69,7 +70,8 @@ def drop_renamed(kind: FactId) -> Iterable[Draft]:
 
 
 def _renamed(kind: FactId) -> FactId:
-    return FactId(kind.kind, (kind.name[0], kind.name[1][: 63 - len(_SUFFIX)] + _SUFFIX))
+    kept = kind.name[1].encode()[: _LONGEST_BYTES - len(_SUFFIX)].decode(errors="ignore")
+    return FactId(kind.kind, (kind.name[0], kept + _SUFFIX))
 
 
 def _moves_at_once(column: FactId, context: Context) -> bool:

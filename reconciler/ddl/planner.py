@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.ddl import RULES
 from reconciler.ddl.bodies import wishes
+from reconciler.ddl.not_null import swapped_names
 from reconciler.ddl.parking import drop_renamed, rename_away, set_aside
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.stages import in_steps
 from reconciler.diff import Change, Difference, diff
+from reconciler.errors import PlanError
 from reconciler.intent import Intent
 from reconciler.plan import Online, Plan, Statement, TableSize, Wish, sorted_groups
 from reconciler.snapshot import SATELLITE_KINDS
 from reconciler.spelling import faithful
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from reconciler.snapshot import FactId, Snapshot
 
@@ -29,6 +31,7 @@ __all__ = ["make_plan"]
 
 
 _LISTED = frozenset({"column", "inheritance"})
+_ROUTINES = frozenset({"function", "procedure"})
 
 
 class _Act(IntEnum):
@@ -76,7 +79,9 @@ def make_plan(
     )
     unmodelled = _unmodelled(differences, context)
     _decide([difference for difference in differences if difference.fact not in unmodelled], context)
+    _require_ground(context)
     context.aside.update(set_aside(context))
+    context.swaps = swapped_names(context)
     statements = tuple(_statements(context))
     return Plan(
         statements=statements,
@@ -153,7 +158,7 @@ def _decide(differences: Sequence[Difference], context: Context) -> None:
                             replace(other)
             continue
         gone = dropped.pop()
-        for child in context.live.children.get(gone, ()):
+        for child in (*context.live.children.get(gone, ()), *_rule(gone).takes_along(gone, context)):
             if child.kind in RULES:
                 replace(child)
         if gone in context.goal:
@@ -163,12 +168,48 @@ def _decide(differences: Sequence[Difference], context: Context) -> None:
         for dependent in context.dependents.get(gone, ()):
             if dependent.kind not in RULES or dependent in context.drops:
                 continue
-            moves_off = dependent in context.alters and gone not in context.goal.dependencies.get(dependent, ())
+            moves_off = dependent in context.alters and _moves_off(dependent, gone, context)
             if not moves_off and _rule(dependent).parks(dependent, gone, context):
                 replace(dependent)
                 context.parked.add(dependent)
             elif not moves_off and _rule(dependent).follows(dependent, gone, context):
                 replace(_rule(dependent).replaced(dependent, context))
+
+
+def _require_ground(context: Context) -> None:
+    """Raises PlanError where something stays as it is though what it needs goes for good.
+
+    What the declaration holds was built with all that it needs; so this is something of others, or in the database as a
+    whole, that is left alone.
+    """
+    live, goal = context.live, context.goal
+    taken: set[tuple[str, ...]] | None = None
+    for fact in sorted(context.creates & context.drops):
+        if fact.kind in SATELLITE_KINDS or live.facts[fact] != goal.facts[fact]:
+            continue
+        before, after = live.dependencies.get(fact, frozenset()), goal.dependencies.get(fact, frozenset())
+        gone = sorted(needed for needed in before if needed in context.drops and needed not in goal.facts)
+        if not gone or not after < before:
+            continue
+        if taken is None:
+            taken = {claim for each in context.creates for claim in _rule(each).claims(each, context.new(each))}
+        for needed in gone:
+            if not any(claim in taken for claim in _rule(needed).claims(needed, context.old(needed))):
+                raise PlanError(
+                    f"{fact} needs {needed}, which the declaration drops",
+                    hint=f"this run leaves {fact} alone: drop it by hand, keep {needed} in the declaration, or let the"
+                    " declaration speak for the whole database (--exact --all-schemas)",
+                )
+
+
+def _moves_off(fact: FactId, gone: FactId, context: Context) -> bool:
+    """Whether an alteration lets go of what is dropped: not where it moves to what takes the place of that."""
+    needed = context.goal.dependencies.get(fact, frozenset())
+    if gone in needed:
+        return False
+    given = set(_rule(gone).claims(gone, context.old(gone)))
+    taken = (each for each in needed if given and each in context.creates)
+    return not any(claim in given for each in taken for claim in _rule(each).claims(each, context.new(each)))
 
 
 def _edges(context: Context) -> Iterable[tuple[_Node, _Node]]:
@@ -186,7 +227,8 @@ def _edges(context: Context) -> Iterable[tuple[_Node, _Node]]:
         node = makes(fact)
         assert node is not None
         for needed in goal.dependencies.get(fact, ()):
-            if (first := makes(needed)) is not None:
+            # What is there and stays can be needed before it is altered, above all by what it will need itself.
+            if (first := makes(needed)) is not None and not _is_mutual(needed, fact, context.alters, goal):
                 yield first, node
         for needed in _rule(fact).before(fact, context):
             if (first := makes(needed)) is not None:
@@ -202,7 +244,12 @@ def _edges(context: Context) -> Iterable[tuple[_Node, _Node]]:
             if node.act is _Act.DROP or needed not in goal.dependencies.get(fact, ()):
                 if needed in context.drops:
                     yield node, _Node(_Act.DROP, needed)
-                elif needed in context.alters:
+                # A routine that is altered in place bothers nobody.
+                elif (
+                    needed in context.alters
+                    and needed.kind not in _ROUTINES
+                    and not _is_mutual(needed, fact, context.alters, live)
+                ):
                     yield node, _Node(_Act.ALTER, needed)
         for claim in _rule(fact).claims(fact, context.old(fact)):
             gives.setdefault(claim, []).append(node)
@@ -215,8 +262,13 @@ def _edges(context: Context) -> Iterable[tuple[_Node, _Node]]:
         yield _Node(_Act.CREATE, fact), _Node(_Act.FINISH, fact)
     for claim, node in takes.items():
         for giver in gives.get(claim, ()):
-            if giver != node:
+            if giver != node and context.swaps.get(node.fact) != giver.fact:
                 yield giver, node
+
+
+def _is_mutual(altered: FactId, fact: FactId, alters: Collection[FactId], state: Snapshot) -> bool:
+    """Whether something that is altered needs, in turn, what is made or dropped (a base type and its functions)."""
+    return altered in alters and fact not in alters and fact in state.dependencies.get(altered, ())
 
 
 def _wishes(context: Context) -> Iterable[Wish[_Node]]:

@@ -188,6 +188,9 @@ class PrivilegesRule(Rule):
         return self.change(fact, context)
 
     def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        return self.takes_along(fact, context)
+
+    def takes_along(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """A REVOKE on a table takes the grantee's privileges on its columns along."""
         if fact.target.kind in _RELATIONS and fact.target in context.live:
             for column in context.live.children.get(fact.target, ()):

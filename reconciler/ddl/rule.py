@@ -62,6 +62,8 @@ class Context:
     # have moved) or as text or JSON in between.
     parked: set[FactId] = field(default_factory=set["FactId"])
     aside: set[FactId] = field(default_factory=set["FactId"])
+    # Of each circle of columns whose NOT NULL constraints exchange names: the first, and whose name it takes.
+    swaps: Mapping[FactId, FactId] = field(default_factory=dict["FactId", "FactId"])
     intent: Intent = field(default_factory=Intent)
     dependents: Mapping[FactId, Sequence[FactId]] = field(default_factory=dict["FactId", "Sequence[FactId]"])
     # Of the half-made things that a run left in live, those that this plan goes on with.
@@ -217,6 +219,10 @@ class Rule:
 
     def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """The live facts that must be dropped before a change in place and created again after it."""
+        return ()
+
+    def takes_along(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        """The live facts that are gone with the dropped `fact`, beyond its own parts, though they may stay."""
         return ()
 
     def follows(self, fact: FactId, dropped: FactId, context: Context) -> bool:

@@ -122,13 +122,11 @@ class EnumRule(_Type):
         for position, label in enumerate(new):
             if label in present:
                 continue
-            if position:
-                where, neighbour = raw("AFTER"), new[position - 1]
-            else:
-                where, neighbour = raw("BEFORE"), present[0]
             text = compose("ALTER TYPE {} ADD VALUE {}", qualified(fact), literal(label))
-            if present and present[-1] != neighbour:
-                text = compose("{} {} {}", raw(text), where, literal(neighbour))
+            if position == 0 and present:
+                text = compose("{} BEFORE {}", raw(text), literal(present[0]))
+            elif present and present[-1] != new[position - 1]:
+                text = compose("{} AFTER {}", raw(text), literal(new[position - 1]))
             yield Draft(sql=text)
             present.insert(position, label)
 

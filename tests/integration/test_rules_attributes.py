@@ -22,6 +22,32 @@ if TYPE_CHECKING:
     from reconciler.snapshot import Snapshot
 
 CASES: dict[str, tuple[str, str]] = {
+    "privileges of a table that go, while those of its column stay": (
+        """
+        CREATE TABLE app.t (a integer);
+        GRANT UPDATE ON app.t TO attribute_guest; GRANT UPDATE (a) ON app.t TO attribute_guest;
+        """,
+        "CREATE TABLE app.t (a integer); GRANT UPDATE (a) ON app.t TO attribute_guest;",
+    ),
+    "compression and collation of a new column": (
+        "CREATE TABLE app.t (a text);",
+        """
+        CREATE TABLE app.t (a text COMPRESSION pglz COLLATE "C", b text COMPRESSION pglz COLLATE "C");
+        CREATE TABLE app.u (a text COMPRESSION pglz COLLATE "C");
+        """,
+    ),
+    "a function under another that changes with it": (
+        """
+        CREATE FUNCTION app.f(a integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+        CREATE FUNCTION app.g() RETURNS integer LANGUAGE sql RETURN app.f(1) + 1;
+        CREATE TABLE app.t (a integer); CREATE POLICY p ON app.t USING (app.f(a) > 0);
+        """,
+        """
+        CREATE FUNCTION app.f(b integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+        CREATE FUNCTION app.g() RETURNS integer LANGUAGE sql RETURN app.f(1) + 2;
+        CREATE TABLE app.t (a integer); CREATE POLICY p ON app.t USING (app.f(a) > 1);
+        """,
+    ),
     "sequences that turn round, and their bounds": (
         """
         CREATE SEQUENCE app.s1;
@@ -165,6 +191,17 @@ CASES_18: dict[str, tuple[str, str, int]] = {
         CREATE TABLE app.c (a integer CONSTRAINT own NOT NULL);
         """,
         2,
+    ),
+    "names of NOT NULL that change places": (
+        """
+        CREATE TABLE app.t (a integer CONSTRAINT x NOT NULL, b integer CONSTRAINT y NOT NULL, c integer NOT NULL,
+            d integer CONSTRAINT free NOT NULL);
+        """,
+        """
+        CREATE TABLE app.t (a integer CONSTRAINT y NOT NULL, b integer CONSTRAINT t_c_not_null NOT NULL,
+            c integer CONSTRAINT x NOT NULL, d integer CONSTRAINT t_b_not_null NOT NULL);
+        """,
+        5,
     ),
     "the NOT NULL of a domain": (
         "CREATE DOMAIN app.d AS integer CONSTRAINT one NOT NULL; CREATE DOMAIN app.e AS integer;",

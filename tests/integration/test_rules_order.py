@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
+from reconciler.errors import PlanError
 from reconciler.options import Options
 from reconciler.plan import HazardKind
 from reconciler.reconcile import Reconciler
@@ -56,3 +58,18 @@ def test_a_sequence_keeps_its_position_where_the_bounds_allow(
     with psycopg.connect(database) as connection:
         row = connection.execute("SELECT last_value FROM t_id_seq").fetchone()
     assert row == (position,)
+
+
+def test_what_is_left_alone_needs_what_it_stands_on(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "CREATE SCHEMA app; CREATE FUNCTION app.fired() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';"
+            "CREATE EVENT TRIGGER watching ON sql_drop WHEN tag IN ('DROP SERVER') EXECUTE FUNCTION app.fired()"
+        )
+    with Reconciler(database, options=replace(OPTIONS, schemas=("app",))) as reconciler:
+        with pytest.raises(PlanError, match=r"^event trigger watching needs function app.fired\(\), which") as raised:
+            reconciler.plan("CREATE TABLE app.t (a integer);")
+        assert "drop it by hand" in str(raised.value.hint)
+        reconciler.migrate(
+            "default", "CREATE FUNCTION app.fired() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN NULL; END';"
+        )
