@@ -83,6 +83,7 @@ QUERIES = (
     "comment",
     "security_label",
     "inherited_name",
+    "cloned_key",
 )
 
 # These hang on an object by its address, whatever its kind: their `name` holds only what is added to the object's own.
@@ -256,6 +257,7 @@ def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) 
     attached: list[TupleRow] = []
     inherited_names: dict[FactId, str] = {}
     owners: dict[str, str] = {}
+    cloned: set[FactId] = set()
     for row in rows:
         kind, name, definition, classid, objid, subid, owner, acl, acl_default = row
         if kind in _ATTACHED:
@@ -263,6 +265,9 @@ def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) 
             continue
         if kind == "inherited_name":
             inherited_names[FactId("column", tuple(name))] = definition
+            continue
+        if kind == "cloned_key":
+            cloned.add(FactId("constraint", tuple(name)))
             continue
         fact = FactId(kind, tuple(name))
         facts[fact], hidden = conceal(kind, definition)
@@ -289,6 +294,7 @@ def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) 
         addresses=addresses,
         secrets=secrets,
         inherited_names=inherited_names,
+        cloned=frozenset(cloned),
     )
 
 

@@ -130,10 +130,10 @@ class Snapshot:
 
     `facts` maps identity to canonical JSON, a table's columns in their order. `addresses` (where pg_depend finds it),
     `dependencies` (identity -> what it needs), `automatic` (identity -> what takes it along when dropped) and
-    `unpopulated` (materialized views that hold nothing yet) and `inherited_names` (column -> the name of a NOT NULL
-    constraint that came from a parent) travel beside the facts and are no part of the fingerprint. A snapshot that was
-    loaded from the ledger has none. `secrets` (identity -> option -> value) is what the masks in the facts stand for,
-    where it could be read; no JSON holds it.
+    `unpopulated` (materialized views that hold nothing yet), `inherited_names` (column -> the name of a NOT NULL
+    constraint that came from a parent) and `cloned` (keys of partitions that Postgres made with their parent's) travel
+    beside the facts and are no part of the fingerprint. A snapshot that was loaded from the ledger has none. `secrets`
+    (identity -> option -> value) is what the masks in the facts stand for, where it could be read; no JSON holds it.
     """
 
     facts: Mapping[FactId, str]
@@ -145,6 +145,7 @@ class Snapshot:
     secrets: Mapping[FactId, Mapping[str, Secret]] = field(default_factory=dict["FactId", "Mapping[str, Secret]"])
     unpopulated: frozenset[FactId] = frozenset()
     inherited_names: Mapping[FactId, str] = field(default_factory=dict["FactId", str])
+    cloned: frozenset[FactId] = frozenset()
 
     def __len__(self) -> int:
         return len(self.facts)
@@ -191,6 +192,15 @@ class Snapshot:
             if parent is not None:
                 found.setdefault(parent, []).append(fact)
         return {parent: tuple(sorted(children)) for parent, children in found.items()}
+
+    @cached_property
+    def heirs(self) -> Mapping[tuple[str, ...], tuple[FactId, ...]]:
+        """Each parent table's name, and the links of what inherits from it or is attached to it."""
+        found: dict[tuple[str, ...], list[FactId]] = {}
+        for fact in self.facts:
+            if fact.kind == "inheritance":
+                found.setdefault(fact.name[2:], []).append(fact)
+        return {parent: tuple(links) for parent, links in found.items()}
 
     def parent(self, fact: FactId) -> FactId | None:
         """What `fact` is a part of and goes away with: a default's column, a column's table, a comment's object."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from reconciler import hazards
-from reconciler.ddl import online
+from reconciler.ddl import online, partitions
 from reconciler.ddl.constraint_marks import alter_actions, can_alter, marked
 from reconciler.ddl.migra import constraint_statements
 from reconciler.ddl.names import qualified
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from reconciler.snapshot import Definition
 
-__all__ = ["ConstraintRule", "DomainConstraintRule", "index_marks", "inline_constraint", "is_cloned"]
+__all__ = ["ConstraintRule", "DomainConstraintRule", "attachments", "index_marks", "inline_constraint", "is_cloned"]
 
 _INDEXED = frozenset({"primary_key", "unique", "exclude"})
 _FAILS = {
@@ -35,6 +35,25 @@ def inline_constraint(fact: FactId, context: Context) -> Part:
     """The constraint as an element of CREATE TABLE."""
     definition = raw(str(context.new(fact)["definition"]))
     return raw(compose("CONSTRAINT {} {}", name(fact.name[2]), definition))
+
+
+def attachments(fact: FactId, context: Context) -> Iterable[Draft]:
+    """ALTER INDEX ... ATTACH PARTITION: of those of its partitions to a new one, and of this one to its parent's."""
+    if fact in context.creates and partitions.is_made_alone(fact, context):
+        for part in context.adopted(fact):
+            yield _attachment(fact, part, context)
+    if partitions.gets_attached(fact, context):
+        text = compose("ALTER INDEX {} ATTACH PARTITION {}", raw(str(context.new(fact)["parent"])), _index(fact))
+        yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.goal.parent(fact))
+
+
+def _attachment(whole: FactId, part: FactId, context: Context) -> Draft:
+    text = compose("ALTER INDEX {} ATTACH PARTITION {}", _index(whole), _index(part))
+    return Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.goal.parent(part))
+
+
+def _index(fact: FactId) -> Part:
+    return name(fact.name[0], fact.name[2])
 
 
 def index_marks(fact: FactId, old: Definition, new: Definition, context: Context) -> Iterable[str]:
@@ -87,13 +106,15 @@ class ConstraintRule(Rule):
     def fold_into(self, fact: FactId, context: Context) -> FactId | None:
         table, definition = context.goal.parent(fact), context.new(fact)
         plain = not definition.keys() & {
-            "clustered", "index_comment", "index_options", "inherited", "not_valid", "parent", "replica_identity",
-            "tablespace",
+            "clustered", "index_comment", "index_options", "inherited", "invalid", "not_valid", "parent",
+            "replica_identity", "tablespace",
         }  # fmt: skip
         return table if plain and table is not None and table.kind == "table" else None
 
     def is_silent(self, fact: FactId, context: Context) -> bool:
-        return fact not in context.alters and (bool(self._from_parents(fact, context)) or is_cloned(fact, context))
+        if fact in context.alters or self._is_validated_alone(fact, context):
+            return False
+        return bool(self._from_parents(fact, context))
 
     def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
         yield from self._from_parents(fact, context)
@@ -122,6 +143,13 @@ class ConstraintRule(Rule):
                         found.append(same)
         return found
 
+    def _is_validated_alone(self, fact: FactId, context: Context) -> bool:
+        """A check that comes from a parent NOT VALID, and is valid in this table."""
+        if fact not in context.creates or "not_valid" in context.new(fact):
+            return False
+        above = self._from_parents(fact, context)
+        return any(each in context.creates and "not_valid" in context.new(each) for each in above)
+
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
         table, definition = context.goal.parent(fact), context.new(fact)
         assert table is not None
@@ -130,6 +158,16 @@ class ConstraintRule(Rule):
         size = context.sizes.get(table)
         lock = LockMode.SHARE_ROW_EXCLUSIVE if kind == "foreign_key" else LockMode.ACCESS_EXCLUSIVE
         may_fail = (hazards.may_fail(fact, _FAILS[kind], size),)
+        if is_cloned(fact, context):
+            for text in _index_settings(fact, {}, definition, context):
+                yield Draft(sql=text, lock=lock, locks=table)
+            return
+        if partitions.is_left_behind(fact, context):
+            return
+        if self._is_validated_alone(fact, context):
+            text = compose("ALTER TABLE {} VALIDATE CONSTRAINT {}", qualified(fact), name(fact.name[2]))
+            yield Draft(sql=text, hazards=may_fail, lock=LockMode.SHARE_UPDATE_EXCLUSIVE, locks=table)
+            return
         if kind in ("check", "foreign_key") and self._is_validated_apart(fact, context):
             yield from online.validated(fact, lock, may_fail, context)
             return
@@ -147,8 +185,13 @@ class ConstraintRule(Rule):
             else:
                 why = f"{fact} is built" if kind in _INDEXED else f"every row is checked for {fact}"
                 found.append(hazards.blocks_reads_and_writes(table, why, size))
-        for text in constraint_statements(fact, None, definition):
+        texts = constraint_statements(fact, None, definition)
+        if partitions.is_made_alone(fact, context):
+            element = inline_constraint(fact, context)
+            texts = [compose("ALTER TABLE ONLY {} ADD {}", qualified(fact), element)]
+        for text in texts:
             yield Draft(sql=text, hazards=tuple(found), lock=lock, locks=table)
+        yield from attachments(fact, context)
         for text in _index_settings(fact, {}, definition, context):
             yield Draft(sql=text, lock=lock, locks=table)
 
@@ -160,15 +203,22 @@ class ConstraintRule(Rule):
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         if context.goes_with_parent(fact):
             return
+        if any(above in context.drops for above in self._from_parents(fact, context)):
+            return
         for text in constraint_statements(fact, context.old(fact), None):
             yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         changed = context.changed(fact)
-        if changed <= {"clustered", "index_comment", "index_options", "replica_identity", "tablespace", "inherited"}:
+        if "parent" in changed and not self._can_change_parent(fact, context):
+            return False
+        if "invalid" in changed and ("invalid" in context.new(fact) or not partitions.attaches(fact, context)):
+            return False
+        if changed <= {
+            "clustered", "index_comment", "index_options", "inherited", "invalid", "parent", "replica_identity",
+            "tablespace",
+        }:  # fmt: skip
             return True
-        if not changed - {"parent"}:
-            return "parent" in context.new(fact)
         if not changed <= {"not_valid", "definition"}:
             return False
         old, new = (marked(str(definition["definition"])) for definition in (context.old(fact), context.new(fact)))
@@ -176,10 +226,20 @@ class ConstraintRule(Rule):
             return "parent" not in context.new(fact) and can_alter(old, new)
         return old._replace(valid=True) == new
 
+    def _can_change_parent(self, fact: FactId, context: Context) -> bool:
+        """Whether the key can be attached, or left alone, as it is: not where it is to be made with its parent's."""
+        if "parent" in context.old(fact) and not partitions.leaves_parent(fact, context):
+            return False
+        # A key that Postgres makes with its parent's has a mark that no other gets, and that means nothing. So it is
+        # made anew only where that costs nothing.
+        alike = (fact in context.goal.cloned) == (fact in context.live.cloned)
+        return alike or not partitions.is_small(context.goal.parent(fact), context)
+
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         table = context.goal.parent(fact)
         assert table is not None
         old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
+        yield from attachments(fact, context)
         if "definition" in changed:
             yield from self._change_marks(fact, table, context)
         for text in _index_settings(fact, old, new, context):
@@ -222,9 +282,7 @@ def is_cloned(fact: FactId, context: Context) -> bool:
     """A key of a partition that Postgres makes, under the name it chooses, with its parent's or on ATTACH."""
     if fact not in context.creates or fact not in context.goal:
         return False
-    if not context.new(fact).get("cloned_name"):
-        return False
-    return bool(_cloning(fact, context))
+    return fact in context.goal.cloned and bool(_cloning(fact, context))
 
 
 def _cloning(fact: FactId, context: Context) -> list[FactId]:

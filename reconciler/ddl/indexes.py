@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, cast
 
 from reconciler import hazards
-from reconciler.ddl import online, shadow
-from reconciler.ddl.constraints import index_marks
+from reconciler.ddl import online, partitions, shadow
+from reconciler.ddl.constraints import attachments, index_marks
 from reconciler.ddl.names import qualified
+from reconciler.ddl.partitions import without_options
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.tables import changed_options
 from reconciler.ddl.text import Part, compose, name, raw
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
     from reconciler.snapshot import Definition, FactId
 
 __all__ = ["IndexRule"]
-
-
-# As pg_get_indexdef prints them: WITH (fillfactor='70', deduplicate_items=off).
-_OPTIONS = re.compile(r" WITH \(\w+=(?:\w+|'[^']*')(?:, \w+=(?:\w+|'[^']*'))*\)")
-
-
-def _without_options(definition: Definition) -> str:
-    using = str(definition["using"])
-    return _OPTIONS.sub("", using, count=1) if "options" in definition else using
 
 
 class IndexRule(Rule):
@@ -50,7 +41,8 @@ class IndexRule(Rule):
         size = context.sizes.get(table)
         if context.persists(table) and unique:
             found.append(hazards.may_fail(fact, "fails if a value is twice there", size))
-        build = self._text(fact, unique=unique, using=raw(shadow.on_shadows(str(definition["using"]), fact, context)))
+        using = raw(shadow.on_shadows(str(definition["using"]), fact, context))
+        build = self._text(fact, unique=unique, using=using, alone=partitions.is_made_alone(fact, context))
         if online.builds_online(fact, context):
             yield from online.build_index(fact, build, tuple(found), context)
         else:
@@ -58,12 +50,14 @@ class IndexRule(Rule):
                 found.insert(0, hazards.blocks_writes(table, f"{fact} is built", size))
             text = build(fact.name[2], concurrently=False)
             yield Draft(sql=text, hazards=tuple(found), lock=LockMode.SHARE, locks=table)
+        yield from attachments(fact, context)
         yield from self._settings(fact, {}, definition, context)
 
-    def _text(self, fact: FactId, *, unique: bool, using: Part) -> online.IndexText:
+    def _text(self, fact: FactId, *, unique: bool, using: Part, alone: bool) -> online.IndexText:
         def build(index: str, *, concurrently: bool) -> str:
             words = raw("UNIQUE " if unique else ""), raw("CONCURRENTLY " if concurrently else "")
-            return compose("CREATE {}INDEX {}{} ON {} {}", *words, name(index), qualified(fact), using)
+            only = raw("ONLY " if alone else "")
+            return compose("CREATE {}INDEX {}{} ON {}{} {}", *words, name(index), only, qualified(fact), using)
 
         return build
 
@@ -77,31 +71,33 @@ class IndexRule(Rule):
         if (concurrently := online.drop_index(fact, context)) is not None:
             yield concurrently
             return
+        # A key that is attached to a plain index goes with it, but only if that is said.
+        parts = context.adopted_in_live.get(fact, ())
+        keys = any(part.kind == "constraint" and context.goes_with_parent(part) for part in parts)
         yield Draft(
-            sql=compose("DROP INDEX {}", name(fact.name[0], fact.name[2])),
+            sql=compose("DROP INDEX {}{}", name(fact.name[0], fact.name[2]), raw(" CASCADE" if keys else "")),
             lock=LockMode.ACCESS_EXCLUSIVE,
             locks=context.live.parent(fact),
         )
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         changed = context.changed(fact)
-        if "parent" in changed and "parent" not in context.new(fact):
+        if "parent" in context.old(fact) and "parent" in changed and not partitions.leaves_parent(fact, context):
             return False
-        if "using" in changed and _without_options(context.old(fact)) != _without_options(context.new(fact)):
+        if "invalid" in changed:
+            whole = partitions.is_partitioned(context.goal.parent(fact), context.goal)
+            if not whole or "invalid" in context.new(fact) or not partitions.attaches(fact, context):
+                return False
+        if "using" in changed and without_options(context.old(fact)) != without_options(context.new(fact)):
             return False
         return changed <= {
-            "clustered", "options", "parent", "replica_identity", "statistics", "tablespace", "using"
+            "clustered", "invalid", "options", "parent", "replica_identity", "statistics", "tablespace", "using"
         }  # fmt: skip
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         table, old, new = context.goal.parent(fact), context.old(fact), context.new(fact)
         assert table is not None
-        owners = context.goal.automatic.get(fact, frozenset())
-        if "parent" in context.changed(fact) and not owners & context.creates:
-            text = compose(
-                "ALTER INDEX {} ATTACH PARTITION {}", raw(str(new["parent"])), name(fact.name[0], fact.name[2])
-            )
-            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+        yield from attachments(fact, context)
         yield from self._settings(fact, old, new, context)
 
     def _settings(self, fact: FactId, old: Definition, new: Definition, context: Context) -> Iterable[Draft]:

@@ -37,6 +37,7 @@ __all__ = [
     "index_of_key",
     "is_ready",
     "is_replaced_online",
+    "key_clauses",
     "key_constraint",
     "validated",
 ]
@@ -263,7 +264,7 @@ def goes_with_its_column(fact: FactId, context: Context) -> bool:
 
 def index_of_key(fact: FactId, context: Context) -> IndexText | None:
     """How the index of a PRIMARY KEY or UNIQUE constraint is built alone; None where it cannot be."""
-    clauses = _key_clauses(str(context.new(fact)["definition"]))
+    clauses = key_clauses(str(context.new(fact)["definition"]))
     if clauses is None:
         return None
     table = qualified(fact)
@@ -281,7 +282,7 @@ def key_constraint(fact: FactId, build: IndexText, found: tuple[Hazard, ...], co
     """A PRIMARY KEY or UNIQUE constraint whose index is built first, beside the work of others."""
     table, definition = context.goal.parent(fact), str(context.new(fact)["definition"])
     assert table is not None
-    clauses = _key_clauses(definition)
+    clauses = key_clauses(definition)
     assert clauses is not None
     stage = Stage.BEFORE if _can_be_built(fact, context) else Stage.AFTER
     temporary = temporary_name(*fact.name, build(fact.name[2], concurrently=False))
@@ -302,7 +303,7 @@ def adds_key_online(fact: FactId, context: Context) -> bool:
     return _can_be_built(fact, context) or (fact not in context.drops and comes_after(fact, context))
 
 
-def _key_clauses(definition: str) -> tuple[str, str] | None:
+def key_clauses(definition: str) -> tuple[str, str] | None:
     """What follows the table's name in CREATE INDEX, and what follows USING INDEX, of a key's definition."""
     rest = next((definition[len(word) :] for word in ("PRIMARY KEY", "UNIQUE") if definition.startswith(word)), None)
     if rest is None:

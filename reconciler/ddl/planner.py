@@ -6,11 +6,11 @@ is dropped and created again. Which order: the edges of pg_depend on both sides,
 
 from __future__ import annotations
 
-from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from reconciler.ddl import RULES
+from reconciler.ddl import RULES, partitions
 from reconciler.ddl.bodies import wishes
+from reconciler.ddl.nodes import Act, Node
 from reconciler.ddl.not_null import swapped_names
 from reconciler.ddl.parking import drop_renamed, rename_away, set_aside
 from reconciler.ddl.rule import Context, Draft, Rule
@@ -32,21 +32,6 @@ __all__ = ["make_plan"]
 
 _LISTED = frozenset({"column", "inheritance"})
 _ROUTINES = frozenset({"function", "procedure"})
-
-
-class _Act(IntEnum):
-    DROP = 0
-    ALTER = 1
-    CREATE = 2
-    FINISH = 3
-
-
-class _Node(NamedTuple):
-    act: _Act
-    fact: FactId
-
-    def __str__(self) -> str:
-        return f"{self.act.name.lower()} {self.fact}"
 
 
 def make_plan(
@@ -148,14 +133,20 @@ def _decide(differences: Sequence[Difference], context: Context) -> None:
         if fact in context.alters and not _rule(fact).in_place(fact, context):
             replace(_rule(fact).replaced(fact, context))
     asked: set[FactId] = set()
-    while dropped or context.alters - asked:
+    while True:
         if not dropped:
-            for fact in sorted(context.alters - asked):
+            waiting = sorted(context.alters - asked)
+            for fact in waiting:
                 asked.add(fact)
                 if fact in context.alters:
                     for other in _rule(fact).disturbed(fact, context):
                         if other.kind in RULES:
                             replace(other)
+            if not waiting:
+                for fact in sorted({*partitions.in_the_way(context)} - context.drops):
+                    replace(fact)
+                if not dropped:
+                    return
             continue
         gone = dropped.pop()
         for child in (*context.live.children.get(gone, ()), *_rule(gone).takes_along(gone, context)):
@@ -212,16 +203,16 @@ def _moves_off(fact: FactId, gone: FactId, context: Context) -> bool:
     return not any(claim in given for each in taken for claim in _rule(each).claims(each, context.new(each)))
 
 
-def _edges(context: Context) -> Iterable[tuple[_Node, _Node]]:
+def _edges(context: Context) -> Iterable[tuple[Node, Node]]:
     """(earlier, later) for all that the two states, the rules and the names ask for."""
     live, goal = context.live, context.goal
-    takes: dict[tuple[str, ...], _Node] = {}
-    gives: dict[tuple[str, ...], list[_Node]] = {}
+    takes: dict[tuple[str, ...], Node] = {}
+    gives: dict[tuple[str, ...], list[Node]] = {}
 
-    def makes(fact: FactId) -> _Node | None:
+    def makes(fact: FactId) -> Node | None:
         if fact in context.creates:
-            return _Node(_Act.CREATE, fact)
-        return _Node(_Act.ALTER, fact) if fact in context.alters else None
+            return Node(Act.CREATE, fact)
+        return Node(Act.ALTER, fact) if fact in context.alters else None
 
     for fact in context.creates | context.alters:
         node = makes(fact)
@@ -234,32 +225,33 @@ def _edges(context: Context) -> Iterable[tuple[_Node, _Node]]:
             if (first := makes(needed)) is not None:
                 yield first, node
         if fact in context.drops:
-            yield _Node(_Act.DROP, fact), node
+            yield Node(Act.DROP, fact), node
         for claim in _rule(fact).claims(fact, context.new(fact)):
             takes[claim] = node
     for fact in context.drops | context.alters:
-        node = _Node(_Act.DROP, fact) if fact in context.drops else _Node(_Act.ALTER, fact)
+        node = Node(Act.DROP, fact) if fact in context.drops else Node(Act.ALTER, fact)
         for needed in live.dependencies.get(fact, ()):
             # What no longer needs it lets go of it before it is dropped, or altered by being made anew.
-            if node.act is _Act.DROP or needed not in goal.dependencies.get(fact, ()):
+            if node.act is Act.DROP or needed not in goal.dependencies.get(fact, ()):
                 if needed in context.drops:
-                    yield node, _Node(_Act.DROP, needed)
+                    yield node, Node(Act.DROP, needed)
                 # A routine that is altered in place bothers nobody.
                 elif (
                     needed in context.alters
                     and needed.kind not in _ROUTINES
                     and not _is_mutual(needed, fact, context.alters, live)
                 ):
-                    yield node, _Node(_Act.ALTER, needed)
+                    yield node, Node(Act.ALTER, needed)
         for claim in _rule(fact).claims(fact, context.old(fact)):
             gives.setdefault(claim, []).append(node)
     for fact in context.aside:
         for dependent in context.dependents.get(fact, ()):
             if dependent in context.parked:
-                yield _Node(_Act.CREATE, dependent), _Node(_Act.FINISH, fact)
+                yield Node(Act.CREATE, dependent), Node(Act.FINISH, fact)
             elif (owner := live.object_of(dependent)) in context.aside:
-                yield _Node(_Act.FINISH, owner), _Node(_Act.FINISH, fact)
-        yield _Node(_Act.CREATE, fact), _Node(_Act.FINISH, fact)
+                yield Node(Act.FINISH, owner), Node(Act.FINISH, fact)
+        yield Node(Act.CREATE, fact), Node(Act.FINISH, fact)
+    yield from partitions.ordered(context)
     for claim, node in takes.items():
         for giver in gives.get(claim, ()):
             if giver != node and context.swaps.get(node.fact) != giver.fact:
@@ -271,7 +263,7 @@ def _is_mutual(altered: FactId, fact: FactId, alters: Collection[FactId], state:
     return altered in alters and fact not in alters and fact in state.dependencies.get(altered, ())
 
 
-def _wishes(context: Context) -> Iterable[Wish[_Node]]:
+def _wishes(context: Context) -> Iterable[Wish[Node]]:
     for earlier, later, strength in wishes(context):
         yield Wish(
             earlier=[_made(fact, context) for fact in earlier],
@@ -280,32 +272,32 @@ def _wishes(context: Context) -> Iterable[Wish[_Node]]:
         )
 
 
-def _made(fact: FactId, context: Context) -> _Node:
-    return _Node(_Act.CREATE if fact in context.creates else _Act.ALTER, fact)
+def _made(fact: FactId, context: Context) -> Node:
+    return Node(Act.CREATE if fact in context.creates else Act.ALTER, fact)
 
 
-def _heads(context: Context) -> dict[_Node, _Node]:
+def _heads(context: Context) -> dict[Node, Node]:
     """Each node, and the node that it would like to be folded into."""
-    heads: dict[_Node, _Node] = {}
-    for act, facts in ((_Act.ALTER, context.alters), (_Act.FINISH, context.aside)):
-        heads.update({_Node(act, fact): _Node(act, fact) for fact in facts})
+    heads: dict[Node, Node] = {}
+    for act, facts in ((Act.ALTER, context.alters), (Act.FINISH, context.aside)):
+        heads.update({Node(act, fact): Node(act, fact) for fact in facts})
     for fact in context.creates:
-        node = _Node(_Act.CREATE, fact)
+        node = Node(Act.CREATE, fact)
         target = _rule(fact).fold_into(fact, context)
-        heads[node] = _Node(_Act.CREATE, target) if target is not None and target in context.creates else node
+        heads[node] = Node(Act.CREATE, target) if target is not None and target in context.creates else node
     for fact in context.drops:
-        node = _Node(_Act.DROP, fact)
+        node = Node(Act.DROP, fact)
         parent = context.live.parent(fact)
-        owners = [parent, _rule(fact).fold_drop_into(fact, context), *sorted(context.live.automatic.get(fact, ()))]
+        owners = [parent, _rule(fact).fold_drop_into(fact, context), *context.taken_along(fact)]
         alone = context.parked if fact.kind not in SATELLITE_KINDS else ()
         target = next(
             (each for each in owners if each is not None and each in context.drops and each not in alone), None
         )
-        heads[node] = _Node(_Act.DROP, target) if target is not None else node
+        heads[node] = Node(Act.DROP, target) if target is not None else node
     return {node: _last(node, heads) for node in heads}
 
 
-def _last(node: _Node, heads: Mapping[_Node, _Node]) -> _Node:
+def _last(node: Node, heads: Mapping[Node, Node]) -> Node:
     seen = {node}
     while heads[node] != node and heads[node] not in seen:
         node = heads[node]
@@ -313,11 +305,11 @@ def _last(node: _Node, heads: Mapping[_Node, _Node]) -> _Node:
     return node
 
 
-def _rank(node: _Node) -> tuple[object, ...]:
+def _rank(node: Node) -> tuple[object, ...]:
     rank = _rule(node.fact).rank
     return (
-        node.act is not _Act.DROP,
-        -rank if node.act is _Act.DROP else rank,
+        node.act is not Act.DROP,
+        -rank if node.act is Act.DROP else rank,
         node.act,
         node.fact.name,
         node.fact.kind,
@@ -339,26 +331,26 @@ def _statements(context: Context) -> Iterable[Statement]:
         rule = _rule(node.fact)
         if not rule.is_silent(node.fact, context):
             match node.act:
-                case _Act.CREATE:
+                case Act.CREATE:
                     drafts = rule.create(node.fact, _in_order([member.fact for member in folded], context), context)
-                case _Act.DROP:
+                case Act.DROP:
                     drafts = rename_away(node.fact) if node.fact in context.aside else rule.drop(node.fact, context)
-                case _Act.FINISH:
+                case Act.FINISH:
                     drafts = drop_renamed(node.fact)
-                case _Act.ALTER:
+                case Act.ALTER:
                     drafts = rule.alter(node.fact, context)
         facts = tuple(sorted(member.fact for member in members))
         drafted += [(draft, _statement(draft, node.act, facts, context)) for draft in drafts]
     return in_steps([each for each in drafted if not _is_adopted(each[1], context)], context)
 
 
-def _statement(draft: Draft, act: _Act, facts: tuple[FactId, ...], context: Context) -> Statement:
+def _statement(draft: Draft, act: Act, facts: tuple[FactId, ...], context: Context) -> Statement:
     text, secret = context.masked(faithful(draft.sql))
     return Statement(
         sql=text,
-        creates=facts if act is _Act.CREATE else (),
-        drops=facts if act is _Act.DROP else (),
-        alters=facts if act in (_Act.ALTER, _Act.FINISH) else (),
+        creates=facts if act is Act.CREATE else (),
+        drops=facts if act is Act.DROP else (),
+        alters=facts if act in (Act.ALTER, Act.FINISH) else (),
         hazards=draft.hazards,
         lock=draft.lock,
         locks=draft.locks,

@@ -8,7 +8,7 @@ from reconciler import hazards
 from reconciler.ddl.names import object_phrase, qualified
 from reconciler.ddl.text import compose, literal, name
 from reconciler.plan import LockMode, Statement
-from reconciler.snapshot import RELATION_KINDS, ROUTINE_KINDS, FactId, canonical_json
+from reconciler.snapshot import RELATION_KINDS, ROUTINE_KINDS, FactId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -170,14 +170,8 @@ def _alike(
     """Pairs with the same definition, each fact in one pair at most."""
     waiting: dict[str, list[FactId]] = {}
     for fact in sorted(new):
-        waiting.setdefault(_without_name(desired, fact), []).append(fact)
+        waiting.setdefault(desired.facts[fact], []).append(fact)
     for fact in sorted(gone):
-        same = waiting.get(_without_name(live, fact))
+        same = waiting.get(live.facts[fact])
         if same:
             yield fact, same.pop(0)
-
-
-def _without_name(state: Snapshot, fact: FactId) -> str:
-    """The definition without what says that the name is the one that Postgres would choose."""
-    definition = {key: value for key, value in state.definition(fact).items() if key != "cloned_name"}
-    return canonical_json(definition)

@@ -71,7 +71,6 @@ class Context:
     _positions: dict[FactId, int] = field(default_factory=dict["FactId", int], repr=False)
     _live_positions: dict[FactId, int] = field(default_factory=dict["FactId", int], repr=False)
     _sequences: dict[tuple[str, ...], list[FactId]] | None = field(default=None, repr=False)
-    _adopted: dict[FactId, list[FactId]] | None = field(default=None, repr=False)
     _default_entries: list[tuple[str, str, str, str]] | None = field(default=None, repr=False)
     # Stands in a text for a secret until the statement is whole; no text of a user's can hold it by design or chance.
     _nonce: str = field(default_factory=lambda: token_hex(16), repr=False)
@@ -120,19 +119,29 @@ class Context:
 
     def goes_with_parent(self, fact: FactId) -> bool:
         """An index or constraint of a partition that is dropped with the one of its parent, and cannot be alone."""
+        return any(owner.kind in ("index", "constraint") and owner in self.drops for owner in self.taken_along(fact))
+
+    def taken_along(self, fact: FactId) -> Sequence[FactId]:
+        """What takes this one along when it is dropped: not the parent's index of a table that is detached before."""
         owners = self.live.automatic.get(fact, frozenset())
-        return any(owner.kind in ("index", "constraint") and owner in self.drops for owner in owners)
+        table = self.live.parent(fact) if fact.kind in ("index", "constraint") else None
+        links = [link for link in self.live.children.get(table, ()) if link.kind == "inheritance"] if table else []
+        if any(link in self.drops for link in links):
+            owners = frozenset(owner for owner in owners if owner.kind not in ("index", "constraint"))
+        return sorted(owners)
 
     def adopted(self, fact: FactId) -> Sequence[FactId]:
         """The indexes and constraints of partitions that belong to this one of their parent."""
-        if self._adopted is None:
-            self._adopted = {}
-            for other, needed in self.goal.automatic.items():
-                if other.kind in ("index", "constraint") and "parent" in self.new(other):
-                    for owner in needed:
-                        if owner.kind in ("index", "constraint"):
-                            self._adopted.setdefault(owner, []).append(other)
-        return self._adopted.get(fact, ())
+        return self._adopted_in_goal.get(fact, ())
+
+    @cached_property
+    def _adopted_in_goal(self) -> Mapping[FactId, Sequence[FactId]]:
+        return _adopted(self.goal)
+
+    @cached_property
+    def adopted_in_live(self) -> Mapping[FactId, Sequence[FactId]]:
+        """The same as `adopted`, of all in live."""
+        return _adopted(self.live)
 
     def default_entries(self) -> Sequence[tuple[str, str, str, str]]:
         """(role, schema or '', type of object, grantee) of all default privileges in live."""
@@ -182,6 +191,16 @@ class Context:
     def version(self) -> int:
         """The live server's version number, e.g. 150018."""
         return self.live.server_version
+
+
+def _adopted(state: Snapshot) -> Mapping[FactId, Sequence[FactId]]:
+    found: dict[FactId, list[FactId]] = {}
+    for fact, owners in state.automatic.items():
+        if fact.kind in ("index", "constraint") and '"parent":' in state.facts.get(fact, ""):
+            for owner in owners:
+                if owner.kind in ("index", "constraint"):
+                    found.setdefault(owner, []).append(fact)
+    return {owner: tuple(sorted(parts)) for owner, parts in found.items()}
 
 
 class Rule:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler import hazards
+from reconciler.ddl import partitions
 from reconciler.ddl.columns import column_clause, column_settings
 from reconciler.ddl.constraints import inline_constraint, is_cloned
 from reconciler.ddl.names import qualified
@@ -165,9 +166,10 @@ class TableRule(Rule):
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         template: LiteralString = "DROP FOREIGN TABLE {}" if fact.kind == "foreign_table" else "DROP TABLE {}"
+        empty = fact.kind == "foreign_table" or partitions.is_left_by_all(fact, context)
         yield Draft(
             sql=compose(template, qualified(fact)),
-            hazards=() if fact.kind == "foreign_table" else (hazards.loses_table(fact, context.sizes.get(fact)),),
+            hazards=() if empty else (hazards.loses_table(fact, context.sizes.get(fact)),),
             lock=LockMode.ACCESS_EXCLUSIVE,
             locks=fact,
         )
@@ -275,6 +277,9 @@ class InheritanceRule(Rule):
         else:
             text = compose("ALTER TABLE {} NO INHERIT {}", table, parent)
         yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact))
+        for key in partitions.left_behind(fact, context):
+            text = compose("ALTER TABLE {} DROP CONSTRAINT {}", table, name(key.name[2]))
+            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return "bound" not in context.changed(fact)
@@ -291,13 +296,16 @@ class InheritanceRule(Rule):
         # What a new table inherits comes with its CREATE TABLE; its own parts come after it.
         if child is not None and self.fold_into(fact, context) is None:
             for part in context.goal.children.get(child, ()):
-                if part.kind in self._needed(fact, child, context) and not (
-                    part.kind == "constraint"
-                    and (context.new(part)["type"] == "foreign_key" or is_cloned(part, context))
-                ):
+                if part.kind in self._needed(fact, child, context) and not self._follows_link(part, context):
                     yield part
         for needed in context.goal.dependencies.get(fact, ()):
             yield from (part for part in context.goal.children.get(needed, ()) if part.kind == "column")
+
+    def _follows_link(self, part: FactId, context: Context) -> bool:
+        """Foreign keys, and keys and indexes that come with the link or would be taken for its parent's."""
+        if part.kind == "constraint" and (context.new(part)["type"] == "foreign_key" or is_cloned(part, context)):
+            return True
+        return part.kind in ("constraint", "index") and partitions.is_alone(part, context)
 
     def _needed(self, fact: FactId, child: FactId, context: Context) -> frozenset[str]:
         if "bound" in context.new(fact):

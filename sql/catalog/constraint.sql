@@ -1,22 +1,18 @@
 -- Constraints of tables. Left out: NOT NULL (the column has it), constraint triggers (the trigger has them), and the
--- clones that a foreign key of a partitioned table makes on its partitions.
+-- clones that a foreign key of a partitioned table makes on its partitions. A key's parent is the index, of a key or
+-- not, that its own is attached to.
 select 'constraint' as kind, array[n.nspname::text, c.relname::text, o.conname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
-        case when o.conparentid <> 0 and o.conname = (
-                select format('%%s%%s', c.relname, case o.contype when 'p' then '_pkey' else
-                    format('_%%s_key', string_agg(a.attname, '_' order by k.place)) end)
-                from unnest(o.conkey) with ordinality k(attnum, place)
-                join pg_attribute a on a.attrelid = o.conrelid and a.attnum = k.attnum) then true end as cloned_name,
         case when i.indisclustered then true end as clustered,
         pg_get_constraintdef(o.oid) as definition,
         obj_description(ic.oid, 'pg_class') as index_comment,
         (select to_json(array(select r from unnest(ic.reloptions) r order by r collate "C"))
             where ic.reloptions is not null) as index_options,
         case when not o.conislocal then true end as inherited,
+        case when not i.indisvalid then true end as invalid,
         case when not o.convalidated then true end as not_valid,
-        (select format('%%I.%%I', pn.nspname, pc.relname) from pg_constraint p
-            join pg_class pc on pc.oid = p.conrelid join pg_namespace pn on pn.oid = pc.relnamespace
-            where p.oid = o.conparentid) as parent,
+        (select format('%%I.%%I', pn.nspname, pc.relname) from pg_inherits h join pg_class pc on pc.oid = h.inhparent
+            join pg_namespace pn on pn.oid = pc.relnamespace where h.inhrelid = ic.oid) as parent,
         case when i.indisreplident then true end as replica_identity,
         ts.spcname as tablespace,
         case o.contype when 'p' then 'primary_key' when 'u' then 'unique' when 'f' then 'foreign_key'

@@ -16,8 +16,8 @@ WITHOUT_CASE = {"security_label"}
 
 
 def test_every_kind_of_the_catalog_and_every_rule_has_a_row() -> None:
-    # This one gives no facts: it says which names follow from a parent's.
-    assert set(QUERIES) - ROWS == {"inherited_name"}
+    # These give no facts: they say which names and which keys follow from a parent's.
+    assert set(QUERIES) - ROWS == {"inherited_name", "cloned_key"}
     assert set(RULES) == ROWS
 
 

@@ -1,0 +1,19 @@
+alter table "shop"."sale" drop constraint "sale_region_fkey";
+ALTER TABLE "shop"."sale" DETACH PARTITION "shop"."sale_north";
+ALTER TABLE "shop"."sale" DETACH PARTITION "shop"."sale_south";
+DROP INDEX "shop"."sale_north_region_idx";
+DROP INDEX "shop"."sale_south_region_idx";
+alter table "shop"."sale_south" drop constraint "sale_south_pkey";
+DROP TABLE "shop"."sale";
+ALTER TABLE "shop"."sale_south" RENAME CONSTRAINT "sale_id_not_null" TO "sale_south_id_not_null";
+ALTER TABLE "shop"."sale_south" RENAME CONSTRAINT "sale_region_not_null" TO "sale_south_region_not_null";
+CREATE TABLE "shop"."sale_new" (
+    "id" integer CONSTRAINT "sale_new_id_not_null" NOT NULL,
+    "region" text CONSTRAINT "sale_new_region_not_null" NOT NULL,
+    CONSTRAINT "sale_new_pkey" PRIMARY KEY (id, region),
+    CONSTRAINT "positive" CHECK ((id > 0)),
+    CONSTRAINT "sale_new_region_fkey" FOREIGN KEY (region) REFERENCES shop.region(name)
+) PARTITION BY LIST (region);
+alter table "shop"."sale_south" add constraint "sale_south_pkey" PRIMARY KEY (id, region);
+ALTER TABLE "shop"."sale_new" ATTACH PARTITION "shop"."sale_north" FOR VALUES IN ('north', 'arctic');
+CREATE TRIGGER touch BEFORE INSERT ON shop.sale_south FOR EACH ROW EXECUTE FUNCTION shop.touch();

@@ -1,0 +1,12 @@
+CREATE SCHEMA shop;
+CREATE TABLE shop.sale (id integer NOT NULL, region text NOT NULL) PARTITION BY LIST (region);
+CREATE TABLE shop.sale_north PARTITION OF shop.sale FOR VALUES IN ('north');
+CREATE TABLE shop.sale_south PARTITION OF shop.sale FOR VALUES IN ('south');
+CREATE INDEX sale_id ON ONLY shop.sale (id);
+CREATE INDEX north_id ON shop.sale_north (id);
+CREATE INDEX south_id ON shop.sale_south (id);
+ALTER INDEX shop.sale_id ATTACH PARTITION shop.north_id;
+ALTER INDEX shop.sale_id ATTACH PARTITION shop.south_id;
+CREATE UNIQUE INDEX sale_key ON ONLY shop.sale (id, region);
+ALTER TABLE shop.sale_north ADD CONSTRAINT north_key PRIMARY KEY (id, region);
+ALTER INDEX shop.sale_key ATTACH PARTITION shop.north_key;
