@@ -9,17 +9,12 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-
-from reconciler import catalog
-from reconciler.ddl.planner import make_plan
-from reconciler.diff import diff
+from moving import guest, make, move, there_and_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from reconciler.embedded import EmbeddedServer
-    from reconciler.plan import Plan
-    from reconciler.snapshot import Snapshot
 
 CASES: dict[str, tuple[str, str]] = {
     "privileges of a table that go, while those of its column stay": (
@@ -221,47 +216,15 @@ CASES_18: dict[str, tuple[str, str, int]] = {
 
 @pytest.fixture(scope="module")
 def _guest(server: EmbeddedServer) -> Iterator[None]:
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute("CREATE ROLE attribute_guest")
+    with guest(server.url, "attribute_guest"):
         yield
-        connection.execute("DROP ROLE attribute_guest")
-
-
-def _snapshot(url: str) -> Snapshot:
-    with psycopg.connect(url) as connection:
-        return catalog.read_snapshot(connection, ("app",), dependencies=True)
-
-
-def _make(url: str, text: str) -> None:
-    with psycopg.connect(url) as connection:
-        connection.execute(f"CREATE SCHEMA app; {text}".encode())
-
-
-def _move(live: str, goal: str) -> Plan:
-    """Makes `live` like `goal`, and checks that it is."""
-    with psycopg.connect(live) as connection:
-        plan = make_plan(_snapshot(live), _snapshot(goal), current_user=connection.info.user)
-        connection.execute("SET search_path = pg_catalog")
-        for statement in plan.statements:
-            connection.execute(statement.sql.encode())
-    assert plan.unmodelled == ()
-    assert diff(_snapshot(live), _snapshot(goal)) == ()
-    return plan
-
-
-def _there_and_back(before: str, after: str, make_database: Callable[[], str]) -> Plan:
-    old, new, moving = make_database(), make_database(), make_database()
-    for url, text in ((old, before), (new, after), (moving, before)):
-        _make(url, text)
-    plan = _move(moving, new)
-    _move(moving, old)
-    return plan
 
 
 @pytest.mark.usefixtures("_guest")
 @pytest.mark.parametrize("case", CASES)
 def test_there_and_back(case: str, make_database: Callable[[], str]) -> None:
-    assert _there_and_back(*CASES[case], make_database).statements
+    plan, _ = there_and_back(*CASES[case], make_database)
+    assert plan.statements
 
 
 @pytest.mark.parametrize("case", CASES_18)
@@ -270,15 +233,16 @@ def test_there_and_back_since_18(case: str, make_database: Callable[[], str], se
         if connection.info.server_version < 180000:
             pytest.skip("needs Postgres 18")
     before, after, statements = CASES_18[case]
-    assert len(_there_and_back(before, after, make_database).statements) == statements
+    plan, _ = there_and_back(before, after, make_database)
+    assert len(plan.statements) == statements
 
 
 def test_a_sequence_in_use_goes_on_where_it_may(two_databases: tuple[str, str]) -> None:
     """It starts anew only where it stands outside its new bounds."""
     live, goal = two_databases
-    _make(live, "CREATE SEQUENCE app.low; CREATE SEQUENCE app.high; SELECT setval('app.high', 700)")
-    _make(goal, "CREATE SEQUENCE app.low MINVALUE 500; CREATE SEQUENCE app.high MINVALUE 500")
-    _move(live, goal)
+    make(live, "CREATE SEQUENCE app.low; CREATE SEQUENCE app.high; SELECT setval('app.high', 700)")
+    make(goal, "CREATE SEQUENCE app.low MINVALUE 500; CREATE SEQUENCE app.high MINVALUE 500")
+    move(live, goal)
     with psycopg.connect(live) as connection:
         found = connection.execute("SELECT nextval('app.low'), nextval('app.high')").fetchone()
     assert found == (500, 701)

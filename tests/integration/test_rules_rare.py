@@ -9,17 +9,12 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-
-from reconciler import catalog
-from reconciler.ddl.planner import make_plan
-from reconciler.diff import diff
+from moving import guest, make, move, there_and_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from reconciler.embedded import EmbeddedServer
-    from reconciler.plan import Plan
-    from reconciler.snapshot import Snapshot
 
 pytestmark = pytest.mark.every_server
 
@@ -167,50 +162,27 @@ CASES: dict[str, tuple[str, str]] = {
 
 @pytest.fixture(scope="module")
 def _guest(server: EmbeddedServer) -> Iterator[None]:
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute("CREATE ROLE rare_guest")
+    with guest(server.url, "rare_guest"):
         yield
-        connection.execute("DROP ROLE rare_guest")
-
-
-def _snapshot(url: str) -> Snapshot:
-    with psycopg.connect(url) as connection:
-        return catalog.read_snapshot(connection, ("app",), dependencies=True)
-
-
-def _move(live: str, goal: str) -> Plan:
-    """Makes `live` like `goal`, and checks that it is."""
-    with psycopg.connect(live) as connection:
-        plan = make_plan(_snapshot(live), _snapshot(goal), current_user=connection.info.user)
-        connection.execute("SET search_path = pg_catalog")
-        for statement in plan.statements:
-            connection.execute(statement.sql.encode())
-    assert plan.unmodelled == ()
-    assert diff(_snapshot(live), _snapshot(goal)) == ()
-    return plan
 
 
 @pytest.mark.usefixtures("_guest")
 @pytest.mark.parametrize("case", CASES)
 def test_there_and_back(case: str, make_database: Callable[[], str]) -> None:
-    states = make_database(), make_database(), make_database()
-    old, new, moving = states
-    for url, text in zip(states, (*CASES[case], CASES[case][0]), strict=True):
-        with psycopg.connect(url) as connection:
-            connection.execute(f"CREATE SCHEMA app; {text}".encode())
-    assert _move(moving, new).statements
-    assert _move(moving, old).statements
+    there, back = there_and_back(*CASES[case], make_database)
+    assert there.statements
+    assert back.statements
 
 
 def test_values_survive_a_new_range_type(two_databases: tuple[str, str]) -> None:
     live, goal = two_databases
     for url, subtype in ((live, "float8"), (goal, "numeric")):
-        with psycopg.connect(url) as connection:
-            connection.execute(
-                f"CREATE SCHEMA app; CREATE TYPE app.span AS RANGE (SUBTYPE = {subtype});"
-                "CREATE TABLE app.t (a app.span); INSERT INTO app.t VALUES ('[1,2.5)')".encode()
-            )
-    _move(live, goal)
+        make(
+            url,
+            f"CREATE TYPE app.span AS RANGE (SUBTYPE = {subtype});"
+            "CREATE TABLE app.t (a app.span); INSERT INTO app.t VALUES ('[1,2.5)')",
+        )
+    move(live, goal)
     with psycopg.connect(live) as connection:
         assert connection.execute("SELECT a::text FROM app.t").fetchone() == ("[1,2.5)",)
 
@@ -219,12 +191,9 @@ def test_values_survive_a_new_range_type(two_databases: tuple[str, str]) -> None
 def test_default_privileges_go_before_and_come_after_all_objects(two_databases: tuple[str, str]) -> None:
     live, goal = two_databases
     default = "ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT {} TO rare_guest;"
-    with psycopg.connect(live) as connection:
-        connection.execute(("CREATE SCHEMA app;" + default.format("SELECT ON TABLES")).encode())
-    with psycopg.connect(goal) as connection:
-        text = "CREATE SCHEMA app; CREATE TABLE app.t (a integer);" + default.format("USAGE ON SEQUENCES")
-        connection.execute(text.encode())
-    statements = [statement.sql for statement in _move(live, goal).statements]
+    make(live, default.format("SELECT ON TABLES"))
+    make(goal, "CREATE TABLE app.t (a integer);" + default.format("USAGE ON SEQUENCES"))
+    statements = [statement.sql for statement in move(live, goal).statements]
     assert statements[0].endswith('REVOKE SELECT ON TABLES FROM "rare_guest"')
     assert statements[-1].endswith('GRANT USAGE ON SEQUENCES TO "rare_guest"')
     assert len(statements) == 3
