@@ -30,6 +30,7 @@ from reconciler.console import (
     print_error,
     print_note,
     print_text,
+    print_warnings,
     working,
 )
 from reconciler.errors import ConfigError, ReconcilerError
@@ -165,6 +166,7 @@ def check(**values: Any) -> int:
     source = source_of(chosen) if chosen.sources else None
     with open_reconciler(chosen) as reconciler, working("checking"):
         result = reconciler.check(source, plugin=chosen.plugin)
+    print_warnings(result.warnings)
     match chosen.output:
         case "json":
             print_text(json.to_text(json.check_document(result)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from reconciler.config import find_configuration
-from reconciler.console import find_dsn, opened, print_note
+from reconciler.console import find_dsn, opened, print_warnings
 from reconciler.errors import ConfigError
 from reconciler.plugins import DEFAULT_PLUGIN
 
@@ -145,8 +145,7 @@ def source_of(chosen: CommandOptions) -> AnySource:
     empty_is_meant = bool(chosen.allow & {"empty_source", "all"})
     source = parse_source(chosen.sources, cwd=chosen.folder, allow_empty=empty_is_meant)
     if isinstance(source, Source):
-        for warning in source.warnings:
-            print_note(f"warning: {warning}")
+        print_warnings(source.warnings)
     return source
 
 
@@ -159,8 +158,7 @@ def open_reconciler(chosen: CommandOptions) -> Generator[Reconciler]:
 
         with Reconciler(dsn, options=options) as reconciler, errors_as():
             note = version_note(reconciler.connection)
-            if note:
-                print_note(f"warning: {note}")
+            print_warnings([note] if note else [])
             yield reconciler
 
 

@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+import click
+
 from reconciler.dsn import redact
 from reconciler.errors import ConfigError, HazardError, ProofError, ReconcilerError
 from reconciler.redaction import redact_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
 __all__ = [
     "DIFFERENCES",
@@ -35,6 +37,7 @@ __all__ = [
     "print_error",
     "print_note",
     "print_text",
+    "print_warnings",
     "working",
 ]
 
@@ -84,6 +87,15 @@ def print_text(text: str) -> None:
 def print_note(text: str) -> None:
     """Something for the reader, to standard error."""
     _print_aside(text, "dim")
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Each of them once in a command, however many steps of it come upon it."""
+    said: set[str] = click.get_current_context().find_root().meta.setdefault("reconciler.warnings", set())
+    for warning in warnings:
+        if warning not in said:
+            said.add(warning)
+            print_note(f"warning: {warning}")
 
 
 def print_error(error: ReconcilerError) -> None:

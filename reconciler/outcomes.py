@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.console import DIFFERENCES, DONE, FAILED, REFUSED, print_note, print_text
+from reconciler.console import DIFFERENCES, DONE, FAILED, REFUSED, print_note, print_text, print_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +24,7 @@ def show_plan(planned: PlanResult, chosen: CommandOptions) -> int:
     from reconciler.report import json, sql, text
 
     found = planned.plan
+    print_warnings(planned.warnings)
     match chosen.output:
         case "json":
             print_text(json.to_text(json.plan_document(planned)))
@@ -61,6 +62,7 @@ def show_result(result: MigrateResult, verb: str, chosen: CommandOptions) -> int
     """What was done, to standard output; `verb` as in `applied`."""
     from reconciler.report import json, sql, text
 
+    print_warnings(result.warnings)
     match chosen.output:
         case "json":
             print_text(json.to_text(json.result_document(result)))

@@ -18,7 +18,7 @@ from reconciler.proof import prove
 from reconciler.renaming import Renamed, find_intent, rename_first
 from reconciler.results import PlanResult
 from reconciler.scratch_choice import choose_scratch
-from reconciler.snapshot import FactId, Snapshot
+from reconciler.snapshot import RELATION_KINDS, FactId, Snapshot
 from reconciler.source import Source
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
             *(source.warnings if isinstance(source, Source) else ()),
             *intent.warnings,
             *_unreadable(live),
+            *_left_behind(scope, desired.snapshot, recorded),
         ),
     )
 
@@ -188,6 +189,15 @@ def _unreadable(live: Snapshot) -> Iterable[str]:
     for fact in live.facts:
         if fact.kind in ("subscription", "user_mapping") and live.definition(fact).get("hidden"):
             yield f"{fact}: this role may not read what it holds, so that is neither compared nor changed"
+
+
+def _left_behind(scope: Scope, desired: Snapshot, recorded: ledger.Recorded | None) -> Iterable[str]:
+    """A warning for each schema that the last run managed and this one would empty, as after a misspelt name."""
+    if scope.all_schemas or recorded is None:
+        return
+    held = {fact.name[0] for fact in recorded.snapshot.facts if fact.kind in RELATION_KINDS}
+    for schema in sorted(held - {*scope.schemas, *desired.schemas}):
+        yield f"schema {schema} was managed until now: what was recorded there goes unless --schema names it too"
 
 
 def _put(facts: dict[FactId, str], fact: FactId, text: str | None) -> None:

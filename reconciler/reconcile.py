@@ -118,7 +118,11 @@ class Reconciler:
         objects = compare(found.renamed.recorded, found.renamed.live, found.goal)
         objects = with_renames(objects, found.renamed.renames, found.renamed.live)
         return CheckResult(
-            plugin=plugin, objects=objects, plan=found.plan, recorded_idx=recorded.idx if recorded else None
+            plugin=plugin,
+            objects=objects,
+            plan=found.plan,
+            recorded_idx=recorded.idx if recorded else None,
+            warnings=found.warnings,
         )
 
     def _check_recorded(self, plugin: str, options: Options) -> CheckResult:

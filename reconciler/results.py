@@ -54,6 +54,7 @@ class CheckResult:
     objects: tuple[ObjectState, ...]
     plan: Plan
     recorded_idx: int | None
+    warnings: tuple[str, ...] = ()
 
     def of(self, *states: State) -> tuple[ObjectState, ...]:
         """The objects in one of these states."""
@@ -74,6 +75,7 @@ class MigrateResult:
     statements: tuple[Statement, ...] = ()
     dry_run: bool = False
     skipped: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from reconciler.cli_options import open_reconciler, planning, read_options
-from reconciler.console import DONE, is_interactive, print_note, working
+from reconciler.console import DONE, is_interactive, print_warnings, working
 from reconciler.outcomes import progress_of, show_dry_run, show_plan, show_result
 
 __all__ = ["rollback"]
@@ -29,8 +29,7 @@ def rollback(to: int | None, steps: int | None, *, yes: bool, **values: Any) -> 
     with open_reconciler(chosen) as reconciler:
         with working("planning"):
             planned = reconciler.plan_rollback(plugin=chosen.plugin, to=to, steps=steps)
-        for warning in planned.warnings:
-            print_note(f"warning: {warning}")
+        print_warnings(planned.warnings)
         if chosen.dry_run:
             return show_dry_run(planned, chosen)
         if is_interactive() and not yes and planned.plan.statements:

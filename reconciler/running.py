@@ -89,13 +89,13 @@ def run_plan(
     if not plan.statements and not _must_record(planned, kind):
         with session.connection.transaction():
             _refresh_mark(session, planned, record)
-        return MigrateResult(plugin=planned.plugin, idx=None)
+        return MigrateResult(plugin=planned.plugin, idx=None, warnings=planned.warnings)
     patience = Patience(timeout_ms=options.lock_timeout_ms, retries=options.lock_retries, pause=session.pause)
     if plan.is_one_transaction:
         idx = retried(lambda: _at_once(session, planned, record, started, kind, patience, progress), patience)
     else:
         idx = _in_steps(session, planned, record, kind, patience, progress)
-    return MigrateResult(plugin=planned.plugin, idx=idx, statements=plan.statements)
+    return MigrateResult(plugin=planned.plugin, idx=idx, statements=plan.statements, warnings=planned.warnings)
 
 
 def _in_steps(
