@@ -175,6 +175,15 @@ def test_errors_exit_1_with_file_and_line_and_no_traceback(reconcile: Callable[.
     assert run(["plan", "--nonsense"]) == 1
 
 
+def test_a_schema_that_is_managed_no_more_is_pointed_out(reconcile: Callable[..., Output], source: Path) -> None:
+    """As after a misspelt --schema: what was recorded in the other one would go."""
+    reconcile("apply", source)
+    for command in ("plan", "check"):
+        shown = reconcile(command, source, "--schema", "pubic").err
+        assert shown.count("warning: schema public was managed until now") == 1
+    assert "warning" not in reconcile("plan", source).err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
