@@ -13,6 +13,7 @@ import click
 from reconciler.config import find_configuration
 from reconciler.console import find_dsn, opened, print_warnings
 from reconciler.errors import ConfigError
+from reconciler.hazard_kinds import HazardKind
 from reconciler.plugins import DEFAULT_PLUGIN
 
 if TYPE_CHECKING:
@@ -27,17 +28,7 @@ __all__ = ["CommandOptions", "connecting", "open_reconciler", "planning", "read_
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
-_HAZARDS = (
-    "data_loss",
-    "table_rewrite",
-    "blocking_lock",
-    "may_fail",
-    "correctness",
-    "privileges",
-    "breaks_clients",
-    "empty_source",
-    "all",
-)
+_HAZARDS = (*(kind.value for kind in HazardKind), "all")
 _ONLINE_ABOVE_BYTES = 64 * 1024 * 1024
 _DESTRUCTIVE = "RECONCILER_ALLOW_DESTRUCTIVE"
 
@@ -111,7 +102,6 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = ("text", "j
 
 def options_of(chosen: CommandOptions) -> Options:
     from reconciler.options import Options
-    from reconciler.plan import HazardKind
 
     if (
         chosen.scratch not in ("auto", "schema", "database")

@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 __all__ = [
     "blocks_reads_and_writes",
     "blocks_writes",
+    "breaks_clients",
     "breaks_clients_by_rename",
+    "changes_version",
     "describe_size",
+    "goes_wrong",
+    "has_no_way_back",
+    "lacks_index",
     "loses_column",
     "loses_enum_value",
     "loses_precision",
@@ -104,6 +109,11 @@ def may_fail(fact: FactId, why: str, size: TableSize | None) -> Hazard:
     return Hazard(kind=HazardKind.MAY_FAIL, message=f"{fact}: {why}", fact=fact, size=size)
 
 
+def breaks_clients(fact: FactId, message: str) -> Hazard:
+    """Whoever uses the fact as it was fails, or meets what it does not expect."""
+    return Hazard(kind=HazardKind.BREAKS_CLIENTS, message=message, fact=fact)
+
+
 def breaks_clients_by_rename(old: FactId, new: FactId) -> Hazard:
     """Whoever says the old name fails from now on."""
     return Hazard(
@@ -116,3 +126,28 @@ def breaks_clients_by_rename(old: FactId, new: FactId) -> Hazard:
 def opens_access(fact: FactId, why: str) -> Hazard:
     """Somebody may see or do more than before."""
     return Hazard(kind=HazardKind.PRIVILEGES, message=f"{fact}: {why}", fact=fact)
+
+
+def goes_wrong(fact: FactId, why: str) -> Hazard:
+    """What is stored or sent can be wrong from now on, and nothing says so."""
+    return Hazard(kind=HazardKind.CORRECTNESS, message=f"{fact}: {why}", fact=fact)
+
+
+def lacks_index(fact: FactId, why: str, size: TableSize | None) -> Hazard:
+    """Queries read the whole table where an index would find the rows."""
+    return Hazard(kind=HazardKind.MISSING_INDEX, message=f"{fact}: {why}", fact=fact, size=size)
+
+
+def has_no_way_back(fact: FactId, why: str) -> Hazard:
+    """No single statement undoes it."""
+    return Hazard(kind=HazardKind.IRREVERSIBLE, message=f"{fact}: {why}", fact=fact)
+
+
+def changes_version(extension: FactId, old: str, new: str) -> Hazard:
+    """An extension's own script runs."""
+    return Hazard(
+        kind=HazardKind.EXTENSION_VERSION,
+        message=f"updates {extension} from {old} to {new}: its script changes what the extension holds, and may have"
+        " no way back",
+        fact=extension,
+    )

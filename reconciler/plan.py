@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from reconciler.errors import PlanError
+from reconciler.hazard_kinds import KINDS, HazardKind
 
 if TYPE_CHECKING:
     from reconciler.diff import Difference
@@ -34,24 +35,6 @@ __all__ = [
 Node = TypeVar("Node", bound=Hashable)
 
 
-class HazardKind(StrEnum):
-    """What a statement can cost. The values are what `--allow` takes."""
-
-    DATA_LOSS = "data_loss"
-    TABLE_REWRITE = "table_rewrite"
-    BLOCKING_LOCK = "blocking_lock"
-    MAY_FAIL = "may_fail"
-    CORRECTNESS = "correctness"
-    PRIVILEGES = "privileges"
-    BREAKS_CLIENTS = "breaks_clients"
-    EMPTY_SOURCE = "empty_source"
-
-
-# Without these being allowed, apply refuses. The others are shown, as a table that is locked for a moment or a
-# statement that may fail (and then rolls back) loses nothing.
-GATED_HAZARDS = frozenset({HazardKind.DATA_LOSS, HazardKind.EMPTY_SOURCE})
-
-
 class LockMode(StrEnum):
     """Table-level locks by the manual's names (https://www.postgresql.org/docs/current/explicit-locking.html)."""
 
@@ -66,6 +49,17 @@ class LockMode(StrEnum):
     def blocks_clients(self) -> bool:
         """Whether whoever waits for it, or has it, holds up others' INSERT, UPDATE and DELETE, or all they do."""
         return self not in (LockMode.ACCESS_SHARE, LockMode.SHARE_UPDATE_EXCLUSIVE)
+
+    @property
+    def blocks(self) -> str | None:
+        """What of others waits for it: `reads and writes`, `writes`, or None where neither does."""
+        match self:
+            case LockMode.ACCESS_EXCLUSIVE:
+                return "reads and writes"
+            case LockMode.SHARE | LockMode.SHARE_ROW_EXCLUSIVE:
+                return "writes"
+            case _:
+                return None
 
 
 class Stage(IntEnum):
@@ -207,8 +201,8 @@ class Plan:
 
     def refused(self, allowed: Iterable[HazardKind]) -> tuple[Hazard, ...]:
         """The hazards that need consent and do not have it."""
-        needed = GATED_HAZARDS - frozenset(allowed)
-        return tuple(hazard for hazard in self.hazards if hazard.kind in needed)
+        given = frozenset(allowed)
+        return tuple(hazard for hazard in self.hazards if KINDS[hazard.kind].is_refused and hazard.kind not in given)
 
     @property
     def sql(self) -> str:

@@ -176,7 +176,12 @@ def _sizes(connection: Connection, plan: Plan, renamed: Renamed | None = None) -
     tables = {
         FactId("table", fact.name[:2])
         for statement in plan.statements
-        for fact in (*statement.drops, *statement.alters, *((statement.locks,) if statement.locks else ()))
+        for fact in (
+            *statement.drops,
+            *statement.alters,
+            *((statement.locks,) if statement.locks else ()),
+            *(hazard.fact for hazard in statement.hazards if hazard.fact.kind == "table"),
+        )
         if len(fact.name) > 1
     }
     olds = {new: old for old, new in renamed.names.items() if new in tables} if renamed else {}

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, LiteralString, Protocol, cast
 
 from reconciler import hazards
-from reconciler.ddl import shadow
+from reconciler.ddl import online, shadow
 from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import added_later, change_not_null, not_null_claims, not_null_clause, required
 from reconciler.ddl.parking import parked, taken_back
@@ -14,8 +14,9 @@ from reconciler.ddl.remade_columns import becomes_plain, remade
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.sequences import continue_after, explicit_bounds, first_value, is_narrower, made_room, new_bounds
 from reconciler.ddl.text import Part, compose, joined, name, raw
+from reconciler.ddl.widening import takes_all
 from reconciler.leftovers import is_leftover
-from reconciler.plan import Hazard, LockMode
+from reconciler.plan import Hazard, LockMode, Stage
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
@@ -139,7 +140,8 @@ def _can_lose(old: str, new: str) -> bool:
         return _can_lose(old.removesuffix("[]"), new.removesuffix("[]"))
     if before == after or after in _STRINGS:
         # Of one type, only a narrower numeric or time rounds; a string that is too long is an error.
-        return before in {"numeric", "time without time zone", "timestamp without time zone"} and new != after
+        rounds = before in {"numeric", "time without time zone", "timestamp without time zone"}
+        return rounds and new != after and not takes_all(old, new)
     if (before, after) in _WIDER or {before, after} <= _INTEGERS:
         return False
     return (_same_family(old, new) and before not in _STRINGS) or (before in _NUMBERS and after == "boolean")
@@ -152,7 +154,7 @@ def _rewrites(old: str, new: str) -> bool:
         lengths = [int(found[0]) if found else None for found in modifiers]
         return lengths[1] is not None and (lengths[0] is None or lengths[1] < lengths[0])
     if before == after == "numeric":
-        return bool(modifiers[1])
+        return not takes_all(old, new)
     return True
 
 
@@ -318,6 +320,9 @@ def _backfilled(column: FactId, context: Context, *, only_missing: bool) -> Iter
     text = compose("UPDATE {} SET {} = ({})", qualified(column), target, raw(said))
     if only_missing:
         text = compose("{} WHERE {} IS NULL", raw(text), target)
+    if only_missing and online.fills_before(column, context):
+        yield Draft(sql=text, stage=Stage.BEFORE, batched=table, rehearsal="")
+        return
     size = context.sizes.get(table)
     yield Draft(
         sql=text,
@@ -413,7 +418,7 @@ class ColumnRule(Rule):
             found.append(hazards.may_fail(fact, "NOT NULL without a default fails if the table has rows", size))
         if ("generated" in definition and not definition.get("virtual")) or "identity" in definition:
             found.append(hazards.rewrites(table, f"computes {fact}", size))
-        elif default is not None and "(" in str(default["expression"]):
+        elif expression is not None and not shadow.is_one_for_all(expression):
             found.append(hazards.rewrites(table, f"computes the default of {fact} where it is volatile", size))
         yield Draft(
             sql=compose("ALTER TABLE {} ADD COLUMN {}", qualified(fact), clause),
@@ -548,9 +553,14 @@ class ColumnRule(Rule):
             found = () if new.get("virtual") else (hazards.rewrites(table, f"computes {fact}", size),)
             yield draft(compose("{} SET EXPRESSION AS ({})", alter, raw(str(new["generated"]))), *found)
         if changed & {"not_null", "not_null_constraint"}:
+            fills: list[Draft] = []
             if new.get("not_null") and not old.get("not_null"):
-                yield from _backfilled(fact, context, only_missing=True)
-            yield from change_not_null(fact, context)
+                fills = list(_backfilled(fact, context, only_missing=True))
+            yield from fills
+            for each in change_not_null(fact, context):
+                yield each
+                if each.stage is Stage.BEFORE and each.brief:  # what was written before the CHECK was there
+                    yield from fills
         if "identity" in new and "identity" in changed and not narrows:
             yield from self._change_identity(fact, context, alter, draft)
         if "compression" in changed:
@@ -605,10 +615,13 @@ class ColumnRule(Rule):
         found: list[Hazard] = []
         if before != after and said is None and _can_lose(before, after):
             found.append(hazards.loses_precision(fact, before, after, size))
-        if before != after and _base(after) != "text":
+        if _base(after) != "text" and (said is not None or not takes_all(before, after)):
             found.append(hazards.may_fail(fact, f"fails if a value is no {after}", size))
         if said is not None or _rewrites(before, after):
             found.append(hazards.rewrites(table, f"{fact} becomes {after}", size))
+        else:
+            why = (f"every row is checked for {check}" for check in _checks_of(fact, context))
+            found += [hazards.blocks_reads_and_writes(table, each, size) for each in why]
         return draft(compose("{} TYPE {}{}{}", alter, raw(after), collate, using), *found)
 
     def _exchange(self, fact: FactId, context: Context) -> Iterable[Draft]:
@@ -620,7 +633,7 @@ class ColumnRule(Rule):
         found: list[Hazard] = []
         if _can_lose(before, after):
             found.append(hazards.loses_precision(fact, before, after, size))
-        if _base(after) != "text":
+        if _base(after) != "text" and not takes_all(before, after):
             found.append(hazards.may_fail(fact, f"fails if a value is no {after}", size))
         column = name(fact.name[2])
         using = conversion(column, before, after).as_string(None).removeprefix(" USING ")
@@ -670,6 +683,13 @@ class ColumnRule(Rule):
         if identity is not None:
             yield ("relation", *_split(str(identity["sequence"])))
         yield from not_null_claims(fact, definition)
+
+
+def _checks_of(column: FactId, context: Context) -> Iterable[FactId]:
+    """The CHECK constraints that Postgres checks again after a change of the column's type, rewritten or not."""
+    for other in context.dependents.get(column, ()):
+        if other.kind == "constraint" and context.old(other)["type"] == "check" and context.persists(other):
+            yield other
 
 
 def _follows_type(fact: FactId, context: Context) -> bool:

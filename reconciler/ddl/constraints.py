@@ -181,7 +181,9 @@ class ConstraintRule(Rule):
         if context.persists(table) and not definition.get("not_valid"):
             found.append(hazards.may_fail(fact, _FAILS[kind], size))
             if kind == "foreign_key":
-                found.append(hazards.blocks_writes(table, f"every row is checked for {fact}", size))
+                why = f"every row is checked for {fact}"
+                found.append(hazards.blocks_writes(table, why, size))
+                found += [hazards.blocks_writes(other, why, size) for other in _referenced(fact, table, context)]
             else:
                 why = f"{fact} is built" if kind in _INDEXED else f"every row is checked for {fact}"
                 found.append(hazards.blocks_reads_and_writes(table, why, size))
@@ -276,6 +278,12 @@ class ConstraintRule(Rule):
         for mark in ("clustered", "replica_identity"):
             if definition.get(mark):
                 yield (mark, *fact.name[:2])
+
+
+def _referenced(fact: FactId, table: FactId, context: Context) -> Iterable[FactId]:
+    """The other table of a foreign key, where it is there already: it is locked like the key's own."""
+    found = {context.goal.object_of(needed) for needed in context.goal.dependencies.get(fact, ())}
+    return sorted(each for each in found if each.kind == "table" and each != table and context.persists(each))
 
 
 def is_cloned(fact: FactId, context: Context) -> bool:

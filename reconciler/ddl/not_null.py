@@ -170,7 +170,7 @@ def _set(column: FactId, context: Context) -> Iterable[Draft]:
         yield _add(column, context)
         return
     text = required(column, context)
-    if "type" not in context.changed(column) and online.changes_online(table, context):
+    if _is_set_online(column, table, context):
         first, last = online.checked_not_null(column, column.name[2], table, context)
         yield from first
         yield replace(_draft(text, table), brief=True)
@@ -186,6 +186,12 @@ def _set(column: FactId, context: Context) -> Iterable[Draft]:
         lock=LockMode.ACCESS_EXCLUSIVE,
         locks=table,
     )
+
+
+def _is_set_online(column: FactId, table: FactId, context: Context) -> bool:
+    if "type" in context.changed(column) or not online.changes_online(table, context):
+        return False
+    return column not in context.intent.backfills or online.fills_before(column, context)
 
 
 def required(column: FactId, context: Context) -> str:

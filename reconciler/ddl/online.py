@@ -33,6 +33,7 @@ __all__ = [
     "checked_not_null",
     "comes_after",
     "drop_index",
+    "fills_before",
     "goes_with_its_column",
     "index_of_key",
     "is_ready",
@@ -335,6 +336,14 @@ def _closing(text: str) -> int:
 
 
 # --- NOT NULL ---------------------------------------------------------------------------------------------------------
+
+
+def fills_before(column: FactId, context: Context) -> bool:
+    """Whether missing values are filled in batches: what a hint says of them can only name columns that are there."""
+    table = context.goal.parent(column)
+    if table is None or "type" in context.changed(column) or not changes_online(table, context):
+        return False
+    return not any(each.kind == "column" and each.name[:2] == table.name for each in context.creates)
 
 
 def checked_not_null(column: FactId, target: str, table: FactId, context: Context) -> tuple[list[Draft], list[Draft]]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.ddl import RULES, partitions
 from reconciler.ddl.bodies import wishes
+from reconciler.ddl.consequences import with_consequences
+from reconciler.ddl.lock_windows import with_lock_windows
 from reconciler.ddl.nodes import Act, Node
 from reconciler.ddl.not_null import swapped_names
 from reconciler.ddl.parking import drop_renamed, rename_away, set_aside
@@ -340,8 +342,10 @@ def _statements(context: Context) -> Iterable[Statement]:
                 case Act.ALTER:
                     drafts = rule.alter(node.fact, context)
         facts = tuple(sorted(member.fact for member in members))
+        drafts = with_consequences(tuple(drafts), node.act, node.fact, [member.fact for member in folded], context)
         drafted += [(draft, _statement(draft, node.act, facts, context)) for draft in drafts]
-    return in_steps([each for each in drafted if not _is_adopted(each[1], context)], context)
+    found = [each for each in drafted if not _is_adopted(each[1], context)]
+    return with_lock_windows(in_steps(found, context), context)
 
 
 def _statement(draft: Draft, act: Act, facts: tuple[FactId, ...], context: Context) -> Statement:

@@ -251,7 +251,7 @@ class PrivilegesRule(Rule):
 
     def _grant(self, fact: FactId, template: LiteralString, privileges: set[str], where: Part) -> Draft:
         target, grantee = fact.target, fact.name[-1]
-        found = (hazards.opens_access(fact, "everybody may"),) if not grantee else ()
+        found = (hazards.opens_access(fact, f"everybody gets {', '.join(sorted(privileges))}"),) if not grantee else ()
         return Draft(sql=self._text(template, privileges, target, where, grantee), hazards=found)
 
     def _text(self, template: LiteralString, privileges: set[str], target: FactId, where: Part, grantee: str) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from reconciler.snapshot import Definition, FactId, Snapshot
 
-__all__ = ["AggregateRule", "RoutineRule"]
+__all__ = ["AggregateRule", "RoutineRule", "default_count"]
 
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
 
@@ -34,7 +34,7 @@ class RoutineRule(Rule):
     def in_place(self, fact: FactId, context: Context) -> bool:
         """The arguments of one identity differ in their defaults only."""
         changed = context.changed(fact)
-        if "arguments" in changed and _defaults(context.new(fact)) < _defaults(context.old(fact)):
+        if "arguments" in changed and default_count(context.new(fact)) < default_count(context.old(fact)):
             return False
         return "result" not in changed
 
@@ -53,7 +53,7 @@ class RoutineRule(Rule):
         yield ("routine", *fact.name[:2], str(definition["types"]))
 
 
-def _defaults(definition: Definition) -> int:
+def default_count(definition: Definition) -> int:
     """How many arguments have a default."""
     return _QUOTED.sub("", str(definition["arguments"])).count(" DEFAULT ")
 

@@ -209,10 +209,15 @@ def _analyze(table: FactId, shadow: str) -> Draft:
 # --- a new column whose default is another for each row ---------------------------------------------------------------
 
 
+def is_one_for_all(default: str) -> bool:
+    """Whether Postgres computes the default once for all rows that are there, and so writes none of them."""
+    return "(" not in default or _STABLE.fullmatch(default) is not None
+
+
 def is_filled_online(column: FactId, default: str | None, context: Context) -> bool:
     """Whether a new column is filled in batches, as its default would have to be computed for each row."""
     table = context.goal.parent(column)
-    if default is None or "(" not in default or _STABLE.fullmatch(default) or column in context.drops:
+    if default is None or is_one_for_all(default) or column in context.drops:
         return False
     new = context.new(column)
     if new.keys() & _NEVER or not online.changes_online(table, context):

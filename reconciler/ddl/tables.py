@@ -235,7 +235,7 @@ def _security(fact: FactId, old: Definition, new: Definition) -> Iterable[Draft]
                 compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table)
                 if force
                 else compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", table),
-                (),
+                () if force else (hazards.opens_access(fact, "its owner sees every row"),),
             )
         )
     if old.get("replica_identity") != new.get("replica_identity"):
@@ -268,6 +268,8 @@ class InheritanceRule(Rule):
         if child is not None and context.persists(child):
             size = context.sizes.get(child)
             found = (hazards.may_fail(child, f"attached to {'.'.join(fact.name[2:])}: every row must fit", size),)
+            if "bound" in definition:
+                found += (hazards.blocks_reads_and_writes(child, "every row is checked for its place", size),)
         yield Draft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=child)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:

@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 # The second number grows with each addition, the first where something that was there goes or means something else.
-FORMAT_VERSION = "1.1"
+FORMAT_VERSION = "1.2"
 
 
 def to_text(document: dict[str, object]) -> str:
@@ -170,6 +170,7 @@ def _statement(statement: Statement) -> dict[str, object]:
         "hazards": [_hazard(hazard) for hazard in statement.hazards],
         "lock": statement.lock.value if statement.lock else None,
         "locks": statement.locks.key if statement.locks else None,
+        "blocks": statement.lock.blocks if statement.lock else None,
         "transactional": statement.transactional,
         "step": statement.step,
         "batched": statement.batched is not None,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reconciler.diff import Difference
     from reconciler.drift import ObjectState
     from reconciler.ledger import HistoryEntry, MigrationRecord, RecordedStatement
-    from reconciler.plan import Hazard, Plan, Statement
+    from reconciler.plan import Hazard, LockMode, Plan, Statement
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
     from reconciler.snapshot import FactId
 
@@ -163,7 +163,7 @@ def _statements(statements: Iterable[Statement]) -> list[str]:
                 lines.append(f"{_INDENT}{verb} {_facts(facts)}")
         lines += [f"{_INDENT}{_hazard(hazard)}" for hazard in statement.hazards]
         if statement.lock is not None:
-            lines.append(f"{_INDENT}lock {statement.lock}{f' on {statement.locks}' if statement.locks else ''}")
+            lines.append(f"{_INDENT}{_lock(statement.lock, statement.locks)}")
         if not statement.transactional:
             lines.append(f"{_INDENT}outside of a transaction")
         if statement.batched is not None:
@@ -198,6 +198,11 @@ def _facts(facts: Sequence[FactId]) -> str:
 def _hazard(hazard: Hazard) -> str:
     size = describe_size(hazard.size)
     return f"hazard {hazard.kind}: {hazard.message}{f' ({size})' if size else ''}"
+
+
+def _lock(lock: LockMode, table: FactId | None) -> str:
+    on = f" on {table}" if table is not None else ""
+    return f"lock {lock}{on}: blocks {lock.blocks or 'neither reads nor writes'}"
 
 
 def _object_state(state: ObjectState) -> list[str]:
