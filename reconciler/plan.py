@@ -13,6 +13,7 @@ from reconciler.errors import PlanError
 from reconciler.hazard_kinds import KINDS, HazardKind
 
 if TYPE_CHECKING:
+    from reconciler.checks import Check
     from reconciler.diff import Difference
     from reconciler.intent import Rename
     from reconciler.masking import SecretText
@@ -107,8 +108,9 @@ class Statement:
     follow each other run in one transaction. `rehearsal` is what stands for the statement in the proof, which runs in
     one transaction; None: the statement itself, empty: nothing. A statement with `batched` ends in a WHERE clause and
     runs over ranges of that table's rows, each in a transaction of its own. `brief` marks one that is over at once
-    however large the table is, and that is cancelled where it is not. `sql` is for people: where it has
-    masks, `masked` is True and `secret` holds the text with the real values, which is nowhere else and is not saved.
+    however large the table is, and that is cancelled where it is not. `checks` find the rows that it would fail on.
+    `sql` is for people: where it has masks, `masked` is True and `secret` holds the text with the real values, which is
+    nowhere else and is not saved.
     """
 
     sql: str
@@ -126,6 +128,7 @@ class Statement:
     rehearsal: str | None = None
     batched: FactId | None = None
     brief: bool = False
+    checks: tuple[Check, ...] = ()
 
     def concealed(self, text: str) -> str:
         """`text`, which the server said of the statement, without the statement's secrets."""

@@ -6,9 +6,16 @@ import re
 from typing import TYPE_CHECKING, LiteralString, Protocol, cast
 
 from reconciler import hazards
-from reconciler.ddl import online, shadow
+from reconciler.ddl import checks, online, shadow, value_checks
 from reconciler.ddl.names import qualified
-from reconciler.ddl.not_null import added_later, change_not_null, not_null_claims, not_null_clause, required
+from reconciler.ddl.not_null import (
+    added_later,
+    change_not_null,
+    is_required,
+    not_null_claims,
+    not_null_clause,
+    required,
+)
 from reconciler.ddl.parking import parked, taken_back
 from reconciler.ddl.remade_columns import becomes_plain, remade
 from reconciler.ddl.rule import Context, Draft, Rule
@@ -22,6 +29,7 @@ from reconciler.snapshot import FactId
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from reconciler.checks import Check
     from reconciler.snapshot import Definition
 
 __all__ = [
@@ -596,6 +604,25 @@ class ColumnRule(Rule):
             yield from settings_lost_with_type(fact, {"compression": new["compression"]})
         yield from column_settings(fact, {}, new)
         yield from added_later(fact, context)
+
+    def checks(self, fact: FactId, context: Context) -> Iterable[Check]:
+        table, new = context.goal.parent(fact), context.new(fact)
+        if table is None or table.kind != "table" or fact in context.parked:
+            return
+        filled = fact in context.intent.backfills
+        if fact in context.creates:
+            given = FactId("default", fact.name) in context.goal or new.keys() & {"generated", "identity"}
+            if is_required(new) and not given and not filled:
+                yield from checks.without_rows(fact, context)
+            return
+        old = context.old(fact)
+        follows = new.get("inherited") and any(parent in context.alters for parent in inherited_from(fact, context))
+        if old["type"] != new["type"] and not follows and not _follows_type(fact, context):
+            said = context.intent.conversions.get(fact)
+            using = said or conversion(name(fact.name[2]), str(old["type"]), str(new["type"])).as_string(None)
+            yield from value_checks.conversion_checks(fact, using.removeprefix(" USING "), context)
+        if is_required(new) and not is_required(old) and not filled:
+            yield from checks.missing_values(fact, context)
 
     def _change_type(self, fact: FactId, context: Context, alter: Part, draft: _DraftMaker) -> Draft:
         old, new = context.old(fact), context.new(fact)

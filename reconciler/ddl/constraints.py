@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from reconciler import hazards
-from reconciler.ddl import online, partitions
+from reconciler.ddl import checks, online, partitions, value_checks
 from reconciler.ddl.constraint_marks import alter_actions, can_alter, marked
 from reconciler.ddl.migra import constraint_statements
 from reconciler.ddl.names import qualified
@@ -17,6 +17,7 @@ from reconciler.snapshot import FactId
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from reconciler.checks import Check
     from reconciler.snapshot import Definition
 
 __all__ = ["ConstraintRule", "DomainConstraintRule", "attachments", "index_marks", "inline_constraint", "is_cloned"]
@@ -197,6 +198,10 @@ class ConstraintRule(Rule):
         for text in _index_settings(fact, {}, definition, context):
             yield Draft(sql=text, lock=lock, locks=table)
 
+    def checks(self, fact: FactId, context: Context) -> Iterable[Check]:
+        before = marked(str(context.old(fact)["definition"])) if fact in context.alters else None
+        return () if before is not None and before.valid else checks.constraint_checks(fact, context)
+
     def _is_validated_apart(self, fact: FactId, context: Context) -> bool:
         definition = context.new(fact)
         plain = not definition.keys() & {"not_valid", "inherited", "parent"}
@@ -251,19 +256,19 @@ class ConstraintRule(Rule):
         """When and whether the constraint holds; where it becomes ENFORCED or valid, every row is checked."""
         new = context.new(fact)
         before, after = marked(str(context.old(fact)["definition"])), marked(str(new["definition"]))
-        checks = (hazards.may_fail(fact, _FAILS[str(new["type"])], context.sizes.get(table)),)
+        may_fail = (hazards.may_fail(fact, _FAILS[str(new["type"])], context.sizes.get(table)),)
         constraint = name(fact.name[2])
         if actions := alter_actions(before, after):
             yield Draft(
                 sql=compose("ALTER TABLE {} ALTER CONSTRAINT {} {}", qualified(fact), constraint, raw(actions)),
-                hazards=checks if after.enforced and not before.enforced else (),
+                hazards=may_fail if after.enforced and not before.enforced else (),
                 lock=LockMode.ACCESS_EXCLUSIVE,
                 locks=table,
             )
         if before.enforced and after.valid and not before.valid:
             yield Draft(
                 sql=compose("ALTER TABLE {} VALIDATE CONSTRAINT {}", qualified(fact), constraint),
-                hazards=checks,
+                hazards=may_fail,
                 lock=LockMode.SHARE_UPDATE_EXCLUSIVE,
                 locks=table,
                 stage=Stage.AFTER if online.changes_online(table, context) else Stage.TOGETHER,
@@ -317,6 +322,12 @@ class DomainConstraintRule(Rule):
             sql=compose("ALTER DOMAIN {} ADD CONSTRAINT {} {}", qualified(fact), name(fact.name[2]), definition),
             hazards=(hazards.may_fail(fact, "fails if a value in any table violates it", None),),
         )
+
+    def checks(self, fact: FactId, context: Context) -> Iterable[Check]:
+        definition = str(context.new(fact)["definition"])
+        if definition.endswith(" NOT VALID"):
+            return ()
+        return value_checks.domain_checks(FactId("domain", fact.name[:2]), fact, definition, context)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         yield Draft(sql=compose("ALTER DOMAIN {} DROP CONSTRAINT {}", qualified(fact), name(fact.name[2])))

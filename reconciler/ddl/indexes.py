@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from reconciler import hazards
-from reconciler.ddl import online, partitions, shadow
+from reconciler.ddl import checks, online, partitions, shadow
 from reconciler.ddl.constraints import attachments, index_marks
 from reconciler.ddl.names import qualified
 from reconciler.ddl.partitions import without_options
@@ -17,6 +17,7 @@ from reconciler.plan import Hazard, LockMode
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from reconciler.checks import Check
     from reconciler.snapshot import Definition, FactId
 
 __all__ = ["IndexRule"]
@@ -52,6 +53,9 @@ class IndexRule(Rule):
             yield Draft(sql=text, hazards=tuple(found), lock=LockMode.SHARE, locks=table)
         yield from attachments(fact, context)
         yield from self._settings(fact, {}, definition, context)
+
+    def checks(self, fact: FactId, context: Context) -> Iterable[Check]:
+        return checks.index_checks(fact, context) if fact in context.creates else ()
 
     def _text(self, fact: FactId, *, unique: bool, using: Part, alone: bool) -> online.IndexText:
         def build(index: str, *, concurrently: bool) -> str:

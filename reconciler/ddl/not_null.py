@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "added_later",
     "change_not_null",
+    "is_required",
     "not_null_claims",
     "not_null_clause",
     "required",
@@ -33,6 +34,11 @@ __all__ = [
 def _constraint(definition: Definition) -> Definition:
     """What of the constraint is not as Postgres makes it by itself; {} before 18."""
     return cast("Definition", definition.get("not_null_constraint") or {})
+
+
+def is_required(definition: Definition) -> bool:
+    """Whether every row has a value, also those from before the constraint."""
+    return bool(definition.get("not_null")) and not _constraint(definition).get("not_valid")
 
 
 def _usual_name(column: FactId) -> str:

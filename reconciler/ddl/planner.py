@@ -6,6 +6,7 @@ is dropped and created again. Which order: the edges of pg_depend on both sides,
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.ddl import RULES, partitions
@@ -20,7 +21,7 @@ from reconciler.ddl.stages import in_steps
 from reconciler.diff import Change, Difference, diff
 from reconciler.errors import PlanError
 from reconciler.intent import Intent
-from reconciler.plan import Online, Plan, Statement, TableSize, Wish, sorted_groups
+from reconciler.plan import HazardKind, Online, Plan, Statement, TableSize, Wish, sorted_groups
 from reconciler.snapshot import SATELLITE_KINDS
 from reconciler.spelling import faithful
 
@@ -45,12 +46,14 @@ def make_plan(
     fixed: frozenset[FactId] = frozenset(),
     online: Online | None = None,
     intent: Intent | None = None,
+    former: Mapping[FactId, FactId] | None = None,
 ) -> Plan:
     """The statements that turn `live` into `goal`; both with their dependencies. `current_user` runs them.
     `fixed` are the extensions that cannot be altered into what the goal says.
 
     With `online`, tables that it covers are changed in steps, and the statements may need more than one transaction.
-    `intent` says how values are converted and filled in; its renames have been made in `live` already.
+    `intent` says how values are converted and filled in; its renames have been made in `live` already, and
+    `former` says what is called otherwise in the database until they are made there.
     Raises PlanError where no order of statements does it.
     """
     differences = diff(live, goal)
@@ -62,6 +65,7 @@ def make_plan(
         fixed=fixed,
         online=online,
         intent=intent or Intent(),
+        former=former or {},
         dependents=_reversed(live.dependencies),
     )
     unmodelled = _unmodelled(differences, context)
@@ -343,7 +347,8 @@ def _statements(context: Context) -> Iterable[Statement]:
                     drafts = rule.alter(node.fact, context)
         facts = tuple(sorted(member.fact for member in members))
         drafts = with_consequences(tuple(drafts), node.act, node.fact, [member.fact for member in folded], context)
-        drafted += [(draft, _statement(draft, node.act, facts, context)) for draft in drafts]
+        made = [(draft, _statement(draft, node.act, facts, context)) for draft in drafts]
+        drafted += _with_checks(made, node, context) if node.act in (Act.CREATE, Act.ALTER) else made
     found = [each for each in drafted if not _is_adopted(each[1], context)]
     return with_lock_windows(in_steps(found, context), context)
 
@@ -365,6 +370,17 @@ def _statement(draft: Draft, act: Act, facts: tuple[FactId, ...], context: Conte
         masked=secret is not None,
         secret=secret,
     )
+
+
+def _with_checks(made: list[tuple[Draft, Statement]], node: Node, context: Context) -> list[tuple[Draft, Statement]]:
+    """The statements, the first of those that may fail with what is to be asked of the rows before."""
+    checks = tuple(_rule(node.fact).checks(node.fact, context)) if made else ()
+    if not checks:
+        return made
+    kinds = [{hazard.kind for hazard in draft.hazards} for draft, _ in made]
+    place = next((place for place, found in enumerate(kinds) if HazardKind.MAY_FAIL in found), 0)
+    draft, statement = made[place]
+    return [*made[:place], (draft, replace(statement, checks=checks)), *made[place + 1 :]]
 
 
 def _is_adopted(statement: Statement, context: Context) -> bool:

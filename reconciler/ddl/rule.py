@@ -20,6 +20,7 @@ from reconciler.plan import Stage
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from reconciler.checks import Check
     from reconciler.plan import Hazard, LockMode, Online, TableSize
     from reconciler.snapshot import Definition, FactId, Snapshot
 
@@ -66,6 +67,8 @@ class Context:
     swaps: Mapping[FactId, FactId] = field(default_factory=dict["FactId", "FactId"])
     intent: Intent = field(default_factory=Intent)
     dependents: Mapping[FactId, Sequence[FactId]] = field(default_factory=dict["FactId", "Sequence[FactId]"])
+    # What the plan's renames have renamed already here, but not yet in the database: new name -> the one it has now.
+    former: Mapping[FactId, FactId] = field(default_factory=dict["FactId", "FactId"])
     # Of the half-made things that a run left in live, those that this plan goes on with.
     adopted_leftovers: set[FactId] = field(default_factory=set["FactId"])
     _positions: dict[FactId, int] = field(default_factory=dict["FactId", int], repr=False)
@@ -223,6 +226,10 @@ class Rule:
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         """Statements that change the fact in place; only asked where `in_place` says so."""
         raise NotImplementedError
+
+    def checks(self, fact: FactId, context: Context) -> Iterable[Check]:
+        """What the rows must allow, where the fact is created or altered: queries that find those that do not."""
+        return ()
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         """Whether the change can be made without dropping the fact."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler import hazards
-from reconciler.ddl import partitions
+from reconciler.ddl import partitions, value_checks
 from reconciler.ddl.columns import column_clause, column_settings
 from reconciler.ddl.constraints import inline_constraint, is_cloned
 from reconciler.ddl.names import qualified
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import TypeAlias
 
+    from reconciler.checks import Check
     from reconciler.masking import Secret
     from reconciler.snapshot import Definition, FactId
 
@@ -282,6 +283,9 @@ class InheritanceRule(Rule):
         for key in partitions.left_behind(fact, context):
             text = compose("ALTER TABLE {} DROP CONSTRAINT {}", table, name(key.name[2]))
             yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact))
+
+    def checks(self, fact: FactId, context: Context) -> Iterable[Check]:
+        return value_checks.partition_checks(fact, context) if "bound" in context.new(fact) else ()
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return "bound" not in context.changed(fact)

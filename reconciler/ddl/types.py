@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from reconciler import hazards
+from reconciler.ddl import value_checks
 from reconciler.ddl.columns import disturbed_by_type_change, settings_lost_with_type
 from reconciler.ddl.names import object_phrase, qualified
 from reconciler.ddl.rule import Context, Draft, Rule
@@ -15,6 +16,7 @@ from reconciler.snapshot import FactId
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from reconciler.checks import Check
     from reconciler.snapshot import Definition
 
 __all__ = ["CompositeTypeRule", "DomainRule", "EnumRule", "RemadeUnderColumns"]
@@ -113,6 +115,12 @@ class EnumRule(_Type):
                 found = (hazards.loses_enum_value(fact, gone),)
         yield Draft(sql=compose("CREATE TYPE {} AS ENUM ({})", qualified(fact), joined(labels)), hazards=found)
 
+    def checks(self, fact: FactId, context: Context) -> Iterable[Check]:
+        if fact in context.creates and fact in context.live:
+            kept = set(self._labels(context.new(fact)))
+            gone = [label for label in self._labels(context.old(fact)) if label not in kept]
+            yield from value_checks.label_checks(fact, gone, context) if gone else ()
+
     def in_place(self, fact: FactId, context: Context) -> bool:
         return self._can_add(fact, context)
 
@@ -175,6 +183,10 @@ class DomainRule(_Type):
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return not context.changed(fact) & {"type", "collation"}
+
+    def checks(self, fact: FactId, context: Context) -> Iterable[Check]:
+        if fact in context.alters and context.new(fact).get("not_null") and not context.old(fact).get("not_null"):
+            yield from value_checks.domain_checks(fact, fact, "NOT NULL", context)
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         new, changed = context.new(fact), context.changed(fact)

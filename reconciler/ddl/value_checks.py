@@ -1,0 +1,239 @@
+"""What is asked of values before a type or the bounds of a partition change under them. Pure: no I/O."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, LiteralString
+
+from reconciler.checks import Check
+from reconciler.ddl.printed import bracketed, elements, index_elements, leading_name
+from reconciler.ddl.rows import (
+    REMOVE_OR_CHANGE,
+    field,
+    is_understood,
+    named,
+    rows,
+    rows_stay,
+    says_old_names,
+    select,
+    stays,
+)
+from reconciler.ddl.text import Part, compose, joined, literal, raw
+from reconciler.snapshot import ROUTINE_KINDS, FactId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.ddl.rule import Context
+
+__all__ = ["conversion_checks", "domain_checks", "label_checks", "partition_checks"]
+
+# --- another type -----------------------------------------------------------------------------------------------------
+
+_LENGTH = re.compile(r"(character varying|character|bit varying|bit)\((\d+)\)")
+
+
+def conversion_checks(column: FactId, using: str, context: Context) -> Iterable[Check]:
+    """Values that are none of the column's new type; `using` is the expression that converts them, maybe empty."""
+    table = context.live.parent(column)
+    if not rows_stay(table, context) or not context.persists(column):
+        return
+    assert table is not None
+    said = column in context.intent.conversions
+    touched = context.creates | context.drops | context.alters
+    if said and any(each.kind in ROUTINE_KINDS for each in touched):
+        return
+    needed = context.goal.dependencies.get(column, frozenset())
+    if any(each in touched for each in needed if each.kind not in ("table", "constraint", "index")):
+        return
+    if says_old_names(context):
+        return
+    kind = str(context.new(column)["type"])
+    value = field(table, column.name[2])
+    problem = f"becomes {kind}, but the value does not fit"
+    hint = f"{REMOVE_OR_CHANGE}, or write `-- reconciler: using EXPRESSION` beside the column"
+    bounded = _LENGTH.fullmatch(kind)
+    if bounded is not None and not using:
+        yield Check(
+            fact=column,
+            table=table,
+            problem=problem,
+            sql=select(table, _too_long(value, bounded[1], bounded[2]), context),
+            hint=hint,
+        )
+        return
+    if "generated" in context.new(column) or "generated" in context.old(column):
+        return
+    # An explicit cast does what the assignment does, but for the lengths above.
+    expression = raw(compose("({})::{}", raw(using), raw(kind)) if using else compose("{}::{}", value, raw(kind)))
+    source = rows(table, context)
+    place = [field(table, "tableoid"), field(table, "ctid"), named(table, context)]
+    yield Check(
+        fact=column,
+        table=table,
+        problem=problem,
+        sql=compose("SELECT {} FROM {}", joined(place), source),
+        attempt=compose("SELECT {} FROM {}", expression, source),
+        hint=hint,
+    )
+
+
+def _too_long(value: Part, kind: str, length: str) -> Part:
+    """What an assignment refuses: characters beyond the length that are no blanks, another number of bits."""
+    if kind.startswith("bit"):
+        operator = raw(">" if kind == "bit varying" else "<>")
+        return raw(compose("pg_catalog.length({}) {} {}", value, operator, raw(length)))
+    start = raw(str(int(length) + 1))
+    return raw(compose("pg_catalog.rtrim(pg_catalog.substr({}::text, {}), ' ') <> ''", value, start))
+
+
+# --- domains and enums ------------------------------------------------------------------------------------------------
+
+
+def domain_checks(domain: FactId, fact: FactId, definition: str, context: Context) -> Iterable[Check]:
+    """Values, in all columns of the domain, that violate a CHECK of it, or are missing where it is NOT NULL."""
+    if not context.persists(domain) or not is_understood(fact, context):
+        return
+    found = bracketed(definition) if definition.startswith("CHECK (") else None
+    if found is None and definition != "NOT NULL":
+        return
+    # In a domain's CHECK the value is called VALUE, which is an ordinary name elsewhere.
+    condition = raw(compose("NOT ({})", raw(found[0]))) if found is not None else raw('"value" IS NULL')
+    for column in sorted(context.dependents.get(domain, ())):
+        table = context.live.parent(column)
+        if column.kind != "column" or not rows_stay(table, context) or not stays(column, context):
+            continue
+        assert table is not None
+        kind = str(context.old(column)["type"])
+        if leading_name(kind) != domain.name or kind.endswith("[]"):
+            continue
+        yield Check(
+            fact=fact,
+            table=table,
+            problem=f"does not hold for {column}",
+            sql=compose(
+                'SELECT "example" FROM (SELECT {} AS "example", {} AS "value" FROM {}) AS "checked" WHERE {}',
+                named(table, context),
+                field(table, column.name[2]),
+                rows(table, context),
+                condition,
+            ),
+            hint=REMOVE_OR_CHANGE,
+        )
+
+
+def label_checks(enum: FactId, gone: Sequence[str], context: Context) -> Iterable[Check]:
+    """Rows that hold a label that an enum loses."""
+    for column in sorted(context.parked):
+        table = context.live.parent(column)
+        if enum not in context.live.dependencies.get(column, ()) or column in context.intent.conversions:
+            continue
+        if table is None or not rows_stay(table, context):
+            continue
+        kind = str(context.old(column)["type"])
+        # Values of another type come by a way of their own.
+        if leading_name(kind) != enum.name or str(context.new(column)["type"]) != kind:
+            continue
+        value, labels = field(table, column.name[2]), joined([literal(label) for label in gone])
+        condition = compose("{}::text IN ({})", value, labels)
+        if kind.endswith("[]"):
+            condition = compose("{}::text[] && ARRAY[{}]", value, labels)
+        yield Check(
+            fact=enum,
+            table=table,
+            problem=f"loses {', '.join(repr(label) for label in gone)}, which is a value of {column}",
+            sql=select(table, raw(condition), context),
+            hint="change these values first, or say that a label is renamed: `-- reconciler: renamed from 'old'`",
+        )
+
+
+# --- partitions -------------------------------------------------------------------------------------------------------
+
+
+def partition_checks(link: FactId, context: Context) -> Iterable[Check]:
+    """Rows of an attached table outside of its bounds, and those in the default partition that belong there."""
+    child, parent = FactId("table", link.name[:2]), FactId("table", link.name[2:])
+    if child not in context.goal or parent not in context.live or not context.persists(parent):
+        return
+    bound = str(context.new(link).get("bound", ""))
+    key = str(context.old(parent).get("partition_key", ""))
+    fits = _fits(bound, key)
+    if fits is None or "partition_key" not in context.new(parent) or key != context.new(parent)["partition_key"]:
+        return
+    if says_old_names(context):
+        return
+    if context.persists(child) and child in context.live and _stands_alone(child, context):
+        yield Check(
+            fact=link,
+            table=child,
+            problem=f"is outside of {bound}",
+            sql=select(child, raw(compose("({}) IS NOT TRUE", fits)), context),
+            hint="move these rows elsewhere first",
+        )
+    for other in context.dependents.get(parent, ()):
+        default = FactId("table", other.name[:2])
+        if other.kind != "inheritance" or context.old(other).get("bound") != "DEFAULT" or other in context.drops:
+            continue
+        if rows_stay(default, context) and _keeps_values(default, context):
+            yield Check(
+                fact=link,
+                table=default,
+                problem="belongs there, and is in the default partition",
+                sql=select(default, fits, context),
+                hint="move these rows out of the default partition first",
+            )
+
+
+def _stands_alone(table: FactId, context: Context) -> bool:
+    """Whether the table has plain rows of its own that nothing in the plan changes."""
+    if "partition_key" in context.old(table) or any(
+        column.name[:2] == table.name for column in context.intent.backfills
+    ):
+        return False
+    if any(each.kind == "inheritance" for each in context.dependents.get(table, ())):
+        return False
+    return _keeps_values(table, context)
+
+
+def _keeps_values(table: FactId, context: Context) -> bool:
+    """Whether no column that stays gets other values."""
+    columns = [each for each in context.live.children.get(table, ()) if each.kind == "column"]
+    return all(stays(column, context) or column not in context.goal for column in columns)
+
+
+_BOUNDS = re.compile(r"FOR VALUES (IN|FROM) ")
+
+
+def _fits(bound: str, key: str) -> Part | None:
+    """The condition for a row to be within the bound; None where it is not told here (HASH, MINVALUE of several)."""
+    keyed, listed = bracketed(key), bracketed(bound)
+    if keyed is None or listed is None or not _BOUNDS.match(bound):
+        return None
+    parts = index_elements(keyed[0])
+    if any(part.rest or part.collation for part in parts):
+        return None
+    expressions: list[Part] = [raw(compose("({})", raw(part.expression))) for part in parts]
+    if key.startswith("LIST"):
+        values = elements(listed[0])
+        chosen = [raw(value) for value in values if value != "NULL"]
+        conditions: list[Part] = []
+        if chosen:
+            conditions.append(raw(compose("{} IN ({})", expressions[0], joined(chosen))))
+        if len(chosen) < len(values):
+            conditions.append(raw(compose("{} IS NULL", expressions[0])))
+        return joined(conditions, " OR ")
+    upper = bracketed(bound, listed[1])
+    if not key.startswith("RANGE") or upper is None:
+        return None
+    whole = joined(expressions)
+    conditions = [raw(compose("{} IS NOT NULL", each)) for each in expressions]
+    words: tuple[tuple[str, LiteralString], ...] = ((listed[0], "ROW({}) >= ROW({})"), (upper[0], "ROW({}) < ROW({})"))
+    for text, template in words:
+        values = elements(text)
+        limits = [value for value in values if value in ("MINVALUE", "MAXVALUE")]
+        if len(limits) == len(values):
+            continue
+        if limits:
+            return None
+        conditions.append(raw(compose(template, whole, joined([raw(value) for value in values]))))
+    return joined(conditions, " AND ")
