@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from reconciler.checks import Finding, FindingKind
     from reconciler.drift import ObjectState, State
     from reconciler.errors import (
         ApplyError,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         LockTimeoutError,
         PlanError,
         PluginFailuresError,
+        PreflightError,
         ProofError,
         ReconcilerError,
         ScratchError,
@@ -51,6 +53,8 @@ __all__ = [
     "DatabaseSource",
     "EmbeddedServerError",
     "EmptySourceError",
+    "Finding",
+    "FindingKind",
     "Hazard",
     "HazardError",
     "HazardKind",
@@ -65,6 +69,7 @@ __all__ = [
     "PlanError",
     "PlanResult",
     "PluginFailuresError",
+    "PreflightError",
     "ProofError",
     "Reconciler",
     "ReconcilerError",
@@ -91,6 +96,8 @@ __all__ = [
 _MODULES = {
     "CheckResult": "results",
     "DatabaseSource": "source",
+    "Finding": "checks",
+    "FindingKind": "checks",
     "Hazard": "plan",
     "HazardKind": "plan",
     "JournalManager": "managers",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.asking import with_answers
 from reconciler.cli_options import CommandOptions, connecting, open_reconciler, read_options, reconciling, source_of
 from reconciler.console import (
     DIFFERENCES,
@@ -33,7 +34,7 @@ from reconciler.console import (
     print_warnings,
     working,
 )
-from reconciler.errors import ConfigError, ReconcilerError
+from reconciler.errors import ConfigError, HazardError, ReconcilerError
 from reconciler.outcomes import progress_of, show_dry_run, show_plan, show_result
 from reconciler.reviewed import apply_file, write_plan
 from reconciler.rollback_command import rollback
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from reconciler.plan import Plan, Statement
     from reconciler.reconcile import Reconciler
+    from reconciler.results import PlanResult
     from reconciler.source import AnySource, Source
 
 __all__ = ["main", "run"]
@@ -121,8 +123,8 @@ def plan(out: Path | None, **values: Any) -> int:
     """Show what would be done; exit 2 if anything would."""
     chosen = read_options(values)
     source = source_of(chosen)
-    with open_reconciler(chosen) as reconciler, working("planning"):
-        planned = reconciler.plan(source, plugin=chosen.plugin)
+    with open_reconciler(chosen) as reconciler:
+        planned = _planned(reconciler, source, chosen)
     if out is not None:
         write_plan(planned, out)
     return show_plan(planned, chosen)
@@ -141,15 +143,31 @@ def apply(file: Path | None, **values: Any) -> int:
     with open_reconciler(chosen) as reconciler:
         if chosen.dry_run:
             return _dry_run(reconciler, source, chosen)
-        with working("reconciling") as say:
-            result = reconciler.migrate(chosen.plugin, source, progress=progress_of(say))
+        try:
+            with working("reconciling") as say:
+                result = reconciler.migrate(chosen.plugin, source, progress=progress_of(say))
+        except HazardError as error:
+            answered = with_answers(source, error.suggestions)
+            if answered is None:
+                raise
+            with working("reconciling") as say:
+                result = reconciler.migrate(chosen.plugin, answered, progress=progress_of(say))
     return show_result(result, "applied", chosen)
 
 
-def _dry_run(reconciler: Reconciler, source: AnySource, chosen: CommandOptions) -> int:
+def _planned(reconciler: Reconciler, source: AnySource, chosen: CommandOptions) -> PlanResult:
+    """The plan; on a terminal with the renames that somebody says to be ones."""
     with working("planning"):
         planned = reconciler.plan(source, plugin=chosen.plugin)
-    return show_dry_run(planned, chosen)
+    answered = with_answers(source, planned.suggestions) if chosen.output == "text" else None
+    if answered is None:
+        return planned
+    with working("planning"):
+        return reconciler.plan(answered, plugin=chosen.plugin)
+
+
+def _dry_run(reconciler: Reconciler, source: AnySource, chosen: CommandOptions) -> int:
+    return show_dry_run(_planned(reconciler, source, chosen), chosen)
 
 
 @cli.command(short_help="Show which objects moved.")

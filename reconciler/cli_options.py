@@ -53,6 +53,8 @@ class CommandOptions:
     lock_retries: int
     online: bool | None
     online_above_bytes: int
+    preflight: bool
+    preflight_timeout_ms: int
     dry_run: bool
 
 
@@ -96,6 +98,8 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = ("text", "j
         lock_retries=int(pick("lock_retries", 30)),
         online=values["online"] if values.get("online") is not None else found.online,
         online_above_bytes=found.online_above if found.online_above is not None else _ONLINE_ABOVE_BYTES,
+        preflight=not pick("no_preflight", default=False),
+        preflight_timeout_ms=int(pick("preflight_timeout", 5_000)),
         dry_run=bool(values.get("dry_run")),
     )
 
@@ -126,6 +130,8 @@ def options_of(chosen: CommandOptions) -> Options:
         lock_retries=chosen.lock_retries,
         online=chosen.online,
         online_above_bytes=chosen.online_above_bytes,
+        preflight=chosen.preflight,
+        preflight_timeout_ms=chosen.preflight_timeout_ms,
     )
 
 
@@ -186,6 +192,13 @@ def planning(command: Command) -> Command:
             metavar="MS",
             help="How long to wait for a lock, at each try.",
         ),
+        click.option(
+            "--preflight-timeout",
+            type=click.IntRange(min=1),
+            metavar="MS",
+            help="How long a query may look for rows that a statement would fail on.  [default: 5000]",
+        ),
+        click.option("--no-preflight", is_flag=True, help="Do not look for what stands in the way before locking."),
         click.option("--no-proof", is_flag=True, help="Do not rehearse the plan in scratch first."),
         click.option("--ignore-unmodelled", is_flag=True, help="Go on although something differs that has no rule."),
         click.option("--allow-empty", is_flag=True, help="The source may declare nothing."),

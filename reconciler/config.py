@@ -46,6 +46,8 @@ class Configuration:
     lock_retries: int | None = None
     online: bool | None = None
     online_above: int | None = None
+    no_preflight: bool | None = None
+    preflight_timeout: int | None = None
 
 
 def find_configuration(start: Path) -> Configuration:
@@ -91,6 +93,8 @@ def parse_configuration(table: dict[str, object], path: Path) -> Configuration:
         lock_retries=numbers.get("lock_retries"),
         online=flags.get("online"),
         online_above=_only(values, path, _size).get("online_above"),
+        no_preflight=flags.get("no_preflight"),
+        preflight_timeout=numbers.get("preflight_timeout"),
     )
 
 
@@ -162,6 +166,8 @@ _KINDS: dict[str, Callable[[object], object]] = {
     "lock_retries": _number,
     "online": _flag,
     "online_above": _size,
+    "no_preflight": _flag,
+    "preflight_timeout": _number,
 }
 
 

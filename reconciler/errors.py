@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reconciler.checks import Finding
+    from reconciler.suggestions import Suggestion
+
 __all__ = [
     "ApplyError",
     "ConfigError",
@@ -24,6 +27,7 @@ __all__ = [
     "LockTimeoutError",
     "PlanError",
     "PluginFailuresError",
+    "PreflightError",
     "ProofError",
     "ReconcilerError",
     "ScratchError",
@@ -45,6 +49,7 @@ __all__ = [
 #     UnmodelledError      something differs that no rule can plan
 #   ProofError             the rehearsal did not end at the goal
 #   HazardError            refused because of a hazard that was not allowed
+#   PreflightError         what is in the database stands in the way
 #   ApplyError             a statement failed; everything was rolled back
 #     LockTimeoutError     a lock was not granted in time
 #     StalePlanError       live moved since the plan was made
@@ -124,7 +129,34 @@ class ProofError(ReconcilerError):
 
 
 class HazardError(ReconcilerError):
-    """Refused because of a hazard that was not allowed; nothing has touched the live database."""
+    """Refused because of a hazard that was not allowed; nothing has touched the live database.
+
+    `suggestions` are what looks like a rename among what would be lost.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        left: str | None = None,
+        suggestions: tuple[Suggestion, ...] = (),
+    ) -> None:
+        super().__init__(message, hint=hint, left=left)
+        self.suggestions = suggestions
+
+
+class PreflightError(ReconcilerError):
+    """What is in the database would make a statement fail, or a privilege is missing; nothing was locked.
+
+    `findings` are what stands in the way, with counts and examples.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, left: str | None = None, findings: tuple[Finding, ...] = ()
+    ) -> None:
+        super().__init__(message, hint=hint, left=left)
+        self.findings = findings
 
 
 class ApplyError(ReconcilerError):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from reconciler.errors import SourceError
+from reconciler.metadata_hints import metadata_hints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -39,7 +40,10 @@ def import_object(path: str, *, cwd: Path) -> object:
 
 
 def render(metadata: MetaData, origin: str) -> str:
-    """All that `metadata.create_all()` would send to Postgres, and the schemas that it takes for granted."""
+    """All that `metadata.create_all()` would send to Postgres, the schemas that it takes for granted, and the hints.
+
+    Raises SourceError where SQLAlchemy cannot render it, or a hint in an `info` is none.
+    """
     from sqlalchemy import create_mock_engine
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -56,7 +60,8 @@ def render(metadata: MetaData, origin: str) -> str:
         raise SourceError(f"{origin}: SQLAlchemy cannot render it: {exc}") from exc
     quote = engine.dialect.identifier_preparer.quote
     schemas = [f"CREATE SCHEMA IF NOT EXISTS {quote(name)}" for name in _schemas(metadata)]
-    return "".join(f"{statement};\n" for statement in [*schemas, *statements])
+    hints = metadata_hints(metadata, origin, engine.dialect)
+    return "".join([*(f"{hint}\n" for hint in hints), *(f"{statement};\n" for statement in [*schemas, *statements])])
 
 
 def _schemas(metadata: MetaData) -> list[str]:

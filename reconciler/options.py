@@ -21,7 +21,8 @@ class Options:
 
     `scratch` is auto, schema, database or a server's URL. Nobody waits behind a lock that we want for longer than
     `lock_timeout_ms`; what was not granted then is tried again `lock_retries` times. `online` changes tables in steps
-    that hold nobody up: None those of more than `online_above_bytes`, True all, False none.
+    that hold nobody up: None those of more than `online_above_bytes`, True all, False none. With `preflight` the rows
+    that would make a statement fail are looked for before the first lock, no query longer than `preflight_timeout_ms`.
     """
 
     schemas: tuple[str, ...] | None = None
@@ -35,6 +36,8 @@ class Options:
     lock_retries: int = 30
     online: bool | None = None
     online_above_bytes: int = 64 * 1024 * 1024
+    preflight: bool = True
+    preflight_timeout_ms: int = 5_000
 
     @property
     def steps(self) -> Online | None:

@@ -45,7 +45,9 @@ def show_dry_run(planned: PlanResult, chosen: CommandOptions) -> int:
     print_note("dry run: nothing was changed")
     if code == FAILED:
         return FAILED
-    return REFUSED if planned.plan.refused(planned.options.allow) else DONE
+    if planned.plan.refused(planned.options.allow):
+        return REFUSED
+    return FAILED if any(finding.blocks for finding in planned.findings) else DONE
 
 
 def progress_of(say: Callable[[str], None]) -> Callable[[int, Statement], None]:

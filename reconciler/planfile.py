@@ -34,7 +34,19 @@ PLAN_FILE_VERSION = "1"
 
 _AGAIN = "run `reconciler plan --out` again"
 # Where the types of the fields are defined; annotations are text, and some are imported for type checkers only.
-_MODULES = ("masking", "checks", "snapshot", "diff", "intent", "plan", "goal", "ledger", "renaming", "reconcile")
+_MODULES = (
+    "masking",
+    "checks",
+    "suggestions",
+    "snapshot",
+    "diff",
+    "intent",
+    "plan",
+    "goal",
+    "ledger",
+    "renaming",
+    "reconcile",
+)
 
 
 def dump_plan(planned: PlanResult) -> str:

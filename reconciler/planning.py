@@ -20,6 +20,7 @@ from reconciler.results import PlanResult
 from reconciler.scratch_choice import choose_scratch
 from reconciler.snapshot import RELATION_KINDS, FactId, Snapshot
 from reconciler.source import Source
+from reconciler.suggestions import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -76,6 +77,7 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
             online=options.steps,
             fixed=fixed,
             intent=intent,
+            former={new: old for old, new in renamed.names.items() if new != old},
         )
     plan = renamed.before(plan, live)
     if options.proof and plan.differences:
@@ -95,6 +97,7 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
         scratch=f"{scratch.kind}: {scratch.why}",
         head=head,
         renamed=renamed,
+        suggestions=suggest(renamed.live, goal.snapshot) if plan.differences else (),
         warnings=(
             *(source.warnings if isinstance(source, Source) else ()),
             *intent.warnings,

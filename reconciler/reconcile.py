@@ -25,6 +25,7 @@ from reconciler.options import Options, scope_of
 from reconciler.plan import Hazard, HazardKind, Plan
 from reconciler.planning import narrow, plan_source
 from reconciler.plugins import DEFAULT_PLUGIN
+from reconciler.preflight import look_ahead
 from reconciler.renaming import with_renames
 from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
 from reconciler.running import is_unchanged, record_failure, require_head, run_plan
@@ -98,7 +99,8 @@ class Reconciler:
         """
         chosen = self._chosen(options)
         with self.connection.transaction(force_rollback=True):
-            return plan_source(self._session, plugin, _source(source), chosen)
+            found = plan_source(self._session, plugin, _source(source), chosen)
+        return self._with_findings(found)
 
     def check(
         self, source: object | None = None, *, plugin: str = DEFAULT_PLUGIN, options: Options | None = None
@@ -307,7 +309,8 @@ class Reconciler:
                         hint=f"drifted are: {', '.join(sorted(known)) or 'none'}",
                     )
                 drifted = {known[key]: drifted[known[key]] for key in objects}
-            return narrow(self._session, found, drifted, accept=accept, options=chosen)
+            narrowed = narrow(self._session, found, drifted, accept=accept, options=chosen)
+        return self._with_findings(narrowed)
 
     def rollback(
         self,
@@ -354,11 +357,13 @@ class Reconciler:
                     all_schemas=last.all_schemas,
                     exact=chosen.exact or last.exact,
                 )
-            found = plan_source(self._session, plugin, rollback.source_of_target(target), chosen)
+            source = rollback.source_of_target(target)
+            source = rollback.with_renames_back(self.connection, source, target, scope_of(plugin, chosen))
+            found = plan_source(self._session, plugin, source, chosen)
         lost = rollback.not_brought_back(found.plan, found.live, found.goal.record, target)
         description = f"migration {target.entry.idx} ({target.entry.source_description})"
         return replace(
-            found,
+            self._with_findings(found),
             source_description=description,
             source_text=target.source_text or "",
             warnings=(*found.warnings, *lost),
@@ -404,6 +409,10 @@ class Reconciler:
                     record_failure(self._session, planned, kind, started, error, plugin=plugin)
                 raise
         raise AssertionError("unreachable")
+
+    def _with_findings(self, planned: PlanResult) -> PlanResult:
+        """The same with what stands in the way of the plan, asked of live in transactions of their own."""
+        return replace(planned, findings=look_ahead(self.connection, planned))
 
     def _chosen(self, options: Options | None) -> Options:
         """The options as they hold here: inside of the caller's transaction nothing is done in steps unasked."""

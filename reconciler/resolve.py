@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reconciler.intent import Hint, Subject
     from reconciler.snapshot import Snapshot
 
-__all__ = ["pairs_of", "resolve"]
+__all__ = ["has", "pairs_of", "resolve"]
 
 _PARTS = frozenset({"column", "constraint", "index", "trigger", "policy", "rule", "domain_constraint", "enum_label"})
 # The order in which renames are looked at: what holds others goes before what it holds.

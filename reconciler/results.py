@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from reconciler.drift import ObjectState, State
 
 if TYPE_CHECKING:
+    from reconciler.checks import Finding
     from reconciler.goal import Goal, Scope
     from reconciler.ledger import Head, HistoryEntry, Recorded, Run
     from reconciler.ledger_steps import UnfinishedRun
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from reconciler.plan import Plan, Statement
     from reconciler.renaming import Renamed
     from reconciler.snapshot import Snapshot
+    from reconciler.suggestions import Suggestion
 
 __all__ = ["CheckResult", "MigrateResult", "PlanResult", "Status"]
 
@@ -25,7 +27,8 @@ class PlanResult:
     """A plan with all that it was made from; `scratch` names where desired was built, and why there.
 
     `head` is how far the record had come, `rolls_back_to` the migration whose declaration a rollback brings back.
-    `renamed` is live after the plan's renames; a plan that was read from a file has none.
+    `renamed` is live after the plan's renames; a plan that was read from a file has none. `findings` are what stood in
+    its way, or could hold it up, when it was made; `suggestions` what looks like a rename and is planned as none.
     """
 
     plugin: str
@@ -44,6 +47,8 @@ class PlanResult:
     warnings: tuple[str, ...] = ()
     rolls_back_to: int | None = None
     renamed: Renamed | None = None
+    findings: tuple[Finding, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,6 +63,8 @@ def apply_file(path: Path, values: dict[str, Any], chosen: CommandOptions) -> in
             ignore_unmodelled=planned.options.ignore_unmodelled or now.ignore_unmodelled,
             lock_timeout_ms=now.lock_timeout_ms,
             lock_retries=now.lock_retries,
+            preflight=now.preflight,
+            preflight_timeout_ms=now.preflight_timeout_ms,
         )
         planned = replace(planned, options=options)
         if chosen.dry_run:

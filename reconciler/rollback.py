@@ -6,26 +6,35 @@ statement, since what the statements undid may be older than what live holds now
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 from reconciler import ledger
+from reconciler.catalog import read_snapshot
 from reconciler.diff import diff
 from reconciler.errors import ConfigError
 from reconciler.goal import Scope
-from reconciler.snapshot import FactId
+from reconciler.hints import read_hints
+from reconciler.intent import Hint, HintKind, Subject
+from reconciler.resolve import has, pairs_of
+from reconciler.snapshot import RELATION_KINDS, ROUTINE_KINDS, SATELLITE_KINDS, FactId
 from reconciler.source import Source, source_from_text
+from reconciler.splitter import split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.db import Connection
     from reconciler.ledger import MigrationRecord
     from reconciler.plan import Plan
     from reconciler.snapshot import Snapshot
 
-__all__ = ["find_target", "last_scope", "not_brought_back", "source_of_target"]
+__all__ = ["find_target", "last_scope", "not_brought_back", "source_of_target", "with_renames_back"]
 
 _SHOWN = 10
+# Named within what they are a part of.
+_PARTS = frozenset({"column", "constraint", "index", "trigger", "policy", "rule", "domain_constraint", "enum_label"})
+_WHOLES = (*RELATION_KINDS, "enum", "domain")
 
 
 def find_target(connection: Connection, plugin: str, *, to: int | None, steps: int | None) -> MigrationRecord:
@@ -82,6 +91,83 @@ def source_of_target(target: MigrationRecord) -> Source:
             hint=otherwise,
         )
     return source_from_text(text, origin=f"<{name}>")
+
+
+def with_renames_back(connection: Connection, source: Source, target: MigrationRecord, scope: Scope) -> Source:
+    """The source with hints that turn the renames since then around, in place of those that once led to it.
+
+    What a later migration renamed by a hint has its old name again, and keeps its rows and values.
+    """
+    plugin = target.entry.plugin
+    path = tuple(dict.fromkeys((*(() if scope.all_schemas else scope.schemas), "public")))
+    kept = tuple(hint for hint in source.hints if hint.kind is not HintKind.RENAMED)
+    steps: list[Mapping[FactId, FactId]] = []
+    schemas: set[str] = set()
+    before, said = target.snapshot, frozenset[tuple[FactId, FactId]]()
+    for idx in sorted(entry.idx for entry in ledger.history(connection, plugin) if entry.idx >= target.entry.idx):
+        record = target if idx == target.entry.idx else ledger.show(connection, plugin, idx)
+        if record.snapshot is None or before is None:
+            return replace(source, hints=kept)
+        text, origin = record.source_text or "", f"<migration {idx}>"
+        now_said = pairs_of(read_hints(text, list(split(text, origin)), origin), record.snapshot, path)
+        if idx > target.entry.idx:
+            # A hint that stays in the source after it was followed means nothing any more.
+            steps.append(_made(dict(now_said - said), before))
+        before, said = record.snapshot, now_said
+        schemas.update(before.schemas)
+    if target.snapshot is None or not any(steps):
+        return replace(source, hints=kept)
+    live = read_snapshot(connection, sorted(schemas))
+    return replace(source, hints=(*kept, *_renames_back(steps, target.snapshot, live)))
+
+
+def _made(pairs: Mapping[FactId, FactId], before: Snapshot) -> Mapping[FactId, FactId]:
+    """The renames (old -> new) that could be made: nothing had the new name, or it was renamed as well."""
+    back = {new: old for old, new in pairs.items()}
+    return {old: new for old, new in pairs.items() if new in pairs or not has(before, _moved_whole(new, back))}
+
+
+def _renames_back(steps: Sequence[Mapping[FactId, FactId]], then: Snapshot, live: Snapshot) -> Iterable[Hint]:
+    """A hint for whatever is called otherwise now than it was called then."""
+    for fact in (*then.facts, *_labels(then)):
+        is_part = fact.kind in _PARTS
+        if fact.kind in SATELLITE_KINDS or (not is_part and then.parent(fact) is not None):
+            continue
+        now = fact
+        for pairs in steps:
+            now = _moved(now, pairs)
+        own = now.name[-1:] if is_part else now.name
+        if own == (fact.name[-1:] if is_part else fact.name) or not has(live, now):
+            continue
+        name, part = (fact.name[:-1], fact.name[-1]) if is_part else (fact.name, None)
+        if fact.kind in ROUTINE_KINDS:
+            name, own = name[:2], own[:2]
+        subject = Subject(kinds=(fact.kind,), name=name, part=part)
+        yield Hint(kind=HintKind.RENAMED, subject=subject, argument=own, where="a rename that is turned around")
+
+
+def _labels(state: Snapshot) -> Iterable[FactId]:
+    for enum in state.facts:
+        if enum.kind == "enum":
+            for label in cast("list[str]", state.definition(enum)["labels"]):
+                yield FactId("enum_label", (*enum.name, label))
+
+
+def _moved(fact: FactId, pairs: Mapping[FactId, FactId]) -> FactId:
+    """What the fact is called after these renames; a part of something is named within its new name."""
+    moved = _moved_whole(fact, pairs)
+    return pairs.get(moved, moved)
+
+
+def _moved_whole(fact: FactId, pairs: Mapping[FactId, FactId]) -> FactId:
+    """The fact where what it is in, or a part of, has its new name."""
+    schema = pairs.get(FactId("schema", fact.name[:1])) if fact.kind != "schema" and len(fact.name) > 1 else None
+    moved = FactId(fact.kind, (*schema.name, *fact.name[1:])) if schema is not None else fact
+    if fact.kind in _PARTS:
+        for kind in _WHOLES:
+            if (whole := pairs.get(FactId(kind, moved.name[:2]))) is not None:
+                return FactId(fact.kind, (*whole.name, *moved.name[2:]))
+    return moved
 
 
 def not_brought_back(plan: Plan, live: Snapshot, goal: Snapshot, target: MigrationRecord) -> tuple[str, ...]:

@@ -16,9 +16,11 @@ from reconciler.ledger_steps import end_cut_off_runs, take_steps
 from reconciler.locks import Patience, lease, retried
 from reconciler.options import scope_of
 from reconciler.plugins import DEFAULT_PLUGIN, baseline_tag, rollback_tag
+from reconciler.preflight import look_ahead, refuse_blocked
 from reconciler.results import MigrateResult
 from reconciler.source import DatabaseSource
 from reconciler.steps import StepRun, run_steps
+from reconciler.suggestions import as_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,8 +58,8 @@ def run_plan(
 ) -> MigrateResult:
     """Applies and records the plan, as one transaction or in steps; takes locks again that were not granted.
 
-    Raises UnmodelledError and HazardError before anything is done, StalePlanError where live or the record moved, else
-    as `apply_plan` and `run_steps`.
+    Raises UnmodelledError, HazardError and PreflightError before anything is done, StalePlanError where live or the
+    record moved, else as `apply_plan` and `run_steps`.
     """
     plan, options = planned.plan, planned.options
     if plan.unmodelled and not options.ignore_unmodelled:
@@ -71,9 +73,18 @@ def run_plan(
     if refused:
         raise HazardError(
             "; ".join(hazard.message for hazard in refused[:10]),
-            hint=f"allow it with --allow {' --allow '.join(sorted({h.kind.value for h in refused}))}",
+            hint="; ".join(
+                each
+                for each in (
+                    as_hint(planned.suggestions),
+                    f"allow it with --allow {' --allow '.join(sorted({h.kind.value for h in refused}))}",
+                )
+                if each
+            ),
             left="nothing was changed",
+            suggestions=planned.suggestions,
         )
+    refuse_blocked(look_ahead(session.connection, planned))
     created_at = int(started.timestamp() * 1000)
     record = Record(
         plugin=planned.plugin,

@@ -21,6 +21,7 @@ __all__ = [
     "field",
     "is_filled_in",
     "is_understood",
+    "links_below",
     "named",
     "plain_name",
     "rows",
@@ -32,8 +33,9 @@ __all__ = [
 
 # What may change of a column without another value in any row.
 _HARMLESS = frozenset(
-    {"not_null", "not_null_constraint", "statistics", "storage", "storage_usual", "options", "compression", "identity"}
-)
+    {"not_null", "not_null_constraint", "statistics", "storage", "storage_usual", "options", "compression", "identity",
+     "inherited"}
+)  # fmt: skip
 # Whose names stand in no expression, or are given anew by `rows`.
 _INERT = frozenset(
     {"table", "column", "constraint", "index", "sequence", "trigger", "policy", "rule", "view", "materialized_view",
@@ -109,9 +111,9 @@ def rows_stay(table: FactId | None, context: Context) -> bool:
     links = [each for each in context.live.children.get(table, ()) if each.kind == "inheritance"]
     waiting = [table]
     while waiting:
-        found = [each for each in context.dependents.get(waiting.pop(), ()) if each.kind == "inheritance"]
-        links += found
-        waiting += [FactId("table", each.name[:2]) for each in found]
+        below = links_below(waiting.pop(), context)
+        links += below
+        waiting += [FactId("table", each.name[:2]) for each in below]
     if not touched.isdisjoint(links):
         return False
     # What is attached brings rows along, unless it is new itself.
@@ -120,6 +122,12 @@ def rows_stay(table: FactId | None, context: Context) -> bool:
         for each in context.creates
         if each.kind == "inheritance" and table.name in (each.name[:2], each.name[2:])
     )
+
+
+def links_below(table: FactId, context: Context) -> list[FactId]:
+    """The links of the tables that are partitions of this one in live, or inherit from it."""
+    found = context.dependents.get(table, ())
+    return [each for each in found if each.kind == "inheritance" and each.name[2:] == table.name]
 
 
 def is_filled_in(table: FactId, context: Context) -> bool:

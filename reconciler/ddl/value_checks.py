@@ -11,6 +11,7 @@ from reconciler.ddl.rows import (
     REMOVE_OR_CHANGE,
     field,
     is_understood,
+    links_below,
     named,
     rows,
     rows_stay,
@@ -170,9 +171,9 @@ def partition_checks(link: FactId, context: Context) -> Iterable[Check]:
             sql=select(child, raw(compose("({}) IS NOT TRUE", fits)), context),
             hint="move these rows elsewhere first",
         )
-    for other in context.dependents.get(parent, ()):
+    for other in links_below(parent, context):
         default = FactId("table", other.name[:2])
-        if other.kind != "inheritance" or context.old(other).get("bound") != "DEFAULT" or other in context.drops:
+        if context.old(other).get("bound") != "DEFAULT" or other in context.drops:
             continue
         if rows_stay(default, context) and _keeps_values(default, context):
             yield Check(
@@ -190,7 +191,7 @@ def _stands_alone(table: FactId, context: Context) -> bool:
         column.name[:2] == table.name for column in context.intent.backfills
     ):
         return False
-    if any(each.kind == "inheritance" for each in context.dependents.get(table, ())):
+    if links_below(table, context):
         return False
     return _keeps_values(table, context)
 

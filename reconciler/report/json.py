@@ -12,6 +12,7 @@ from reconciler.redaction import redact_sql
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from reconciler.checks import Finding
     from reconciler.diff import Difference
     from reconciler.drift import ObjectState
     from reconciler.errors import ReconcilerError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from reconciler.ledger import HistoryEntry, MigrationRecord, Run
     from reconciler.plan import Hazard, Plan, Statement
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
+    from reconciler.suggestions import Suggestion
 
 __all__ = [
     "FORMAT_VERSION",
@@ -54,6 +56,8 @@ def plan_document(planned: PlanResult) -> dict[str, object]:
         "warnings": list(planned.warnings),
         **_plan(planned.plan),
         "refused": [_hazard(hazard) for hazard in planned.plan.refused(planned.options.allow)],
+        "findings": [_finding(finding) for finding in planned.findings],
+        "suggestions": [_suggestion(each) for each in planned.suggestions],
     }
 
 
@@ -138,6 +142,7 @@ def error_document(error: ReconcilerError, exit_code: int) -> dict[str, object]:
         "hint": error.hint,
         "left": error.left,
         "exit_code": exit_code,
+        "findings": [_finding(finding) for finding in getattr(error, "findings", ())],
     }
 
 
@@ -183,6 +188,30 @@ def _hazard(hazard: Hazard) -> dict[str, object]:
         "message": hazard.message,
         "object": hazard.fact.key,
         "size": {"rows": hazard.size.rows, "bytes": hazard.size.bytes} if hazard.size else None,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    return {
+        "kind": finding.kind.value,
+        "message": redact_sql(finding.message),
+        "hint": finding.hint,
+        "object": finding.fact.key if finding.fact else None,
+        "blocks": finding.blocks,
+        "count": finding.count,
+        "at_least": finding.at_least,
+        "examples": list(finding.examples),
+        "statement": finding.statement,
+    }
+
+
+def _suggestion(suggestion: Suggestion) -> dict[str, object]:
+    return {
+        "from": suggestion.old.key,
+        "to": suggestion.new.key,
+        "why": suggestion.why,
+        "line": suggestion.line,
+        "line_anywhere": suggestion.line_anywhere,
     }
 
 

@@ -17,6 +17,7 @@ from reconciler.redaction import redact_sql
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from reconciler.checks import Finding
     from reconciler.diff import Difference
     from reconciler.drift import ObjectState
     from reconciler.ledger import HistoryEntry, MigrationRecord, RecordedStatement
@@ -50,6 +51,12 @@ def plan_text(planned: PlanResult) -> str:
     steps = "" if plan.is_one_transaction else f" in {len(plan.steps)} steps, each committed by itself"
     lines = [f"Plan for {_plugin(planned.plugin)}: {_count(len(plan.statements), 'statement')}{steps}.", ""]
     lines += _statements(plan.statements)
+    lines += _findings(planned.findings)
+    if planned.suggestions:
+        lines.append("Renamed? Nothing is, unless you say so:")
+        for each in planned.suggestions:
+            lines += [f"  {each}", f"     if it is, write beside it: {each.line}"]
+        lines.append("")
     refused = plan.refused(planned.options.allow)
     if refused:
         lines.append("Refused by apply unless allowed:")
@@ -59,6 +66,20 @@ def plan_text(planned: PlanResult) -> str:
         )
         lines.append("")
     return _text(lines) + unmodelled_text(plan)
+
+
+def _findings(findings: Sequence[Finding]) -> list[str]:
+    """What stands in the way of the plan, and what to know before it runs."""
+    lines: list[str] = []
+    for title, blocks in (("In the way, so that apply would refuse:", True), ("To know before it runs:", False)):
+        found = [finding for finding in findings if finding.blocks is blocks]
+        if found:
+            lines.append(title)
+            for finding in found:
+                place = "" if finding.statement is None else f"{finding.statement}. "
+                lines += [f"  {place}{redact_sql(finding.message)}", f"     {finding.hint}"]
+            lines.append("")
+    return lines
 
 
 def unmodelled_text(plan: Plan) -> str:
