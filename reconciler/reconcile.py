@@ -365,7 +365,7 @@ class Reconciler:
         return replace(
             self._with_findings(found),
             source_description=description,
-            source_text=target.source_text or "",
+            source_text=rollback.recorded_text(target, source),
             warnings=(*found.warnings, *lost),
             rolls_back_to=target.entry.idx,
         )

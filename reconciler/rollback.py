@@ -14,7 +14,7 @@ from reconciler.catalog import read_snapshot
 from reconciler.diff import diff
 from reconciler.errors import ConfigError
 from reconciler.goal import Scope
-from reconciler.hints import read_hints
+from reconciler.hints import read_hints, written
 from reconciler.intent import Hint, HintKind, Subject
 from reconciler.resolve import has, pairs_of
 from reconciler.snapshot import RELATION_KINDS, ROUTINE_KINDS, SATELLITE_KINDS, FactId
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from reconciler.plan import Plan
     from reconciler.snapshot import Snapshot
 
-__all__ = ["find_target", "last_scope", "not_brought_back", "source_of_target", "with_renames_back"]
+__all__ = ["find_target", "last_scope", "not_brought_back", "recorded_text", "source_of_target", "with_renames_back"]
 
 _SHOWN = 10
 # Named within what they are a part of.
@@ -119,6 +119,13 @@ def with_renames_back(connection: Connection, source: Source, target: MigrationR
         return replace(source, hints=kept)
     live = read_snapshot(connection, sorted(schemas))
     return replace(source, hints=(*kept, *_renames_back(steps, target.snapshot, live)))
+
+
+def recorded_text(target: MigrationRecord, source: Source) -> str:
+    """The declaration as the rollback records it: with its renames, so that it can be rolled back itself."""
+    text = target.source_text or ""
+    lines = [f"{written(hint)}\n" for hint in source.hints if hint.kind is HintKind.RENAMED]
+    return f"{text}\n{''.join(lines)}" if lines else text
 
 
 def _made(pairs: Mapping[FactId, FactId], before: Snapshot) -> Mapping[FactId, FactId]:

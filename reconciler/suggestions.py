@@ -6,11 +6,11 @@ single best pair; nothing is ever renamed because of it unasked.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, cast
 
+from reconciler.hints import dotted, written
 from reconciler.intent import Hint, HintKind, Subject
 from reconciler.snapshot import FactId
 
@@ -27,7 +27,6 @@ _LEAST_IN_COMMON = 0.7
 _LEAST_ALIKE = 0.5
 _MOST_PAIRS = 10_000
 _BY_DEFINITION = ("enum", "domain", "composite_type", "sequence")
-_SIMPLE_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +45,7 @@ class Suggestion:
     @property
     def line_anywhere(self) -> str:
         """The same as it may stand anywhere in the source."""
-        kind = "value" if self.new.kind == "enum_label" else self.new.kind.replace("_", " ")
-        name = ".".join(_quoted(part) for part in self.new.name)
-        return f"-- reconciler: on {kind} {name}: renamed from {self._old_name}"
+        return written(self.hint)
 
     @property
     def hint(self) -> Hint:
@@ -71,7 +68,7 @@ class Suggestion:
     def _old_name(self) -> str:
         if self.new.kind == "enum_label":
             return "'" + self.old.name[-1].replace("'", "''") + "'"
-        return ".".join(_quoted(part) for part in self._given)
+        return dotted(self._given)
 
     def __str__(self) -> str:
         return f"{self.new} may be {self.old} under another name: {self.why}"
@@ -80,10 +77,6 @@ class Suggestion:
 def as_hint(suggestions: Sequence[Suggestion]) -> str:
     """What to write where they are renames."""
     return "; ".join(f"if {each.new} was {each.old}, write beside it: {each.line}" for each in suggestions)
-
-
-def _quoted(part: str) -> str:
-    return part if _SIMPLE_NAME.fullmatch(part) else '"' + part.replace('"', '""') + '"'
 
 
 def suggest(live: Snapshot, goal: Snapshot) -> tuple[Suggestion, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from reconciler.checks import Check, Finding, FindingKind
 from reconciler.diff import Difference
 from reconciler.errors import ConfigError, StalePlanError
 from reconciler.goal import Goal, Scope
@@ -19,6 +20,7 @@ from reconciler.plan import Hazard, HazardKind, LockMode, Plan, Statement, Table
 from reconciler.planfile import dump_plan, load_plan
 from reconciler.results import PlanResult
 from reconciler.snapshot import FactId, Snapshot
+from reconciler.suggestions import Suggestion
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "json-format.schema.json").read_text())
 TABLE = FactId("table", ("public", 'odd."name'))
@@ -40,6 +42,7 @@ STATEMENT = Statement(
     rehearsal="",
     batched=TABLE,
     brief=True,
+    checks=(Check(fact=TABLE, table=TABLE, problem="no", sql="SELECT 1", hint="do", unit="pair", attempt="SELECT 2"),),
 )
 PLANNED = PlanResult(
     plugin="shop",
@@ -62,6 +65,10 @@ PLANNED = PlanResult(
     scratch="schema: as asked",
     head=Head(idx=2, hash="h"),
     warnings=("careful",),
+    findings=(
+        Finding(kind=FindingKind.ROWS, message="no", hint="do", fact=TABLE, blocks=True, count=3, examples=("id = 1",)),
+    ),
+    suggestions=(Suggestion(old=TABLE, new=TABLE, why="alike"),),
 )
 
 
