@@ -45,12 +45,16 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:
-    """One hint: what it says (`argument`: the old name's parts, or an expression), of what, and where it stands."""
+    """One hint: what it says (`argument`: the old name's parts, or an expression), of what, and where it stands.
+
+    A rename that is `due` is still to be made, whatever the recorded declaration asked for.
+    """
 
     kind: HintKind
     subject: Subject
     argument: tuple[str, ...] = ()
     where: str = ""
+    due: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

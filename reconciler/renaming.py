@@ -70,7 +70,7 @@ def find_intent(
     path = tuple(dict.fromkeys((*(() if scope.all_schemas else scope.schemas), "public")))
     earlier: frozenset[tuple[FactId, FactId]] = frozenset()
     renamed = [hint for hint in hints if hint.kind is HintKind.RENAMED]
-    names = {hint.subject.part or hint.subject.name[-1] for hint in renamed}
+    names = {hint.subject.part or hint.subject.name[-1] for hint in renamed if not hint.due}
     if recorded is not None and names.intersection(hint.argument[-1] for hint in renamed):
         text = recorded_text() or ""
         earlier = pairs_of(read_hints(text, list(split(text, "recorded")), "recorded"), recorded, path)

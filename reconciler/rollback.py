@@ -150,7 +150,8 @@ def _renames_back(steps: Sequence[Mapping[FactId, FactId]], then: Snapshot, live
         if fact.kind in ROUTINE_KINDS:
             name, own = name[:2], own[:2]
         subject = Subject(kinds=(fact.kind,), name=name, part=part)
-        yield Hint(kind=HintKind.RENAMED, subject=subject, argument=own, where="a rename that is turned around")
+        where = "a rename that is turned around"
+        yield Hint(kind=HintKind.RENAMED, subject=subject, argument=own, where=where, due=True)
 
 
 def _labels(state: Snapshot) -> Iterable[FactId]:
