@@ -35,7 +35,7 @@ from reconciler.console import (
     working,
 )
 from reconciler.errors import ConfigError, HazardError, ReconcilerError
-from reconciler.outcomes import progress_of, show_dry_run, show_plan, show_result
+from reconciler.outcomes import show_dry_run, show_plan, show_result
 from reconciler.reviewed import apply_file, write_plan
 from reconciler.rollback_command import rollback
 
@@ -143,15 +143,17 @@ def apply(file: Path | None, **values: Any) -> int:
     with open_reconciler(chosen) as reconciler:
         if chosen.dry_run:
             return _dry_run(reconciler, source, chosen)
+        from reconciler.progress import following
+
         try:
-            with working("reconciling") as say:
-                result = reconciler.migrate(chosen.plugin, source, progress=progress_of(say))
+            with following("reconciling", reconciler) as progress:
+                result = reconciler.migrate(chosen.plugin, source, progress=progress)
         except HazardError as error:
             answered = with_answers(source, error.suggestions)
             if answered is None:
                 raise
-            with working("reconciling") as say:
-                result = reconciler.migrate(chosen.plugin, answered, progress=progress_of(say))
+            with following("reconciling", reconciler) as progress:
+                result = reconciler.migrate(chosen.plugin, answered, progress=progress)
     return show_result(result, "applied", chosen)
 
 
@@ -221,9 +223,10 @@ def repair(choice: str | None, objects: tuple[str, ...], **values: Any) -> int:
             print_note("dry run: nothing was changed")
             return DONE
         from reconciler.ledger import RunKind
+        from reconciler.progress import following
 
-        with working("repairing") as say:
-            result = reconciler.apply(planned, kind=RunKind.REPAIR, progress=progress_of(say))
+        with following("repairing", reconciler) as progress:
+            result = reconciler.apply(planned, kind=RunKind.REPAIR, progress=progress)
     return show_result(result, "accepted" if choice == "accept" else "repaired", chosen)
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "exit_code_of",
     "find_dsn",
     "is_interactive",
+    "is_shown",
     "is_url",
     "opened",
     "print_error",
@@ -124,6 +125,11 @@ def is_interactive() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
+def is_shown() -> bool:
+    """Whether what goes on is shown: on a terminal that can take it back."""
+    return _is_coloured(sys.stderr)
+
+
 def is_url(text: str) -> bool:
     """Whether a database is named, not a file."""
     return text.lower().startswith(("postgresql://", "postgres://", "postgresql+", "postgres+"))
@@ -132,7 +138,7 @@ def is_url(text: str) -> bool:
 @contextmanager
 def working(what: str) -> Generator[Callable[[str], None]]:
     """Shows that long work goes on, on a terminal only; what it gives changes the text."""
-    if not _is_coloured(sys.stderr):
+    if not is_shown():
         yield lambda _: None
         return
     from rich.console import Console

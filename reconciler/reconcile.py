@@ -81,6 +81,11 @@ class Reconciler:
         """The connection in use, opened where it is ours. Raises ConnectError."""
         return self._session.connection
 
+    @property
+    def dsn(self) -> str:
+        """How to reach the same server again, with the password."""
+        return self._session.dsn
+
     def close(self) -> None:
         """Closes the connection if it is ours."""
         self._session.close()

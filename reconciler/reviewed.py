@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.cli_options import open_reconciler
 from reconciler.console import print_note, working
 from reconciler.errors import ConfigError
-from reconciler.outcomes import progress_of, show_dry_run, show_result
+from reconciler.outcomes import show_dry_run, show_result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,8 +71,10 @@ def apply_file(path: Path, values: dict[str, Any], chosen: CommandOptions) -> in
             with working("comparing with the database"):
                 reconciler.require_current(planned)
             return show_dry_run(planned, chosen)
-        with working("applying") as say:
-            result = reconciler.apply(planned, progress=progress_of(say))
+        from reconciler.progress import following
+
+        with following("applying", reconciler) as progress:
+            result = reconciler.apply(planned, progress=progress)
     return show_result(result, "applied", chosen)
 
 

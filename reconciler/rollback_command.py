@@ -8,7 +8,7 @@ import click
 
 from reconciler.cli_options import open_reconciler, planning, read_options
 from reconciler.console import DONE, is_interactive, print_warnings, working
-from reconciler.outcomes import progress_of, show_dry_run, show_plan, show_result
+from reconciler.outcomes import show_dry_run, show_plan, show_result
 
 __all__ = ["rollback"]
 
@@ -38,7 +38,8 @@ def rollback(to: int | None, steps: int | None, *, yes: bool, **values: Any) -> 
             if not click.confirm(question, default=False, err=True):
                 return DONE
         from reconciler.ledger import RunKind
+        from reconciler.progress import following
 
-        with working("rolling back") as say:
-            result = reconciler.apply(planned, kind=RunKind.ROLLBACK, progress=progress_of(say))
+        with following("rolling back", reconciler) as progress:
+            result = reconciler.apply(planned, kind=RunKind.ROLLBACK, progress=progress)
     return show_result(result, "rolled back", chosen)

@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from reconciler import Options, Reconciler, ScratchError, reconcile_on_startup
 from reconciler.cli import run
 from reconciler.goal import Scope
+from reconciler.progress import server_process
 from reconciler.scratch import DatabaseScratch
 
 if TYPE_CHECKING:
@@ -107,6 +108,11 @@ def test_many_clients_at_once_share_two_connections(pooled: str, database: str) 
     assert left_behind(pooled) == []
     with Reconciler(database) as reconciler:
         assert sorted(entry.plugin for entry in reconciler.history()) == plugins, "one application each"
+
+
+def test_the_process_behind_a_pooler_is_not_taken_for_ours(pooled: str) -> None:
+    with psycopg.connect(pooled, autocommit=True) as connection:
+        assert server_process(connection) is None
 
 
 def test_a_pooler_that_drops_the_options_is_fine_too(database: str) -> None:
