@@ -29,7 +29,7 @@ from psycopg import sql
 from reconciler.catalog import read_snapshot
 from reconciler.db import connect
 from reconciler.embedded import EmbeddedServer
-from reconciler.options import Options
+from reconciler.options import Options, Proof
 from reconciler.reconcile import Reconciler
 from reconciler.source import load, source_from_text
 
@@ -74,7 +74,7 @@ def _measured(dsn: str, file: Path, runs: int, *, with_diff: bool) -> str:
             connection.execute("VACUUM ANALYZE pg_catalog.pg_class, pg_catalog.pg_attribute, pg_catalog.pg_depend")
     with (
         connect(urls[0]) as connection,
-        Reconciler(urls[1], options=Options(proof=False, scratch="database")) as reconciler,
+        Reconciler(urls[1], options=Options(proof=Proof.OFF, scratch="database")) as reconciler,
     ):
         facts = len(read_snapshot(connection, ("public",)))
         reconciler.adopt(text)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from reconciler.managers import JournalManager, SnapshotManager
-    from reconciler.options import Options
+    from reconciler.options import Options, Proof
     from reconciler.plan import Hazard, HazardKind, Plan, Statement
     from reconciler.plugins import derive_schema_name
     from reconciler.reconcile import Reconciler, reconcile_all
@@ -70,6 +70,7 @@ __all__ = [
     "PlanResult",
     "PluginFailuresError",
     "PreflightError",
+    "Proof",
     "ProofError",
     "Reconciler",
     "ReconcilerError",
@@ -106,6 +107,7 @@ _MODULES = {
     "Options": "options",
     "Plan": "plan",
     "PlanResult": "results",
+    "Proof": "options",
     "Reconciler": "reconcile",
     "SnapshotManager": "managers",
     "Source": "source",

@@ -19,6 +19,7 @@ from reconciler.plugins import DEFAULT_PLUGIN
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
+    from reconciler.config import Configuration
     from reconciler.options import Options
     from reconciler.reconcile import Reconciler
     from reconciler.source import AnySource
@@ -29,6 +30,7 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
 _HAZARDS = (*(kind.value for kind in HazardKind), "all")
+_PROOFS = ("schema", "rows", "off")
 _ONLINE_ABOVE_BYTES = 64 * 1024 * 1024
 _DESTRUCTIVE = "RECONCILER_ALLOW_DESTRUCTIVE"
 
@@ -48,7 +50,7 @@ class CommandOptions:
     scratch: str
     allow: frozenset[str]
     ignore_unmodelled: bool
-    proof: bool
+    proof: str
     lock_timeout_ms: int
     lock_retries: int
     online: bool | None
@@ -93,7 +95,7 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = ("text", "j
         scratch=pick("scratch", "auto"),
         allow=allow,
         ignore_unmodelled=bool(pick("ignore_unmodelled", default=False)),
-        proof=not pick("no_proof", default=False),
+        proof=_proof(values, found),
         lock_timeout_ms=int(pick("lock_timeout", 1_000)),
         lock_retries=int(pick("lock_retries", 30)),
         online=values["online"] if values.get("online") is not None else found.online,
@@ -104,8 +106,17 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = ("text", "j
     )
 
 
+def _proof(values: dict[str, Any], found: Configuration) -> str:
+    """How the plan is rehearsed; --no-proof is --proof off, and what the command line says holds."""
+    said = values.get("proof") or ("off" if values.get("no_proof") else None)
+    said = said or found.proof or ("off" if found.no_proof else "schema")
+    if said not in _PROOFS:
+        raise ConfigError(f"there is no proof {said}", hint=f"it is one of {', '.join(_PROOFS)}")
+    return said
+
+
 def options_of(chosen: CommandOptions) -> Options:
-    from reconciler.options import Options
+    from reconciler.options import Options, Proof
 
     if (
         chosen.scratch not in ("auto", "schema", "database")
@@ -125,7 +136,7 @@ def options_of(chosen: CommandOptions) -> Options:
         scratch=chosen.scratch,
         allow=allow,
         ignore_unmodelled=chosen.ignore_unmodelled,
-        proof=chosen.proof,
+        proof=Proof(chosen.proof),
         lock_timeout_ms=chosen.lock_timeout_ms,
         lock_retries=chosen.lock_retries,
         online=chosen.online,
@@ -199,7 +210,12 @@ def planning(command: Command) -> Command:
             help="How long a query may look for rows that a statement would fail on.  [default: 5000]",
         ),
         click.option("--no-preflight", is_flag=True, help="Do not look for what stands in the way before locking."),
-        click.option("--no-proof", is_flag=True, help="Do not rehearse the plan in scratch first."),
+        click.option("--no-proof", is_flag=True, help="The same as --proof off."),
+        click.option(
+            "--proof",
+            type=click.Choice(_PROOFS),
+            help="Rehearse the plan in scratch first, on live's schema alone or with sampled rows.  [default: schema]",
+        ),
         click.option("--ignore-unmodelled", is_flag=True, help="Go on although something differs that has no rule."),
         click.option("--allow-empty", is_flag=True, help="The source may declare nothing."),
         click.option(

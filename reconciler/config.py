@@ -41,6 +41,7 @@ class Configuration:
     allow: tuple[str, ...] | None = None
     allow_empty: bool | None = None
     ignore_unmodelled: bool | None = None
+    proof: str | None = None
     no_proof: bool | None = None
     lock_timeout: int | None = None
     lock_retries: int | None = None
@@ -88,6 +89,7 @@ def parse_configuration(table: dict[str, object], path: Path) -> Configuration:
         allow=lists.get("allow"),
         allow_empty=flags.get("allow_empty"),
         ignore_unmodelled=flags.get("ignore_unmodelled"),
+        proof=strings.get("proof"),
         no_proof=flags.get("no_proof"),
         lock_timeout=numbers.get("lock_timeout"),
         lock_retries=numbers.get("lock_retries"),
@@ -161,6 +163,7 @@ _KINDS: dict[str, Callable[[object], object]] = {
     "allow": _strings,
     "allow_empty": _flag,
     "ignore_unmodelled": _flag,
+    "proof": _string,
     "no_proof": _flag,
     "lock_timeout": _number,
     "lock_retries": _number,

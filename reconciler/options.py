@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from reconciler.goal import Scope
@@ -12,7 +13,15 @@ from reconciler.plugins import DEFAULT_PLUGIN, derive_schema_name
 if TYPE_CHECKING:
     from reconciler.plan import HazardKind
 
-__all__ = ["Options", "scope_of"]
+__all__ = ["Options", "Proof", "scope_of"]
+
+
+class Proof(StrEnum):
+    """How a plan is rehearsed before it runs: on a copy of live's schema, on one with sampled rows in it, or not."""
+
+    SCHEMA = "schema"
+    ROWS = "rows"
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +40,7 @@ class Options:
     scratch: str = "auto"
     allow: frozenset[HazardKind] = frozenset()
     ignore_unmodelled: bool = False
-    proof: bool = True
+    proof: Proof = Proof.SCHEMA
     lock_timeout_ms: int = 1_000
     lock_retries: int = 30
     online: bool | None = None

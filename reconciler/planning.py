@@ -12,11 +12,13 @@ from reconciler.ddl.planner import make_plan
 from reconciler.errors import HazardError
 from reconciler.goal import Desired, Goal, Scope, make_goal
 from reconciler.intent import Intent
-from reconciler.options import scope_of
+from reconciler.options import Proof, scope_of
 from reconciler.plan import HazardKind, Plan, TableSize
 from reconciler.proof import prove
 from reconciler.renaming import Renamed, find_intent, rename_first
 from reconciler.results import PlanResult
+from reconciler.rows_proof import RowRehearsal
+from reconciler.sampling import sample_rows
 from reconciler.scratch_choice import choose_scratch
 from reconciler.snapshot import RELATION_KINDS, FactId, Snapshot
 from reconciler.source import Source
@@ -80,8 +82,9 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
             former={new: old for old, new in renamed.names.items() if new != old},
         )
     plan = renamed.before(plan, live)
-    if options.proof and plan.differences:
-        prove(plan, live, goal.snapshot, scratch, scope, current_user=user)
+    rows = _rows(session, plan, live, goal.snapshot, intent, options)
+    if options.proof is not Proof.OFF and plan.differences:
+        prove(plan, live, goal.snapshot, scratch, scope, current_user=user, rows=rows)
     return PlanResult(
         plugin=plugin,
         plan=plan,
@@ -103,6 +106,7 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
             *intent.warnings,
             *_unreadable(live),
             *_left_behind(scope, desired.snapshot, recorded),
+            *(rows.warnings if rows is not None else ()),
         ),
     )
 
@@ -137,7 +141,8 @@ def narrow(
     fixed = read_fixed_extensions(session.connection, live, goal.snapshot)
     sizes = _sizes(session.connection, found.plan)
     plan = make_plan(live, goal.snapshot, current_user=user, sizes=sizes, online=options.steps, fixed=fixed)
-    if options.proof and plan.differences:
+    rows = _rows(session, plan, live, goal.snapshot, Intent(), options)
+    if options.proof is not Proof.OFF and plan.differences:
         prove(
             plan,
             live,
@@ -145,9 +150,20 @@ def narrow(
             _scratch(session, replace(found.scope, schemas=live.schemas), options),
             found.scope,
             current_user=user,
+            rows=rows,
         )
     previous = found.recorded.hash if found.recorded else found.desired_fingerprint
     return replace(found, plan=plan, goal=goal, desired_fingerprint=previous, options=options)
+
+
+def _rows(
+    session: Session, plan: Plan, live: Snapshot, goal: Snapshot, intent: Intent, options: Options
+) -> RowRehearsal | None:
+    """The rows to rehearse on, read before live's schemas step aside for a scratch."""
+    if options.proof is not Proof.ROWS or not plan.differences:
+        return None
+    told = frozenset(intent.conversions) | frozenset(intent.backfills)
+    return RowRehearsal(sample=sample_rows(session.connection, plan, live, goal), told=told)
 
 
 def _intent(

@@ -10,14 +10,16 @@ from reconciler.ddl import RULES
 from reconciler.ddl.planner import make_plan
 from reconciler.diff import Difference, diff
 from reconciler.errors import ApplyError, ProofError
+from reconciler.rows_proof import around_rows, with_rows
 from reconciler.scratch import Place, run_permitted, run_statements
 from reconciler.snapshot import DATABASE_WIDE_KINDS, FactId, canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from reconciler.goal import Scope
     from reconciler.plan import Plan, Statement
+    from reconciler.rows_proof import RowRehearsal
     from reconciler.scratch import Scratch
     from reconciler.snapshot import Snapshot
 
@@ -26,27 +28,45 @@ __all__ = ["copy_of_live", "prove"]
 _SHOWN = 10
 
 
-def prove(plan: Plan, live: Snapshot, goal: Snapshot, scratch: Scratch, scope: Scope, *, current_user: str) -> None:
-    """Nothing, where the plan leads from a copy of live to the goal, fact by fact.
+def prove(
+    plan: Plan,
+    live: Snapshot,
+    goal: Snapshot,
+    scratch: Scratch,
+    scope: Scope,
+    *,
+    current_user: str,
+    rows: RowRehearsal | None = None,
+) -> None:
+    """Nothing, where the plan leads from a copy of live to the goal, fact by fact, and keeps the `rows` in the copy.
 
-    Raises ProofError otherwise, with the failing statement or the facts that are left over.
+    Raises ProofError otherwise, with the failing statement, the facts that are left over, or the table and column.
     """
     with scratch.fresh() as place:
         live, goal = _with_settable_owners(live, goal, place, current_user)
         running = _running(live) | _running(goal)
-        missing = _copy(live.without(running), place, scope, current_user) | running
-        _compare(live, _read(place, live, scope), "the copy of live differs from live", scope, missing)
+        missing = _copy(live.without(running), place, scope, current_user, rows) | running
+        copy = _read(place, live, scope, dependencies=rows is not None)
+        _compare(live, copy, "the copy of live differs from live", scope, missing)
+        if rows is not None:
+            rows.hold(place, copy)
         statements = [statement for statement in plan.statements if not _is_about(statement, missing, live, goal)]
         try:
-            run_statements(place.connection, statements, transactional=place.transactional)
+            made = statements if rows is None else with_rows(statements)
+            run_statements(place.connection, made, transactional=place.transactional)
         except ApplyError as exc:
+            sampled = " with sampled rows" if rows is not None else ""
             raise ProofError(
-                f"the plan's statement {exc.position} fails on a copy of live: {exc.message}\n  {exc.statement}",
+                f"the plan's statement {exc.position} fails on a copy of live{sampled}:"
+                f" {exc.message}\n  {exc.statement}",
                 hint=exc.hint or "please report this plan; the live database was not touched",
                 left="nothing was changed",
             ) from exc
         aside = missing | {difference.fact for difference in plan.unmodelled}
-        _compare(goal, _read(place, goal, scope), "the rehearsed plan does not end at the goal", scope, aside)
+        reached = _read(place, goal, scope)
+        _compare(goal, reached, "the rehearsed plan does not end at the goal", scope, aside)
+        if rows is not None:
+            rows.compare(place, reached, plan)
 
 
 def _running(state: Snapshot) -> frozenset[FactId]:
@@ -62,8 +82,10 @@ def copy_of_live(live: Snapshot, place: Place, scope: Scope, current_user: str) 
     return place.read(live.schemas, dependencies=True)
 
 
-def _copy(live: Snapshot, place: Place, scope: Scope, current_user: str) -> frozenset[FactId]:
-    """Makes live's schema in the place; what cannot be copied is given back.
+def _copy(
+    live: Snapshot, place: Place, scope: Scope, current_user: str, rows: RowRehearsal | None = None
+) -> frozenset[FactId]:
+    """Makes live's schema in the place, with `rows` in it; what cannot be copied is given back.
 
     That is e.g. a mapping with a password, and in the live database itself what is of the database as a whole and hangs
     on what stepped aside: a table's publication, a type's cast.
@@ -77,10 +99,11 @@ def _copy(live: Snapshot, place: Place, scope: Scope, current_user: str) -> froz
     rebuild = make_plan(start, live, current_user=current_user)
     skipped: tuple[Statement, ...] = ()
     try:
-        if place.transactional:
-            run_statements(place.connection, rebuild.statements, transactional=True)
-        else:
-            skipped = run_permitted(place.connection, rebuild.statements)
+        first, last = (rebuild.statements, ()) if rows is None else around_rows(rebuild.statements, live)
+        skipped = _made(place, first)
+        if rows is not None:
+            rows.load(place, first)
+            skipped += _made(place, last)
     except ApplyError as exc:
         raise ProofError(
             f"live's schema cannot be rebuilt for the rehearsal: {exc.message}\n  {exc.statement}",
@@ -98,6 +121,14 @@ def _copy(live: Snapshot, place: Place, scope: Scope, current_user: str) -> froz
     unmodelled = {difference.fact for difference in rebuild.unmodelled}
     skipped_too = {fact for fact in live.facts if absent and live.object_of(fact) in absent}
     return apart | unmodelled | skipped_too
+
+
+def _made(place: Place, statements: Sequence[Statement]) -> tuple[Statement, ...]:
+    """Runs them; what this role may not is given back where the others go on without it."""
+    if place.transactional:
+        run_statements(place.connection, statements, transactional=True)
+        return ()
+    return run_permitted(place.connection, statements)
 
 
 def _with_settable_owners(live: Snapshot, goal: Snapshot, place: Place, user: str) -> tuple[Snapshot, Snapshot]:

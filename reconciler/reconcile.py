@@ -21,7 +21,7 @@ from reconciler.ledger import HistoryEntry, MigrationRecord, RunKind
 from reconciler.ledger_schema import ensure_ledger, lock_plugin
 from reconciler.ledger_steps import load_unfinished
 from reconciler.managers import JournalManager, SnapshotManager
-from reconciler.options import Options, scope_of
+from reconciler.options import Options, Proof, scope_of
 from reconciler.plan import Hazard, HazardKind, Plan
 from reconciler.planning import narrow, plan_source
 from reconciler.plugins import DEFAULT_PLUGIN
@@ -115,7 +115,7 @@ class Reconciler:
         Without a source, live is compared with what was recorded. Raises as `plan` does, but for the proof, and
         LedgerError where there is neither a source nor a record.
         """
-        chosen = replace(self._chosen(options), proof=False)
+        chosen = replace(self._chosen(options), proof=Proof.OFF)
         with self.connection.transaction(force_rollback=True):
             if source is None:
                 return self._check_recorded(plugin, chosen)
@@ -294,7 +294,7 @@ class Reconciler:
         """What `repair` would do. Raises ConfigError where an object of `objects` did not drift."""
         chosen = self._chosen(options)
         with self.connection.transaction(force_rollback=True):
-            found = plan_source(self._session, plugin, _source(source), replace(chosen, proof=False))
+            found = plan_source(self._session, plugin, _source(source), replace(chosen, proof=Proof.OFF))
             # What is to be renamed is pending: it stays as it is, under the name that it has.
             renamed = {fact for rename in found.plan.renames for fact in (rename.old, rename.new)}
             states = compare(found.recorded.snapshot if found.recorded else None, found.live, found.goal)

@@ -19,7 +19,7 @@ import pytest
 from reconciler.embedded import EmbeddedServer
 from reconciler.errors import ReconcilerError
 from reconciler.ledger import runs
-from reconciler.options import Options
+from reconciler.options import Options, Proof
 from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _ground(fault: str, database: str, server: EmbeddedServer, folder: Path) -> 
 
 
 def _migrate(url: str, after: str, online: bool, progress: Callable[[int, Statement], None] | None = None) -> None:
-    options = Options(online=online, lock_timeout_ms=100, lock_retries=0, proof=False)
+    options = Options(online=online, lock_timeout_ms=100, lock_retries=0, proof=Proof.OFF)
     with Reconciler(url, options=options) as reconciler:
         reconciler.migrate("default", after, progress=progress, allow_data_loss=True)
 
@@ -142,7 +142,7 @@ def _fail(url: str, after: str, online: bool, position: int, fault: str) -> bool
         return _in_a_process(_killed, url, after, online, position) == -signal.SIGKILL
     blocker = psycopg.connect(url)
     patience_ms = 10_000 if fault == "statement cancelled" else 100
-    options = Options(online=online, lock_timeout_ms=patience_ms, lock_retries=0, proof=False)
+    options = Options(online=online, lock_timeout_ms=patience_ms, lock_retries=0, proof=Proof.OFF)
     canceller: threading.Thread | None = None
 
     with Reconciler(url, options=options) as reconciler:
@@ -212,7 +212,7 @@ def _assert_next_run_ends_at(url: str, after: str, online: bool) -> None:
 
 def _prepare(url: str, after: str, online: bool) -> list[int]:
     """The first state with its rows; gives where the plan's steps begin."""
-    with Reconciler(url, options=Options(online=online, proof=False)) as reconciler:
+    with Reconciler(url, options=Options(online=online, proof=Proof.OFF)) as reconciler:
         reconciler.migrate("default", BEFORE)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(ROWS)
@@ -223,7 +223,7 @@ def _prepare(url: str, after: str, online: bool) -> list[int]:
 
 
 def _plan(url: str, after: str, online: bool) -> Plan:
-    with Reconciler(url, options=Options(online=online, proof=False)) as reconciler:
+    with Reconciler(url, options=Options(online=online, proof=Proof.OFF)) as reconciler:
         return reconciler.plan(after).plan
 
 

@@ -14,7 +14,9 @@ from test_cases import ALL, OPTIONS, ROLES, Case, _built
 from reconciler import proof
 from reconciler.ddl import RULES
 from reconciler.errors import PlanError, ProofError
+from reconciler.options import Proof
 from reconciler.reconcile import Reconciler
+from reconciler.scratch_choice import choose_scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -137,11 +139,11 @@ def test_a_statement_that_says_something_else_is_caught(
 ) -> None:
     case = CASES[name]
     live = _built(make_database, case.sql("before.sql"))
-    with Reconciler(live, options=replace(OPTIONS, proof=False)) as reconciler:
+    with Reconciler(live, options=replace(OPTIONS, proof=Proof.OFF)) as reconciler:
         planned = reconciler.plan(case.sql("after.sql"))
         statements = tuple(replace(each, sql=each.sql.replace(right, wrong)) for each in planned.plan.statements)
         assert statements != planned.plan.statements
-        scratch = reconciler._scratch(planned.scope, planned.options)
+        scratch = choose_scratch(reconciler.connection, planned.options.scratch, planned.scope, dsn=live)
         with pytest.raises(ProofError):
             proof.prove(
                 replace(planned.plan, statements=statements), planned.live, planned.goal.snapshot, scratch,

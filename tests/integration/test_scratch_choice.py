@@ -9,7 +9,7 @@ import pytest
 from psycopg import sql
 
 from reconciler.errors import ScratchError
-from reconciler.options import Options
+from reconciler.options import Options, Proof
 from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def test_who_may_not_make_databases_takes_the_schema_all_the_same(database: str)
         connection.execute("alter schema public owner to modest; alter table public.orders owner to modest")
         connection.execute("grant usage on schema crm to modest; grant references on crm.clients to modest")
     try:
-        with Reconciler(database, options=Options(proof=False)) as reconciler:
+        with Reconciler(database, options=Options(proof=Proof.OFF)) as reconciler:
             reconciler.connection.execute("set role modest")
             planned = reconciler.plan("create table orders (client bigint);")
             assert planned.scratch == f"schema: the managed schemas can step aside in one transaction, although {why}"

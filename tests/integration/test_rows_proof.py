@@ -1,0 +1,154 @@
+"""A plan is rehearsed on sampled rows: what keeps them passes, and a plan that loses some is caught before it runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from reconciler.errors import ProofError
+from reconciler.options import Options, Proof
+from reconciler.plan import HazardKind, Statement
+from reconciler.proof import prove
+from reconciler.reconcile import Reconciler
+from reconciler.rows_proof import RowRehearsal
+from reconciler.sampling import sample_rows
+from reconciler.scratch_choice import choose_scratch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.plan import Plan
+
+OPTIONS = Options(proof=Proof.ROWS, allow=frozenset(HazardKind))
+BEFORE = """
+create type mood as enum ('a', 'b', 'c');
+create type pair as (x int, y text);
+create table "per%cent" ("id (%s)" int generated always as identity primary key, up int references "per%cent", m mood, c pair);
+create table child (id int primary key, parent int not null references "per%cent" deferrable initially deferred,
+    n int, t text
+    , d int generated always as (n * 2) stored, other int);
+create table circle (id int primary key, child int references child);
+alter table child add constraint back foreign key (other) references circle;
+create table part (id int, at int) partition by range (at);
+create table part1 partition of part for values from (0) to (10);
+create table part2 partition of part for values from (10) to (20);
+create function fired() returns trigger language plpgsql as $$ begin raise 'fired'; end $$;
+create trigger t before insert on child for each row execute function fired();
+alter table child disable trigger t;
+create table untouched (id int);
+"""
+ROWS = """
+insert into "per%cent" (up, m, c) select nullif(n - 1, 0), 'a', (n, 'y')::pair from generate_series(1, 1000) n;
+insert into child select n, 1001 - n, n, 'text ' || n from generate_series(1, 1000) n;
+insert into circle select n, 1001 - n from generate_series(1, 1000) n;
+update child set other = id; set constraints all immediate;
+alter table child enable always trigger t;
+insert into part select n, n % 20 from generate_series(1, 50) n;
+analyze;
+"""
+AFTER = (
+    BEFORE.replace("('a', 'b', 'c')", "('c', 'a')")
+    .replace("(x int, y text)", "(y text, x int)")
+    .replace(
+        "n int, t text", "n bigint, extra int default 5,\n    renamed varchar(20) -- reconciler: renamed from t\n    "
+    )
+    .replace("(10) to (20)", "(10) to (30)")
+    .replace("alter table child disable trigger t", "alter table child enable always trigger t")
+)
+
+
+@pytest.fixture
+def filled(database: str) -> str:
+    """The URL of a database with BEFORE and its rows."""
+    with Reconciler(database, options=OPTIONS) as reconciler:
+        reconciler.migrate("default", BEFORE)
+    with psycopg.connect(database) as connection:
+        connection.execute(ROWS.encode())
+    return database
+
+
+@pytest.mark.parametrize(("scratch", "online"), [("schema", None), ("database", None), ("database", True)])
+def test_a_plan_that_keeps_the_rows_passes(filled: str, scratch: str, online: bool | None) -> None:
+    options = replace(OPTIONS, scratch=scratch, online=online)
+    with Reconciler(filled, options=options) as reconciler:
+        planned = reconciler.plan(AFTER)
+        assert planned.warnings == ()
+        reconciler.apply(planned)
+        assert reconciler.plan(AFTER).plan.is_empty
+
+
+def _rehearse(url: str, after: str, change: Callable[[Plan], Plan]) -> RowRehearsal:
+    """Rehearses the plan for `after` as `change` made it, with rows."""
+    with Reconciler(url, options=replace(OPTIONS, proof=Proof.OFF)) as reconciler:
+        planned = reconciler.plan(after)
+        plan, live, goal = change(planned.plan), planned.live, planned.goal.snapshot
+        with reconciler.connection.transaction(force_rollback=True):
+            rows = RowRehearsal(sample=sample_rows(reconciler.connection, plan, live, goal))
+            scratch = choose_scratch(reconciler.connection, "auto", planned.scope, dsn=url)
+            user = str(reconciler.connection.info.user)
+            prove(plan, live, goal, scratch, planned.scope, current_user=user, rows=rows)
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ("update public.child set n = null", r"column public.child.n does not keep its values: \d+ of \d+ are lost"),
+        ("update public.child set parent = 1", r"column public.child.parent does not keep its values: \d+ of \d+"),
+        ("delete from public.circle; delete from public.child where id = 7", "table public.c[a-z]+ has"),
+        ("update public.part set id = 0 where at = 12", "column public.part.id does not keep its values"),
+        ("delete from public.part where id = 12", r"table public.part has \d+ rows of \d+"),
+        (
+            "update public.child set other = 3 - other where other in (1, 2)",
+            "public.child: its columns keep their values, but not its rows",
+        ),
+    ],
+)
+def test_a_plan_that_loses_rows_or_values_is_caught(filled: str, loss: str, message: str) -> None:
+    after = AFTER.replace("renamed varchar(20) -- reconciler: renamed from t", "t text")
+    quiet = "set local session_replication_role = replica"
+
+    def losing(plan: Plan) -> Plan:
+        return replace(plan, statements=(Statement(sql=quiet), *plan.statements, Statement(sql=loss)))
+
+    with pytest.raises(ProofError, match=message):
+        _rehearse(filled, after, losing)
+    rows = _rehearse(filled, after, lambda plan: plan)
+    assert rows.warnings == ()
+    assert {fact.name[1] for fact in rows.sample.tables} == {"per%cent", "child", "circle", "part2"}
+
+
+def test_values_that_cannot_be_converted_show_before_the_plan_runs(database: str) -> None:
+    with Reconciler(database, options=OPTIONS) as reconciler:
+        reconciler.migrate("default", "create table t (a text);")
+        with psycopg.connect(database) as connection:
+            connection.execute("insert into t values ('1'), ('one')")
+        assert reconciler.plan("create table t (a int);", options=replace(OPTIONS, proof=Proof.SCHEMA)).plan.statements
+        with pytest.raises(ProofError, match=r"fails on a copy of live with sampled rows: .*\"one\""):
+            reconciler.plan("create table t (a int);")
+
+
+def test_a_column_that_is_dropped_on_purpose_is_not_compared(database: str) -> None:
+    with Reconciler(database, options=OPTIONS) as reconciler:
+        reconciler.migrate("default", "create table t (a text, b int); create table u (a int);")
+        with psycopg.connect(database) as connection:
+            connection.execute("insert into t values ('1', 2); insert into u values (1)")
+        reconciler.migrate("default", "create table t (b int);")
+        with psycopg.connect(database) as connection:
+            assert connection.execute("select * from t").fetchall() == [(2,)]
+
+
+def test_a_table_that_cannot_be_loaded_is_named(database: str) -> None:
+    with Reconciler(database, options=OPTIONS) as reconciler:
+        tables = "create table t (a int); create table u (a int);"
+        declared = tables + "alter table t add constraint few check (a < 10) not valid;"
+        reconciler.migrate("default", tables)
+        with psycopg.connect(database) as connection:
+            connection.execute("insert into t values (11)")
+        reconciler.migrate("default", declared)
+        planned = reconciler.plan(declared.replace("a int", "a bigint"))
+    assert [warning.partition(":")[0] for warning in planned.warnings] == ["table public.t"]
+    assert "violates check constraint" in planned.warnings[0]
