@@ -108,6 +108,23 @@ def test_every_command_runs_under_the_least_role_beside_others_objects(
     assert admin.execute(left.encode()).fetchall() == []
 
 
+def test_a_table_is_changed_in_steps_by_the_role_that_migrates(
+    command: Callable[..., tuple[str, str]], admin: psycopg.Connection
+) -> None:
+    """Also the exchange of a column, whose trigger and batches run as that role."""
+    Path("steps.sql").write_text(
+        "CREATE TABLE a (id bigint PRIMARY KEY, token uuid NOT NULL DEFAULT gen_random_uuid());"
+        "CREATE INDEX a_token ON a (token); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';"
+    )
+    command("deploy", 0, "apply", "first.sql")
+    admin.execute("INSERT INTO public.a SELECT generate_series(1, 500)")
+    out, _ = command("deploy", 0, "apply", "steps.sql", "--online")
+    assert "CONCURRENTLY" in out
+    command("deploy", 0, "check", "steps.sql")
+    found = admin.execute("SELECT count(*), sum(id), count(DISTINCT token) FROM public.a").fetchone()
+    assert found == (500, 125250, 500)
+
+
 def test_files_are_compared_by_a_role_that_may_make_databases(
     command: Callable[..., tuple[str, str]], admin: psycopg.Connection
 ) -> None:

@@ -25,6 +25,11 @@ pytestmark = pytest.mark.skipif(pgbouncer() is None, reason="pgbouncer is not in
 
 FIRST = "CREATE TABLE a (id int PRIMARY KEY); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';"
 SECOND = FIRST + "CREATE VIEW v AS SELECT id FROM a;"
+# What is done in steps where it is asked for: an index, NOT NULL, another type of the key, a default of each row's own.
+STEPS = """
+    CREATE TABLE a (id bigint PRIMARY KEY, n int NOT NULL, token uuid NOT NULL DEFAULT gen_random_uuid());
+    CREATE INDEX a_n ON a (n);
+"""
 # What a client would leave behind on the server's session: a setting, a lock, something prepared, a temporary table.
 _LEFT = """
     SELECT 'setting ' || name FROM pg_settings WHERE source = 'session' AND name NOT IN ('client_encoding', 'DateStyle',
@@ -91,6 +96,22 @@ def test_every_command_works_and_leaves_nothing_on_the_sessions(
     command(0, "reset", "--yes")
     command(0, "adopt", "first.sql", *place)
     assert reconcile_on_startup(pooled, {"default": FIRST}, options=Options(scratch=scratch))["default"].idx is None
+    assert left_behind(pooled) == []
+
+
+def test_a_reviewed_plan_of_many_steps_goes_through(command: Callable[..., str], pooled: str, tmp_path: Path) -> None:
+    (tmp_path / "small.sql").write_text("CREATE TABLE a (id int PRIMARY KEY, n int);")
+    (tmp_path / "steps.sql").write_text(STEPS)
+    command(0, "apply", "small.sql")
+    with psycopg.connect(pooled) as connection:
+        connection.execute("INSERT INTO a SELECT n, n FROM generate_series(1, 500) n")
+    command(2, "plan", "steps.sql", "--online", "--out", "steps.json")
+    assert "CONCURRENTLY" in (tmp_path / "steps.json").read_text()
+    command(0, "apply", "--plan", "steps.json")
+    command(0, "check", "steps.sql")
+    with psycopg.connect(pooled) as connection:
+        found = connection.execute("SELECT count(*), sum(id), count(DISTINCT token) FROM a").fetchone()
+    assert found == (500, 125250, 500)
     assert left_behind(pooled) == []
 
 
