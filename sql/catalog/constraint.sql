@@ -5,14 +5,15 @@ select 'constraint' as kind, array[n.nspname::text, c.relname::text, o.conname::
     (select json_strip_nulls(row_to_json(x))::text from (select
         case when i.indisclustered then true end as clustered,
         pg_get_constraintdef(o.oid) as definition,
-        obj_description(ic.oid, 'pg_class') as index_comment,
+        case when ic.oid is not null then obj_description(ic.oid, 'pg_class') end as index_comment,
         (select to_json(array(select r from unnest(ic.reloptions) r order by r collate "C"))
             where ic.reloptions is not null) as index_options,
         case when not o.conislocal then true end as inherited,
         case when not i.indisvalid then true end as invalid,
         case when not o.convalidated then true end as not_valid,
-        (select format('%%I.%%I', pn.nspname, pc.relname) from pg_inherits h join pg_class pc on pc.oid = h.inhparent
-            join pg_namespace pn on pn.oid = pc.relnamespace where h.inhrelid = ic.oid) as parent,
+        case when ic.relispartition then (select format('%%I.%%I', pn.nspname, pc.relname) from pg_inherits h
+            join pg_class pc on pc.oid = h.inhparent join pg_namespace pn on pn.oid = pc.relnamespace
+            where h.inhrelid = ic.oid) end as parent,
         case when i.indisreplident then true end as replica_identity,
         ts.spcname as tablespace,
         case o.contype when 'p' then 'primary_key' when 'u' then 'unique' when 'f' then 'foreign_key'

@@ -6,15 +6,16 @@ select 'index' as kind, array[n.nspname::text, c.relname::text, ic.relname::text
         case when not i.indisvalid then true end as invalid,
         (select to_json(array(select o from unnest(ic.reloptions) o order by o collate "C")) where ic.reloptions is not null)
             as options,
-        (select format('%%I.%%I', pn.nspname, pc.relname) from pg_inherits h join pg_class pc on pc.oid = h.inhparent
-            join pg_namespace pn on pn.oid = pc.relnamespace where h.inhrelid = ic.oid) as parent,
+        case when ic.relispartition then (select format('%%I.%%I', pn.nspname, pc.relname) from pg_inherits h
+            join pg_class pc on pc.oid = h.inhparent join pg_namespace pn on pn.oid = pc.relnamespace
+            where h.inhrelid = ic.oid) end as parent,
         case when i.indisreplident then true end as replica_identity,
-        (select to_json(array(select format('%%s=%%s', a.attnum, a.attstattarget) from pg_attribute a
-            where a.attrelid = ic.oid and a.attstattarget >= 0 order by a.attnum))
-            where exists (select from pg_attribute a where a.attrelid = ic.oid and a.attstattarget >= 0)) as statistics,
+        case when i.indexprs is not null then (
+            select to_json(array_agg(format('%%s=%%s', a.attnum, a.attstattarget) order by a.attnum))
+            from pg_attribute a where a.attrelid = ic.oid and a.attstattarget >= 0) end as statistics,
         ts.spcname as tablespace,
         case when i.indisunique then true end as "unique",
-        substr(coalesce(replace(pg_get_indexdef(ic.oid), w.said, w.sorted), pg_get_indexdef(ic.oid)), length(format('CREATE %%sINDEX %%I ON %%s%%I.%%I',
+        substr(replace(pg_get_indexdef(ic.oid), coalesce(w.said, ''), coalesce(w.sorted, '')), length(format('CREATE %%sINDEX %%I ON %%s%%I.%%I',
             case when i.indisunique then 'UNIQUE ' else '' end, ic.relname,
             case when ic.relkind = 'I' then 'ONLY ' else '' end, n.nspname, c.relname)) + 2) as "using") x) as definition,
     'pg_class'::regclass::oid as classid, ic.oid as objid, 0 as subid,
@@ -30,9 +31,10 @@ left join lateral (select format(' WITH (%%s)', string_agg(v.word, ', ' order by
     from (select o.place, split_part(o.option, '=', 1) || '=' || case when quote_ident(x.value) = x.value then x.value
             else quote_literal(x.value) end as word
         from unnest(ic.reloptions) with ordinality o(option, place)
-        cross join lateral (select substr(o.option, strpos(o.option, '=') + 1) as value) x) v) w on true
+        cross join lateral (select substr(o.option, strpos(o.option, '=') + 1) as value) x) v
+    having ic.reloptions is not null) w on true
 where c.relkind in ('r', 'p', 'm') and c.relpersistence <> 't' and n.oid = any(%(schemas)s)
     and not exists (select from pg_constraint o where o.conindid = i.indexrelid and o.contype in ('p', 'u', 'x'))
     and not exists (select from pg_depend d
-        where d.classid = 'pg_class'::regclass and d.objid in (c.oid, ic.oid) and d.deptype = 'e')
+        where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
 order by ic.oid
