@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from reconciler.snapshot import FactId
 
 __all__ = [
+    "CircleError",
     "Hazard",
     "HazardKind",
     "LockMode",
@@ -34,6 +35,14 @@ __all__ = [
 ]
 
 Node = TypeVar("Node", bound=Hashable)
+
+
+class CircleError(PlanError):
+    """No order of these nodes satisfies all edges."""
+
+    def __init__(self, message: str, *, hint: str, nodes: tuple[Hashable, ...]) -> None:
+        super().__init__(message, hint=hint)
+        self.nodes = nodes
 
 
 class LockMode(StrEnum):
@@ -245,7 +254,7 @@ def sorted_groups(
     `members` maps each node to the head that it would like to be folded into (itself: a head). `edges` are
     (earlier, later). Where folding closes a cycle, the members that have a part in it stand alone; those of a lower
     `unfold` value go first, all of one value together. `wishes` are kept where no cycle comes of it. `rank` breaks
-    ties. Raises PlanError on a cycle without folds. Linear in nodes, edges and the wishes' members, a round for each
+    ties. Raises CircleError on a cycle without folds. Linear in nodes, edges and the wishes' members, a round for each
     `unfold` value and each strength at most.
     """
     head = dict(members)
@@ -266,9 +275,10 @@ def sorted_groups(
                 guilty.setdefault(number, set()).update(n for n in (before, after) if head[n] != n)
         if len(guilty) < len(knots) or not all(guilty.values()):
             stuck = next(knot for number, knot in enumerate(knots) if not guilty.get(number))
-            raise PlanError(
+            raise CircleError(
                 f"these need each other: {', '.join(sorted(str(node) for node in stuck)[:12])}",
                 hint="break the circle in two steps: apply without one of them first",
+                nodes=tuple(stuck),
             )
         for nodes in guilty.values():
             first = min(unfold(node) for node in nodes)

@@ -67,6 +67,8 @@ class PublicationRule(Rule):
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
         new, parts = context.new(fact), [raw("")]
         members = [_member(other, context.new(other)) for other in folded if other.kind in PublicationMemberRule.kinds]
+        if context.version < 150000:  # takes the word TABLE once
+            members = [*members[:1], *(raw(each.as_string(None).removeprefix("TABLE ")) for each in members[1:])]
         if new.get("all_tables"):
             parts.append(raw(" FOR ALL TABLES"))
         elif members:

@@ -21,7 +21,7 @@ from reconciler.ddl.stages import in_steps
 from reconciler.diff import Change, Difference, diff
 from reconciler.errors import PlanError
 from reconciler.intent import Intent
-from reconciler.plan import HazardKind, Online, Plan, Statement, TableSize, Wish, sorted_groups
+from reconciler.plan import CircleError, HazardKind, Online, Plan, Statement, TableSize, Wish, sorted_groups
 from reconciler.snapshot import SATELLITE_KINDS
 from reconciler.spelling import faithful
 
@@ -35,6 +35,7 @@ __all__ = ["make_plan"]
 
 _LISTED = frozenset({"column", "inheritance"})
 _ROUTINES = frozenset({"function", "procedure"})
+_REMADE = _ROUTINES | {"policy", "trigger", "rule", "aggregate"}
 
 
 def make_plan(
@@ -57,23 +58,33 @@ def make_plan(
     Raises PlanError where no order of statements does it.
     """
     differences = diff(live, goal)
-    context = Context(
-        live=live,
-        goal=goal,
-        current_user=current_user,
-        sizes=sizes or {},
-        fixed=fixed,
-        online=online,
-        intent=intent or Intent(),
-        former=former or {},
-        dependents=_reversed(live.dependencies),
-    )
-    unmodelled = _unmodelled(differences, context)
-    _decide([difference for difference in differences if difference.fact not in unmodelled], context)
-    _require_ground(context)
-    context.aside.update(set_aside(context))
-    context.swaps = swapped_names(context)
-    statements = tuple(_statements(context))
+    dependents = _reversed(live.dependencies)
+    forced: frozenset[FactId] = frozenset()
+    while True:
+        context = Context(
+            live=live,
+            goal=goal,
+            current_user=current_user,
+            sizes=sizes or {},
+            fixed=fixed,
+            online=online,
+            intent=intent or Intent(),
+            former=former or {},
+            dependents=dependents,
+        )
+        unmodelled = _unmodelled(differences, context)
+        _decide([difference for difference in differences if difference.fact not in unmodelled], context, forced)
+        _require_ground(context)
+        context.aside.update(set_aside(context))
+        context.swaps = swapped_names(context)
+        try:
+            statements = tuple(_statements(context))
+            break
+        except CircleError as circle:
+            # What is altered must have what it moves to, which may wait until what it lets go of has gone.
+            if not (more := _remade_instead(circle) - forced):
+                raise
+            forced |= more
     return Plan(
         statements=statements,
         differences=differences,
@@ -113,8 +124,18 @@ def _rule(fact: FactId) -> Rule:
     return RULES[fact.kind]
 
 
-def _decide(differences: Sequence[Difference], context: Context) -> None:
-    """Fills the context's creates, drops and alters, until nothing that stays depends on what goes."""
+def _remade_instead(circle: CircleError) -> frozenset[FactId]:
+    """What of a circle can be made anew instead of being altered, without a loss: views first."""
+    altered = {node.fact for node in circle.nodes if isinstance(node, Node) and node.act is Act.ALTER}
+    views = frozenset(fact for fact in altered if fact.kind == "view")
+    return views or frozenset(fact for fact in altered if fact.kind in _REMADE)
+
+
+def _decide(differences: Sequence[Difference], context: Context, forced: frozenset[FactId]) -> None:
+    """Fills the context's creates, drops and alters, until nothing that stays depends on what goes.
+
+    `forced` are made anew though they could be altered.
+    """
     dropped: list[FactId] = []
     for difference in differences:
         match difference.change:
@@ -136,7 +157,7 @@ def _decide(differences: Sequence[Difference], context: Context) -> None:
             dropped.append(fact)
 
     for fact in sorted(context.alters):
-        if fact in context.alters and not _rule(fact).in_place(fact, context):
+        if fact in context.alters and (fact in forced or not _rule(fact).in_place(fact, context)):
             replace(_rule(fact).replaced(fact, context))
     asked: set[FactId] = set()
     while True:

@@ -36,7 +36,7 @@ SWAPS = [
     ("column-added-and-dropped", "INCREMENT BY 5", "INCREMENT BY 6"),
     ("column-added-and-dropped", "DEFAULT 1.50", "DEFAULT 1.51"),
     ("column-added-and-dropped", "price * ", "price + "),
-    ("column-added-and-dropped", ' COLLATE "pg_catalog"."C"', ""),
+    ("column-added-and-dropped", ' COLLATE pg_catalog."C"', ""),
     ("column-attributes", "STORAGE MAIN", "STORAGE EXTERNAL"),
     ("column-attributes", "STATISTICS 10", "STATISTICS 11"),
     ("column-type-under-views", "numeric(12,2)", "numeric(12,3)"),

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from reconciler.embedded import EmbeddedServer
 
 CASES: dict[str, tuple[str, str]] = {
+    "a publication of several tables": (
+        "CREATE TABLE app.t (a integer); CREATE TABLE app.u (a integer);",
+        """
+        CREATE TABLE app.t (a integer); CREATE TABLE app.u (a integer); CREATE TABLE app.w (a integer);
+        CREATE PUBLICATION attributes FOR TABLE app.t, app.u, app.w;
+        """,
+    ),
     "privileges of a table that go, while those of its column stay": (
         """
         CREATE TABLE app.t (a integer);
@@ -29,6 +36,30 @@ CASES: dict[str, tuple[str, str]] = {
         """
         CREATE TABLE app.t (a text COMPRESSION pglz COLLATE "C", b text COMPRESSION pglz COLLATE "C");
         CREATE TABLE app.u (a text COMPRESSION pglz COLLATE "C");
+        """,
+    ),
+    "a view that moves to a view that moves to another": (
+        """
+        CREATE TABLE app.t (id integer, a integer);
+        CREATE VIEW app.v0 AS SELECT id, a FROM app.t; CREATE VIEW app.v1 AS SELECT id, a FROM app.t;
+        CREATE VIEW app.v2 AS SELECT id FROM app.v0;
+        """,
+        """
+        CREATE TABLE app.t (id integer, a integer);
+        CREATE VIEW app.v0 AS SELECT id FROM app.t; CREATE VIEW app.v1 AS SELECT id FROM app.v0;
+        CREATE VIEW app.v2 AS SELECT id FROM app.v1;
+        """,
+    ),
+    "a function under a view that moves": (
+        """
+        CREATE TABLE app.t (id integer, a integer);
+        CREATE FUNCTION app.f(a integer) RETURNS integer LANGUAGE sql AS 'SELECT 1';
+        CREATE VIEW app.v0 AS SELECT id, app.f(a) AS a FROM app.t; CREATE VIEW app.v1 AS SELECT id, app.f(id) AS b FROM app.v0;
+        """,
+        """
+        CREATE TABLE app.t (id integer, a integer);
+        CREATE FUNCTION app.f(a integer) RETURNS integer LANGUAGE sql AS 'SELECT 2';
+        CREATE VIEW app.v0 AS SELECT app.f(a) AS a FROM app.t; CREATE VIEW app.v1 AS SELECT id, app.f(id) AS b FROM app.t;
         """,
     ),
     "a function under another that changes with it": (
