@@ -376,14 +376,16 @@ def _statements(context: Context) -> Iterable[Statement]:
 
 def _statement(draft: Draft, act: Act, facts: tuple[FactId, ...], context: Context) -> Statement:
     text, secret = context.masked(faithful(draft.sql))
+    # Nobody waits for a table that the plan itself makes.
+    is_waited_for = draft.locks is None or draft.locks in context.live
     return Statement(
         sql=text,
         creates=facts if act is Act.CREATE else (),
         drops=facts if act is Act.DROP else (),
         alters=facts if act in (Act.ALTER, Act.FINISH) else (),
         hazards=draft.hazards,
-        lock=draft.lock,
-        locks=draft.locks,
+        lock=draft.lock if is_waited_for else None,
+        locks=draft.locks if is_waited_for else None,
         transactional=draft.transactional,
         rehearsal=faithful(draft.rehearsal) if draft.rehearsal else draft.rehearsal,
         batched=draft.batched,
