@@ -40,6 +40,12 @@ def leftovers(live: Snapshot) -> Iterable[FactId]:
     return (fact for fact in live.facts if fact.kind not in SATELLITE_KINDS and is_leftover(fact))
 
 
+def _is_half_detached(table: FactId | None, live: Snapshot) -> bool:
+    """Whether a DETACH ... CONCURRENTLY of the table was cut off; it has been given a CHECK by then."""
+    links = live.children.get(table, ()) if table is not None else ()
+    return any(each.kind == "inheritance" and live.definition(each).get("detach_pending") for each in links)
+
+
 def is_half_made(fact: FactId, live: Snapshot) -> bool:
     """Whether live has the fact as a run leaves it that was cut off: an invalid index, an unvalidated constraint."""
     if is_leftover(fact):
@@ -49,7 +55,7 @@ def is_half_made(fact: FactId, live: Snapshot) -> bool:
         case "index":
             return bool(definition.get("invalid"))
         case "constraint":
-            return bool(definition.get("not_valid"))
+            return bool(definition.get("not_valid")) or _is_half_detached(live.parent(fact), live)
         case "inheritance":
             return bool(definition.get("detach_pending"))
         case _:

@@ -140,7 +140,8 @@ def leaves_parent(fact: FactId, context: Context) -> bool:
     if table is None or "parent" not in context.old(fact):
         return False
     links = _bound_links(table, context.live)
-    return bool(links) and all(link not in context.goal or "bound" in context.changed(link) for link in links)
+    moved = {"bound", "detach_pending"}
+    return bool(links) and all(link not in context.goal or bool(context.changed(link) & moved) for link in links)
 
 
 def is_made_alone(fact: FactId, context: Context) -> bool:

@@ -8,6 +8,7 @@ from reconciler import hazards
 from reconciler.ddl import partitions, value_checks
 from reconciler.ddl.columns import column_clause, column_settings
 from reconciler.ddl.constraints import inline_constraint, is_cloned
+from reconciler.ddl.detaching import detach
 from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import added_later
 from reconciler.ddl.rule import Context, Draft, Rule
@@ -276,10 +277,10 @@ class InheritanceRule(Rule):
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         table, parent = qualified(fact), name(*fact.name[2:])
         if "bound" in context.old(fact):
-            text = compose("ALTER TABLE {} DETACH PARTITION {}", parent, table)
+            yield from detach(fact, context)
         else:
             text = compose("ALTER TABLE {} NO INHERIT {}", table, parent)
-        yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact))
+            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact))
         for key in partitions.left_behind(fact, context):
             text = compose("ALTER TABLE {} DROP CONSTRAINT {}", table, name(key.name[2]))
             yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact))
@@ -288,7 +289,7 @@ class InheritanceRule(Rule):
         return value_checks.partition_checks(fact, context) if "bound" in context.new(fact) else ()
 
     def in_place(self, fact: FactId, context: Context) -> bool:
-        return "bound" not in context.changed(fact)
+        return not context.changed(fact) & {"bound", "detach_pending"}
 
     def is_silent(self, fact: FactId, context: Context) -> bool:
         return fact in context.alters  # only its place among several parents changed: no statement can change that

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from reconciler import hazards
-from reconciler.ddl import value_checks
+from reconciler.ddl import online, value_checks
 from reconciler.ddl.columns import disturbed_by_type_change, settings_lost_with_type
 from reconciler.ddl.names import object_phrase, qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
-from reconciler.plan import Hazard, LockMode
+from reconciler.plan import Hazard, LockMode, Stage
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
@@ -127,6 +127,8 @@ class EnumRule(_Type):
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         old, new = self._labels(context.old(fact)), self._labels(context.new(fact))
         present = list(old)
+        used = self._is_used(fact, context)
+        joined = False
         for position, label in enumerate(new):
             if label in present:
                 continue
@@ -135,19 +137,39 @@ class EnumRule(_Type):
                 text = compose("{} BEFORE {}", raw(text), literal(present[0]))
             elif present and present[-1] != new[position - 1]:
                 text = compose("{} AFTER {}", raw(text), literal(new[position - 1]))
-            yield Draft(sql=text)
+            # In one transaction, as the rehearsal is, the value could not be used: its copy has it from the beginning.
+            rehearsal = "" if used else None
+            yield Draft(sql=text, stage=Stage.BEFORE if used else Stage.TOGETHER, joined=joined, rehearsal=rehearsal)
+            joined = used
             present.insert(position, label)
 
     def _labels(self, definition: Definition) -> list[str]:
         return cast("list[str]", definition["labels"])
 
     def _can_add(self, fact: FactId, context: Context) -> bool:
-        """Only additions, and nothing in this plan uses a new label: Postgres forbids that in one transaction."""
+        """Only additions, and nothing uses a new label in the transaction that adds it, which Postgres forbids."""
         old, new = self._labels(context.old(fact)), self._labels(context.new(fact))
         if [label for label in new if label in old] != old:
             return False
+        return self._is_committed_first(fact, context) or not self._is_used(fact, context)
+
+    def _is_committed_first(self, fact: FactId, context: Context) -> bool:
+        """Whether new labels get a transaction of their own, as a new type would rewrite a large table."""
+        renamed = [each.new for each in context.intent.renames]
+        if any(each.kind in ("schema", "enum") or each.name[:2] == fact.name for each in renamed):
+            return False  # the copy that the plan is rehearsed on has the new labels from the beginning
+        columns = [each for each in context.dependents.get(fact, ()) if each.kind == "column"]
+        return any(online.changes_online(context.live.parent(column), context) for column in columns)
+
+    def _is_used(self, fact: FactId, context: Context) -> bool:
+        """Whether something that is made or changed in this plan names a new label."""
+        old, new = self._labels(context.old(fact)), self._labels(context.new(fact))
         added = [compose("{}", literal(label)) for label in new if label not in old]
-        return not any(
+        said = {**context.intent.conversions, **context.intent.backfills}
+        texts = [text for column, text in said.items() if column in context.creates | context.alters]
+        if any(quoted in text for text in texts for quoted in added):
+            return True
+        return any(
             quoted in context.goal.facts[other].replace('\\"', '"')
             for other in context.creates | context.alters
             if other != fact

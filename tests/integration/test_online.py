@@ -302,3 +302,101 @@ def test_a_connection_in_a_transaction_changes_nothing_in_steps_unless_it_is_tol
         assert reconciler.plan(after).plan.is_one_transaction
         with pytest.raises(ApplyError, match="several transactions"):
             reconciler.migrate("default", after, options=ONLINE)
+
+
+PARTITIONED = """
+create table p (a int not null, b int, primary key (a)) partition by list (a);
+create index p_b on p (b);
+create table p1 partition of p for values in (1);
+create table p2 partition of p for values in (2, 3);
+"""
+DETACHED = """
+create table p (a int not null, b int, primary key (a)) partition by list (a);
+create index p_b on p (b);
+create table p1 partition of p for values in (1);
+create table p2 (a int not null, b int, constraint p2_pkey primary key (a));
+create index p2_b_idx on p2 (b);
+"""
+
+
+def test_a_partition_is_detached_while_its_parent_is_used(database: str) -> None:
+    _prepare(database, PARTITIONED, "insert into public.p values (1, 1), (2, 2)")
+    with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database, autocommit=True) as connection:
+        plan = reconciler.plan(DETACHED).plan
+        assert _texts(plan)[0] == 'ALTER TABLE "public"."p" DETACH PARTITION "public"."p2" CONCURRENTLY'
+        reconciler.migrate("default", DETACHED)
+        assert reconciler.plan(DETACHED).plan.is_empty
+        assert connection.execute("select * from p2").fetchall() == [(2, 2)]
+        checks = "select count(*) from pg_constraint where contype = 'c' and conrelid = 'p2'::regclass"
+        assert connection.execute(checks).fetchone() == (0,), "what Postgres adds meanwhile is gone again"
+
+
+def test_with_a_default_partition_it_is_detached_under_a_lock(database: str) -> None:
+    rest = "create table rest partition of p default;"
+    _prepare(database, PARTITIONED + rest, "insert into public.p values (1, 1), (2, 2)")
+    with Reconciler(database, options=ONLINE) as reconciler:
+        detach = _texts(reconciler.plan(DETACHED + rest).plan)[0]
+        assert detach == 'ALTER TABLE "public"."p" DETACH PARTITION "public"."p2"'
+        reconciler.migrate("default", DETACHED + rest)
+        assert reconciler.plan(DETACHED + rest).plan.is_empty
+
+
+@pytest.mark.parametrize("after", [PARTITIONED, DETACHED], ids=["and it is to stay", "and it is to go"])
+def test_a_detach_that_was_cut_off_is_finished(database: str, after: str) -> None:
+    _prepare(database, PARTITIONED, "insert into public.p values (1, 1), (2, 2)")
+    with psycopg.connect(database) as reader, psycopg.connect(database, autocommit=True) as connection:
+        reader.execute("select * from public.p")
+
+        def detach() -> None:
+            with psycopg.connect(database, autocommit=True) as other, pytest.raises(psycopg.errors.QueryCanceled):
+                other.execute("alter table public.p detach partition public.p2 concurrently")
+
+        worker = threading.Thread(target=detach)
+        worker.start()
+        pending = "select inhdetachpending from pg_inherits where inhrelid = 'p2'::regclass"
+        while connection.execute(pending).fetchone() != (True,):
+            pass
+        connection.execute(
+            "select pg_cancel_backend(pid) from pg_stat_activity where query ilike 'alter table public.p detach%'"
+        )
+        worker.join()
+        reader.rollback()
+        with Reconciler(database, options=ONLINE) as reconciler:
+            assert not reconciler.check(after).has_drift
+            assert "FINALIZE" in _texts(reconciler.plan(after).plan)[0]
+            reconciler.migrate("default", after)
+            assert reconciler.plan(after).plan.is_empty
+        rows = 2 if after == PARTITIONED else 1
+        assert connection.execute("select count(*) from p").fetchone() == (rows,)
+
+
+MOOD = """
+create type mood as enum ('sad', 'ok');
+create table t (id int primary key, feels mood, a int);
+"""
+
+
+@pytest.mark.parametrize("use", ["default", "check", "index", "backfill"])
+@pytest.mark.parametrize("online", [None, True], ids=["small", "in steps"])
+def test_a_new_enum_value_is_used_by_the_plan_that_adds_it(database: str, use: str, online: bool | None) -> None:
+    _prepare(database, MOOD, "insert into public.t select n, 'ok', n from generate_series(1, 50) n")
+    added = MOOD.replace("'ok')", "'ok', 'glad')")
+    after = {
+        "default": added.replace("feels mood", "feels mood default 'glad'"),
+        "check": added.replace("a int", "a int, check (feels <> 'glad')"),
+        "index": added + "create index t_glad on t (a) where feels = 'glad';",
+        "backfill": added.replace("a int", "a int, later mood not null -- reconciler: backfill 'glad'\n"),
+    }[use]
+    with Reconciler(database, options=Options(online=online)) as reconciler:
+        plan = reconciler.plan(after).plan
+        adds = [statement for statement in plan.statements if "ADD VALUE" in statement.sql]
+        if online:
+            assert [(each.step, each is plan.statements[0]) for each in adds] == [(1, True)]
+            assert plan.statements[1].step == 2, "it is committed before it is used"
+            assert not [hazard for hazard in plan.hazards if hazard.message.startswith("rewrites")]
+        else:
+            assert not adds
+        reconciler.migrate("default", after)
+        assert reconciler.plan(after).plan.is_empty
+    with psycopg.connect(database) as connection:
+        assert connection.execute("select count(*) from public.t where feels = 'ok'").fetchone() == (50,)
