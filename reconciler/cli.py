@@ -10,6 +10,7 @@ import gc
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.asking import with_answers
-from reconciler.cli_options import CommandOptions, connecting, open_reconciler, read_options, reconciling, source_of
+from reconciler.cli_options import (
+    PLAN_FORMATS,
+    CommandOptions,
+    connecting,
+    open_reconciler,
+    read_options,
+    reconciling,
+    source_of,
+)
 from reconciler.console import (
     DIFFERENCES,
     DONE,
@@ -118,16 +127,16 @@ def cli() -> None:
 
 @cli.command()
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to a file, too.")
-@reconciling
+@partial(reconciling, formats=PLAN_FORMATS)
 def plan(out: Path | None, **values: Any) -> int:
     """Show what would be done; exit 2 if anything would."""
-    chosen = read_options(values)
+    chosen = read_options(values, formats=PLAN_FORMATS)
     source = source_of(chosen)
     with open_reconciler(chosen) as reconciler:
         planned = _planned(reconciler, source, chosen)
     if out is not None:
         write_plan(planned, out)
-    return show_plan(planned, chosen)
+    return show_plan(planned, chosen, source)
 
 
 @cli.command(short_help="Bring the database to the declaration, and record it.")

@@ -15,22 +15,34 @@ from reconciler.console import find_dsn, opened, print_warnings
 from reconciler.errors import ConfigError
 from reconciler.hazard_kinds import HazardKind
 from reconciler.plugins import DEFAULT_PLUGIN
+from reconciler.policy import consents, rule_of_consent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from reconciler.config import Configuration
     from reconciler.options import Options
+    from reconciler.policy import HazardRule
     from reconciler.reconcile import Reconciler
     from reconciler.source import AnySource
 
-__all__ = ["CommandOptions", "connecting", "open_reconciler", "planning", "read_options", "reconciling", "source_of"]
+__all__ = [
+    "PLAN_FORMATS",
+    "CommandOptions",
+    "connecting",
+    "open_reconciler",
+    "planning",
+    "read_options",
+    "reconciling",
+    "source_of",
+]
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
-_HAZARDS = (*(kind.value for kind in HazardKind), "all")
 _PROOFS = ("schema", "rows", "off")
+FORMATS = ("text", "json", "sql")
+PLAN_FORMATS = (*FORMATS, "sarif")
 _ONLINE_ABOVE_BYTES = 64 * 1024 * 1024
 _DESTRUCTIVE = "RECONCILER_ALLOW_DESTRUCTIVE"
 
@@ -49,6 +61,7 @@ class CommandOptions:
     exact: bool
     scratch: str
     allow: frozenset[str]
+    hazard_rules: tuple[HazardRule, ...]
     ignore_unmodelled: bool
     proof: str
     lock_timeout_ms: int
@@ -60,7 +73,7 @@ class CommandOptions:
     dry_run: bool
 
 
-def read_options(values: dict[str, Any], *, formats: Sequence[str] = ("text", "json", "sql")) -> CommandOptions:
+def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) -> CommandOptions:
     found = find_configuration(Path.cwd())
 
     def pick(name: str, default: Any) -> Any:
@@ -69,17 +82,16 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = ("text", "j
             given = getattr(found, name, None)
         return default if given is None else given
 
-    allow = frozenset(pick("allow", ()))
+    standing = consents(found.allow or ())
+    narrowed = sorted(text for text in standing if ":" in text)
+    allow = consents(values.get("allow") or ()) | standing.difference(narrowed)
     if pick("allow_empty", default=False):
-        allow |= {"empty_source"}
+        allow |= {HazardKind.EMPTY_SOURCE}
     if os.environ.get(_DESTRUCTIVE, "").lower() == "true":
-        allow |= {"data_loss"}
-    unknown = sorted(allow - set(_HAZARDS))
-    if unknown:
-        raise ConfigError(f"there is no hazard {unknown[0]}", hint=f"known are: {', '.join(_HAZARDS)}")
+        allow |= {HazardKind.DATA_LOSS}
     output = str(pick("format", "text"))
     if output not in formats:
-        if values.get("format") is not None or output not in ("text", "json", "sql"):
+        if values.get("format") is not None or output not in PLAN_FORMATS:
             raise ConfigError(f"there is no format {output} here", hint=f"known are: {', '.join(formats)}")
         output = "text"
     given_sources = tuple(values.get("sources") or ())
@@ -94,6 +106,7 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = ("text", "j
         exact=bool(pick("exact", default=False)),
         scratch=pick("scratch", "auto"),
         allow=allow,
+        hazard_rules=(*(rule_of_consent(text) for text in narrowed), *(found.hazards or ())),
         ignore_unmodelled=bool(pick("ignore_unmodelled", default=False)),
         proof=_proof(values, found),
         lock_timeout_ms=int(pick("lock_timeout", 1_000)),
@@ -128,13 +141,13 @@ def options_of(chosen: CommandOptions) -> Options:
         )
     if chosen.schemas and chosen.all_schemas:
         raise ConfigError("--schema and --all-schemas cannot be combined", hint="name the schemas, or take all")
-    allow = frozenset(HazardKind) if "all" in chosen.allow else frozenset(HazardKind(name) for name in chosen.allow)
     return Options(
         schemas=chosen.schemas or None,
         all_schemas=chosen.all_schemas,
         exact=chosen.exact,
         scratch=chosen.scratch,
-        allow=allow,
+        allow=chosen.allow,
+        hazard_rules=chosen.hazard_rules,
         ignore_unmodelled=chosen.ignore_unmodelled,
         proof=Proof(chosen.proof),
         lock_timeout_ms=chosen.lock_timeout_ms,
@@ -149,7 +162,7 @@ def options_of(chosen: CommandOptions) -> Options:
 def source_of(chosen: CommandOptions) -> AnySource:
     from reconciler.source import Source, parse_source
 
-    empty_is_meant = bool(chosen.allow & {"empty_source", "all"})
+    empty_is_meant = HazardKind.EMPTY_SOURCE in chosen.allow
     source = parse_source(chosen.sources, cwd=chosen.folder, allow_empty=empty_is_meant)
     if isinstance(source, Source):
         print_warnings(source.warnings)
@@ -169,9 +182,9 @@ def open_reconciler(chosen: CommandOptions) -> Generator[Reconciler]:
             yield reconciler
 
 
-def connecting(command: Command) -> Command:
+def connecting(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
     for option in (
-        click.option("--format", "format", type=click.Choice(["text", "json", "sql"]), help="How to print the result."),
+        click.option("--format", "format", type=click.Choice(formats), help="How to print the result."),
         click.option(
             "--plugin",
             metavar="NAME",
@@ -183,11 +196,11 @@ def connecting(command: Command) -> Command:
     return command
 
 
-def reconciling(command: Command) -> Command:
-    return click.argument("sources", nargs=-1, metavar="[SOURCE]...")(planning(command))
+def reconciling(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
+    return click.argument("sources", nargs=-1, metavar="[SOURCE]...")(planning(command, formats=formats))
 
 
-def planning(command: Command) -> Command:
+def planning(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
     for option in (
         click.option(
             "--online/--no-online",
@@ -221,9 +234,9 @@ def planning(command: Command) -> Command:
         click.option(
             "--allow",
             multiple=True,
-            type=click.Choice(_HAZARDS),
-            metavar="HAZARD",
-            help=f"Accept a hazard of the plan: {', '.join(_HAZARDS)}.",
+            metavar="HAZARD[:OBJECT]",
+            help="Accept a hazard of the plan, for one object (data-loss:table:app.old) or for all:"
+            f" {', '.join(kind.value.replace('_', '-') for kind in HazardKind)}, all.",
         ),
         click.option(
             "--scratch",
@@ -237,4 +250,4 @@ def planning(command: Command) -> Command:
         ),
     ):
         command = option(command)
-    return connecting(command)
+    return connecting(command, formats=formats)

@@ -1,7 +1,7 @@
 """The configuration: `[tool.reconciler]` of pyproject.toml, or reconciler.toml. Reads files.
 
 The nearest folder upwards that has either counts; in one folder reconciler.toml goes before pyproject.toml. Keys are
-the command's options, with `-` or `_`, and `source`.
+the command's options, with `-` or `_`, `source`, and `hazards`: rules for which hazards are refused.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from reconciler.errors import ConfigError
+from reconciler.hazard_kinds import HazardKind, hazard_kind
+from reconciler.policy import HazardRule, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Configuration", "find_configuration", "parse_configuration"]
 
 Value = TypeVar("Value")
+
+_RULE = frozenset({"hazard", "schema", "object", "above", "verdict"})
 
 _OWN_FILE = "reconciler.toml"
 _SHARED_FILE = "pyproject.toml"
@@ -39,6 +43,7 @@ class Configuration:
     scratch: str | None = None
     format: str | None = None
     allow: tuple[str, ...] | None = None
+    hazards: tuple[HazardRule, ...] | None = None
     allow_empty: bool | None = None
     ignore_unmodelled: bool | None = None
     proof: str | None = None
@@ -87,6 +92,7 @@ def parse_configuration(table: dict[str, object], path: Path) -> Configuration:
         scratch=strings.get("scratch"),
         format=strings.get("format"),
         allow=lists.get("allow"),
+        hazards=_hazard_rules(values.get("hazards"), path),
         allow_empty=flags.get("allow_empty"),
         ignore_unmodelled=flags.get("ignore_unmodelled"),
         proof=strings.get("proof"),
@@ -131,6 +137,54 @@ def _flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
+def _tables(value: object) -> tuple[dict[str, object], ...] | None:
+    if isinstance(value, list) and all(isinstance(each, dict) for each in cast("list[object]", value)):
+        return tuple(cast("list[dict[str, object]]", value))
+    return None
+
+
+def _hazard_rules(value: object, path: Path) -> tuple[HazardRule, ...] | None:
+    """The tables [[tool.reconciler.hazards]]. Raises ConfigError for one that cannot be read."""
+    if value is None:
+        return None
+    tables = _tables(value)
+    if tables is None:
+        raise ConfigError(f"{path}: hazards must be a list of tables", hint="write [[tool.reconciler.hazards]]")
+    return tuple(_hazard_rule(table, f"{path}: hazards[{place}]") for place, table in enumerate(tables, start=1))
+
+
+def _hazard_rule(table: dict[str, object], where: str) -> HazardRule:
+    unknown = sorted(table.keys() - _RULE)
+    if unknown:
+        raise ConfigError(f"{where}: unknown key {unknown[0]}", hint=f"known are: {', '.join(sorted(_RULE))}")
+    verdict = table.get("verdict")
+    if verdict not in tuple(Verdict):
+        raise ConfigError(f"{where}: verdict must be {' or '.join(Verdict)}")
+    kinds: list[HazardKind] = []
+    for word in _of_rule(table, "hazard", _strings, where) or ():
+        kind = hazard_kind(word)
+        if kind is None:
+            known = ", ".join(each.value.replace("_", "-") for each in HazardKind)
+            raise ConfigError(f"{where}: there is no hazard {word}", hint=f"known are: {known}")
+        kinds.append(kind)
+    return HazardRule(
+        verdict=Verdict(str(verdict)),
+        hazards=tuple(kinds),
+        schema=_of_rule(table, "schema", _string, where),
+        object=_of_rule(table, "object", _string, where),
+        above_bytes=_of_rule(table, "above", _size, where),
+    )
+
+
+def _of_rule(table: dict[str, object], key: str, read: Callable[[object], Value | None], where: str) -> Value | None:
+    if key not in table:
+        return None
+    value = read(table[key])
+    if value is None:
+        raise ConfigError(f"{where}: {key} must be {_WORDS[read]}")
+    return value
+
+
 def _number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
@@ -150,6 +204,7 @@ _WORDS: dict[Callable[[object], object], str] = {
     _flag: "true or false",
     _number: "a number, not negative",
     _size: "a size like 64MB",
+    _tables: "a list of tables",
 }
 _KINDS: dict[str, Callable[[object], object]] = {
     "source": _strings,
@@ -161,6 +216,7 @@ _KINDS: dict[str, Callable[[object], object]] = {
     "scratch": _string,
     "format": _string,
     "allow": _strings,
+    "hazards": _tables,
     "allow_empty": _flag,
     "ignore_unmodelled": _flag,
     "proof": _string,

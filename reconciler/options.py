@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from reconciler.goal import Scope
 from reconciler.plan import Online
 from reconciler.plugins import DEFAULT_PLUGIN, derive_schema_name
+from reconciler.policy import consents
 
 if TYPE_CHECKING:
-    from reconciler.plan import HazardKind
+    from reconciler.policy import HazardRule
 
 __all__ = ["Options", "Proof", "scope_of"]
 
@@ -32,13 +33,17 @@ class Options:
     `lock_timeout_ms`; what was not granted then is tried again `lock_retries` times. `online` changes tables in steps
     that hold nobody up: None those of more than `online_above_bytes`, True all, False none. With `preflight` the rows
     that would make a statement fail are looked for before the first lock, no query longer than `preflight_timeout_ms`.
+
+    `allow` has kinds of hazards, and consents for one object (`data-loss:table:public.old_orders`); of `hazard_rules`
+    the first that fits decides about what is not allowed so. Raises ConfigError for a hazard of no kind.
     """
 
     schemas: tuple[str, ...] | None = None
     all_schemas: bool = False
     exact: bool = False
     scratch: str = "auto"
-    allow: frozenset[HazardKind] = frozenset()
+    allow: frozenset[str] = frozenset()
+    hazard_rules: tuple[HazardRule, ...] = ()
     ignore_unmodelled: bool = False
     proof: Proof = Proof.SCHEMA
     lock_timeout_ms: int = 1_000
@@ -47,6 +52,9 @@ class Options:
     online_above_bytes: int = 64 * 1024 * 1024
     preflight: bool = True
     preflight_timeout_ms: int = 5_000
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "allow", consents(self.allow))
 
     @property
     def steps(self) -> Online | None:

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from reconciler.cli_options import CommandOptions
     from reconciler.plan import Statement
     from reconciler.results import MigrateResult, PlanResult
+    from reconciler.source import AnySource
 
 __all__ = ["progress_of", "show_dry_run", "show_plan", "show_result"]
 
 
-def show_plan(planned: PlanResult, chosen: CommandOptions) -> int:
-    """The plan, to standard output."""
+def show_plan(planned: PlanResult, chosen: CommandOptions, source: AnySource | None = None) -> int:
+    """The plan, to standard output; `source` says where its objects are declared."""
     from reconciler.report import json, sql, text
 
     found = planned.plan
@@ -30,6 +31,12 @@ def show_plan(planned: PlanResult, chosen: CommandOptions) -> int:
             print_text(json.to_text(json.plan_document(planned)))
         case "sql":
             print_text(sql.script(found.statements, found.unmodelled))
+        case "sarif":
+            from reconciler.ledger_schema import program_version
+            from reconciler.places import places_of
+            from reconciler.report import sarif
+
+            print_text(json.to_text(sarif.log(planned, places_of(source), version=program_version())))
         case _:
             print_text(text.plan_text(planned))
     if found.unmodelled and chosen.output != "text":
@@ -45,7 +52,7 @@ def show_dry_run(planned: PlanResult, chosen: CommandOptions) -> int:
     print_note("dry run: nothing was changed")
     if code == FAILED:
         return FAILED
-    if planned.plan.refused(planned.options.allow):
+    if planned.refused:
         return REFUSED
     return FAILED if any(finding.blocks for finding in planned.findings) else DONE
 

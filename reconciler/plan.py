@@ -10,13 +10,15 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from reconciler.errors import PlanError
-from reconciler.hazard_kinds import KINDS, HazardKind
+from reconciler.hazard_kinds import HazardKind
+from reconciler.policy import refused_of
 
 if TYPE_CHECKING:
     from reconciler.checks import Check
     from reconciler.diff import Difference
     from reconciler.intent import Rename
     from reconciler.masking import SecretText
+    from reconciler.policy import HazardRule
     from reconciler.snapshot import FactId
 
 __all__ = [
@@ -211,10 +213,9 @@ class Plan:
         """The hazards of all statements, in order."""
         return tuple(hazard for statement in self.statements for hazard in statement.hazards)
 
-    def refused(self, allowed: Iterable[HazardKind]) -> tuple[Hazard, ...]:
-        """The hazards that need consent and do not have it."""
-        given = frozenset(allowed)
-        return tuple(hazard for hazard in self.hazards if KINDS[hazard.kind].is_refused and hazard.kind not in given)
+    def refused(self, allowed: Iterable[str], rules: Sequence[HazardRule] = ()) -> tuple[Hazard, ...]:
+        """The hazards that need consent and do not have it; `allowed` and `rules` as in `Options`."""
+        return refused_of(self.hazards, frozenset(allowed), rules)
 
     @property
     def sql(self) -> str:

@@ -41,6 +41,7 @@ _MODULES = (
     "snapshot",
     "diff",
     "intent",
+    "policy",
     "plan",
     "goal",
     "ledger",

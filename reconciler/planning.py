@@ -14,6 +14,7 @@ from reconciler.goal import Desired, Goal, Scope, make_goal
 from reconciler.intent import Intent
 from reconciler.options import Proof, scope_of
 from reconciler.plan import HazardKind, Plan, TableSize
+from reconciler.policy import unused_consents
 from reconciler.proof import prove
 from reconciler.renaming import Renamed, find_intent, rename_first
 from reconciler.results import PlanResult
@@ -105,6 +106,7 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
             *(source.warnings if isinstance(source, Source) else ()),
             *intent.warnings,
             *_unreadable(live),
+            *unused_consents(plan.hazards, options.allow),
             *_left_behind(scope, desired.snapshot, recorded),
             *(rows.warnings if rows is not None else ()),
         ),

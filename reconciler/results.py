@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from reconciler.ledger_steps import UnfinishedRun
     from reconciler.managers import Journal
     from reconciler.options import Options
-    from reconciler.plan import Plan, Statement
+    from reconciler.plan import Hazard, Plan, Statement
     from reconciler.renaming import Renamed
     from reconciler.snapshot import Snapshot
     from reconciler.suggestions import Suggestion
@@ -49,6 +49,11 @@ class PlanResult:
     renamed: Renamed | None = None
     findings: tuple[Finding, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
+
+    @property
+    def refused(self) -> tuple[Hazard, ...]:
+        """The hazards that the options do not allow."""
+        return self.plan.refused(self.options.allow, self.options.hazard_rules)
 
 
 @dataclass(frozen=True, kw_only=True)

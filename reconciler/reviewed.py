@@ -60,6 +60,7 @@ def apply_file(path: Path, values: dict[str, Any], chosen: CommandOptions) -> in
         options = replace(
             planned.options,
             allow=planned.options.allow | now.allow,
+            hazard_rules=now.hazard_rules,
             ignore_unmodelled=planned.options.ignore_unmodelled or now.ignore_unmodelled,
             lock_timeout_ms=now.lock_timeout_ms,
             lock_retries=now.lock_retries,

@@ -9,13 +9,14 @@ import psycopg
 from reconciler import ledger
 from reconciler.apply import Record, apply_plan
 from reconciler.catalog import read_mark, read_snapshot
-from reconciler.errors import HazardError, ReconcilerError, StalePlanError, UnmodelledError
+from reconciler.errors import ReconcilerError, StalePlanError, UnmodelledError
 from reconciler.ledger import RunKind, RunOutcome
 from reconciler.ledger_schema import ensure_ledger, lock_plugin, program_version
 from reconciler.ledger_steps import end_cut_off_runs, take_steps
 from reconciler.locks import Patience, lease, retried
 from reconciler.options import scope_of
 from reconciler.plugins import DEFAULT_PLUGIN, baseline_tag, rollback_tag
+from reconciler.policy import hazard_error
 from reconciler.preflight import look_ahead, refuse_blocked
 from reconciler.results import MigrateResult
 from reconciler.source import DatabaseSource
@@ -69,21 +70,11 @@ def run_plan(
             hint="change these by hand, or pass --ignore-unmodelled to do the rest",
             left="nothing was changed",
         )
-    refused = plan.refused(options.allow)
-    if refused:
-        raise HazardError(
-            "; ".join(hazard.message for hazard in refused[:10]),
-            hint="; ".join(
-                each
-                for each in (
-                    as_hint(planned.suggestions),
-                    f"allow it with --allow {' --allow '.join(sorted({h.kind.value for h in refused}))}",
-                )
-                if each
-            ),
-            left="nothing was changed",
-            suggestions=planned.suggestions,
-        )
+    if planned.refused:
+        renamed = as_hint(planned.suggestions)
+        error = hazard_error(planned.refused, online=bool(options.online), hint=renamed)
+        error.suggestions = planned.suggestions
+        raise error
     refuse_blocked(look_ahead(session.connection, planned))
     created_at = int(started.timestamp() * 1000)
     record = Record(

@@ -114,7 +114,7 @@ def _made(act: Act, fact: FactId, context: Context) -> Iterable[Hazard]:
         case "trigger" if act is Act.ALTER and context.new(fact).get("enabled") == "DISABLE":
             if "enabled" in context.changed(fact):
                 yield goes_wrong(fact, "what it did for each change is not done while it is disabled")
-        case "constraint" if context.new(fact)["type"] == "foreign_key":
+        case "constraint" if fact not in context.live and context.new(fact)["type"] == "foreign_key":
             yield from _without_index(fact, context)
         case "domain_constraint" | "domain":
             yield from _checked_in_tables(act, fact, context)

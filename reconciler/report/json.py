@@ -55,7 +55,7 @@ def plan_document(planned: PlanResult) -> dict[str, object]:
         "recorded_idx": planned.recorded.idx if planned.recorded else None,
         "warnings": list(planned.warnings),
         **_plan(planned.plan),
-        "refused": [_hazard(hazard) for hazard in planned.plan.refused(planned.options.allow)],
+        "refused": [_hazard(hazard) for hazard in planned.refused],
         "findings": [_finding(finding) for finding in planned.findings],
         "suggestions": [_suggestion(each) for each in planned.suggestions],
     }

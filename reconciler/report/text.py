@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.diff import Change
 from reconciler.drift import State
 from reconciler.hazards import describe_size
+from reconciler.policy import consent_for, flags
 from reconciler.redaction import redact_sql
 
 if TYPE_CHECKING:
@@ -57,13 +58,11 @@ def plan_text(planned: PlanResult) -> str:
         for each in planned.suggestions:
             lines += [f"  {each}", f"     if it is, write beside it: {each.line}"]
         lines.append("")
-    refused = plan.refused(planned.options.allow)
+    refused = planned.refused
     if refused:
         lines.append("Refused by apply unless allowed:")
-        lines += [f"  {_hazard(hazard)}" for hazard in refused]
-        lines.append(
-            f"  allow it with {' '.join(f'--allow {kind}' for kind in sorted({h.kind.value for h in refused}))}"
-        )
+        for hazard in refused:
+            lines += [f"  {_hazard(hazard)}", f"    {flags([consent_for(hazard)])}"]
         lines.append("")
     return _text(lines) + unmodelled_text(plan)
 

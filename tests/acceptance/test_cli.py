@@ -124,7 +124,7 @@ def test_data_loss_exits_3_and_changes_nothing_until_it_is_allowed(
     refused = reconcile("apply", source)
     assert refused.code == 3
     assert "error: drops column public.notes.body" in refused.err
-    assert "--allow data_loss" in refused.err
+    assert "--allow data-loss:column:public.notes.body" in refused.err
     assert reconcile("apply", source, "--dry-run").code == 3
     execute(database, "SELECT body FROM notes")
     assert reconcile("apply", source, "--allow", "data_loss").code == 0
