@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from reconciler.options import Options, Proof
     from reconciler.plan import Hazard, HazardKind, Plan, Statement
     from reconciler.plugins import derive_schema_name
+    from reconciler.policy import HazardRule, Verdict
     from reconciler.reconcile import Reconciler, reconcile_all
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
     from reconciler.source import DatabaseSource, Source, parse_source, source_from_object, source_from_text
@@ -58,6 +59,7 @@ __all__ = [
     "Hazard",
     "HazardError",
     "HazardKind",
+    "HazardRule",
     "JournalManager",
     "LedgerError",
     "LedgerVersionError",
@@ -83,6 +85,7 @@ __all__ = [
     "Statement",
     "Status",
     "UnmodelledError",
+    "Verdict",
     "VerificationError",
     "__version__",
     "derive_schema_name",
@@ -101,6 +104,7 @@ _MODULES = {
     "FindingKind": "checks",
     "Hazard": "plan",
     "HazardKind": "plan",
+    "HazardRule": "policy",
     "JournalManager": "managers",
     "MigrateResult": "results",
     "ObjectState": "drift",
@@ -114,6 +118,7 @@ _MODULES = {
     "State": "drift",
     "Statement": "plan",
     "Status": "results",
+    "Verdict": "policy",
     "derive_schema_name": "plugins",
     "parse_source": "source",
     "reconcile_all": "reconcile",

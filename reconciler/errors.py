@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.checks import Finding
+    from reconciler.plan import Hazard
     from reconciler.suggestions import Suggestion
 
 __all__ = [
@@ -131,7 +132,7 @@ class ProofError(ReconcilerError):
 class HazardError(ReconcilerError):
     """Refused because of a hazard that was not allowed; nothing has touched the live database.
 
-    `suggestions` are what looks like a rename among what would be lost.
+    `hazards` are those that are refused, `suggestions` what looks like a rename among what would be lost.
     """
 
     def __init__(
@@ -140,9 +141,11 @@ class HazardError(ReconcilerError):
         *,
         hint: str | None = None,
         left: str | None = None,
+        hazards: tuple[Hazard, ...] = (),
         suggestions: tuple[Suggestion, ...] = (),
     ) -> None:
         super().__init__(message, hint=hint, left=left)
+        self.hazards = hazards
         self.suggestions = suggestions
 
 

@@ -172,6 +172,7 @@ def hazard_error(refused: Sequence[Hazard], *, online: bool, hint: str = "") -> 
         "; ".join(hazard.message for hazard in refused[:_SHOWN]) + more,
         hint="; ".join(each for each in (hint, consent) if each),
         left="nothing was changed",
+        hazards=tuple(refused),
     )
 
 

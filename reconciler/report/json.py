@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from reconciler.policy import consent_for
 from reconciler.redaction import redact_sql
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def error_document(error: ReconcilerError, exit_code: int) -> dict[str, object]:
         "left": error.left,
         "exit_code": exit_code,
         "findings": [_finding(finding) for finding in getattr(error, "findings", ())],
+        "refused": [_hazard(hazard) for hazard in getattr(error, "hazards", ())],
     }
 
 
@@ -187,6 +189,7 @@ def _hazard(hazard: Hazard) -> dict[str, object]:
         "kind": hazard.kind.value,
         "message": hazard.message,
         "object": hazard.fact.key,
+        "allow": consent_for(hazard),
         "size": {"rows": hazard.size.rows, "bytes": hazard.size.bytes} if hazard.size else None,
     }
 

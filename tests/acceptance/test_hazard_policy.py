@@ -181,3 +181,8 @@ def test_sarif_says_where_each_hazard_is_declared(reconcile: Callable[..., Outpu
     assert told("may-fail", "column:public.kept.rank") == ("warning", ("after.sql", 4))
     refused = reconcile("apply", "after.sql", "--format", "sarif")
     assert refused.code == 1
+
+
+def test_a_refusal_in_json_has_what_allows_each_hazard(reconcile: Callable[..., Output]) -> None:
+    refused = json.loads(reconcile("apply", "after.sql", "--format", "json").err)["refused"]
+    assert [each["allow"] for each in refused] == ["data-loss:column:public.kept.note", "data-loss:table:public.gone"]

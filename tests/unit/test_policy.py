@@ -112,6 +112,7 @@ def test_a_consent_for_what_the_plan_does_not_have_is_pointed_out() -> None:
 
 def test_the_error_has_a_flag_and_a_line_of_the_configuration_for_each_object() -> None:
     error = hazard_error([OLD, COLUMN], online=False)
+    assert error.hazards == (OLD, COLUMN)
     assert error.hint == (
         "allow it with --allow data-loss:table:public.old_orders --allow data-loss:column:staging.t.a, or in the"
         ' configuration with allow = ["data-loss:table:public.old_orders", "data-loss:column:staging.t.a"]'
