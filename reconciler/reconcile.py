@@ -105,7 +105,7 @@ class Reconciler:
         chosen = self._chosen(options)
         with self.connection.transaction(force_rollback=True):
             found = plan_source(self._session, plugin, _source(source), chosen)
-        return self._with_findings(found)
+        return self.look_again(found)
 
     def check(
         self, source: object | None = None, *, plugin: str = DEFAULT_PLUGIN, options: Options | None = None
@@ -205,6 +205,10 @@ class Reconciler:
         with self.connection.transaction(force_rollback=True):
             require_head(self.connection, planned)
             require_live(self.connection, planned.plan, planned.live.schemas)
+
+    def look_again(self, planned: PlanResult) -> PlanResult:
+        """The same with what stands in the way of the plan now, asked of live in transactions of their own."""
+        return replace(planned, findings=look_ahead(self.connection, planned))
 
     # --- changing --------------------------------------------------------------------------------------------------
 
@@ -315,7 +319,7 @@ class Reconciler:
                     )
                 drifted = {known[key]: drifted[known[key]] for key in objects}
             narrowed = narrow(self._session, found, drifted, accept=accept, options=chosen)
-        return self._with_findings(narrowed)
+        return self.look_again(narrowed)
 
     def rollback(
         self,
@@ -368,7 +372,7 @@ class Reconciler:
         lost = rollback.not_brought_back(found.plan, found.live, found.goal.record, target)
         description = f"migration {target.entry.idx} ({target.entry.source_description})"
         return replace(
-            self._with_findings(found),
+            self.look_again(found),
             source_description=description,
             source_text=rollback.recorded_text(target, source),
             warnings=(*found.warnings, *lost),
@@ -414,10 +418,6 @@ class Reconciler:
                     record_failure(self._session, planned, kind, started, error, plugin=plugin)
                 raise
         raise AssertionError("unreachable")
-
-    def _with_findings(self, planned: PlanResult) -> PlanResult:
-        """The same with what stands in the way of the plan, asked of live in transactions of their own."""
-        return replace(planned, findings=look_ahead(self.connection, planned))
 
     def _chosen(self, options: Options | None) -> Options:
         """The options as they hold here: inside of the caller's transaction nothing is done in steps unasked."""

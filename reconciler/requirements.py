@@ -60,7 +60,8 @@ def _owner(fact: FactId, live: Snapshot) -> str | None:
 
 
 def _ownership(statement: Statement, position: int, live: Snapshot, made: set[FactId]) -> Iterable[Need]:
-    changed = [fact for fact in statement.alters if fact.kind != "privileges"]
+    # To grant takes a grant option, to replace a trigger the privilege that its making takes.
+    changed = [fact for fact in statement.alters if fact.kind not in ("privileges", "trigger")]
     for fact in statement.creates:
         if fact.kind in _PARTS and (parent := live.parent(fact)) is not None and parent not in made:
             changed.append(parent)

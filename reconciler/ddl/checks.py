@@ -55,6 +55,9 @@ def without_rows(column: FactId, context: Context) -> Iterable[Check]:
     table = context.live.parent(column) or context.goal.parent(column)
     if not rows_stay(table, context):
         return
+    # A type may have a default of its own.
+    if any(needed.kind in ("domain", "base_type", "extension") for needed in context.goal.dependencies.get(column, ())):
+        return
     assert table is not None
     yield Check(
         fact=column,

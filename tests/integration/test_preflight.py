@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from reconciler.checks import FindingKind
+from reconciler.cli import run
 from reconciler.errors import ApplyError, PreflightError
 from reconciler.ledger import runs
 from reconciler.options import Options
@@ -16,6 +17,7 @@ from reconciler.report import json, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 T = "create table t (id int primary key, a int, b text, c numeric);"
 ROWS = "insert into public.t (id, a, b, c) select n, nullif(n, 3), 'x' || n % 4, n from generate_series(1, 5) n"
@@ -205,6 +207,11 @@ FREE: dict[str, tuple[str, str, str]] = {
     "not null with backfill": (T, ROWS, T.replace("a int", "a int not null -- reconciler: backfill 0\n")),
     "a new column with backfill": (T, ROWS, T.replace("a int", "a int, d int not null -- reconciler: backfill id\n")),
     "a new column with a default": (T, ROWS, T.replace("a int", "a int, d int not null default 7")),
+    "a new column whose type has a default": (
+        "create domain d as int default 7;" + T,
+        ROWS,
+        "create domain d as int default 7;" + T.replace("a int", "a int, d d not null"),
+    ),
     "a new column in an empty table": (T, "select", T.replace("a int", "a int, d int not null")),
     "values that a hint converts": (
         T,
@@ -444,3 +451,21 @@ def test_without_preflight_nothing_is_looked_for(database: str) -> None:
         assert not reconciler.plan(T.replace("a int", "a int not null")).findings
         with pytest.raises(ApplyError, match="contains null values"):
             reconciler.migrate("default", T.replace("a int", "a int not null"))
+
+
+def test_a_dry_run_of_a_plan_file_looks_at_the_rows_of_now(
+    database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _prepare(database, T, "select")
+    source, file = tmp_path / "after.sql", tmp_path / "plan.json"
+    source.write_text(T.replace("a int", "a int not null"))
+    assert run(["plan", str(source), "--out", str(file), "--dsn", database]) == 2
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("insert into public.t (id) values (1)")
+    capsys.readouterr()
+    assert run(["apply", "--plan", str(file), "--dry-run", "--dsn", database]) == 1
+    assert "no value: 1 row of table public.t (id = 1)" in capsys.readouterr().out
+    assert run(["apply", "--plan", str(file), "--dsn", database]) == 1
+    assert "column public.t.a becomes NOT NULL" in capsys.readouterr().err
+    assert run(["apply", "--plan", str(file), "--no-preflight", "--dsn", database]) == 1
+    assert "contains null values" in capsys.readouterr().err
