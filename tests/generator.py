@@ -125,6 +125,7 @@ class _Generator:
                 self.table(name)
         self.partitions()
         self.inheritance()
+        self.rarer()
         self.views()
         if wide:
             self.wide()
@@ -430,6 +431,211 @@ class _Generator:
             self.say("ALTER TABLE app.h2 ALTER COLUMN a SET DEFAULT 3")
         self.rows.append("INSERT INTO app.h2 (id, a) VALUES (1, 1), (2, 2);")
         self.tables.append(Table("h2", {"id": "integer"}, keyed=False))
+
+    # --- rarer kinds, each on its own ------------------------------------------------------------------------------
+
+    def rarer(self) -> None:
+        for part in (
+            self.typed, self.named_badly, self.constrained, self.nested_types, self.polymorphic, self.sorted_otherwise,
+            self.watched_views,
+        ):  # fmt: skip
+            part()
+
+    def typed(self) -> None:
+        """A type, a table of it, and a column and a function that hold its values."""
+        tape = self.tape
+        if not tape.has("typed", 0.4):
+            return
+        last = tape.pick("typed.last", ("", ", c date", ", c date, d text"))
+        self.say(f"CREATE TYPE app.row0 AS (a integer, b {tape.pick('typed.b', ('text', 'varchar(20)'))}{last})")
+        options = tape.pick(
+            "typed.options", ("", " (PRIMARY KEY (a))", " (a WITH OPTIONS NOT NULL, b WITH OPTIONS DEFAULT 'x')")
+        )
+        self.say(f"CREATE TABLE app.typed OF app.row0{options}")
+        if tape.has("typed.view", 0.4):
+            self.say("CREATE VIEW app.of_typed AS SELECT a, b FROM app.typed")
+        if tape.has("typed.function", 0.4):
+            self.say("CREATE FUNCTION app.first(app.row0) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT ($1).a'")
+
+    def named_badly(self) -> None:
+        """Names and texts that must be quoted; some of them change, none of them is another's beginning."""
+        tape = self.tape
+        if not tape.has("quoted", 0.5):
+            return
+        names = ('"a ""b"" c"', '"select"', '"x%s {} $1"', '"é; --"', '"it\'s"', '"B\\n"')
+        for number, name in enumerate(names):
+            path = f"quoted.{number}"
+            if not tape.has(path, 0.6):
+                continue
+            text = tape.pick(f"{path}.text", ("'it''s'", "E'back\\\\slash'", "'two\nlines %s'", "'$$'"))
+            kind = tape.pick(f"{path}.kind", ("text", "varchar(40)"))
+            self.say(
+                f"CREATE TABLE app.{name} (id integer PRIMARY KEY, {name} {kind} DEFAULT {text} CHECK ({name} <> {text}))"
+            )
+            if tape.has(f"{path}.index", 0.5):
+                self.say(f"CREATE INDEX ON app.{name} (({name} || {text})) WHERE {name} <> {text}")
+            if tape.has(f"{path}.comment", 0.5):
+                self.say(f"COMMENT ON COLUMN app.{name}.{name} IS {text}")
+            if tape.has(f"{path}.policy", 0.3):
+                self.say(f"CREATE POLICY {name} ON app.{name} USING ({name} <> {text})")
+            if tape.has(f"{path}.trigger", 0.3):
+                when = f" WHEN (NEW.{name} <> {text})"
+                self.say(
+                    f"CREATE TRIGGER {name} BEFORE UPDATE ON app.{name} FOR EACH ROW{when} EXECUTE FUNCTION app.tf({text})"
+                )
+            if tape.has(f"{path}.grant", 0.3):
+                self.say(
+                    f"GRANT SELECT ({name}) ON app.{name} TO soak_reader{tape.pick(f'{path}.option', ('', ' WITH GRANT OPTION'))}"
+                )
+
+    def constrained(self) -> None:
+        """Constraints of all kinds, with what can be said of each."""
+        tape = self.tape
+        if not tape.has("constrained", 0.6):
+            return
+        lines = ["a integer", "b integer", "r int4range", "t text"]
+        if self.version >= 18 and tape.has("constrained.named", 0.4):
+            first, second = tape.pick("constrained.names", (("one", "two"), ("two", "one"), ("one", "three")))
+            lines[0] += f" CONSTRAINT {first} NOT NULL"
+            lines[1] += f" CONSTRAINT {second} NOT NULL"
+        distinct = " NULLS NOT DISTINCT" if self.version >= 15 and tape.has("constrained.distinct", 0.4) else ""
+        unique = f"UNIQUE{distinct} (a, b)"
+        include = tape.pick("constrained.include", ("", " INCLUDE (t)"))
+        lines.append(f"CONSTRAINT con_key {unique}{include}{tape.pick('constrained.defer', ('', ' DEFERRABLE'))}")
+        if tape.has("constrained.exclude", 0.5):
+            where = tape.pick("constrained.where", ("", " WHERE (a > 0)"))
+            defer = tape.pick("constrained.exclude.defer", ("", " DEFERRABLE INITIALLY DEFERRED"))
+            lines.append(f"CONSTRAINT con_range EXCLUDE USING gist (r WITH &&){where}{defer}")
+        self.say(f"CREATE TABLE app.con ({', '.join(lines)})")
+        valid = tape.pick("constrained.valid", ("", "", " NOT VALID"))
+        self.say(
+            f"ALTER TABLE app.con ADD CONSTRAINT con_check CHECK (a + b > {tape.pick('constrained.low', (0, 1))}){valid}"
+        )
+        if tape.has("constrained.self", 0.4):
+            match = tape.pick("constrained.match", ("", " MATCH FULL"))
+            enforced = tape.pick("constrained.enforced", ("", " NOT ENFORCED")) if self.version >= 18 else ""
+            timing = tape.pick("constrained.timing", ("", " DEFERRABLE", " DEFERRABLE INITIALLY DEFERRED"))
+            self.say("ALTER TABLE app.con ADD CONSTRAINT con_unique UNIQUE (b, a)")
+            self.say(
+                f"ALTER TABLE app.con ADD CONSTRAINT con_self FOREIGN KEY (a, b) REFERENCES app.con (b, a){match}{timing}{enforced}"
+            )
+        for constraint in tape.some("constrained.comments", ("con_key", "con_check"), 0.3):
+            self.say(f"COMMENT ON CONSTRAINT {constraint} ON app.con IS '{tape.pick('constrained.said', ('x', 'y'))}'")
+        if tape.has("constrained.statistics", 0.4):
+            what = tape.pick("constrained.on", ("(a + b), t", "(a * 2), (lower(t))"))
+            self.say(f"CREATE STATISTICS app.con_st ON {what} FROM app.con")
+            if tape.has("constrained.target", 0.4):
+                self.say(f"ALTER STATISTICS app.con_st SET STATISTICS {tape.pick('constrained.at', (10, 20))}")
+        if tape.has("constrained.cluster", 0.3):
+            self.say("CREATE INDEX con_t ON app.con (t)")
+            self.say("ALTER TABLE app.con CLUSTER ON con_t")
+
+    def nested_types(self) -> None:
+        """Types over types, and a column that holds them."""
+        tape = self.tape
+        if not tape.has("nested", 0.5):
+            return
+        labels = tape.pick("nested.labels", ("'a', 'b'", "'b', 'a'", "'a', 'x', 'b'", "'b'"))
+        self.say(f"CREATE TYPE app.n0 AS ENUM ({labels})")
+        check = tape.pick("nested.check", ("", " CHECK (VALUE <> 'a')", " NOT NULL", " DEFAULT 'b'"))
+        if "'a'" in check and "'a'" not in labels:
+            check = ""
+        self.say(f"CREATE DOMAIN app.n1 AS app.n0{check}")
+        attributes = tape.pick(
+            "nested.attributes", ("e app.n0, d app.n1", "d app.n1, e app.n0", "e app.n0[], d app.n1")
+        )
+        self.say(f"CREATE TYPE app.n2 AS ({attributes})")
+        self.say(f"CREATE DOMAIN app.n3 AS {tape.pick('nested.base', ('integer', 'bigint'))}[]")
+        columns = ["a app.n0 DEFAULT 'b'", "b app.n1", "c app.n2[]", "d app.n3", "e app.n0[]"]
+        self.say(
+            f"CREATE TABLE app.nested (id integer PRIMARY KEY, {', '.join(tape.some('nested.columns', columns, 0.7) or columns[:1])})"
+        )
+        if tape.has("nested.function", 0.5):
+            self.say(
+                "CREATE FUNCTION app.nf(x app.n0, VARIADIC y app.n1[]) RETURNS SETOF app.n2 LANGUAGE plpgsql AS $$ BEGIN RETURN; END $$"
+            )
+        if tape.has("nested.view", 0.4):
+            self.say("CREATE VIEW app.nv AS SELECT 'b'::app.n0 AS e, NULL::app.n2 AS c")
+        if tape.has("nested.reads", 0.3):
+            self.say("CREATE FUNCTION app.nr(app.nested) RETURNS integer LANGUAGE sql AS 'SELECT ($1).id'")
+
+    def polymorphic(self) -> None:
+        """Routines with outputs, defaults, variadics and types of any kind; one is of another kind at times."""
+        tape = self.tape
+        if not tape.has("polymorphic", 0.5):
+            return
+        out = tape.pick("polymorphic.out", ("OUT x integer, OUT y text", "OUT y text, OUT x integer", "OUT x integer"))
+        self.say(f"CREATE FUNCTION app.po({out}) LANGUAGE plpgsql AS $$ BEGIN END $$")
+        body = tape.pick("polymorphic.body", ("SELECT $1[1]", "SELECT $1[2]"))
+        self.say(f"CREATE FUNCTION app.pa(VARIADIC a anyarray) RETURNS anyelement LANGUAGE sql IMMUTABLE AS '{body}'")
+        table = tape.pick("polymorphic.table", ("a integer", "a integer, b text"))
+        self.say(
+            f"CREATE FUNCTION app.pt(n integer DEFAULT {tape.pick('polymorphic.n', (1, 2))}) RETURNS TABLE ({table}) LANGUAGE plpgsql AS $$ BEGIN END $$"
+        )
+        kind = tape.pick("polymorphic.kind", ("FUNCTION", "PROCEDURE"))
+        returns = " RETURNS void" if kind == "FUNCTION" else ""
+        self.say(f"CREATE {kind} app.pk(a integer){returns} LANGUAGE plpgsql AS $$ BEGIN END $$")
+        self.attach(
+            f"{kind} app.pk(integer)", "polymorphic.pk", owner=f"{kind} app.pk(integer)", privileges=("EXECUTE",)
+        )
+        if tape.has("polymorphic.used", 0.5):
+            self.say("CREATE VIEW app.pv AS SELECT app.pa(1, 2) AS x, p.a FROM app.pt() p")
+        if tape.has("polymorphic.atomic", 0.4):
+            word = tape.pick("polymorphic.word", ("SELECT a FROM app.pt(1) p", "SELECT app.pa(3, 4)"))
+            self.say(f"CREATE FUNCTION app.pq() RETURNS integer LANGUAGE sql BEGIN ATOMIC {word}; END")
+
+    def sorted_otherwise(self) -> None:
+        """Collations, operator classes and what is sorted by them."""
+        tape = self.tape
+        if not tape.has("sorted", 0.4):
+            return
+        self.say(f"CREATE COLLATION app.so (LOCALE = '{tape.pick('sorted.locale', ('C', 'POSIX'))}')")
+        self.say("CREATE OPERATOR FAMILY app.sf USING btree")
+        more = tape.pick("sorted.more", ("", ", OPERATOR 3 ="))
+        self.say(
+            f"CREATE OPERATOR CLASS app.sc FOR TYPE integer USING btree FAMILY app.sf AS OPERATOR 1 <, OPERATOR 5 >{more}, FUNCTION 1 btint4cmp(integer, integer)"
+        )
+        collate = tape.pick("sorted.collate", ("", " COLLATE app.so", ' COLLATE "C"'))
+        self.say(f"CREATE TABLE app.sorted (a integer, t text{collate}, u varchar(9))")
+        self.say(
+            f"CREATE INDEX sorted_t ON app.sorted (t{tape.pick('sorted.index', ('', ' COLLATE app.so', ' DESC NULLS LAST'))})"
+        )
+        if tape.has("sorted.class", 0.5):
+            self.say("CREATE INDEX sorted_a ON app.sorted (a app.sc)")
+        if tape.has("sorted.pattern", 0.5):
+            self.say("CREATE INDEX sorted_u ON app.sorted (u varchar_pattern_ops)")
+        if tape.has("sorted.view", 0.5):
+            self.say("CREATE VIEW app.sv AS SELECT t, lower(t COLLATE app.so) AS low FROM app.sorted ORDER BY t")
+        if tape.has("sorted.conversion", 0.3):
+            self.say("CREATE CONVERSION app.cv FOR 'LATIN1' TO 'UTF8' FROM pg_catalog.iso8859_1_to_utf8")
+
+    def watched_views(self) -> None:
+        """A view that can be written to: rules, triggers in its place, defaults, options."""
+        tape = self.tape
+        if not tape.has("written", 0.4):
+            return
+        self.say("CREATE TABLE app.base (id integer PRIMARY KEY, note text)")
+        options = tape.pick("written.options", ("", " WITH (check_option = local)", " WITH (security_barrier = true)"))
+        more = tape.pick("written.more", ("", ", note"))
+        self.say(
+            f"CREATE VIEW app.written{options} AS SELECT id{more} FROM app.base WHERE id > {tape.pick('written.low', (0, 1))}"
+        )
+        if tape.has("written.default", 0.4):
+            self.say(f"ALTER VIEW app.written ALTER COLUMN id SET DEFAULT {tape.pick('written.value', (5, 6))}")
+        if tape.has("written.trigger", 0.4):
+            self.say("CREATE TRIGGER instead INSTEAD OF INSERT ON app.written FOR EACH ROW EXECUTE FUNCTION app.tf()")
+        if tape.has("written.rule", 0.3):
+            self.say("CREATE RULE gone AS ON DELETE TO app.written DO INSTEAD NOTHING")
+            self.say("COMMENT ON RULE gone ON app.written IS 'kept'")
+        if tape.has("written.transition", 0.4):
+            name = tape.pick("written.name", ("fresh", "added"))
+            self.say(
+                f"CREATE TRIGGER moved AFTER INSERT ON app.base REFERENCING NEW TABLE AS {name} FOR EACH STATEMENT EXECUTE FUNCTION app.tf()"
+            )
+        if tape.has("written.over", 0.5):
+            self.say("CREATE VIEW app.over AS SELECT w.id, count(*) AS n FROM app.written w GROUP BY w.id")
+        if tape.has("written.grant", 0.3):
+            self.say("GRANT SELECT, UPDATE (id) ON app.written TO soak_writer")
 
     # --- views, what is wide ---------------------------------------------------------------------------------------
 

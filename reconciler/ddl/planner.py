@@ -18,6 +18,7 @@ from reconciler.ddl.not_null import swapped_names
 from reconciler.ddl.parking import drop_renamed, rename_away, set_aside
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.stages import in_steps
+from reconciler.ddl.types import held_within
 from reconciler.diff import Change, Difference, diff
 from reconciler.errors import PlanError
 from reconciler.intent import Intent
@@ -170,7 +171,7 @@ def _decide(differences: Sequence[Difference], context: Context, forced: frozens
                         if other.kind in RULES:
                             replace(other)
             if not waiting:
-                for fact in sorted({*partitions.in_the_way(context)} - context.drops):
+                for fact in sorted({*partitions.in_the_way(context), *held_within(context)} - context.drops):
                     replace(fact)
                 if not dropped:
                     return
@@ -262,11 +263,10 @@ def _edges(context: Context) -> Iterable[tuple[Node, Node]]:
             if node.act is Act.DROP or needed not in goal.dependencies.get(fact, ()):
                 if needed in context.drops:
                     yield node, Node(Act.DROP, needed)
-                # A routine that is altered in place bothers nobody.
                 elif (
                     needed in context.alters
-                    and needed.kind not in _ROUTINES
                     and not _is_mutual(needed, fact, context.alters, live)
+                    and not _bothers_nobody(needed, fact, context)
                 ):
                     yield node, Node(Act.ALTER, needed)
         for claim in _rule(fact).claims(fact, context.old(fact)):
@@ -283,6 +283,13 @@ def _edges(context: Context) -> Iterable[tuple[Node, Node]]:
         for giver in gives.get(claim, ()):
             if giver != node and context.swaps.get(node.fact) != giver.fact:
                 yield giver, node
+
+
+def _bothers_nobody(altered: FactId, dropped: FactId, context: Context) -> bool:
+    """Whether the alteration in place can come before the drop: of a routine, or of a table that loses a column."""
+    if dropped.kind == "column" and altered == context.live.parent(dropped):
+        return "of_type" not in context.changed(altered)
+    return altered.kind in _ROUTINES
 
 
 def _is_mutual(altered: FactId, fact: FactId, alters: Collection[FactId], state: Snapshot) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from reconciler.checks import Check
     from reconciler.snapshot import Definition
 
-__all__ = ["CompositeTypeRule", "DomainRule", "EnumRule", "RemadeUnderColumns"]
+__all__ = ["CompositeTypeRule", "DomainRule", "EnumRule", "RemadeUnderColumns", "held_within"]
 
 
 class _Type(Rule):
@@ -229,6 +229,50 @@ class DomainRule(_Type):
             usual = f"{fact.name[1]}_not_null"
             names = [name(str(definition.get("not_null_name", usual))) for definition in (context.old(fact), new)]
             yield Draft(sql=compose("{} RENAME CONSTRAINT {} TO {}", alter, *names))
+
+
+def held_within(context: Context) -> Iterable[FactId]:
+    """Domains that get a check or NOT NULL while values of theirs are within arrays or records of a table.
+
+    Postgres looks only at columns of the domain itself, and refuses where there are others.
+    """
+    stricter = {FactId("domain", fact.name[:2]) for fact in context.creates if fact.kind == "domain_constraint"}
+    stricter |= {
+        fact for fact in context.alters if fact.kind == "domain_constraint" and "definition" in context.changed(fact)
+    }
+    stricter = {FactId("domain", fact.name[:2]) for fact in stricter}
+    stricter |= {
+        fact
+        for fact in context.alters
+        if fact.kind == "domain" and "not_null" in context.changed(fact) and context.new(fact).get("not_null")
+    }
+    for domain in stricter:
+        if context.persists(domain) and _is_within(domain, context):
+            yield domain
+
+
+def _is_within(domain: FactId, context: Context) -> bool:
+    seen: set[FactId] = set()
+    waiting: list[tuple[FactId, bool]] = [(domain, False)]
+    while waiting:
+        kind, inside = waiting.pop()
+        for dependent in context.dependents.get(kind, ()):
+            if dependent in seen or dependent in context.drops:
+                continue
+            seen.add(dependent)
+            owner = context.live.parent(dependent)
+            if dependent.kind == "column" and owner is not None and owner.kind == "composite_type":
+                waiting.append((owner, True))
+            elif dependent.kind == "column":
+                is_array = str(context.old(dependent)["type"]).endswith("[]")
+                if (inside or is_array) and owner is not None and owner.kind in ("table", "materialized_view"):
+                    return True
+            elif dependent.kind in ("composite_type", "range_type"):
+                waiting.append((dependent, True))
+            elif dependent.kind == "domain":
+                array = str(context.old(dependent)["type"]).endswith("[]")
+                waiting.append((dependent, inside or array))
+    return False
 
 
 class CompositeTypeRule(Rule):

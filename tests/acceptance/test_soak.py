@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from reconciler.embedded import EmbeddedServer
 
-PAIRS = 25
+PAIRS = 10
 
 
-@pytest.mark.one_server
+@pytest.mark.every_server
 def test_random_changes_go_there_and_back(server: EmbeddedServer, make_database: Callable[[], str]) -> None:
     soak.prepare(server.url)
     first = server.server_version // 10000 * 1000

@@ -123,6 +123,14 @@ CASES: dict[str, Case] = {
         f"create type {'é' * 30} as enum ('a'); create table t (a {'é' * 30});",
         "select a::text from t",
     ),
+    "a domain within arrays and records gets a check and NOT NULL": Case(
+        """create domain d as int; create domain e as text; create type pair as (x d, y e);
+        create table t (a d[], b pair, c e);""",
+        "insert into t values ('{1}', '(2,x)', 'y')",
+        """create domain d as int constraint low check (value > 0); create domain e as text not null;
+        create type pair as (x d, y e); create table t (a d[], b pair, c e);""",
+        "select a::text, b::text, c::text from t",
+    ),
     "a base type gets a function": Case(
         """create function ei(cstring) returns ev language internal immutable strict as 'int4in';
         create function eo(ev) returns cstring language internal immutable strict as 'int4out';
