@@ -42,6 +42,7 @@ __all__ = [
     "identity_clause",
     "inherited_from",
     "settings_lost_with_type",
+    "split_name",
     "takes_shadow",
     "view_column_settings",
 ]
@@ -387,8 +388,9 @@ class ColumnRule(Rule):
     def parks(self, fact: FactId, dropped: FactId, context: Context) -> bool:
         """Values wait as text or JSON while their type is made anew, unless they are computed or their table goes."""
         table = context.live.parent(fact)
+        is_type = dropped.kind in _TYPES or (dropped.kind == "table" and dropped != table)
         return (
-            (dropped.kind in _TYPES or dropped.kind == "extension")
+            (is_type or dropped.kind == "extension")
             and dropped in context.goal
             and fact in context.goal
             and table is not None
@@ -708,7 +710,7 @@ class ColumnRule(Rule):
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         identity = cast("Definition | None", definition.get("identity"))
         if identity is not None:
-            yield ("relation", *_split(str(identity["sequence"])))
+            yield ("relation", *split_name(str(identity["sequence"])))
         yield from not_null_claims(fact, definition)
 
 
@@ -731,7 +733,7 @@ def _follows_type(fact: FactId, context: Context) -> bool:
     return any(each.kind == "composite_type" and each in context.alters for each in needed)
 
 
-def _split(qualified_name: str) -> tuple[str, ...]:
+def split_name(qualified_name: str) -> tuple[str, ...]:
     """The parts of a name that Postgres quoted."""
     parts = re.findall(r'"((?:[^"]|"")*)"|([^."]+)', qualified_name)
     return tuple(quoted.replace('""', '"') if quoted else plain for quoted, plain in parts)

@@ -12,12 +12,13 @@ from reconciler.ddl.rule import Draft
 from reconciler.ddl.text import Part, compose, literal, name, raw
 from reconciler.leftovers import temporary_name
 from reconciler.plan import LockMode
+from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from reconciler.ddl.rule import Context
-    from reconciler.snapshot import Definition, FactId, Snapshot
+    from reconciler.snapshot import Definition, Snapshot
 
 __all__ = [
     "added_later",
@@ -51,10 +52,16 @@ def _real_name(column: FactId, definition: Definition, state: Snapshot) -> str:
     return str(own) if own is not None else state.inherited_names.get(column, _usual_name(column))
 
 
-def _named(column: FactId, definition: Definition, state: Snapshot) -> Part:
-    """`CONSTRAINT x `, or nothing where Postgres chooses that name: it avoids names that came from a parent."""
-    chosen = _real_name(column, definition, state)
-    is_usual = chosen == _usual_name(column) and (column.name[0], chosen) not in state.handed_down_names
+def _named(column: FactId, context: Context) -> Part:
+    """`CONSTRAINT x `, or nothing where Postgres chooses that name.
+
+    It avoids names that came from a parent, and those of a table that has only stepped aside.
+    """
+    chosen = _real_name(column, context.new(column), context.goal)
+    taken = (column.name[0], chosen) in context.goal.handed_down_names or (
+        context.version >= 180000 and FactId("table", column.name[:2]) in context.renamed
+    )
+    is_usual = chosen == _usual_name(column) and not taken
     return raw("" if is_usual else compose("CONSTRAINT {} ", name(chosen)))
 
 
@@ -65,7 +72,7 @@ def not_null_clause(column: FactId, context: Context) -> Part | None:
     if not new.get("not_null") or constraint.get("not_valid"):
         return None
     inherit = raw(" NO INHERIT" if constraint.get("no_inherit") else "")
-    return raw(compose("{}NOT NULL{}", _named(column, new, context.goal), inherit))
+    return raw(compose("{}NOT NULL{}", _named(column, context), inherit))
 
 
 def not_null_claims(column: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
@@ -228,7 +235,7 @@ def _add(column: FactId, context: Context) -> Draft:
     marks = "".join(
         text for key, text in (("no_inherit", " NO INHERIT"), ("not_valid", " NOT VALID")) if constraint.get(key)
     )
-    named = _named(column, new, context.goal)
+    named = _named(column, context)
     text = compose("ALTER TABLE {} ADD {}NOT NULL {}{}", qualified(column), named, name(column.name[2]), raw(marks))
     return _draft(text, table)
 

@@ -33,7 +33,7 @@ def set_aside(context: Context) -> Iterable[FactId]:
     """The types that are renamed instead of dropped at once, so that a column of them is rewritten only once."""
     waiting = {
         needed
-        for column in context.parked
+        for column in (*context.parked, *_columns_aside(context))
         for needed in context.live.dependencies.get(column, ())
         if _may_stand_aside(needed, context)
     }
@@ -43,6 +43,12 @@ def set_aside(context: Context) -> Iterable[FactId]:
         found.add(kind)
         waiting |= _dropped_needs(kind, context) - found
     return found
+
+
+def _columns_aside(context: Context) -> Iterable[FactId]:
+    """The columns of tables that step aside: their values are read once more."""
+    for table in context.renamed:
+        yield from (child for child in context.live.children.get(table, ()) if child.kind == "column")
 
 
 def _dropped_needs(kind: FactId, context: Context) -> set[FactId]:

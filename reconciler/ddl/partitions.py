@@ -29,6 +29,7 @@ __all__ = [
     "is_left_behind",
     "is_left_by_all",
     "is_made_alone",
+    "is_of_partition",
     "is_partitioned",
     "is_small",
     "leaves_parent",
@@ -108,6 +109,21 @@ def is_left_by_all(table: FactId, context: Context) -> bool:
     """Whether all partitions of a table that goes stay, so that no row is lost with it."""
     links = [*_partitions(table, context.live)]
     return bool(links) and all(child not in context.drops for _, child in links)
+
+
+def is_of_partition(needed: FactId, among: frozenset[FactId], state: Snapshot) -> bool:
+    """Whether this is a partition's, whose parent's is `among` what is needed: a foreign key refers to both."""
+    owner = _owner(needed, state)
+    while owner is not None and owner not in among:
+        owner = _owner(owner, state)
+    if owner is not None:
+        return True
+    table = state.object_of(needed)
+    while links := _bound_links(table, state):
+        table = _parent(links[0])
+        if needed._replace(name=(*table.name, *needed.name[2:])) in among:
+            return True
+    return False
 
 
 def is_small(table: FactId | None, context: Context) -> bool:
@@ -259,7 +275,7 @@ def _same(fact: FactId, above: FactId, context: Context) -> bool:
 def left_behind(link: FactId, context: Context) -> Iterable[FactId]:
     """The foreign keys that a detached table keeps from its parent, and should not have."""
     child = context.live.parent(link)
-    if child is None:
+    if child is None or child in context.drops:
         return
     again = {
         (above.name[2], context.goal.facts[above])
@@ -301,11 +317,11 @@ def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
 
 def _after_detaching(link: FactId, context: Context) -> Iterable[tuple[Node, Node]]:
     child, parent = context.live.parent(link), _parent(link)
-    if child is None or child in context.drops:
+    if child is None or (child in context.drops and (child not in context.renamed or parent in context.renamed)):
         return
     gone = Node(Act.DROP, link)
     first: set[FactId] = set()
-    if "bound" in context.old(link):
+    if "bound" in context.old(link) and child not in context.drops:
         for above in _foreign_keys_above(link, context.live):
             own = FactId("constraint", (*child.name, above.name[2]))
             if above in context.drops and not _stays_as_own(own, above, context):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.ddl import RULES, partitions
+from reconciler.ddl import RULES, moving, partitions
 from reconciler.ddl.bodies import wishes
 from reconciler.ddl.consequences import with_consequences
 from reconciler.ddl.lock_windows import with_lock_windows
@@ -76,6 +76,7 @@ def make_plan(
         unmodelled = _unmodelled(differences, context)
         _decide([difference for difference in differences if difference.fact not in unmodelled], context, forced)
         _require_ground(context)
+        context.moved, context.renamed = moving.moved(context)
         context.aside.update(set_aside(context))
         context.swaps = swapped_names(context)
         try:
@@ -177,7 +178,8 @@ def _decide(differences: Sequence[Difference], context: Context, forced: frozens
                     return
             continue
         gone = dropped.pop()
-        for child in (*context.live.children.get(gone, ()), *_rule(gone).takes_along(gone, context)):
+        children = context.live.children.get(gone, ())
+        for child in (*children, *_rule(gone).takes_along(gone, context), *moving.comes_along(gone, context)):
             if child.kind in RULES:
                 replace(child)
         if gone in context.goal:
@@ -213,6 +215,8 @@ def _require_ground(context: Context) -> None:
         if taken is None:
             taken = {claim for each in context.creates for claim in _rule(each).claims(each, context.new(each))}
         for needed in gone:
+            if partitions.is_of_partition(needed, after, live):
+                continue
             if not any(claim in taken for claim in _rule(needed).claims(needed, context.old(needed))):
                 raise PlanError(
                     f"{fact} needs {needed}, which the declaration drops",
@@ -279,6 +283,7 @@ def _edges(context: Context) -> Iterable[tuple[Node, Node]]:
                 yield Node(Act.FINISH, owner), Node(Act.FINISH, fact)
         yield Node(Act.CREATE, fact), Node(Act.FINISH, fact)
     yield from partitions.ordered(context)
+    yield from moving.ordered(context)
     for claim, node in takes.items():
         for giver in gives.get(claim, ()):
             if giver != node and context.swaps.get(node.fact) != giver.fact:
@@ -313,7 +318,7 @@ def _made(fact: FactId, context: Context) -> Node:
 def _heads(context: Context) -> dict[Node, Node]:
     """Each node, and the node that it would like to be folded into."""
     heads: dict[Node, Node] = {}
-    for act, facts in ((Act.ALTER, context.alters), (Act.FINISH, context.aside)):
+    for act, facts in ((Act.ALTER, context.alters), (Act.FINISH, context.aside | context.moved)):
         heads.update({Node(act, fact): Node(act, fact) for fact in facts})
     for fact in context.creates:
         node = Node(Act.CREATE, fact)
@@ -322,11 +327,10 @@ def _heads(context: Context) -> dict[Node, Node]:
     for fact in context.drops:
         node = Node(Act.DROP, fact)
         parent = context.live.parent(fact)
-        owners = [parent, _rule(fact).fold_drop_into(fact, context), *context.taken_along(fact)]
+        found = (parent, _rule(fact).fold_drop_into(fact, context), *context.taken_along(fact))
+        owners = moving.goes_alone(fact, [each for each in found if each is not None], context)
         alone = context.parked if fact.kind not in SATELLITE_KINDS else ()
-        target = next(
-            (each for each in owners if each is not None and each in context.drops and each not in alone), None
-        )
+        target = next((each for each in owners if each in context.drops and each not in alone), None)
         heads[node] = Node(Act.DROP, target) if target is not None else node
     return {node: _last(node, heads) for node in heads}
 
@@ -368,7 +372,9 @@ def _statements(context: Context) -> Iterable[Statement]:
                 case Act.CREATE:
                     drafts = rule.create(node.fact, _in_order([member.fact for member in folded], context), context)
                 case Act.DROP:
-                    drafts = rename_away(node.fact) if node.fact in context.aside else rule.drop(node.fact, context)
+                    drafts = _drop(node.fact, context)
+                case Act.FINISH if node.fact in context.moved:
+                    drafts = moving.finish(node.fact, context)
                 case Act.FINISH:
                     drafts = drop_renamed(node.fact)
                 case Act.ALTER:
@@ -379,6 +385,12 @@ def _statements(context: Context) -> Iterable[Statement]:
         drafted += _with_checks(made, node, context) if node.act in (Act.CREATE, Act.ALTER) else made
     found = [each for each in drafted if not _is_adopted(each[1], context)]
     return with_lock_windows(in_steps(found, context), context)
+
+
+def _drop(fact: FactId, context: Context) -> Iterable[Draft]:
+    if fact in context.renamed:
+        return moving.step_aside(fact, context)
+    return rename_away(fact) if fact in context.aside else _rule(fact).drop(fact, context)
 
 
 def _statement(draft: Draft, act: Act, facts: tuple[FactId, ...], context: Context) -> Statement:

@@ -16,13 +16,14 @@ from reconciler.ddl.text import Part, compose, literal
 from reconciler.intent import Intent
 from reconciler.masking import MASK, Secret, SecretText
 from reconciler.plan import Stage
+from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.checks import Check
     from reconciler.plan import Hazard, LockMode, Online, TableSize
-    from reconciler.snapshot import Definition, FactId, Snapshot
+    from reconciler.snapshot import Definition, Snapshot
 
 __all__ = ["Context", "Draft", "Rule"]
 
@@ -63,6 +64,9 @@ class Context:
     # have moved) or as text or JSON in between.
     parked: set[FactId] = field(default_factory=set["FactId"])
     aside: set[FactId] = field(default_factory=set["FactId"])
+    # Tables that are made anew and whose rows move; with their partitions they are `renamed` meanwhile.
+    moved: set[FactId] = field(default_factory=set["FactId"])
+    renamed: set[FactId] = field(default_factory=set["FactId"])
     # Of each circle of columns whose NOT NULL constraints exchange names: the first, and whose name it takes.
     swaps: Mapping[FactId, FactId] = field(default_factory=dict["FactId", "FactId"])
     intent: Intent = field(default_factory=Intent)
@@ -129,7 +133,10 @@ class Context:
         owners = self.live.automatic.get(fact, frozenset())
         table = self.live.parent(fact) if fact.kind in ("index", "constraint") else None
         links = [link for link in self.live.children.get(table, ()) if link.kind == "inheritance"] if table else []
-        if any(link in self.drops for link in links):
+        together = table in self.renamed
+        if any(
+            link in self.drops and not (together and FactId("table", link.name[2:]) in self.renamed) for link in links
+        ):
             owners = frozenset(owner for owner in owners if owner.kind not in ("index", "constraint"))
         return sorted(owners)
 

@@ -25,6 +25,18 @@ class Case(NamedTuple):
     loses: bool = False
 
 
+WITH_ALL = """
+create table o (id int primary key); create table audit (n int);
+create table t (id serial primary key, a text not null default 'x', o int references o, up int references t (id),
+    constraint odd check (id <> 4) not valid){};
+create index t_a on t (a); create view v as select * from t; comment on table t is 'it''s kept';
+create materialized view m as select count(*) as n from v; create statistics s on id, a from t;
+create table u (id int references t (id)); grant select on t to public;
+create function f() returns trigger language plpgsql as 'begin insert into audit values (1); return new; end';
+create trigger tr before insert on t for each row execute function f();
+alter table t enable row level security; alter table t force row level security; create policy p on t using (id < 3);
+"""
+
 CASES: dict[str, Case] = {
     "an enum loses a label and another order": Case(
         "create type mood as enum ('a', 'b', 'c'); create table t (id int, m mood default 'a', many mood[]);",
@@ -83,6 +95,72 @@ CASES: dict[str, Case] = {
         "insert into p values ('a', 1); insert into c values ('b', 2, 3)",
         "create type e as enum ('b', 'a'); create table p (a e, b int); create table c (d int) inherits (p);",
         "select a::text, b from p order by b",
+    ),
+    "a table becomes partitioned under all that can hang on it": Case(
+        WITH_ALL.format(""),
+        "insert into o values (1); insert into t select nextval('t_id_seq'), 'x', 1 from generate_series(1, 3);"
+        " insert into u values (3); delete from audit; refresh materialized view m",
+        WITH_ALL.format(
+            " partition by range (id); create table t1 partition of t for values from (0) to (2);"
+            " create table t2 partition of t default"
+        ),
+        "select id, a, o, (select count(*) from audit), (select n from m), (select last_value from t_id_seq)"
+        " from t order by id",
+    ),
+    "a partitioned table of another key and other partitions": Case(
+        "create table t (id int primary key, a text) partition by range (id); create index on t (a);"
+        " create table t1 partition of t for values from (0) to (5); create index own on t1 (a, id);"
+        " create table t2 partition of t default;",
+        "insert into t select g, 'x' || g from generate_series(1, 10) g",
+        "create table t (id int primary key, a text) partition by hash (id); create index on t (a);"
+        " create table t1 partition of t for values with (modulus 2, remainder 0); create index own on t1 (a, id);"
+        " create table t3 partition of t for values with (modulus 2, remainder 1);",
+        "select id, a from t order by id",
+    ),
+    "an identity column of a table that becomes partitioned stays where it is": Case(
+        "create table t (id int generated always as identity (start 5), a text, g int generated always as (1) stored);",
+        "insert into t (a) select 'x' from generate_series(1, 3); delete from t where id = 7",
+        "create table t (id int generated always as identity (start 5), a text, g int generated always as (1) stored)"
+        " partition by list (a); create table t1 partition of t for values in ('x');",
+        "select id, a, (select last_value from t_id_seq) from t order by id",
+    ),
+    "a partition becomes partitioned, and leaves its parent no gap": Case(
+        "create table r (id int, a text, primary key (id, a)) partition by list (a);"
+        " create table t partition of r for values in ('x');",
+        "insert into r values (1, 'x'), (2, 'x')",
+        "create table r (id int, a text, primary key (id, a)) partition by list (a);"
+        " create table t partition of r for values in ('x') partition by range (id);"
+        " create table t1 partition of t default;",
+        "select id, a from r order by id",
+    ),
+    "a partition that stays as a table of its own keeps its rows, another takes its place": Case(
+        "create table t (id int, a text) partition by list (a); create table t1 partition of t for values in ('x');"
+        " create table t2 partition of t for values in ('y'); create table t3 (id int, a text);",
+        "insert into t values (1, 'x'), (2, 'y'); insert into t3 values (11, 'x')",
+        "create table t (id int, a text) partition by range (id); create table t1 (id int, a text);"
+        " create table t2 partition of t for values from (0) to (10);"
+        " create table t3 partition of t for values from (10) to (20);",
+        "select (select count(*) from t1), (select count(*) from t2), (select count(*) from t3)",
+    ),
+    "what a table needs changes as it becomes partitioned": Case(
+        "create type e as enum ('a', 'b', 'c'); create function n() returns int language sql as 'select 1';"
+        " create function ok(int) returns boolean language sql immutable as 'select true';"
+        " create table t (id int default n(), a e, many e[], constraint c check (ok(id)));"
+        " create table w (one t);",
+        "insert into t values (1, 'a', '{a,b}'); insert into w values (row(1, 'a', '{a,b}'))",
+        "create type e as enum ('b', 'a');"
+        " create function ok(i int) returns boolean language sql immutable as 'select true';"
+        " create table t (id int, a e, many e[], constraint c check (ok(id))) partition by list (a);"
+        " create table t1 partition of t default; create table w (one t);",
+        "select id, a::text, many::text, (select one::text from w) from t",
+    ),
+    "another function in the partition key": Case(
+        "create function k1(int) returns int language sql immutable as 'select $1 + 1';"
+        " create table t (id int) partition by range (k1(id)); create table t1 partition of t default;",
+        "insert into t values (1), (2)",
+        "create function k2(int) returns int language sql immutable as 'select $1 + 2';"
+        " create table t (id int) partition by range (k2(id)); create table t1 partition of t default;",
+        "select id from t order by id",
     ),
     "types within numbers and strings": Case(
         "create table t (a smallint, b int, c text, d date, e json, f bool);",

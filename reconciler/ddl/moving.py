@@ -1,0 +1,293 @@
+"""Tables that must be made anew keep their rows: the old one steps aside, its rows go into the new one. Pure: no I/O.
+
+A plain table that becomes partitioned, or the way back; a partitioned one of another key; what else ALTER TABLE cannot
+do. The partitions of the old table step aside with it and stay attached to it until its rows have moved. One that
+stays without being a partition of the new table is detached before, with its rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from reconciler import hazards
+from reconciler.ddl.columns import conversion, split_name
+from reconciler.ddl.names import qualified
+from reconciler.ddl.nodes import Act, Node
+from reconciler.ddl.rule import Draft
+from reconciler.ddl.sequences import continue_after
+from reconciler.ddl.text import Part, compose, joined, literal, name, raw
+from reconciler.leftovers import temporary_name
+from reconciler.plan import LockMode
+from reconciler.snapshot import FactId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.ddl.rule import Context
+    from reconciler.plan import Hazard
+    from reconciler.snapshot import Definition, Snapshot
+
+__all__ = ["comes_along", "finish", "goes_alone", "moved", "ordered", "step_aside"]
+
+_SUFFIX = "__replaced"
+_NAME_BYTES = 63
+
+
+def _partitions(table: FactId, state: Snapshot) -> Iterable[FactId]:
+    for link in state.heirs.get(table.name, ()):
+        child = state.parent(link)
+        if child is not None and "bound" in state.definition(link):
+            yield child
+
+
+def _tree(table: FactId, state: Snapshot) -> Iterable[FactId]:
+    """The table and its partitions on all levels."""
+    yield table
+    for child in _partitions(table, state):
+        yield from _tree(child, state)
+
+
+def _holds_rows(table: FactId, context: Context) -> bool:
+    """Whether rows must move as the table is made anew: those of a partitioned one stay where the key does."""
+    key = context.old(table).get("partition_key")
+    return key is None or key != context.new(table).get("partition_key")
+
+
+def comes_along(table: FactId, context: Context) -> Iterable[FactId]:
+    """The partitions that must be made anew with a table, as its rows are spread over them in another way."""
+    if table.kind != "table" or table not in context.goal or table not in context.live:
+        return
+    if table.name not in context.live.heirs or not _holds_rows(table, context):
+        return
+    after = {*_tree(table, context.goal)}
+    yield from (child for child in _tree(table, context.live) if child in after and child != table)
+
+
+def moved(context: Context) -> tuple[set[FactId], set[FactId]]:
+    """The tables whose rows move, and with them the partitions: all that step aside."""
+    found = {
+        table
+        for table in context.drops & context.creates
+        if table.kind == "table" and table in context.live and _holds_rows(table, context)
+    }
+    families = {table: [*_family(table, context)] for table in sorted(found)}
+    members = {child for table, family in families.items() for child in family if child != table}
+    return found - members, found | members
+
+
+def _family(table: FactId, context: Context) -> Iterable[FactId]:
+    """The old table and those of its partitions that leave it only to be made anew, or for good."""
+    after = {*_tree(table, context.goal)}
+    waiting = [table]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        waiting += (
+            child
+            for child in _partitions(current, context.live)
+            if child in context.drops and (child not in context.goal or child in after)
+        )
+
+
+def goes_alone(fact: FactId, owners: Sequence[FactId], context: Context) -> Sequence[FactId]:
+    """Those of `owners` that take the fact along: what a table that steps aside would keep, names or rows, goes before.
+
+    Names of indexes, keys and statistics are the schema's and not the table's; so are those of sequences.
+    """
+    if not context.renamed:
+        return owners
+    if fact in context.renamed:
+        return ()
+    table = context.live.parent(fact)
+    match fact.kind:
+        case "index" | "statistics":
+            alone = True
+        case "constraint":
+            definition = context.old(fact)
+            kind = definition["type"]
+            refers = any(each in context.renamed for each in _referred(fact, context))
+            alone = kind in ("primary_key", "unique", "exclude") or (kind == "foreign_key" and refers)
+            alone = alone or (not definition.get("inherited") and any(_leaving(fact, context)))
+        case "trigger" | "policy" | "rule":
+            alone = any(_leaving(fact, context))
+        case "inheritance":
+            above = FactId("table", fact.name[2:])
+            alone = above not in context.renamed and ("bound" in context.old(fact) or above in context.drops)
+        case _:
+            alone = False
+    if not alone or (table is not None and table not in context.renamed):
+        return owners
+    return [owner for owner in owners if owner.kind in ("index", "constraint")]
+
+
+def _leaving(fact: FactId, context: Context) -> Iterable[FactId]:
+    """What the fact needs and goes, other than tables that step aside and what goes with them."""
+    for needed in context.live.dependencies.get(fact, ()):
+        if needed in context.drops and context.live.object_of(needed) not in context.renamed:
+            owned = context.live.find(FactId("owned_by", needed.name)) if needed.kind == "sequence" else None
+            if owned is None or FactId("table", (str(owned["schema"]), str(owned["table"]))) not in context.renamed:
+                yield needed
+
+
+def _referred(fact: FactId, context: Context) -> Iterable[FactId]:
+    for needed in context.live.dependencies.get(fact, ()):
+        yield context.live.object_of(needed)
+
+
+def step_aside(table: FactId, context: Context) -> Iterable[Draft]:
+    """The old table gives its name up, and the sequences that go with it theirs."""
+    text = compose("ALTER TABLE {} RENAME TO {}", qualified(table), name(_aside(*table.name)))
+    yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+    for schema, sequence in _sequences(table, context):
+        text = compose("ALTER SEQUENCE {} RENAME TO {}", name(schema, sequence), name(_aside(schema, sequence)))
+        yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+    if context.old(table).get("force_row_security"):
+        # The owner would see, and so move, only the rows that the policies show.
+        yield Draft(sql=compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", _old(table)))
+
+
+def _sequences(table: FactId, context: Context) -> Iterable[tuple[str, str]]:
+    """Those of identity columns, and those that belong to a column and are not declared any more."""
+    for column in _columns(table, context.live):
+        identity = cast("Definition | None", context.old(column).get("identity"))
+        if identity is not None:
+            yield _sequence(identity)
+        for owned in context.dependents.get(column, ()):
+            if owned.kind == "owned_by" and FactId("sequence", owned.name) in context.drops:
+                yield owned.name[0], owned.name[1]
+
+
+def finish(table: FactId, context: Context) -> Iterable[Draft]:
+    """The rows go into the new table, which numbers on where the old one stopped; the old one is dropped."""
+    live = {column.name[2]: column for column in _columns(table, context.live)}
+    goal = sorted(_columns(table, context.goal), key=context.position)
+    filled = [column for column in goal if "generated" not in context.new(column)]
+    values = [(column, _value(column, live, context)) for column in filled]
+    said = [(column, value) for column, value in values if value is not None]
+    size = context.sizes.get(table)
+    found: list[Hazard] = [hazards.rewrites(table, "its rows move into a new table", size)]
+    if "partition_key" in context.new(table):
+        found.append(hazards.may_fail(table, "fails if no partition takes a row", size))
+    stay = {column.name[2] for column in goal}
+    found += [hazards.loses_column(column, size) for key, column in live.items() if key not in stay]
+    if said:
+        forced = bool(context.new(table).get("force_row_security"))
+        if forced:
+            yield Draft(sql=compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", qualified(table)))
+        always = any("identity" in context.new(column) for column, _ in said)
+        text = compose(
+            "INSERT INTO {} ({}){} SELECT {} FROM {}",
+            qualified(table),
+            joined([name(column.name[2]) for column, _ in said]),
+            raw(" OVERRIDING SYSTEM VALUE" if always else ""),
+            joined([value for _, value in said]),
+            _old(table),
+        )
+        yield Draft(sql=text, hazards=tuple(found), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+        if forced:
+            yield Draft(sql=compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", qualified(table)))
+    for column, _ in said:
+        yield from _numbers_on(column, context)
+    yield Draft(sql=compose("DROP TABLE {}", _old(table)), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+
+
+def _value(column: FactId, live: dict[str, FactId], context: Context) -> Part | None:
+    """What the column of the new table gets from the old one; None: its default."""
+    if column.name[2] not in live:
+        hint = context.intent.backfills.get(column)
+        return None if hint is None else raw(compose("({})", raw(hint)))
+    field = name(column.name[2])
+    before, after = str(context.old(column)["type"]), str(context.new(column)["type"])
+    hint = context.intent.conversions.get(column)
+    if hint is not None:
+        return raw(compose("({})", raw(hint)))
+    if any(needed in context.aside for needed in context.live.dependencies.get(column, ())):
+        return raw(compose("{}::text::{}", field, raw(after)))
+    if before == after:
+        return field
+    using = conversion(field, before, after).as_string(None).removeprefix(" USING ")
+    return raw(using or compose("{}::{}", field, raw(after)))
+
+
+def _numbers_on(column: FactId, context: Context) -> Iterable[Draft]:
+    """An identity column goes on where its old sequence stands; a new sequence, after the largest value."""
+    for owned in context.sequences_of(FactId("table", column.name[:2])):
+        serial = FactId("sequence", owned.name)
+        if serial in context.creates and context.new(owned)["column"] == column.name[2]:
+            yield continue_after(column, compose("{}", qualified(serial)), context.new(serial))
+    identity = cast("Definition | None", context.new(column).get("identity"))
+    if identity is None:
+        return
+    before = cast("Definition | None", context.old(column).get("identity")) if column in context.live else None
+    sequence = str(identity["sequence"])
+    options = [{**each, "sequence": "", "always": None} for each in (before or {}, identity)]
+    if before is None or options[0] != options[1] or context.changed(column) & {"type"}:
+        yield continue_after(column, sequence, identity)
+        return
+    schema, old = _sequence(before)
+    template = compose(
+        "SELECT pg_catalog.setval({}, last_value, is_called) FROM {}",
+        literal(sequence),
+        name(schema, _aside(schema, old)),
+    )
+    yield Draft(sql=template, lock=LockMode.ACCESS_SHARE)
+
+
+def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
+    """(earlier, later): the rows come when their new table is whole, and before what would look at each of them."""
+    for table in context.moved:
+        rows = Node(Act.FINISH, table)
+        family = {*_tree(table, context.goal)}
+        for member in family:
+            links = [link for link in context.goal.heirs.get(member.name, ()) if link in context.creates]
+            parts = [part for part in context.goal.children.get(member, ()) if part.kind in ("column", "default")]
+            for fact in (member, *links, *parts):
+                if fact in context.creates | context.alters:
+                    yield Node(Act.CREATE if fact in context.creates else Act.ALTER, fact), rows
+        for fact in context.creates:
+            if _waits(fact, family, context):
+                yield rows, Node(Act.CREATE, fact)
+        for member in _family(table, context):
+            for column in (member, *_columns(member, context.live)):
+                for part in (column, FactId("default", column.name)):
+                    for needed in _leaving(part, context):
+                        yield rows, Node(Act.FINISH if needed in context.aside else Act.DROP, needed)
+
+
+def _waits(fact: FactId, family: set[FactId], context: Context) -> bool:
+    """Triggers and rules, which would fire, and what reads the rows or has no row to check yet."""
+    match fact.kind:
+        case "trigger" | "rule":
+            return context.goal.parent(fact) in family
+        case "constraint":
+            definition = context.new(fact)
+            if definition.get("not_valid"):
+                return context.goal.parent(fact) in family
+            if definition["type"] != "foreign_key":
+                return False
+        case "view" | "materialized_view" | "publication_table" | "publication_schema":
+            pass
+        case _:
+            return False
+    needed = context.goal.dependencies.get(fact, frozenset())
+    return any(context.goal.object_of(each) in family for each in needed)
+
+
+def _columns(table: FactId, state: Snapshot) -> list[FactId]:
+    return [child for child in state.children.get(table, ()) if child.kind == "column"]
+
+
+def _old(table: FactId) -> Part:
+    return name(table.name[0], _aside(*table.name))
+
+
+def _aside(schema: str, plain: str) -> str:
+    """The name meanwhile."""
+    found = plain + _SUFFIX
+    return found if len(found.encode()) <= _NAME_BYTES else temporary_name(schema, plain, _SUFFIX)
+
+
+def _sequence(identity: Definition) -> tuple[str, str]:
+    """The name of an identity column's sequence, which Postgres quoted."""
+    schema, sequence = split_name(str(identity["sequence"]))
+    return schema, sequence
