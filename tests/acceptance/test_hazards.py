@@ -393,6 +393,7 @@ SCENARIOS = {
         "CREATE TABLE q PARTITION OF p FOR VALUES FROM (0) TO (9);",
         after="CREATE TABLE p (a integer) PARTITION BY RANGE (a); CREATE TABLE q (a integer);",
         hazards="breaks_clients",
+        says=("DETACH PARTITION q CONCURRENTLY",),
     ),
     "trigger-created": Scenario(
         before=T,
