@@ -194,6 +194,23 @@ def _unquoted(text: str) -> str:
     return text.replace('"', "")
 
 
+def _is_declared_otherwise(column: FactId, context: Context) -> bool:
+    """Whether a table is to declare, or not to declare, a column that its parents bring all the same.
+
+    No ALTER TABLE changes that (pg_attribute.attislocal) while the parents stay, and none takes it back; a partition
+    declares nothing, though. The table is made anew, and its rows move.
+    """
+    if column not in context.live or "inherited" not in context.changed(column):
+        return False
+    table = context.goal.parent(column)
+    links = [part for part in context.goal.children.get(table, ()) if part.kind == "inheritance"] if table else []
+    if any("bound" in context.new(link) for link in links):
+        return False
+    if context.new(column).get("inherited"):
+        return bool(links)
+    return any(above in context.live and above in context.goal for above in inherited_from(column, context))
+
+
 def inherited_from(column: FactId, context: Context) -> list[FactId]:
     """The same column of the parents, by the goal's links where they persist."""
     table = context.goal.parent(column) or context.live.parent(column)
@@ -483,6 +500,8 @@ class ColumnRule(Rule):
         if not self._is_table_column(fact, context):
             return not self._view_must_go(fact, context)
         old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
+        if _is_declared_otherwise(fact, context):
+            return False
         if "virtual" in changed and "generated" in new and "generated" in old:
             return False
         if "generated" in changed:
@@ -499,8 +518,9 @@ class ColumnRule(Rule):
         )
 
     def replaced(self, fact: FactId, context: Context) -> FactId:
-        view = context.live.parent(fact)
-        return fact if view is None or self._is_table_column(fact, context) else view
+        relation = context.live.parent(fact)
+        is_whole = not self._is_table_column(fact, context) or _is_declared_otherwise(fact, context)
+        return relation if relation is not None and is_whole else fact
 
     def follows(self, fact: FactId, dropped: FactId, context: Context) -> bool:
         """A column of a dropped type is converted by the type's own statement, not dropped."""

@@ -13,6 +13,7 @@ from reconciler import hazards
 from reconciler.ddl.columns import conversion, split_name
 from reconciler.ddl.names import qualified
 from reconciler.ddl.nodes import Act, Node
+from reconciler.ddl.partitions import detaches_aside
 from reconciler.ddl.rule import Draft
 from reconciler.ddl.sequences import continue_after
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
@@ -111,8 +112,7 @@ def goes_alone(fact: FactId, owners: Sequence[FactId], context: Context) -> Sequ
         case "trigger" | "policy" | "rule":
             alone = any(_leaving(fact, context))
         case "inheritance":
-            above = FactId("table", fact.name[2:])
-            alone = above not in context.renamed and ("bound" in context.old(fact) or above in context.drops)
+            alone = detaches_aside(fact, context)
         case _:
             alone = False
     if not alone or (table is not None and table not in context.renamed):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "attaches",
+    "detaches_aside",
     "gets_attached",
     "in_the_way",
     "is_alone",
@@ -315,9 +316,17 @@ def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
             yield from _around_whole(fact, context)
 
 
+def detaches_aside(link: FactId, context: Context) -> bool:
+    """Whether a table that steps aside leaves its parent before; else it stays attached until it is dropped."""
+    parent = _parent(link)
+    if context.live.parent(link) not in context.renamed or parent in context.renamed:
+        return False
+    return "bound" in context.old(link) or parent in context.drops
+
+
 def _after_detaching(link: FactId, context: Context) -> Iterable[tuple[Node, Node]]:
     child, parent = context.live.parent(link), _parent(link)
-    if child is None or (child in context.drops and (child not in context.renamed or parent in context.renamed)):
+    if child is None or (child in context.drops and not detaches_aside(link, context)):
         return
     gone = Node(Act.DROP, link)
     first: set[FactId] = set()

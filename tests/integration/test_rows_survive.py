@@ -38,6 +38,14 @@ alter table t enable row level security; alter table t force row level security;
 """
 
 CASES: dict[str, Case] = {
+    "a child no longer declares a column that it inherits": Case(
+        """create table p (id int not null, n int); create table c (n int, x text default 'y', extra serial) inherits (p);
+        create index c_n on c (n); create view v as select id, x from c; comment on column c.x is 'own';""",
+        "insert into p values (1, 10); insert into c (id, n) values (2, 20), (3, null)",
+        """create table p (id int not null, n int); create table c (x text default 'y', extra serial) inherits (p);
+        create index c_n on c (n); create view v as select id, x from c; comment on column c.x is 'own';""",
+        "select p.tableoid::regclass::text, p.*, c.x, c.extra from p left join c using (id) order by id",
+    ),
     "an enum loses a label and another order": Case(
         "create type mood as enum ('a', 'b', 'c'); create table t (id int, m mood default 'a', many mood[]);",
         "insert into t values (1, 'a', '{a,b}'), (2, 'b', null)",
