@@ -4,7 +4,8 @@ select 'domain' as kind, array[n.nspname::text, t.typname::text] as name,
         case when t.typcollation <> bt.typcollation then
             (select format('%%I.%%I', cn.nspname, co.collname) from pg_collation co
                 join pg_namespace cn on cn.oid = co.collnamespace where co.oid = t.typcollation) end as collation,
-        t.typdefault as "default",
+        -- typdefault is the text that it was when it was set, with the names that the search_path of then allowed.
+        pg_get_expr(t.typdefaultbin, 'pg_type'::regclass) as "default",
         case when t.typnotnull then true end as not_null,
         --@ if server >= 180000
         (select o.conname from pg_constraint o where o.contypid = t.oid and o.contype = 'n'

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from reconciler.embedded import EmbeddedServer
 
 CASES: dict[str, tuple[str, str]] = {
+    "a domain's default that was written with another search_path": (
+        "CREATE TYPE app.mood AS ENUM ('a', 'b'); CREATE DOMAIN app.d AS app.mood;",
+        """
+        CREATE TYPE app.mood AS ENUM ('a', 'b');
+        SET LOCAL search_path = app; CREATE DOMAIN d AS mood DEFAULT 'b'; SET LOCAL search_path = pg_catalog;
+        """,
+    ),
     "a publication of several tables": (
         "CREATE TABLE app.t (a integer); CREATE TABLE app.u (a integer);",
         """
