@@ -146,7 +146,7 @@ def test_who_says_no_is_refused_as_before(
     asked = _answers(monkeypatch, yes=False)
     code, _, err = reconcile("apply", tmp_path / "after.sql")
     assert (code, len(asked)) == (3, 1)
-    assert "--allow data_loss" in err
+    assert "--allow data-loss:column:public.users.mail" in err
 
 
 # --- SQLAlchemy's info ------------------------------------------------------------------------------------------------
