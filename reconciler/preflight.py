@@ -180,14 +180,23 @@ def _counted(count: int, unit: str, *, at_least: bool) -> str:
 
 # --- what is missing --------------------------------------------------------------------------------------------------
 
-# What is said of each need that is not met, and what to do; the fact and the name are filled in.
+# What is said of each need that is not met, and what to do; `quoted` is the name as SQL writes it.
 _UNMET: Mapping[str, tuple[str, str]] = {
     "owner": ("{fact} belongs to {name}, and this role may not change it", "run as a member of {name}"),
     "member": ("{fact} cannot become {name}: this role is no member of it", "run as a member of {name}"),
-    "role": ("{fact}: there is no role {name}", "make it first: CREATE ROLE {name}"),
-    "schema": ("{fact} cannot be made: this role has no CREATE on schema {name}", "GRANT CREATE ON SCHEMA {name}"),
-    "references": ("{fact} cannot be made: this role may not refer to table {name}", "GRANT REFERENCES ON {name}"),
-    "database": ("{fact} cannot be made: this role has no CREATE on the database", "GRANT CREATE ON DATABASE"),
+    "role": ("{fact}: there is no role {name}", "make it first: CREATE ROLE {quoted}"),
+    "schema": (
+        "{fact} cannot be made: this role has no CREATE on schema {name}",
+        "GRANT CREATE ON SCHEMA {quoted} TO {role}",
+    ),
+    "references": (
+        "{fact} cannot be made: this role may not refer to table {name}",
+        "GRANT REFERENCES ON {quoted} TO {role}",
+    ),
+    "database": (
+        "{fact} cannot be made: this role has no CREATE on the database",
+        "GRANT CREATE ON DATABASE {database} TO {role}",
+    ),
     "extension": ("extension {name} is not available on this server", "install its package there, or leave it out"),
 }
 
@@ -199,6 +208,12 @@ def _missing(connection: Connection, planned: PlanResult) -> Iterable[Finding]:
         return
     names = {what: sorted({need.name for need in needs if need.what == what}) for what in _UNMET}
     with errors_as(), _reading(connection, 0):
+        ((role, database),) = _fetch(
+            connection,
+            sql.SQL(
+                "SELECT pg_catalog.quote_ident(current_user), pg_catalog.quote_ident(pg_catalog.current_database())"
+            ),
+        )
         rows = _fetch(
             connection,
             sql.SQL(trusted(read_sql("preflight/privileges.sql"))),
@@ -218,7 +233,11 @@ def _missing(connection: Connection, planned: PlanResult) -> Iterable[Finding]:
             what = "role"
         if (what, need.name) not in unmet or (need.otherwise and ("owner", (need.otherwise,)) not in unmet):
             continue
-        message, hint = (text.format(fact=need.fact, name=".".join(need.name)) for text in _UNMET[what])
+        quoted = sql.Identifier(*need.name).as_string(connection) if need.name else ""
+        message, hint = (
+            text.format(fact=need.fact, name=".".join(need.name), quoted=quoted, role=role, database=database)
+            for text in _UNMET[what]
+        )
         if message not in said:
             said.add(message)
             kind = FindingKind.MISSING if what in ("role", "extension") else FindingKind.PRIVILEGE

@@ -13,7 +13,7 @@ from reconciler import hazards
 from reconciler.ddl.columns import conversion, split_name
 from reconciler.ddl.names import qualified
 from reconciler.ddl.nodes import Act, Node
-from reconciler.ddl.partitions import detaches_aside
+from reconciler.ddl.partitions import detaches_aside, partitions_of
 from reconciler.ddl.rule import Draft
 from reconciler.ddl.sequences import continue_after
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
@@ -34,17 +34,10 @@ _SUFFIX = "__replaced"
 _NAME_BYTES = 63
 
 
-def _partitions(table: FactId, state: Snapshot) -> Iterable[FactId]:
-    for link in state.heirs.get(table.name, ()):
-        child = state.parent(link)
-        if child is not None and "bound" in state.definition(link):
-            yield child
-
-
 def _tree(table: FactId, state: Snapshot) -> Iterable[FactId]:
     """The table and its partitions on all levels."""
     yield table
-    for child in _partitions(table, state):
+    for _, child in partitions_of(table, state):
         yield from _tree(child, state)
 
 
@@ -85,7 +78,7 @@ def _family(table: FactId, context: Context) -> Iterable[FactId]:
         yield current
         waiting += (
             child
-            for child in _partitions(current, context.live)
+            for _, child in partitions_of(current, context.live)
             if child in context.drops and (child not in context.goal or child in after)
         )
 

@@ -36,6 +36,7 @@ __all__ = [
     "leaves_parent",
     "left_behind",
     "ordered",
+    "partitions_of",
     "stays_alone",
     "without_options",
 ]
@@ -93,7 +94,7 @@ def _parent(link: FactId) -> FactId:
     return FactId("table", link.name[2:])
 
 
-def _partitions(table: FactId, state: Snapshot) -> Iterable[tuple[FactId, FactId]]:
+def partitions_of(table: FactId, state: Snapshot) -> Iterable[tuple[FactId, FactId]]:
     """(link, partition) of a partitioned table."""
     for link in state.heirs.get(table.name, ()):
         child = state.parent(link)
@@ -108,7 +109,7 @@ def is_partitioned(table: FactId | None, state: Snapshot) -> bool:
 
 def is_left_by_all(table: FactId, context: Context) -> bool:
     """Whether all partitions of a table that goes stay, so that no row is lost with it."""
-    links = [*_partitions(table, context.live)]
+    links = [*partitions_of(table, context.live)]
     return bool(links) and all(child not in context.drops for _, child in links)
 
 
@@ -176,7 +177,7 @@ def is_made_alone(fact: FactId, context: Context) -> bool:
 
 def _taken_with(whole: FactId, table: FactId, context: Context) -> Iterable[FactId]:
     """What stays alone in partitions that are attached already, and that a new index of the table would take."""
-    for link, child in _partitions(table, context.goal):
+    for link, child in partitions_of(table, context.goal):
         if context.persists(link):
             yield from (part for part in stays_alone(child, context) if _could_be_taken(part, whole, context.goal))
 
@@ -367,7 +368,7 @@ def _around_whole(whole: FactId, context: Context) -> Iterable[tuple[Node, Node]
     if table is None:
         return
     alone = is_made_alone(whole, context)
-    waiting = [*_partitions(table, context.goal)]
+    waiting = [*partitions_of(table, context.goal)]
     while waiting:
         link, child = waiting.pop()
         if context.persists(link):
@@ -379,4 +380,4 @@ def _around_whole(whole: FactId, context: Context) -> Iterable[tuple[Node, Node]
         for part in stays_alone(child, context):
             if part in context.creates and _could_be_taken(part, whole, context.goal):
                 yield Node(Act.CREATE, whole), Node(Act.CREATE, part)
-        waiting += _partitions(child, context.goal)
+        waiting += partitions_of(child, context.goal)
