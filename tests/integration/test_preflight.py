@@ -424,8 +424,11 @@ def test_owners_and_privileges_that_are_missing_are_found(database: str) -> None
             with psycopg.connect(database, autocommit=True) as mover:
                 mover.execute("set role preflight_mover")
                 planned = Reconciler(mover, options=options).plan(source)
-            found = [finding.message for finding in planned.findings if finding.kind is FindingKind.PRIVILEGE]
+                found = [finding.message for finding in planned.findings if finding.kind is FindingKind.PRIVILEGE]
+                refers = "create table app.t (id int primary key); create table app.v (t int references app.t);"
+                hints = [finding.hint for finding in Reconciler(mover, options=options).plan(refers).findings]
             assert found == ["table app.t belongs to preflight_other, and this role may not change it"]
+            assert hints == ['GRANT REFERENCES ON "app"."t" TO preflight_mover']
         finally:
             admin.execute("drop schema app cascade")
             admin.execute("drop owned by preflight_mover, preflight_other")
