@@ -27,11 +27,11 @@ import psycopg
 from psycopg import sql
 
 from reconciler.catalog import read_snapshot
-from reconciler.db import connect
+from reconciler.db.connections import connect
 from reconciler.embedded import EmbeddedServer
 from reconciler.options import Options, Proof
 from reconciler.reconcile import Reconciler
-from reconciler.source import load, source_from_text
+from reconciler.source.source import load, source_from_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

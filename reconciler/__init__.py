@@ -33,14 +33,14 @@ if TYPE_CHECKING:
         UnmodelledError,
         VerificationError,
     )
-    from reconciler.managers import JournalManager, SnapshotManager
+    from reconciler.hazards.policy import HazardRule, Verdict
+    from reconciler.ledger.managers import JournalManager, SnapshotManager
     from reconciler.options import Options, Proof
     from reconciler.plan import Hazard, HazardKind, Plan, Statement
     from reconciler.plugins import derive_schema_name
-    from reconciler.policy import HazardRule, Verdict
     from reconciler.reconcile import Reconciler, reconcile_all
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
-    from reconciler.source import DatabaseSource, Source, parse_source, source_from_object, source_from_text
+    from reconciler.source.source import DatabaseSource, Source, parse_source, source_from_object, source_from_text
     from reconciler.startup import reconcile_on_startup, reconcile_on_startup_async
 
     __version__: str
@@ -99,13 +99,13 @@ __all__ = [
 
 _MODULES = {
     "CheckResult": "results",
-    "DatabaseSource": "source",
+    "DatabaseSource": "source.source",
     "Finding": "checks",
     "FindingKind": "checks",
     "Hazard": "plan",
     "HazardKind": "plan",
-    "HazardRule": "policy",
-    "JournalManager": "managers",
+    "HazardRule": "hazards.policy",
+    "JournalManager": "ledger.managers",
     "MigrateResult": "results",
     "ObjectState": "drift",
     "Options": "options",
@@ -113,19 +113,19 @@ _MODULES = {
     "PlanResult": "results",
     "Proof": "options",
     "Reconciler": "reconcile",
-    "SnapshotManager": "managers",
-    "Source": "source",
+    "SnapshotManager": "ledger.managers",
+    "Source": "source.source",
     "State": "drift",
     "Statement": "plan",
     "Status": "results",
-    "Verdict": "policy",
+    "Verdict": "hazards.policy",
     "derive_schema_name": "plugins",
-    "parse_source": "source",
+    "parse_source": "source.source",
     "reconcile_all": "reconcile",
     "reconcile_on_startup": "startup",
     "reconcile_on_startup_async": "startup",
-    "source_from_object": "source",
-    "source_from_text": "source",
+    "source_from_object": "source.source",
+    "source_from_text": "source.source",
 }
 
 

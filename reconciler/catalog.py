@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, cast
 
 from psycopg import sql
 
-from reconciler.db import errors_as, fetch_all, fetch_one, pinned
+from reconciler.db.connections import errors_as, fetch_all, fetch_one, pinned
+from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.masking import Secret, conceal
 from reconciler.plan import TableSize
 from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS, FactId, Snapshot, canonical_json
-from reconciler.sqlfiles import read_sql, trusted
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
     from psycopg.rows import TupleRow
 
-    from reconciler.db import Connection
+    from reconciler.db.connections import Connection
 
 __all__ = ["LEDGER_SCHEMA", "managed_schemas", "read_fixed_extensions", "read_mark", "read_sizes", "read_snapshot"]
 

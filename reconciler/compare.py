@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.catalog import managed_schemas, read_fixed_extensions, read_snapshot
-from reconciler.db import connect, fetch_one
+from reconciler.db.connections import connect, fetch_one
 from reconciler.errors import ConfigError
 from reconciler.goal import Desired, Scope
 from reconciler.plan import Plan
@@ -20,8 +20,8 @@ from reconciler.snapshot import SATELLITE_KINDS, FactId, Snapshot
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
-    from reconciler.db import Connection
-    from reconciler.source import Source
+    from reconciler.db.connections import Connection
+    from reconciler.source.source import Source
 
 __all__ = ["compare_databases", "compare_sources", "dump", "files_of_dump", "rebuild"]
 
@@ -131,7 +131,7 @@ def _read_with_dependencies(connection: Connection, schemas: Sequence[str]) -> S
 def _side(
     what: str | Source, connection: Connection, server: str, scratch: str, schemas: Sequence[str]
 ) -> Desired | Snapshot:
-    from reconciler.scratch import DatabaseScratch, build
+    from reconciler.scratch.scratch import DatabaseScratch, build
 
     if isinstance(what, str):
         with _reading(what) as other:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from reconciler.errors import ConfigError
-from reconciler.hazard_kinds import HazardKind, hazard_kind
-from reconciler.policy import HazardRule, Verdict
+from reconciler.hazards.kinds import HazardKind, hazard_kind
+from reconciler.hazards.policy import HazardRule, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from reconciler.spelling import alike
 
 if TYPE_CHECKING:
     from reconciler.goal import Goal
-    from reconciler.intent import Rename
+    from reconciler.intent.intent import Rename
     from reconciler.snapshot import Snapshot
 
 __all__ = ["ObjectState", "State", "compare"]

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.checks import Finding
+    from reconciler.intent.suggestions import Suggestion
     from reconciler.plan import Hazard
-    from reconciler.suggestions import Suggestion
 
 __all__ = [
     "ApplyError",

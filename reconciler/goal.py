@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from reconciler.intent import Intent
+from reconciler.intent.intent import Intent
 from reconciler.leftovers import is_leftover
 from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS, canonical_json
 

@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, cast
 
-from reconciler.dsn import redact
+from reconciler.db.dsn import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -7,12 +7,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from reconciler.goal import Scope
+from reconciler.hazards.policy import consents
 from reconciler.plan import Online
 from reconciler.plugins import DEFAULT_PLUGIN, derive_schema_name
-from reconciler.policy import consents
 
 if TYPE_CHECKING:
-    from reconciler.policy import HazardRule
+    from reconciler.hazards.policy import HazardRule
 
 __all__ = ["Options", "Proof", "scope_of"]
 

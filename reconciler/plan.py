@@ -10,15 +10,15 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from reconciler.errors import PlanError
-from reconciler.hazard_kinds import HazardKind
-from reconciler.policy import refused_of
+from reconciler.hazards.kinds import HazardKind
+from reconciler.hazards.policy import refused_of
 
 if TYPE_CHECKING:
     from reconciler.checks import Check
     from reconciler.diff import Difference
-    from reconciler.intent import Rename
+    from reconciler.hazards.policy import HazardRule
+    from reconciler.intent.intent import Rename
     from reconciler.masking import SecretText
-    from reconciler.policy import HazardRule
     from reconciler.snapshot import FactId
 
 __all__ = [

@@ -19,7 +19,7 @@ from functools import cache
 from typing import Any, cast
 
 from reconciler.errors import ConfigError, StalePlanError
-from reconciler.ledger_schema import program_version
+from reconciler.ledger.schema import program_version
 from reconciler.results import PlanResult
 from reconciler.snapshot import FactId, Snapshot, canonical_json
 
@@ -37,15 +37,15 @@ _AGAIN = "run `reconciler plan --out` again"
 _MODULES = (
     "masking",
     "checks",
-    "suggestions",
+    "intent.suggestions",
     "snapshot",
     "diff",
-    "intent",
-    "policy",
+    "intent.intent",
+    "hazards.policy",
     "plan",
     "goal",
-    "ledger",
-    "renaming",
+    "ledger.ledger",
+    "intent.renaming",
     "reconcile",
 )
 

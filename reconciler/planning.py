@@ -5,35 +5,35 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler import ledger
-from reconciler.building import build_anywhere
 from reconciler.catalog import managed_schemas, read_fixed_extensions, read_sizes, read_snapshot
 from reconciler.ddl.planner import make_plan
 from reconciler.errors import HazardError
 from reconciler.goal import Desired, Goal, Scope, make_goal
-from reconciler.intent import Intent
+from reconciler.hazards.policy import unused_consents
+from reconciler.intent.intent import Intent
+from reconciler.intent.renaming import Renamed, find_intent, rename_first
+from reconciler.intent.suggestions import suggest
+from reconciler.ledger import ledger
 from reconciler.options import Proof, scope_of
 from reconciler.plan import HazardKind, Plan, TableSize
-from reconciler.policy import unused_consents
-from reconciler.proof import prove
-from reconciler.renaming import Renamed, find_intent, rename_first
+from reconciler.proof.proof import prove
+from reconciler.proof.rows import RowRehearsal
+from reconciler.proof.sampling import sample_rows
 from reconciler.results import PlanResult
-from reconciler.rows_proof import RowRehearsal
-from reconciler.sampling import sample_rows
-from reconciler.scratch_choice import choose_scratch
+from reconciler.scratch.building import build_anywhere
+from reconciler.scratch.choice import choose_scratch
 from reconciler.snapshot import RELATION_KINDS, FactId, Snapshot
-from reconciler.source import Source
-from reconciler.suggestions import suggest
+from reconciler.source.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.db import Connection
+    from reconciler.db.connections import Connection
+    from reconciler.db.session import Session
     from reconciler.drift import ObjectState
     from reconciler.options import Options
-    from reconciler.scratch import Scratch
-    from reconciler.session import Session
-    from reconciler.source import AnySource
+    from reconciler.scratch.scratch import Scratch
+    from reconciler.source.source import AnySource
 
 __all__ = ["narrow", "plan_source"]
 

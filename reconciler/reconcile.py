@@ -11,26 +11,26 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler import ledger
-from reconciler.apply import require_live
+from reconciler.apply.apply import require_live
 from reconciler.catalog import read_snapshot
+from reconciler.db.session import Session
 from reconciler.drift import ObjectState, State, compare
 from reconciler.errors import ConfigError, PluginFailuresError, ReconcilerError, StalePlanError
 from reconciler.goal import Desired, make_goal
-from reconciler.ledger import HistoryEntry, MigrationRecord, RunKind
-from reconciler.ledger_schema import ensure_ledger, lock_plugin
-from reconciler.ledger_steps import load_unfinished
-from reconciler.managers import JournalManager, SnapshotManager
+from reconciler.intent.renaming import with_renames
+from reconciler.ledger import ledger
+from reconciler.ledger.ledger import HistoryEntry, MigrationRecord, RunKind
+from reconciler.ledger.managers import JournalManager, SnapshotManager
+from reconciler.ledger.schema import ensure_ledger, lock_plugin
+from reconciler.ledger.steps import load_unfinished
 from reconciler.options import Options, Proof, scope_of
 from reconciler.plan import Hazard, HazardKind, Plan
 from reconciler.planning import narrow, plan_source
 from reconciler.plugins import DEFAULT_PLUGIN
-from reconciler.preflight import look_ahead
-from reconciler.renaming import with_renames
+from reconciler.preflight.preflight import look_ahead
 from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
 from reconciler.running import is_unchanged, record_failure, require_head, run_plan
-from reconciler.session import Session
-from reconciler.source import DatabaseSource, Reading, read_object, source_from_object
+from reconciler.source.source import DatabaseSource, Reading, read_object, source_from_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from reconciler.db import Connection
+    from reconciler.db.connections import Connection
     from reconciler.plan import Statement
     from reconciler.snapshot import FactId, Snapshot
-    from reconciler.source import AnySource
+    from reconciler.source.source import AnySource
 
 __all__ = ["Reconciler", "reconcile_all"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.dsn import redact
+from reconciler.db.dsn import redact
 from reconciler.masking import mask_literals
 
 __all__ = ["redact_sql"]

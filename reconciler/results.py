@@ -10,14 +10,14 @@ from reconciler.drift import ObjectState, State
 if TYPE_CHECKING:
     from reconciler.checks import Finding
     from reconciler.goal import Goal, Scope
-    from reconciler.ledger import Head, HistoryEntry, Recorded, Run
-    from reconciler.ledger_steps import UnfinishedRun
-    from reconciler.managers import Journal
+    from reconciler.intent.renaming import Renamed
+    from reconciler.intent.suggestions import Suggestion
+    from reconciler.ledger.ledger import Head, HistoryEntry, Recorded, Run
+    from reconciler.ledger.managers import Journal
+    from reconciler.ledger.steps import UnfinishedRun
     from reconciler.options import Options
     from reconciler.plan import Hazard, Plan, Statement
-    from reconciler.renaming import Renamed
     from reconciler.snapshot import Snapshot
-    from reconciler.suggestions import Suggestion
 
 __all__ = ["CheckResult", "MigrateResult", "PlanResult", "Status"]
 

@@ -9,23 +9,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from reconciler import ledger
 from reconciler.catalog import read_snapshot
 from reconciler.diff import diff
 from reconciler.errors import ConfigError
 from reconciler.goal import Scope
-from reconciler.hints import read_hints, written
-from reconciler.intent import Hint, HintKind, Subject
-from reconciler.resolve import has, pairs_of
+from reconciler.intent.hints import read_hints, written
+from reconciler.intent.intent import Hint, HintKind, Subject
+from reconciler.intent.resolve import has, pairs_of
+from reconciler.ledger import ledger
 from reconciler.snapshot import RELATION_KINDS, ROUTINE_KINDS, SATELLITE_KINDS, FactId
-from reconciler.source import Source, source_from_text
-from reconciler.splitter import split
+from reconciler.source.source import Source, source_from_text
+from reconciler.source.splitter import split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from reconciler.db import Connection
-    from reconciler.ledger import MigrationRecord
+    from reconciler.db.connections import Connection
+    from reconciler.ledger.ledger import MigrationRecord
     from reconciler.plan import Plan
     from reconciler.snapshot import Snapshot
 

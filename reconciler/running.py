@@ -6,35 +6,35 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from reconciler import ledger
-from reconciler.apply import Record, apply_plan
+from reconciler.apply.apply import Record, apply_plan
+from reconciler.apply.locks import Patience, lease, retried
+from reconciler.apply.steps import StepRun, run_steps
 from reconciler.catalog import read_mark, read_snapshot
 from reconciler.errors import ReconcilerError, StalePlanError, UnmodelledError
-from reconciler.ledger import RunKind, RunOutcome
-from reconciler.ledger_schema import ensure_ledger, lock_plugin, program_version
-from reconciler.ledger_steps import end_cut_off_runs, take_steps
-from reconciler.locks import Patience, lease, retried
+from reconciler.hazards.policy import hazard_error
+from reconciler.intent.suggestions import as_hint
+from reconciler.ledger import ledger
+from reconciler.ledger.ledger import RunKind, RunOutcome
+from reconciler.ledger.schema import ensure_ledger, lock_plugin, program_version
+from reconciler.ledger.steps import end_cut_off_runs, take_steps
 from reconciler.options import scope_of
 from reconciler.plugins import DEFAULT_PLUGIN, baseline_tag, rollback_tag
-from reconciler.policy import hazard_error
-from reconciler.preflight import look_ahead, refuse_blocked
+from reconciler.preflight.preflight import look_ahead, refuse_blocked
 from reconciler.results import MigrateResult
-from reconciler.source import DatabaseSource
-from reconciler.steps import StepRun, run_steps
-from reconciler.suggestions import as_hint
+from reconciler.source.source import DatabaseSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from reconciler.db import Connection
+    from reconciler.db.connections import Connection
+    from reconciler.db.session import Session
     from reconciler.goal import Scope
     from reconciler.options import Options
     from reconciler.plan import Statement
     from reconciler.results import PlanResult
-    from reconciler.session import Session
     from reconciler.snapshot import Json
-    from reconciler.source import AnySource, Reading
+    from reconciler.source.source import AnySource, Reading
 
 __all__ = ["is_unchanged", "record_failure", "require_head", "run_plan"]
 

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from reconciler.db import errors_as, watched, watching
+from reconciler.db.connections import errors_as, watched, watching
 from reconciler.errors import ApplyError, ConnectError, DatabaseError
 from reconciler.reconcile import Reconciler, reconcile_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from reconciler.db import Connection
+    from reconciler.db.connections import Connection
     from reconciler.options import Options
     from reconciler.plan import Statement
     from reconciler.results import MigrateResult

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, cast
 
 from reconciler.ddl.nodes import Act
-from reconciler.hazards import (
+from reconciler.hazards.hazards import (
     blocks_reads_and_writes,
     blocks_writes,
     changes_version,

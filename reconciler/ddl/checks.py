@@ -20,7 +20,7 @@ from reconciler.ddl.rows import (
 )
 from reconciler.ddl.text import Part, compose, joined, name, raw
 from reconciler.snapshot import FactId
-from reconciler.splitter import lexemes
+from reconciler.source.splitter import lexemes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,7 +8,7 @@ from reconciler.ddl.nodes import Act
 from reconciler.ddl.privileges import default_privileges_of
 from reconciler.ddl.routines import default_count
 from reconciler.ddl.widening import takes_all
-from reconciler.hazards import breaks_clients
+from reconciler.hazards.hazards import breaks_clients
 from reconciler.snapshot import ROUTINE_KINDS, FactId
 
 if TYPE_CHECKING:

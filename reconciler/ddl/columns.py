@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, LiteralString, Protocol, cast
 
-from reconciler import hazards
 from reconciler.ddl import checks, online, shadow, value_checks
 from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import (
@@ -22,6 +21,7 @@ from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.sequences import continue_after, explicit_bounds, first_value, is_narrower, made_room, new_bounds
 from reconciler.ddl.text import Part, compose, joined, name, raw
 from reconciler.ddl.widening import takes_all
+from reconciler.hazards import hazards
 from reconciler.leftovers import is_leftover
 from reconciler.plan import Hazard, LockMode, Stage
 from reconciler.snapshot import FactId

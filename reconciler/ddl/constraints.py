@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from reconciler import hazards
 from reconciler.ddl import checks, online, partitions, value_checks
 from reconciler.ddl.constraint_marks import alter_actions, can_alter, marked
 from reconciler.ddl.migra import constraint_statements
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, literal, name, raw
+from reconciler.hazards import hazards
 from reconciler.plan import Hazard, LockMode, Stage
 from reconciler.snapshot import FactId
 

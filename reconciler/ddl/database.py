@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, LiteralString, cast
 
-from reconciler import hazards
 from reconciler.ddl.names import object_phrase
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw, role
 from reconciler.errors import PlanError
+from reconciler.hazards import hazards
 from reconciler.masking import MASK
 from reconciler.plan import Hazard, HazardKind
 

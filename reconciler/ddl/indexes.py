@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from reconciler import hazards
 from reconciler.ddl import checks, online, partitions, shadow
 from reconciler.ddl.constraints import attachments, index_marks
 from reconciler.ddl.names import qualified
@@ -12,6 +11,7 @@ from reconciler.ddl.partitions import without_options
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.tables import changed_options
 from reconciler.ddl.text import Part, compose, name, raw
+from reconciler.hazards import hazards
 from reconciler.plan import Hazard, LockMode
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.hazard_kinds import HazardKind
-from reconciler.hazards import blocks_reads_and_writes, blocks_writes
+from reconciler.hazards.hazards import blocks_reads_and_writes, blocks_writes
+from reconciler.hazards.kinds import HazardKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

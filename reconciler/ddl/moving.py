@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from reconciler import hazards
 from reconciler.ddl.columns import conversion, split_name
 from reconciler.ddl.names import qualified
 from reconciler.ddl.nodes import Act, Node
@@ -17,6 +16,7 @@ from reconciler.ddl.partitions import detaches_aside, partitions_of
 from reconciler.ddl.rule import Draft
 from reconciler.ddl.sequences import continue_after
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
+from reconciler.hazards import hazards
 from reconciler.leftovers import temporary_name
 from reconciler.plan import LockMode
 from reconciler.snapshot import FactId

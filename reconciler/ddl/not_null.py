@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, LiteralString, cast
 
-from reconciler import hazards
 from reconciler.ddl import online
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Draft
 from reconciler.ddl.text import Part, compose, literal, name, raw
+from reconciler.hazards import hazards
 from reconciler.leftovers import temporary_name
 from reconciler.plan import LockMode
 from reconciler.snapshot import FactId

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, LiteralString, Protocol
 
-from reconciler import hazards
 from reconciler.ddl import shadow
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Draft
 from reconciler.ddl.text import compose, name, raw
+from reconciler.hazards import hazards
 from reconciler.leftovers import temporary_name
 from reconciler.plan import LockMode, Stage
 from reconciler.snapshot import RELATION_KINDS, FactId

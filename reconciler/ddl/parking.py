@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler import hazards
 from reconciler.ddl.names import object_phrase, qualified
 from reconciler.ddl.rule import Context, Draft
 from reconciler.ddl.text import compose, name, raw
+from reconciler.hazards import hazards
 from reconciler.plan import LockMode
 from reconciler.snapshot import FactId
 

@@ -21,7 +21,7 @@ from reconciler.ddl.stages import in_steps
 from reconciler.ddl.types import held_within
 from reconciler.diff import Change, Difference, diff
 from reconciler.errors import PlanError
-from reconciler.intent import Intent
+from reconciler.intent.intent import Intent
 from reconciler.plan import CircleError, HazardKind, Online, Plan, Statement, TableSize, Wish, sorted_groups
 from reconciler.snapshot import SATELLITE_KINDS
 from reconciler.spelling import faithful

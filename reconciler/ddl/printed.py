@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from reconciler.splitter import Token, lexemes
-from reconciler.subjects import unquoted
+from reconciler.source.splitter import Token, lexemes
+from reconciler.source.subjects import unquoted
 
 __all__ = ["Element", "bracketed", "elements", "index_elements", "leading_name"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, LiteralString, cast
 
-from reconciler import hazards
+from reconciler.db.sqlfiles import trusted
 from reconciler.ddl.names import called_with, object_phrase
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, name, raw, role
+from reconciler.hazards import hazards
 from reconciler.snapshot import FactId, Snapshot
-from reconciler.sqlfiles import trusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

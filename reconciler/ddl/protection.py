@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, cast
 
 from reconciler.ddl.nodes import Act
-from reconciler.hazards import opens_access
+from reconciler.hazards.hazards import opens_access
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler import hazards
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Draft
 from reconciler.ddl.text import Part, compose, name, raw
+from reconciler.hazards import hazards
 from reconciler.leftovers import temporary_name
 from reconciler.plan import LockMode
 

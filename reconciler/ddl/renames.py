@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, LiteralString
 
-from reconciler import hazards
 from reconciler.ddl.names import object_phrase, qualified
 from reconciler.ddl.text import compose, literal, name
+from reconciler.hazards import hazards
 from reconciler.plan import LockMode, Statement
 from reconciler.snapshot import RELATION_KINDS, ROUTINE_KINDS, FactId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reconciler.intent import Rename
+    from reconciler.intent.intent import Rename
     from reconciler.snapshot import Snapshot
 
 __all__ = ["implied_renames", "rename_statements"]
@@ -146,7 +146,7 @@ def implied_renames(live: Snapshot, desired: Snapshot, tables: Iterable[FactId])
 
     Postgres derives their names from the table's and the columns', and keeps them when those change.
     """
-    from reconciler.intent import Rename
+    from reconciler.intent.intent import Rename
 
     found: list[Rename] = []
     for table in sorted(tables):

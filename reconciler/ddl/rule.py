@@ -13,7 +13,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, ClassVar
 
 from reconciler.ddl.text import Part, compose, literal
-from reconciler.intent import Intent
+from reconciler.intent.intent import Intent
 from reconciler.masking import MASK, Secret, SecretText
 from reconciler.plan import Stage
 from reconciler.snapshot import FactId

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, LiteralString
 
-from reconciler import hazards
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
+from reconciler.hazards import hazards
 from reconciler.plan import LockMode
 from reconciler.snapshot import FactId
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, LiteralString, cast
 
-from reconciler import hazards
 from reconciler.ddl import partitions, value_checks
 from reconciler.ddl.columns import column_clause, column_settings
 from reconciler.ddl.constraints import inline_constraint, is_cloned
@@ -13,6 +12,7 @@ from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import added_later
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
+from reconciler.hazards import hazards
 from reconciler.plan import Hazard, LockMode
 
 if TYPE_CHECKING:

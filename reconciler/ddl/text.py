@@ -6,7 +6,7 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from reconciler.sqlfiles import trusted
+from reconciler.db.sqlfiles import trusted
 
 __all__ = ["Part", "compose", "joined", "literal", "name", "raw", "role"]
 

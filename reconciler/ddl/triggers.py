@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from reconciler import hazards
 from reconciler.ddl.migra import policy_statements
 from reconciler.ddl.names import object_phrase, qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import compose, joined, name, raw, role
+from reconciler.hazards import hazards
 from reconciler.plan import Hazard, LockMode
 
 if TYPE_CHECKING:

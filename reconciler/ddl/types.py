@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from reconciler import hazards
 from reconciler.ddl import online, value_checks
 from reconciler.ddl.columns import disturbed_by_type_change, settings_lost_with_type
 from reconciler.ddl.names import object_phrase, qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
+from reconciler.hazards import hazards
 from reconciler.plan import Hazard, LockMode, Stage
 from reconciler.snapshot import FactId
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from reconciler.policy import consent_for
+from reconciler.hazards.policy import consent_for
 from reconciler.redaction import redact_sql
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from reconciler.diff import Difference
     from reconciler.drift import ObjectState
     from reconciler.errors import ReconcilerError
-    from reconciler.intent import Rename
-    from reconciler.ledger import HistoryEntry, MigrationRecord, Run
+    from reconciler.intent.intent import Rename
+    from reconciler.intent.suggestions import Suggestion
+    from reconciler.ledger.ledger import HistoryEntry, MigrationRecord, Run
     from reconciler.plan import Hazard, Plan, Statement
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
-    from reconciler.suggestions import Suggestion
 
 __all__ = [
     "FORMAT_VERSION",

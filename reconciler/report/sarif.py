@@ -10,18 +10,18 @@ import hashlib
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from reconciler.hazard_kinds import KINDS
-from reconciler.hazards import describe_size
-from reconciler.policy import Verdict, consent_for, verdict_on
+from reconciler.hazards.hazards import describe_size
+from reconciler.hazards.kinds import KINDS
+from reconciler.hazards.policy import Verdict, consent_for, verdict_on
 from reconciler.redaction import redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.places import Places
     from reconciler.plan import Hazard, Statement
     from reconciler.results import PlanResult
     from reconciler.snapshot import FactId
+    from reconciler.source.places import Places
 
 __all__ = ["log"]
 

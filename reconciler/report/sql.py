@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from reconciler.hazards import describe_size
+from reconciler.hazards.hazards import describe_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.diff import Difference
-    from reconciler.ledger import RecordedStatement
+    from reconciler.ledger.ledger import RecordedStatement
     from reconciler.plan import Statement
 
 __all__ = ["recorded_script", "script"]

@@ -1,6 +1,6 @@
 """Results as text for people. Pure: no I/O.
 
-Lines are plain; `reconciler.console` colours them by the words they begin with.
+Lines are plain; `reconciler.cli.console` colours them by the words they begin with.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.diff import Change
 from reconciler.drift import State
-from reconciler.hazards import describe_size
-from reconciler.policy import consent_for, flags
+from reconciler.hazards.hazards import describe_size
+from reconciler.hazards.policy import consent_for, flags
 from reconciler.redaction import redact_sql
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reconciler.checks import Finding
     from reconciler.diff import Difference
     from reconciler.drift import ObjectState
-    from reconciler.ledger import HistoryEntry, MigrationRecord, RecordedStatement
+    from reconciler.ledger.ledger import HistoryEntry, MigrationRecord, RecordedStatement
     from reconciler.plan import Hazard, LockMode, Plan, Statement
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
     from reconciler.snapshot import FactId

@@ -36,7 +36,7 @@ from reconciler.diff import diff
 from reconciler.options import Options
 from reconciler.plan import HazardKind
 from reconciler.reconcile import Reconciler
-from reconciler.source import DatabaseSource
+from reconciler.source.source import DatabaseSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -16,8 +16,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from reconciler import cli, console
-from reconciler.cli import run
+from reconciler.cli import commands, console
+from reconciler.cli.commands import run
 from reconciler.config import find_configuration, parse_configuration
 from reconciler.errors import ConfigError
 
@@ -342,8 +342,8 @@ def test_repair_on_a_terminal_asks(
     code: int,
 ) -> None:
     drift(reconcile, source, database)
-    monkeypatch.setattr(cli, "is_interactive", lambda: True)
-    monkeypatch.setattr(cli.click, "prompt", lambda *_, **__: answer)
+    monkeypatch.setattr(commands, "is_interactive", lambda: True)
+    monkeypatch.setattr(commands.click, "prompt", lambda *_, **__: answer)
     assert reconcile("repair", source).code == 0
     assert reconcile("check", source).code == code
 
@@ -467,7 +467,7 @@ def test_options_and_environment_go_before_the_configuration(monkeypatch: pytest
 
 def test_the_version_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from reconciler.cli import run; assert run(['--version']) == 0;"
+        "import sys; from reconciler.cli.commands import run; assert run(['--version']) == 0;"
         "heavy = {'psycopg', 'rich', 'sqlalchemy', 'migra', 'reconciler.reconcile'} & set(sys.modules);"
         "assert not heavy, heavy"
     )

@@ -18,7 +18,7 @@ import pytest
 
 from reconciler.embedded import EmbeddedServer
 from reconciler.errors import ReconcilerError
-from reconciler.ledger import runs
+from reconciler.ledger.ledger import runs
 from reconciler.options import Options, Proof
 from reconciler.reconcile import Reconciler
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import pytest
 from jsonschema import validate
 
-from reconciler.cli import run
-from reconciler.hazard_kinds import HazardKind
+from reconciler.cli.commands import run
+from reconciler.hazards.kinds import HazardKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ import pytest
 from reconciler.catalog import managed_schemas, read_snapshot
 from reconciler.ddl.planner import make_plan
 from reconciler.errors import SourceError
-from reconciler.hazard_kinds import KINDS, HazardKind
+from reconciler.hazards.kinds import KINDS, HazardKind
 from reconciler.plan import Online
 from reconciler.reconcile import Options, Reconciler
 from reconciler.snapshot import SATELLITE_KINDS

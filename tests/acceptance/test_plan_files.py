@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from reconciler import Reconciler
-from reconciler.cli import run
+from reconciler.cli.commands import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,12 +12,12 @@ import pytest
 from psycopg import sql
 from test_cases import ALL, OPTIONS, ROLES, Case, _built, _run
 
-from reconciler import proof
 from reconciler.ddl import RULES
 from reconciler.errors import PlanError, ProofError
 from reconciler.options import Proof
+from reconciler.proof import proof
 from reconciler.reconcile import Reconciler
-from reconciler.scratch_choice import choose_scratch
+from reconciler.scratch.choice import choose_scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

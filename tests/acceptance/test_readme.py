@@ -86,7 +86,7 @@ def _run_line(line: str, where: str, database: str, folder: Path) -> None:
     prompt, command, *arguments = _EXITS.sub("", line).split()
     expected = _EXITS.search(line)
     assert (prompt, command) == ("$", "reconciler"), f"{where}: only the command itself is shown"
-    program = "import sys; from reconciler.cli import run; sys.exit(run(sys.argv[1:]))"
+    program = "import sys; from reconciler.cli.commands import run; sys.exit(run(sys.argv[1:]))"
     _run([sys.executable, "-c", program, *arguments], int(expected[1]) if expected else 0, where, database, folder)
 
 

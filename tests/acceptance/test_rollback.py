@@ -10,8 +10,10 @@ import jsonschema
 import psycopg
 import pytest
 
-from reconciler import ConfigError, DatabaseSource, HazardKind, Options, PlanError, Reconciler, cli, rollback_command
-from reconciler.cli import run
+from reconciler import ConfigError, DatabaseSource, HazardKind, Options, PlanError, Reconciler
+from reconciler.cli import commands
+from reconciler.cli import rollback as rollback_command
+from reconciler.cli.commands import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +92,7 @@ def test_on_a_terminal_the_plan_is_shown_and_asked_about(
     reconcile: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, answer: bool, code: int
 ) -> None:
     monkeypatch.setattr(rollback_command, "is_interactive", lambda: True)
-    monkeypatch.setattr(cli.click, "confirm", lambda *_, **__: answer)
+    monkeypatch.setattr(commands.click, "confirm", lambda *_, **__: answer)
     done, out, _ = reconcile("rollback", "--to", 0, "--allow", "data_loss")
     assert (done, 'CREATE TABLE "public"."logs"' in out) == (0, True)
     assert reconcile("plan", "second.sql")[0] == code

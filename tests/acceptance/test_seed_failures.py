@@ -14,7 +14,7 @@ from reconciler.errors import ApplyError, HazardError, PreflightError, Reconcile
 from reconciler.options import Options
 from reconciler.plan import HazardKind
 from reconciler.reconcile import Reconciler
-from reconciler.source import Source, parse_source
+from reconciler.source.source import Source, parse_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from reconciler import db
 from reconciler.catalog import for_server, read_snapshot
+from reconciler.db import connections
 from reconciler.diff import diff
 from reconciler.snapshot import FactId, Snapshot, canonical_json
 
@@ -266,7 +266,7 @@ def rare(roles: None, make_database: Callable[[], str]) -> Iterator[psycopg.Conn
         connection.execute(sql.SQL("ALTER ROLE rare_reader IN DATABASE {} SET work_mem = '8MB'").format(name))
         for statement in _statements(connection):
             connection.execute(statement)
-    with db.connect(url, autocommit=True) as connection:
+    with connections.connect(url, autocommit=True) as connection:
         yield connection
         # A database with subscriptions cannot be dropped; without slots, they need no other server.
         connection.execute("RESET SESSION AUTHORIZATION")
@@ -405,7 +405,7 @@ def test_the_order_in_which_columns_and_kinds_were_given_is_no_difference(rare: 
 
 
 def test_members_of_extensions_are_left_out(database: str) -> None:
-    with db.connect(database) as connection:
+    with connections.connect(database) as connection:
         connection.execute("CREATE SCHEMA app")
         for extension in ("hstore", "postgres_fdw", "unaccent", "bloom"):
             connection.execute(sql.SQL("CREATE EXTENSION {} SCHEMA app").format(sql.Identifier(extension)))

@@ -11,27 +11,27 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
-from reconciler import db
+from reconciler.db import connections
 from reconciler.errors import ConnectError, DatabaseError, LedgerError
 
 
-def setting(connection: db.Connection, name: str) -> str:
-    row = db.fetch_one(connection, "SELECT current_setting(%s)", [name])
+def setting(connection: connections.Connection, name: str) -> str:
+    row = connections.fetch_one(connection, "SELECT current_setting(%s)", [name])
     assert row is not None
     return str(row[0])
 
 
 def test_unqualified_names_mean_system_objects_only(database: str) -> None:
-    with db.connect(database) as connection:
+    with connections.connect(database) as connection:
         assert setting(connection, "search_path") == "pg_catalog, pg_temp"
         assert setting(connection, "client_encoding") == "UTF8"
         assert setting(connection, "application_name") == "reconciler"
         with pytest.raises(DatabaseError, match=r'permission denied to create "pg_catalog\.t"'):
-            db.fetch_one(connection, "CREATE TABLE t ()")
+            connections.fetch_one(connection, "CREATE TABLE t ()")
 
 
 def test_rollback_does_not_unpin(database: str) -> None:
-    with db.connect(database) as connection:
+    with connections.connect(database) as connection:
         connection.execute("SET search_path = public")
         connection.rollback()
         assert setting(connection, "search_path") == "pg_catalog, pg_temp"
@@ -39,27 +39,27 @@ def test_rollback_does_not_unpin(database: str) -> None:
 
 def test_options_of_the_dsn_are_kept_beside_ours(database: str) -> None:
     dsn = make_conninfo(database, options="-c statement_timeout=12345 -c search_path=public")
-    with db.connect(dsn) as connection:
+    with connections.connect(dsn) as connection:
         assert setting(connection, "statement_timeout") == "12345ms"
         assert setting(connection, "search_path") == "pg_catalog, pg_temp"
 
 
 def test_options_of_the_environment_are_kept_beside_ours(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGOPTIONS", "-c statement_timeout=12345")
-    with db.connect(database) as connection:
+    with connections.connect(database) as connection:
         assert setting(connection, "statement_timeout") == "12345ms"
         assert setting(connection, "search_path") == "pg_catalog, pg_temp"
 
 
 @pytest.mark.parametrize("prefix", ["postgresql+psycopg://", "postgres://", "postgresql://"])
 def test_any_spelling_of_a_url_connects(database: str, prefix: str) -> None:
-    with db.connect(database.replace("postgresql://", prefix)) as connection:
-        assert db.fetch_one(connection, "SELECT 1") == (1,)
+    with connections.connect(database.replace("postgresql://", prefix)) as connection:
+        assert connections.fetch_one(connection, "SELECT 1") == (1,)
 
 
 def test_a_key_value_string_connects_and_names_its_application(database: str) -> None:
     dsn = make_conninfo(**conninfo_to_dict(database), application_name="nightly check")
-    with db.connect(dsn, autocommit=True) as connection:
+    with connections.connect(dsn, autocommit=True) as connection:
         assert setting(connection, "application_name") == "nightly check"
         assert connection.autocommit
 
@@ -69,7 +69,7 @@ def test_pinned_holds_inside_and_puts_back_what_was_before(database: str) -> Non
         connection.execute("SET search_path = public, pg_catalog")
         connection.execute("SET TimeZone = 'Asia/Tokyo'")
         connection.execute("SET DateStyle = 'German, DMY'")
-        with db.pinned(connection):
+        with connections.pinned(connection):
             assert setting(connection, "search_path") == "pg_catalog, pg_temp"
             assert setting(connection, "TimeZone") == "UTC"
             assert setting(connection, "DateStyle") == "ISO, MDY"
@@ -80,7 +80,7 @@ def test_pinned_holds_inside_and_puts_back_what_was_before(database: str) -> Non
 
 def test_pinned_shows_the_error_inside_and_not_one_of_its_own(database: str) -> None:
     with psycopg.connect(database) as connection:
-        with pytest.raises(psycopg.errors.DivisionByZero), db.pinned(connection):
+        with pytest.raises(psycopg.errors.DivisionByZero), connections.pinned(connection):
             connection.execute("SELECT 1/0")
         connection.rollback()
         assert setting(connection, "search_path") != "pg_catalog, pg_temp"
@@ -90,16 +90,16 @@ def test_pinned_outside_a_transaction_is_refused_instead_of_doing_nothing(databa
     with (
         psycopg.connect(database, autocommit=True) as connection,
         pytest.raises(DatabaseError, match="no open transaction"),
-        db.pinned(connection),
+        connections.pinned(connection),
     ):
         pass
 
 
 def test_rows_are_tuples_whatever_the_connection_makes(database: str) -> None:
     with psycopg.connect(database, row_factory=dict_row, cursor_factory=psycopg.RawCursor) as connection:
-        assert db.fetch_one(connection, "SELECT %s::int", [1]) == (1,)
-        assert db.fetch_all(connection, "SELECT generate_series(1, %s)", [2]) == [(1,), (2,)]
-        assert db.fetch_one(connection, "SELECT 1 WHERE false") is None
+        assert connections.fetch_one(connection, "SELECT %s::int", [1]) == (1,)
+        assert connections.fetch_all(connection, "SELECT generate_series(1, %s)", [2]) == [(1,), (2,)]
+        assert connections.fetch_one(connection, "SELECT 1 WHERE false") is None
 
 
 @pytest.mark.parametrize("password", ["hunter2secret", "se@cret", "se/cret", "se cret", "5432x"])
@@ -110,7 +110,7 @@ def test_no_password_in_a_failed_connection(password: str) -> None:
         f"host=127.0.0.1 port=1 password={password} x",
     ):
         with pytest.raises(ConnectError) as caught:
-            db.connect(dsn)
+            connections.connect(dsn)
         shown = caught.value.describe() + "".join(traceback.format_exception(caught.value))
         shown = shown.replace(__file__, "")
         assert password not in shown.replace("password=", "")
@@ -119,30 +119,30 @@ def test_no_password_in_a_failed_connection(password: str) -> None:
 
 def test_a_server_that_is_not_there_is_named() -> None:
     with pytest.raises(ConnectError, match=r"cannot connect: .*127\.0\.0\.1.*port 1 failed"):
-        db.connect("host=127.0.0.1 port=1")
+        connections.connect("host=127.0.0.1 port=1")
 
 
 def test_a_database_that_does_not_exist_is_named(database: str) -> None:
     with pytest.raises(ConnectError, match='database "nowhere" does not exist'):
-        db.connect(make_conninfo(database, dbname="nowhere"))
+        connections.connect(make_conninfo(database, dbname="nowhere"))
 
 
 def test_newer_servers_are_told_of_and_known_ones_are_not(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with db.connect(database) as connection:
-        assert db.version_note(connection) is None
-        monkeypatch.setattr(db, "NEWEST_KNOWN_VERSION", 14)
-        assert "newer than 14" in (db.version_note(connection) or "")
+    with connections.connect(database) as connection:
+        assert connections.version_note(connection) is None
+        monkeypatch.setattr(connections, "NEWEST_KNOWN_VERSION", 14)
+        assert "newer than 14" in (connections.version_note(connection) or "")
 
 
 def test_older_servers_are_refused(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(db, "OLDEST_VERSION", 99)
+    monkeypatch.setattr(connections, "OLDEST_VERSION", 99)
     with pytest.raises(ConnectError, match=r"runs Postgres 1\d\.\d+.*, which is not supported"):
-        db.connect(database)
+        connections.connect(database)
 
 
 def test_errors_carry_message_detail_and_hint(database: str) -> None:
     with psycopg.connect(database) as connection:
-        with pytest.raises(LedgerError) as caught, db.errors_as(LedgerError, "keep the record"):
+        with pytest.raises(LedgerError) as caught, connections.errors_as(LedgerError, "keep the record"):
             connection.execute("DO $$BEGIN RAISE 'no' USING detail = 'why', hint = 'do'; END$$")
         assert caught.value.message == "cannot keep the record: no\nwhy"
         assert caught.value.hint == "do"
@@ -150,16 +150,16 @@ def test_errors_carry_message_detail_and_hint(database: str) -> None:
         connection.rollback()
         with pytest.raises(psycopg.errors.SyntaxError) as wrong:
             connection.execute("SELECT 1 FRM x y")
-        said = db.server_message(wrong.value)
+        said = connections.server_message(wrong.value)
         assert (said.sqlstate, said.position) == ("42601", 14)
 
 
 def test_a_lost_connection_is_a_connect_error(database: str) -> None:
-    with db.connect(database, autocommit=True) as connection:
+    with connections.connect(database, autocommit=True) as connection:
         with pytest.raises(ConnectError, match="the connection was lost"):
-            db.fetch_one(connection, "SELECT pg_terminate_backend(pg_backend_pid())")
+            connections.fetch_one(connection, "SELECT pg_terminate_backend(pg_backend_pid())")
         with pytest.raises(ConnectError, match="the connection was lost"):
-            db.fetch_one(connection, "SELECT 1")
+            connections.fetch_one(connection, "SELECT 1")
 
 
 class PoolerThatRefusesOptions:
@@ -213,10 +213,10 @@ def test_a_pooler_that_refuses_settings_is_connected_to_without_them(database: s
     pooler = PoolerThatRefusesOptions(database)
     dsn = make_conninfo(database, host="127.0.0.1", port=pooler.port, sslmode="disable", gssencmode="disable")
     try:
-        with db.connect(dsn) as connection:
+        with connections.connect(dsn) as connection:
             assert pooler.refused == 1
             assert setting(connection, "search_path") != "pg_catalog, pg_temp"
-            with db.pinned(connection):
+            with connections.pinned(connection):
                 assert setting(connection, "search_path") == "pg_catalog, pg_temp"
     finally:
         pooler.close()

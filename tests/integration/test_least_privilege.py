@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from reconciler import Options, ScratchError, reconcile_on_startup
-from reconciler.cli import run
+from reconciler.cli.commands import run
 from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:

@@ -14,11 +14,12 @@ import pytest
 from psycopg.rows import dict_row
 
 import reconciler
-from reconciler import db, ledger
+from reconciler.db import connections
+from reconciler.db.sqlfiles import read_sql
 from reconciler.errors import ConnectError, LedgerError, LedgerVersionError, LockTimeoutError
-from reconciler.ledger import Mark, RecordedStatement, RunKind, RunOutcome
+from reconciler.ledger import ledger
+from reconciler.ledger.ledger import Mark, RecordedStatement, RunKind, RunOutcome
 from reconciler.snapshot import FactId, Snapshot, canonical_json
-from reconciler.sqlfiles import read_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,15 +50,15 @@ ELIZAOS = """
 
 
 @pytest.fixture
-def conn(database: str) -> Iterator[db.Connection]:
+def conn(database: str) -> Iterator[connections.Connection]:
     """A connection of ours to a database without a ledger; what is not committed is rolled back."""
-    connection = db.connect(database)
+    connection = connections.connect(database)
     yield connection
     connection.close()
 
 
 @pytest.fixture
-def made(conn: db.Connection) -> db.Connection:
+def made(conn: connections.Connection) -> connections.Connection:
     """The same with a committed ledger."""
     ledger.ensure_ledger(conn)
     conn.commit()
@@ -69,7 +70,7 @@ def snapshot_of(*tables: str) -> Snapshot:
     return Snapshot(facts=facts, schemas=("app",), server_version=150000)
 
 
-def record(connection: db.Connection, plugin: str = "chat", created_at: int = NOON, *tables: str) -> int:
+def record(connection: connections.Connection, plugin: str = "chat", created_at: int = NOON, *tables: str) -> int:
     return ledger.record_migration(
         connection,
         plugin=plugin,
@@ -82,9 +83,9 @@ def record(connection: db.Connection, plugin: str = "chat", created_at: int = NO
     )
 
 
-def objects(connection: db.Connection) -> list[tuple[object, ...]]:
+def objects(connection: connections.Connection) -> list[tuple[object, ...]]:
     """All that schema migrations holds, with identities and definitions."""
-    return db.fetch_all(
+    return connections.fetch_all(
         connection,
         "SELECT oid, relname, relkind, relowner, relacl::text FROM pg_class"
         " WHERE relnamespace = to_regnamespace('migrations') ORDER BY oid",
@@ -94,23 +95,23 @@ def objects(connection: db.Connection) -> list[tuple[object, ...]]:
 # --- making it --------------------------------------------------------------------------------------------------------
 
 
-def test_ensuring_twice_makes_it_once(made: db.Connection) -> None:
+def test_ensuring_twice_makes_it_once(made: connections.Connection) -> None:
     before = objects(made)
     ledger.ensure_ledger(made)
     assert objects(made) == before
-    assert db.fetch_all(made, "SELECT max(version), count(*) FROM migrations._ledger") == [
+    assert connections.fetch_all(made, "SELECT max(version), count(*) FROM migrations._ledger") == [
         (ledger.LEDGER_VERSION, ledger.LEDGER_VERSION)
     ]
     assert ledger.ledger_version(made) == ledger.LEDGER_VERSION
 
 
-def test_a_rollback_leaves_no_trace_of_it(conn: db.Connection) -> None:
+def test_a_rollback_leaves_no_trace_of_it(conn: connections.Connection) -> None:
     ledger.ensure_ledger(conn)
     conn.rollback()
-    assert db.fetch_one(conn, "SELECT to_regnamespace('migrations')") == (None,)
+    assert connections.fetch_one(conn, "SELECT to_regnamespace('migrations')") == (None,)
 
 
-def test_the_three_tables_are_those_of_elizaos(conn: db.Connection, make_database) -> None:
+def test_the_three_tables_are_those_of_elizaos(conn: connections.Connection, make_database) -> None:
     describe = """
         SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid)
         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
@@ -124,15 +125,15 @@ def test_the_three_tables_are_those_of_elizaos(conn: db.Connection, make_databas
             AND contype <> 'n' ORDER BY 1, 2
     """
     ledger.ensure_ledger(conn)
-    with db.connect(make_database()) as theirs:
+    with connections.connect(make_database()) as theirs:
         theirs.execute(ELIZAOS)
-        assert len(db.fetch_all(conn, describe)) == 13
-        assert db.fetch_all(conn, describe) == db.fetch_all(theirs, describe)
-        assert len(db.fetch_all(conn, constraints)) == 4
-        assert db.fetch_all(conn, constraints) == db.fetch_all(theirs, constraints)
+        assert len(connections.fetch_all(conn, describe)) == 13
+        assert connections.fetch_all(conn, describe) == connections.fetch_all(theirs, describe)
+        assert len(connections.fetch_all(conn, constraints)) == 4
+        assert connections.fetch_all(conn, constraints) == connections.fetch_all(theirs, constraints)
 
 
-def test_public_gets_nothing_even_where_default_privileges_grant_all(conn: db.Connection) -> None:
+def test_public_gets_nothing_even_where_default_privileges_grant_all(conn: connections.Connection) -> None:
     conn.execute("CREATE ROLE auditor")
     for kind in ("TABLES", "SEQUENCES", "SCHEMAS"):
         conn.execute(f"ALTER DEFAULT PRIVILEGES GRANT ALL ON {kind} TO PUBLIC".encode())
@@ -142,14 +143,14 @@ def test_public_gets_nothing_even_where_default_privileges_grant_all(conn: db.Co
         SELECT relname, privilege_type FROM pg_class, aclexplode(relacl)
         WHERE relnamespace = to_regnamespace('migrations') AND grantee = %s::regrole::oid
     """
-    assert db.fetch_all(conn, granted, ["-"]) == []
-    assert db.fetch_all(conn, granted, ["auditor"]) != [], "what a role was granted by name stays"
+    assert connections.fetch_all(conn, granted, ["-"]) == []
+    assert connections.fetch_all(conn, granted, ["auditor"]) != [], "what a role was granted by name stays"
     schema = "SELECT grantee::regrole::text FROM pg_namespace, aclexplode(nspacl) WHERE nspname = 'migrations'"
-    assert ("-",) not in db.fetch_all(conn, schema)
-    assert ("auditor",) in db.fetch_all(conn, schema)
+    assert ("-",) not in connections.fetch_all(conn, schema)
+    assert ("auditor",) in connections.fetch_all(conn, schema)
 
 
-def test_every_table_and_sequence_of_the_ledger_is_named_by_the_revoke(made: db.Connection) -> None:
+def test_every_table_and_sequence_of_the_ledger_is_named_by_the_revoke(made: connections.Connection) -> None:
     made.execute("GRANT ALL ON ALL TABLES IN SCHEMA migrations TO PUBLIC")
     made.execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA migrations TO PUBLIC")
     made.execute(read_sql("ledger/revoke.sql").encode())
@@ -157,10 +158,10 @@ def test_every_table_and_sequence_of_the_ledger_is_named_by_the_revoke(made: db.
         SELECT relname FROM pg_class, aclexplode(relacl)
         WHERE relnamespace = to_regnamespace('migrations') AND grantee = 0
     """
-    assert db.fetch_all(made, granted) == []
+    assert connections.fetch_all(made, granted) == []
 
 
-def test_a_newer_ledger_is_refused_by_readers_and_writers(made: db.Connection) -> None:
+def test_a_newer_ledger_is_refused_by_readers_and_writers(made: connections.Connection) -> None:
     made.execute("INSERT INTO migrations._ledger (version, program_version) VALUES (99, '99.0')")
     for use in (ledger.ensure_ledger, ledger.ledger_version, ledger.history, ledger.plugins, ledger.runs):
         with pytest.raises(LedgerVersionError, match="version 99, this program knows 2") as caught:
@@ -171,13 +172,13 @@ def test_a_newer_ledger_is_refused_by_readers_and_writers(made: db.Connection) -
             use(made, "chat")
 
 
-def test_a_ledger_without_its_version_is_called_damaged(made: db.Connection) -> None:
+def test_a_ledger_without_its_version_is_called_damaged(made: connections.Connection) -> None:
     made.execute("DELETE FROM migrations._ledger")
     with pytest.raises(LedgerError, match=r"damaged: migrations\._ledger has no row"):
         ledger.ensure_ledger(made)
 
 
-def test_a_role_that_may_not_create_is_told_what_it_needs(conn: db.Connection) -> None:
+def test_a_role_that_may_not_create_is_told_what_it_needs(conn: connections.Connection) -> None:
     conn.execute("CREATE ROLE reader")
     conn.execute("SET ROLE reader")
     with pytest.raises(LedgerError, match="permission denied for database") as caught, conn.transaction():
@@ -189,7 +190,7 @@ def test_a_role_that_may_not_create_is_told_what_it_needs(conn: db.Connection) -
 # --- reading it -------------------------------------------------------------------------------------------------------
 
 
-def test_reading_without_a_ledger_finds_nothing_and_makes_nothing(conn: db.Connection) -> None:
+def test_reading_without_a_ledger_finds_nothing_and_makes_nothing(conn: connections.Connection) -> None:
     conn.execute("SET TRANSACTION READ ONLY")
     assert ledger.ledger_version(conn) is None
     assert ledger.history(conn) == ledger.history(conn, "chat") == ()
@@ -203,7 +204,7 @@ def test_reading_without_a_ledger_finds_nothing_and_makes_nothing(conn: db.Conne
         ledger.show(conn, "chat", 0)
 
 
-def test_a_role_that_may_only_read_can_read_all_of_it(made: db.Connection) -> None:
+def test_a_role_that_may_only_read_can_read_all_of_it(made: connections.Connection) -> None:
     record(made, "chat", NOON, "users")
     made.execute("CREATE ROLE reader")
     made.execute("GRANT USAGE ON SCHEMA migrations TO reader")
@@ -220,7 +221,7 @@ def test_a_role_that_may_only_read_can_read_all_of_it(made: db.Connection) -> No
 @pytest.mark.parametrize(
     "grants", [(), ("USAGE ON SCHEMA migrations",), ("SELECT ON ALL TABLES IN SCHEMA migrations",)]
 )
-def test_a_role_that_may_not_read_is_told_what_it_needs(made: db.Connection, grants: tuple[str, ...]) -> None:
+def test_a_role_that_may_not_read_is_told_what_it_needs(made: connections.Connection, grants: tuple[str, ...]) -> None:
     made.execute("CREATE ROLE stranger")
     for grant in grants:
         made.execute(f"GRANT {grant} TO stranger".encode())
@@ -230,7 +231,7 @@ def test_a_role_that_may_not_read_is_told_what_it_needs(made: db.Connection, gra
     assert "GRANT USAGE ON SCHEMA migrations" in (caught.value.hint or "")
 
 
-def test_a_callers_connection_may_make_other_rows(made: db.Connection, database: str) -> None:
+def test_a_callers_connection_may_make_other_rows(made: connections.Connection, database: str) -> None:
     record(made, "chat", NOON, "users")
     made.commit()
     with psycopg.connect(database, row_factory=dict_row, cursor_factory=psycopg.RawCursor) as theirs:
@@ -250,7 +251,7 @@ def test_a_callers_connection_may_make_other_rows(made: db.Connection, database:
 # --- elizaOS's tables -------------------------------------------------------------------------------------------------
 
 
-def test_elizaos_tables_are_read_without_being_touched(conn: db.Connection) -> None:
+def test_elizaos_tables_are_read_without_being_touched(conn: connections.Connection) -> None:
     conn.execute(ELIZAOS)
     before = objects(conn)
     assert ledger.ledger_version(conn) is None
@@ -265,7 +266,7 @@ def test_elizaos_tables_are_read_without_being_touched(conn: db.Connection) -> N
     assert objects(conn) == before
 
 
-def test_elizaos_tables_are_taken_over_with_their_rows(conn: db.Connection) -> None:
+def test_elizaos_tables_are_taken_over_with_their_rows(conn: connections.Connection) -> None:
     conn.execute("CREATE ROLE eliza")
     conn.execute("CREATE ROLE app")
     conn.execute("CREATE SCHEMA migrations AUTHORIZATION eliza")
@@ -291,7 +292,7 @@ def test_elizaos_tables_are_taken_over_with_their_rows(conn: db.Connection) -> N
     assert (recorded.idx, recorded.hash) == (2, "hash of users")
 
 
-def test_hashes_that_cannot_be_told_apart_are_left_out(conn: db.Connection) -> None:
+def test_hashes_that_cannot_be_told_apart_are_left_out(conn: connections.Connection) -> None:
     conn.execute(ELIZAOS)
     conn.execute("DELETE FROM migrations._migrations WHERE hash = 'first'")
     assert [entry.hash for entry in ledger.history(conn)] == [None, None]
@@ -300,12 +301,12 @@ def test_hashes_that_cannot_be_told_apart_are_left_out(conn: db.Connection) -> N
 # --- migrations -------------------------------------------------------------------------------------------------------
 
 
-def test_a_migration_is_recorded_as_the_seed_says(made: db.Connection) -> None:
+def test_a_migration_is_recorded_as_the_seed_says(made: connections.Connection) -> None:
     assert record(made, "@acme/chat", NOON, "users") == 0
-    assert db.fetch_all(made, "SELECT plugin_name, hash, created_at FROM migrations._migrations") == [
+    assert connections.fetch_all(made, "SELECT plugin_name, hash, created_at FROM migrations._migrations") == [
         ("@acme/chat", "hash of users", NOON)
     ]
-    assert db.fetch_all(made, "SELECT * FROM migrations._journal") == [
+    assert connections.fetch_all(made, "SELECT * FROM migrations._journal") == [
         (
             "@acme/chat",
             "7",
@@ -313,10 +314,10 @@ def test_a_migration_is_recorded_as_the_seed_says(made: db.Connection) -> None:
             [{"idx": 0, "version": "7", "when": NOON, "tag": "0000_acme_chat_loyw3v28", "breakpoints": True}],
         )
     ]
-    assert db.fetch_all(made, "SELECT plugin_name, idx FROM migrations._snapshots") == [("@acme/chat", 0)]
+    assert connections.fetch_all(made, "SELECT plugin_name, idx FROM migrations._snapshots") == [("@acme/chat", 0)]
 
 
-def test_all_of_a_migration_is_shown_again(made: db.Connection) -> None:
+def test_all_of_a_migration_is_shown_again(made: connections.Connection) -> None:
     statements = (
         RecordedStatement(sql='DROP TABLE "it\'s"', hazards=({"kind": "data_loss", "rows": 3},), duration_ms=1.5),
         RecordedStatement(sql="CREATE INDEX CONCURRENTLY i ON t (c)", transactional=False),
@@ -356,7 +357,7 @@ def test_all_of_a_migration_is_shown_again(made: db.Connection) -> None:
     assert shown.entry.created_at == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 
 
-def test_no_password_is_written_down(made: db.Connection) -> None:
+def test_no_password_is_written_down(made: connections.Connection) -> None:
     ledger.record_migration(
         made,
         plugin="chat",
@@ -378,12 +379,12 @@ def test_no_password_is_written_down(made: db.Connection) -> None:
         failed_statement="... (password 'hunter2')",
     )
     for table in ("_statements", "_sources", "_runs"):
-        rows = db.fetch_all(made, f"SELECT t::text FROM migrations.{table} AS t".encode())
+        rows = connections.fetch_all(made, f"SELECT t::text FROM migrations.{table} AS t".encode())
         assert len(rows) == 1
         assert "hunter2" not in rows[0][0]
 
 
-def test_snapshots_come_back_with_the_same_fingerprint(made: db.Connection) -> None:
+def test_snapshots_come_back_with_the_same_fingerprint(made: connections.Connection) -> None:
     hostile = ('"; drop table users; --', "new\nline", "ü日本😀", "\\u0041 \\ / \x01", "a" * 63, "select", "$$ ' %s {}")
     facts = {
         FactId("comment", ("table", "app", name)): canonical_json(
@@ -408,21 +409,21 @@ def test_snapshots_come_back_with_the_same_fingerprint(made: db.Connection) -> N
     assert recorded.snapshot.fingerprint == snapshot.fingerprint
 
 
-def test_a_snapshot_that_somebody_edited_is_called_damaged(made: db.Connection) -> None:
+def test_a_snapshot_that_somebody_edited_is_called_damaged(made: connections.Connection) -> None:
     record(made, "chat", NOON, "users")
     made.execute("UPDATE migrations._snapshots SET snapshot = jsonb_set(snapshot, '{facts}', '[]')")
     with pytest.raises(LedgerError, match="snapshot 0 of plugin chat is damaged"):
         ledger.load_recorded(made, "chat")
 
 
-def test_a_journal_that_somebody_edited_is_called_damaged(made: db.Connection) -> None:
+def test_a_journal_that_somebody_edited_is_called_damaged(made: connections.Connection) -> None:
     record(made, "chat", NOON, "users")
     made.execute("""UPDATE migrations._journal SET entries = '[{"idx": "x"}]'""")
     with pytest.raises(LedgerError, match="the journal of plugin chat is damaged"):
         record(made, "chat", NOON, "users")
 
 
-def test_the_last_recorded_stays_the_last_though_a_clock_is_behind(made: db.Connection) -> None:
+def test_the_last_recorded_stays_the_last_though_a_clock_is_behind(made: connections.Connection) -> None:
     assert record(made, "chat", NOON, "users") == 0
     assert record(made, "chat", NOON - 60_000, "orders") == 1
     last = ledger.last_migration(made, "chat")
@@ -433,7 +434,7 @@ def test_the_last_recorded_stays_the_last_though_a_clock_is_behind(made: db.Conn
     assert (recorded.idx, recorded.hash, recorded.snapshot) == (1, "hash of orders", snapshot_of("orders"))
 
 
-def test_reset_forgets_one_plugin_and_touches_nothing_else(made: db.Connection) -> None:
+def test_reset_forgets_one_plugin_and_touches_nothing_else(made: connections.Connection) -> None:
     made.execute("CREATE SCHEMA app")
     made.execute("CREATE TABLE app.users ()")
     for plugin in ("chat", "mail"):
@@ -452,7 +453,7 @@ def test_reset_forgets_one_plugin_and_touches_nothing_else(made: db.Connection) 
     assert {run.plugin for run in ledger.runs(made)} == {"mail"}
     assert ledger.load_mark(made, "chat") is None
     assert ledger.load_recorded(made, "mail") is not None
-    assert db.fetch_one(made, "SELECT to_regclass('app.users')::text") == ("app.users",)
+    assert connections.fetch_one(made, "SELECT to_regclass('app.users')::text") == ("app.users",)
     assert ledger.ledger_version(made) == ledger.LEDGER_VERSION
     assert record(made, "chat", NOON, "users") == 0
 
@@ -460,7 +461,7 @@ def test_reset_forgets_one_plugin_and_touches_nothing_else(made: db.Connection) 
 # --- runs and marks ---------------------------------------------------------------------------------------------------
 
 
-def test_a_failed_run_is_kept_with_its_statement(made: db.Connection) -> None:
+def test_a_failed_run_is_kept_with_its_statement(made: connections.Connection) -> None:
     tokyo = STARTED.astimezone(timezone(timedelta(hours=9)))
     run_id = ledger.start_run(
         made, plugin="chat", kind=RunKind.REPAIR, started_at=tokyo, desired_fingerprint="d", live_before="b"
@@ -486,19 +487,19 @@ def test_a_failed_run_is_kept_with_its_statement(made: db.Connection) -> None:
     assert (run.database_user, run.application_name, run.client_address) == ("postgres", "reconciler", "127.0.0.1")
 
 
-def test_runs_are_newest_first_and_can_be_limited(made: db.Connection) -> None:
+def test_runs_are_newest_first_and_can_be_limited(made: connections.Connection) -> None:
     ids = [ledger.start_run(made, plugin=plugin, kind=RunKind.APPLY, started_at=STARTED) for plugin in ("a", "b", "a")]
     assert [run.id for run in ledger.runs(made)] == ids[::-1]
     assert [run.id for run in ledger.runs(made, "a")] == [ids[2], ids[0]]
     assert [run.id for run in ledger.runs(made, limit=1)] == [ids[2]]
 
 
-def test_the_end_of_a_run_that_was_never_started_is_an_error(made: db.Connection) -> None:
+def test_the_end_of_a_run_that_was_never_started_is_an_error(made: connections.Connection) -> None:
     with pytest.raises(LedgerError, match="run 7 is not in the ledger"):
         ledger.finish_run(made, 7, outcome=RunOutcome.SUCCEEDED, finished_at=STARTED)
 
 
-def test_a_mark_is_kept_and_replaced(made: db.Connection) -> None:
+def test_a_mark_is_kept_and_replaced(made: connections.Connection) -> None:
     first = Mark(idx=0, mark="a", schemas=("app", 'we"ird'), desired_fingerprint="f", scope={"exact": True, "n": None})
     second = Mark(idx=1, mark="b", schemas=(), desired_fingerprint="g")
     ledger.save_mark(made, "chat", first)
@@ -512,9 +513,11 @@ def test_a_mark_is_kept_and_replaced(made: db.Connection) -> None:
 # --- locks ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_plugins_lock_keeps_others_out_until_the_transaction_ends(made: db.Connection, database: str) -> None:
+def test_a_plugins_lock_keeps_others_out_until_the_transaction_ends(
+    made: connections.Connection, database: str
+) -> None:
     ledger.lock_plugin(made, "chat")
-    with db.connect(database) as other:
+    with connections.connect(database) as other:
         other.execute("SET lock_timeout = '20ms'")
         other.commit()
         with pytest.raises(LockTimeoutError, match="another run holds the lock of plugin chat") as caught:
@@ -527,7 +530,7 @@ def test_a_plugins_lock_keeps_others_out_until_the_transaction_ends(made: db.Con
 
 
 def test_a_lock_without_a_transaction_is_refused(database: str) -> None:
-    with db.connect(database, autocommit=True) as connection:
+    with connections.connect(database, autocommit=True) as connection:
         for lock in (lambda: ledger.lock_plugin(connection, "chat"), lambda: ledger.ensure_ledger(connection)):
             with pytest.raises(LedgerError, match="there is no transaction"):
                 lock()
@@ -536,26 +539,27 @@ def test_a_lock_without_a_transaction_is_refused(database: str) -> None:
             ledger.lock_plugin(connection, "chat")
 
 
-def test_a_lock_that_would_not_show_what_the_last_run_did_is_refused(made: db.Connection) -> None:
+def test_a_lock_that_would_not_show_what_the_last_run_did_is_refused(made: connections.Connection) -> None:
     made.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     with pytest.raises(LedgerError, match="would not see") as caught:
         ledger.lock_plugin(made, "chat")
     assert "READ COMMITTED" in (caught.value.hint or "")
 
 
-def test_a_lost_connection_is_no_ledger_error(made: db.Connection) -> None:
+def test_a_lost_connection_is_no_ledger_error(made: connections.Connection) -> None:
     with pytest.raises(ConnectError):
-        db.fetch_one(made, "SELECT pg_terminate_backend(pg_backend_pid())")
+        connections.fetch_one(made, "SELECT pg_terminate_backend(pg_backend_pid())")
     with pytest.raises(ConnectError):
         ledger.history(made)
 
 
 WORKER = """
 import sys
-from reconciler import db, ledger
+from reconciler.db import connections
+from reconciler.ledger import ledger
 from reconciler.snapshot import Snapshot
 
-with db.connect(sys.argv[1]) as connection:
+with connections.connect(sys.argv[1]) as connection:
     print("ready", flush=True)
     sys.stdin.readline()
     ledger.lock_plugin(connection, "chat")
@@ -596,19 +600,19 @@ def at_once(database: str, *hashes: str) -> None:
     assert {worker.returncode for worker in workers} == {0}
 
 
-def test_twenty_processes_on_a_fresh_database_record_one_migration(database: str, conn: db.Connection) -> None:
+def test_twenty_processes_on_a_fresh_database_record_one_migration(database: str, conn: connections.Connection) -> None:
     at_once(database, *["same"] * 20)
-    assert db.fetch_all(conn, "SELECT plugin_name, hash FROM migrations._migrations") == [("chat", "same")]
+    assert connections.fetch_all(conn, "SELECT plugin_name, hash FROM migrations._migrations") == [("chat", "same")]
     assert [entry.idx for entry in ledger.history(conn)] == [0]
-    assert db.fetch_one(conn, "SELECT count(*) FROM migrations._ledger") == (ledger.LEDGER_VERSION,)
+    assert connections.fetch_one(conn, "SELECT count(*) FROM migrations._ledger") == (ledger.LEDGER_VERSION,)
 
 
-def test_twenty_processes_on_a_ready_ledger_record_one_migration(database: str, made: db.Connection) -> None:
+def test_twenty_processes_on_a_ready_ledger_record_one_migration(database: str, made: connections.Connection) -> None:
     at_once(database, *["same"] * 20)
     assert [entry.hash for entry in ledger.history(made)] == ["same"]
 
 
-def test_twenty_processes_with_different_schemas_get_an_idx_each(database: str, made: db.Connection) -> None:
+def test_twenty_processes_with_different_schemas_get_an_idx_each(database: str, made: connections.Connection) -> None:
     at_once(database, *[f"hash {number}" for number in range(20)])
     assert [entry.idx for entry in ledger.history(made)] == list(range(20))
     assert {entry.hash for entry in ledger.history(made)} == {f"hash {number}" for number in range(20)}

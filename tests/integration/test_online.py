@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from reconciler.errors import ApplyError, LockTimeoutError
-from reconciler.ledger import runs
+from reconciler.ledger.ledger import runs
 from reconciler.options import Options
 from reconciler.reconcile import Reconciler
 from reconciler.report.text import status_text

@@ -12,10 +12,10 @@ from pooler import pgbouncer, pooler
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from reconciler import Options, Reconciler, ScratchError, reconcile_on_startup
-from reconciler.cli import run
+from reconciler.cli.commands import run
+from reconciler.cli.progress import server_process
 from reconciler.goal import Scope
-from reconciler.progress import server_process
-from reconciler.scratch import DatabaseScratch
+from reconciler.scratch.scratch import DatabaseScratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,9 +8,9 @@ import psycopg
 import pytest
 
 from reconciler.checks import FindingKind
-from reconciler.cli import run
+from reconciler.cli.commands import run
 from reconciler.errors import ApplyError, PreflightError
-from reconciler.ledger import runs
+from reconciler.ledger.ledger import runs
 from reconciler.options import Options
 from reconciler.reconcile import Reconciler
 from reconciler.report import json, text
@@ -437,7 +437,7 @@ def test_owners_and_privileges_that_are_missing_are_found(database: str) -> None
 
 def test_who_holds_a_lock_for_long_is_named(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _prepare(database, T, ROWS)
-    monkeypatch.setattr("reconciler.preflight._HOLDS_LONG_S", 0)
+    monkeypatch.setattr("reconciler.preflight.preflight._HOLDS_LONG_S", 0)
     after = T.replace("a int", "a int, d int")
     with psycopg.connect(database) as holder, Reconciler(database) as reconciler:
         holder.execute("lock table public.t in access share mode")

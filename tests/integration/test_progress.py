@@ -6,7 +6,7 @@ import threading
 
 import psycopg
 
-from reconciler.progress import Follower, server_process
+from reconciler.cli.progress import Follower, server_process
 
 
 def test_how_far_an_index_is_can_be_followed(database: str) -> None:

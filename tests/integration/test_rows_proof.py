@@ -11,11 +11,11 @@ import pytest
 from reconciler.errors import ProofError
 from reconciler.options import Options, Proof
 from reconciler.plan import HazardKind, Statement
-from reconciler.proof import prove
+from reconciler.proof.proof import prove
+from reconciler.proof.rows import RowRehearsal
+from reconciler.proof.sampling import sample_rows
 from reconciler.reconcile import Reconciler
-from reconciler.rows_proof import RowRehearsal
-from reconciler.sampling import sample_rows
-from reconciler.scratch_choice import choose_scratch
+from reconciler.scratch.choice import choose_scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

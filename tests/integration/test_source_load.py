@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from sqlalchemy.dialects import postgresql
 
 from reconciler.errors import SourceError
-from reconciler.source import LoadReport, Source, load, source_from_object, source_from_text
+from reconciler.source.source import LoadReport, Source, load, source_from_object, source_from_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from sqlalchemy.pool import NullPool
 
+from reconciler.db.sqlalchemy import driver_connection
 from reconciler.errors import ConfigError
-from reconciler.sqlalchemy_connection import driver_connection
 
 
 def _engine(database: str):

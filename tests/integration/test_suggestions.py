@@ -8,10 +8,11 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from reconciler import HazardError, HazardKind, Options, Reconciler, SourceError, asking, source_from_object
-from reconciler.cli import run
+from reconciler import HazardError, HazardKind, Options, Reconciler, SourceError, source_from_object
+from reconciler.cli import asking
+from reconciler.cli.commands import run
+from reconciler.intent.suggestions import suggest
 from reconciler.report import text
-from reconciler.suggestions import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

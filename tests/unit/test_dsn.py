@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.dsn import libpq_dsn, redact
+from reconciler.db.dsn import libpq_dsn, redact
 
 
 @pytest.mark.parametrize(

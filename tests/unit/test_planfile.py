@@ -13,14 +13,14 @@ from reconciler.checks import Check, Finding, FindingKind
 from reconciler.diff import Difference
 from reconciler.errors import ConfigError, StalePlanError
 from reconciler.goal import Goal, Scope
-from reconciler.ledger import Head, Recorded
+from reconciler.intent.suggestions import Suggestion
+from reconciler.ledger.ledger import Head, Recorded
 from reconciler.masking import SecretText
 from reconciler.options import Options
 from reconciler.plan import Hazard, HazardKind, LockMode, Plan, Statement, TableSize
 from reconciler.planfile import dump_plan, load_plan
 from reconciler.results import PlanResult
 from reconciler.snapshot import FactId, Snapshot
-from reconciler.suggestions import Suggestion
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "json-format.schema.json").read_text())
 TABLE = FactId("table", ("public", 'odd."name'))

@@ -8,10 +8,8 @@ import pytest
 
 from reconciler.config import parse_configuration
 from reconciler.errors import ConfigError
-from reconciler.hazard_kinds import HazardKind
-from reconciler.options import Options
-from reconciler.plan import Hazard, TableSize
-from reconciler.policy import (
+from reconciler.hazards.kinds import HazardKind
+from reconciler.hazards.policy import (
     HazardRule,
     Verdict,
     consent_for,
@@ -21,6 +19,8 @@ from reconciler.policy import (
     unused_consents,
     verdict_on,
 )
+from reconciler.options import Options
+from reconciler.plan import Hazard, TableSize
 from reconciler.snapshot import FactId
 
 FILE = Path("reconciler.toml")

@@ -44,7 +44,7 @@ def test_a_name_is_the_object_of_its_module() -> None:
 
 
 def test_the_version_is_the_one_that_the_ledger_records() -> None:
-    from reconciler.ledger_schema import program_version
+    from reconciler.ledger.schema import program_version
 
     assert reconciler.__version__ == program_version()
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.screening import changes_settings, leading_keywords, refusal, runnable, writes_rows
-from reconciler.splitter import split
+from reconciler.source.screening import changes_settings, leading_keywords, refusal, runnable, writes_rows
+from reconciler.source.splitter import split
 
 
 def refused(sql: str) -> str | None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import SourceError
-from reconciler.splitter import split, tokens
+from reconciler.source.splitter import split, tokens
 
 
 def statements(text: str) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.sqlfiles import read_sql
+from reconciler.db.sqlfiles import read_sql
 
 REPOSITORY = Path(__file__).parents[2]
 SQL_FILES = sorted(path.relative_to(REPOSITORY / "sql").as_posix() for path in (REPOSITORY / "sql").rglob("*.sql"))
@@ -55,7 +55,7 @@ def test_the_wheel_holds_every_file_beside_the_package(wheel: Path) -> None:
 def test_an_unpacked_wheel_reads_its_own_files(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
-    program = "import sys; from reconciler.sqlfiles import read_sql; print(read_sql(sys.argv[1]), end='')"
+    program = "import sys; from reconciler.db.sqlfiles import read_sql; print(read_sql(sys.argv[1]), end='')"
     result = subprocess.run(
         [sys.executable, "-c", program, SQL_FILES[0]], cwd=tmp_path, capture_output=True, text=True, check=False
     )

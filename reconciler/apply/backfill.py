@@ -1,0 +1,101 @@
+"""Fills a new column in batches, each in a transaction of its own that gives way to everybody. Does I/O.
+
+A batch is a range of pages. Rows that are written while the batches run are filled by a trigger or a default, so one
+pass over the pages that there were at its start is enough. Rows that are filled already are left alone: a run that was
+cut off is gone on with by running all batches again.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from reconciler.apply.apply import run_timed
+from reconciler.apply.locks import Patience, retried
+from reconciler.db.connections import fetch_one
+from reconciler.db.sqlfiles import trusted
+from reconciler.errors import ApplyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.db.connections import Connection
+    from reconciler.plan import Statement
+
+__all__ = ["run_batches"]
+
+# A client that wants a row of the running batch waits for its end: it is to be over in a fraction of a second.
+_BATCH_S = 0.1
+_FIRST_PAGES = 64
+_MOST_PAGES = 1_024
+# Pages that were empty say nothing of those that follow: a batch that takes longer is undone and made smaller.
+_LONGEST_BATCH_MS = 500
+# Less than deadlock_timeout's default: where a batch and a client hold rows that the other wants, the batch gives way.
+_ROW_LOCK_TIMEOUT_MS = 200
+
+
+def run_batches(
+    connection: Connection,
+    statement: Statement,
+    position: int,
+    patience: Patience,
+    check_lease: Callable[[], None],
+    *,
+    left: str,
+) -> None:
+    """Runs the statement over all ranges of the table's pages. Raises ApplyError, LockTimeoutError."""
+    assert statement.batched is not None
+    table = sql.Identifier(*statement.batched.name).as_string(connection)
+    row = fetch_one(
+        connection,
+        "select pg_catalog.pg_relation_size(%s::regclass) / current_setting('block_size')::int",
+        (table,),
+    )
+    pages, start, size = (int(row[0]) if row else 0), 0, _FIRST_PAGES
+    timeout_ms = min(_ROW_LOCK_TIMEOUT_MS, patience.timeout_ms or _ROW_LOCK_TIMEOUT_MS)
+    row_patience = replace(patience, timeout_ms=timeout_ms, retries=max(patience.retries, 1) * 10)
+    while start < pages:
+        check_lease()
+        text = sql.SQL("{} AND ctid >= {} AND ctid < {}").format(
+            sql.SQL(trusted(statement.sql)), sql.Literal(f"({start},0)"), sql.Literal(f"({start + size},0)")
+        )
+        batch = replace(statement, sql=text.as_string(connection))
+        began = time.monotonic()
+        limit_ms = _LONGEST_BATCH_MS if size > 1 else 0
+        try:
+            retried(lambda: _run_batch(connection, batch, position, timeout_ms, limit_ms, left), row_patience)  # noqa: B023 - called at once
+        except ApplyError as error:
+            took_ms = (time.monotonic() - began) * 1000
+            if error.sqlstate != psycopg.errors.QueryCanceled.sqlstate or not 0 < limit_ms <= took_ms:
+                raise
+            size = max(size // 4, 1)
+            continue
+        start += size
+        took = time.monotonic() - began
+        if took < _BATCH_S / 2:
+            size = min(size * 2, _MOST_PAGES)
+        elif took > _BATCH_S * 2:
+            size = max(size // 2, 1)
+
+
+def _run_batch(
+    connection: Connection, batch: Statement, position: int, timeout_ms: int, limit_ms: int, left: str
+) -> None:
+    with connection.transaction():
+        _without_triggers(connection)
+        connection.execute("select pg_catalog.set_config('lock_timeout', %s, true)", (str(timeout_ms),))
+        connection.execute("select pg_catalog.set_config('statement_timeout', %s, true)", (str(limit_ms),))
+        run_timed(connection, batch, position, left=left)
+
+
+def _without_triggers(connection: Connection) -> None:
+    """Keeps triggers from firing for the batch, where this role may: to fill a column is no change to anybody."""
+    try:
+        with connection.transaction():
+            connection.execute("set local session_replication_role to replica")
+    except psycopg.errors.InsufficientPrivilege:
+        return

@@ -1,0 +1,166 @@
+"""Locks that hold nobody up: a short wait, all let go, a pause, again; and a lease for runs of many transactions.
+
+Does I/O on the connections it is given; only `lease` opens one of its own.
+
+Who waits for a strong lock has all later clients of the table wait behind him. So no statement that takes one waits
+longer than `lock_timeout`, the tables of a transaction are locked first, in the order of their names, with one such
+time for all of them, and only a lock that was not granted is tried again.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import psycopg
+from psycopg import sql
+
+from reconciler.db.connections import connect, errors_as, fetch_all, fetch_one
+from reconciler.db.sqlfiles import trusted
+from reconciler.errors import LockTimeoutError
+from reconciler.ledger.schema import hold_lease
+from reconciler.plan import HazardKind, LockMode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from reconciler.db.connections import Connection
+    from reconciler.plan import Statement
+    from reconciler.snapshot import FactId
+
+__all__ = ["LOCK_ERRORS", "Patience", "lease", "lock_tables", "retried", "set_timeouts", "statement_timeout_ms"]
+
+Result = TypeVar("Result")
+
+# A deadlock that is resolved against us is a lock that was not granted, too.
+LOCK_ERRORS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 5.0
+# A statement that is over at once waits for its lock at most, and then takes milliseconds.
+_BRIEF_FACTOR = 3
+_SLOW = frozenset({HazardKind.TABLE_REWRITE, HazardKind.BLOCKING_LOCK})
+_MODES = tuple(LockMode)
+_random = secrets.SystemRandom()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to wait for a lock, and how often to try again. `pause` sleeps; it may raise to end the waiting."""
+
+    timeout_ms: int
+    retries: int
+    pause: Callable[[float], None] = time.sleep
+
+    def pauses_s(self) -> Generator[float]:
+        """The pauses before each further try: random below a limit that doubles, so that two do not meet again."""
+        limit = _FIRST_PAUSE_S
+        for _ in range(self.retries):
+            yield _random.uniform(limit / 2, limit)
+            limit = min(limit * 2, _LONGEST_PAUSE_S)
+
+
+def retried(work: Callable[[], Result], patience: Patience) -> Result:
+    """What `work` gives; where a lock was not granted in time, it is called again after a pause, some times.
+
+    `work` must have let go of all locks when it raises. Raises LockTimeoutError with the number of tries.
+    """
+    tries = 0
+    pauses = patience.pauses_s()
+    while True:
+        tries += 1
+        try:
+            return work()
+        except LockTimeoutError as error:
+            pause = next(pauses, None)
+            if pause is None:
+                if tries > 1:
+                    error.message = f"{error.message} (tried {tries} times)"
+                    error.args = (error.message,)
+                raise
+        patience.pause(pause)
+
+
+def lock_tables(connection: Connection, statements: Sequence[Statement], patience: Patience) -> None:
+    """Locks the tables that the statements will lock strongly, ordered by name, in `timeout_ms` for all of them.
+
+    Tables that this role does not own are left to the statements themselves. Raises psycopg's LockNotAvailable.
+    """
+    wanted: dict[FactId, LockMode] = {}
+    for statement in statements:
+        table, mode = statement.locks, statement.lock
+        if table is not None and table.kind == "table" and mode is not None and mode.blocks_clients:
+            wanted[table] = max(wanted.get(table, mode), mode, key=_MODES.index)
+    if not wanted:
+        return
+    owned = fetch_all(
+        connection,
+        "select n.nspname::text, c.relname::text from pg_catalog.pg_class c"
+        " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+        " join unnest(%s::text[], %s::text[]) w(schema, name) on w.schema = n.nspname and w.name = c.relname"
+        " where c.relkind in ('r', 'p') and pg_catalog.pg_has_role(c.relowner, 'USAGE')",
+        ([table.name[0] for table in wanted], [table.name[1] for table in wanted]),
+    )
+    present = {(str(schema), str(table)) for schema, table in owned}
+    deadline = time.monotonic() + patience.timeout_ms / 1000
+    for table in sorted(wanted):
+        if table.name in present:
+            left_ms = max(1, round((deadline - time.monotonic()) * 1000)) if patience.timeout_ms else 0
+            _set(connection, "lock_timeout", left_ms)
+            connection.execute(
+                sql.SQL("LOCK TABLE ONLY {} IN {} MODE").format(
+                    sql.Identifier(*table.name), sql.SQL(trusted(wanted[table].value))
+                )
+            )
+
+
+def set_timeouts(connection: Connection, statement: Statement, patience: Patience, usual_ms: int) -> None:
+    """lock_timeout and statement_timeout for the statement, until the transaction ends; `usual_ms` is the latter's.
+
+    A lock that lets clients read and write holds nobody up while it is waited for, so there is no hurry. A statement
+    that is over at once however large the table is, is cancelled where it is not.
+    """
+    strong = statement.lock is None or statement.lock.blocks_clients
+    _set(connection, "lock_timeout", patience.timeout_ms if strong else 0)
+    brief = statement.brief and not any(hazard.kind in _SLOW for hazard in statement.hazards)
+    if brief:
+        _set(connection, "statement_timeout", max(_BRIEF_FACTOR * patience.timeout_ms, 1_000))
+    elif not strong:
+        _set(connection, "statement_timeout", 0)
+    else:
+        _set(connection, "statement_timeout", usual_ms)
+
+
+def statement_timeout_ms(connection: Connection) -> int:
+    """What the role, the database or the caller has set."""
+    row = fetch_one(connection, "select setting::int from pg_catalog.pg_settings where name = 'statement_timeout'")
+    return int(row[0]) if row else 0
+
+
+def _set(connection: Connection, setting: str, milliseconds: int) -> None:
+    connection.execute("select pg_catalog.set_config(%s, %s, true)", (setting, str(milliseconds)))
+
+
+@contextmanager
+def lease(dsn: str, plugin: str) -> Generator[Callable[[], None]]:
+    """Keeps every other run of `plugin` out while this one takes several transactions; gives what checks the lease.
+
+    The lock hangs on an open, idle transaction of a second connection: so it also holds behind a pooler, ends with
+    this process, and keeps no snapshot that CREATE INDEX CONCURRENTLY would wait for. Raises ConnectError.
+    """
+    with connect(dsn, autocommit=True, application_name="reconciler lease") as connection:
+        while True:
+            with connection.transaction():
+                connection.execute("set local idle_in_transaction_session_timeout to 0")
+                if hold_lease(connection, plugin):
+
+                    def check() -> None:
+                        with errors_as(doing=f"keep the lease of plugin {plugin}"):
+                            fetch_one(connection, "select 1")
+
+                    yield check
+                    return
+            time.sleep(_random.uniform(0.05, 0.25))

@@ -1,0 +1,204 @@
+"""Runs a plan that takes several transactions: each step and its row in the ledger, live compared at the end. Does I/O.
+
+A run that is killed leaves what its steps have reached. The next one plans from what live then is, so that nothing but
+the rows of the ledger has to be carried over.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from reconciler.apply.apply import Record, record_plan, recorded_statement, require_live, run_timed, run_transaction
+from reconciler.apply.backfill import run_batches
+from reconciler.apply.locks import retried
+from reconciler.db.connections import fetch_one
+from reconciler.errors import ApplyError, ReconcilerError
+from reconciler.ledger import ledger
+from reconciler.ledger import steps as ledger_steps
+from reconciler.ledger.schema import ensure_ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from datetime import datetime
+
+    from reconciler.apply.locks import Patience
+    from reconciler.db.connections import Connection
+    from reconciler.ledger.ledger import RunKind
+    from reconciler.plan import Plan, Statement, Step
+
+__all__ = ["StepRun", "run_steps"]
+
+_LEFT = "the steps before it are done and recorded; run again for the rest"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRun:
+    """What a run of many steps needs beside its plan; `check_lease` raises where others are not kept out any more."""
+
+    record: Record
+    schemas: Sequence[str]
+    kind: RunKind
+    clock: Callable[[], datetime]
+    patience: Patience
+    check_lease: Callable[[], None]
+    begin: Callable[[], None]
+    progress: Callable[[int, Statement], None] | None = None
+
+
+def run_steps(connection: Connection, plan: Plan, run: StepRun) -> int:
+    """Runs and records the plan; returns the migration's idx.
+
+    Raises StalePlanError where live is not what the plan was made for, ApplyError for a failing statement,
+    VerificationError where live does not end at the goal. What was done before stays, and is in the ledger.
+    """
+    if connection.info.transaction_status != TransactionStatus.IDLE:
+        raise ApplyError(
+            "the plan takes several transactions, and the connection that was handed in is in one",
+            hint="hand in an idle connection or a URL, or pass --no-online",
+            left="nothing was changed",
+        )
+    with _autocommit(connection):
+        with connection.transaction():
+            run.begin()
+            ensure_ledger(connection)
+            require_live(connection, plan, run.schemas)
+            ledger_steps.end_cut_off_runs(connection, run.record.plugin, run.clock())
+            run_id = ledger.start_run(
+                connection,
+                plugin=run.record.plugin,
+                kind=run.kind,
+                started_at=run.clock(),
+                desired_fingerprint=run.record.desired_fingerprint,
+                live_before=plan.live_fingerprint,
+            )
+        try:
+            return _run_all(connection, plan, run, run_id)
+        except ReconcilerError as error:
+            _end_failed(connection, run, run_id, error)
+            raise
+
+
+def _run_all(connection: Connection, plan: Plan, run: StepRun, run_id: int) -> int:
+    steps = plan.steps
+    for number, step in enumerate(steps, start=1):
+        run.check_lease()
+        # To compare live with the goal takes a while: not under locks that others wait for.
+        quiet = not any(each.lock is not None and each.lock.blocks_clients for each in step.statements)
+        last = number == len(steps) and step.is_transaction and quiet
+        if step.is_transaction:
+            idx = retried(lambda: _transaction(connection, plan, run, run_id, number, last=last), run.patience)  # noqa: B023 - called at once
+            if idx is not None:
+                return idx
+        else:
+            _alone(connection, step, run, run_id, number, len(steps))
+    with connection.transaction():
+        return _finish(connection, plan, run, run_id)
+
+
+def _transaction(
+    connection: Connection, plan: Plan, run: StepRun, run_id: int, number: int, *, last: bool
+) -> int | None:
+    """One step that is a transaction, the last one with the record of the whole run."""
+    step = plan.steps[number - 1]
+    with connection.transaction():
+        recorded = [recorded_statement(each, None) for each in step.statements]
+        ledger_steps.begin_step(connection, run_id, run.record.plugin, number, len(plan.steps), recorded)
+        connection.execute("select set_config('check_function_bodies', 'off', true)")
+        durations = run_transaction(connection, step, run.patience, run.progress, left=_LEFT)
+        ledger_steps.end_step(connection, run_id, number, durations)
+        return _finish(connection, plan, run, run_id) if last else None
+
+
+def _alone(connection: Connection, step: Step, run: StepRun, run_id: int, number: int, of: int) -> None:
+    """A statement that runs in no transaction, or in one for each batch of rows."""
+    (statement,) = step.statements
+    with connection.transaction():
+        recorded = [recorded_statement(statement, None)]
+        ledger_steps.begin_step(connection, run_id, run.record.plugin, number, of, recorded)
+    if run.progress is not None:
+        run.progress(step.first, statement)
+    if statement.batched is not None:
+        started = time.monotonic()
+        run_batches(connection, statement, step.first, run.patience, run.check_lease, left=_LEFT)
+        duration = round((time.monotonic() - started) * 1000, 3)
+    else:
+        with _unhurried(connection):
+            duration = run_timed(connection, statement, step.first, left=_LEFT)
+    with connection.transaction():
+        ledger_steps.end_step(connection, run_id, number, [duration])
+
+
+def _finish(connection: Connection, plan: Plan, run: StepRun, run_id: int) -> int:
+    idx = record_plan(connection, plan, run.record, run.schemas, lambda idx: _taken(connection, run, idx), left=_LEFT)
+    ledger.finish_run(
+        connection,
+        run_id,
+        outcome=ledger.RunOutcome.SUCCEEDED,
+        finished_at=run.clock(),
+        idx=idx,
+        live_after=plan.goal_fingerprint,
+        statement_count=len(plan.statements),
+    )
+    return idx
+
+
+def _taken(connection: Connection, run: StepRun, idx: int) -> Sequence[ledger.RecordedStatement]:
+    return ledger_steps.take_steps(connection, run.record.plugin, idx)
+
+
+def _end_failed(connection: Connection, run: StepRun, run_id: int, error: ReconcilerError) -> None:
+    """Writes down how the run ended, where the connection still allows it; the error then tells that it was."""
+    if connection.closed or connection.broken:
+        return
+    try:
+        with connection.transaction():
+            ledger.finish_run(
+                connection,
+                run_id,
+                outcome=ledger.RunOutcome.FAILED,
+                finished_at=run.clock(),
+                error=error.message,
+                sqlstate=getattr(error, "sqlstate", None),
+                failed_statement=getattr(error, "statement", None),
+            )
+        error.is_recorded = True
+    except (ReconcilerError, psycopg.Error) as failure:
+        error.add_note(f"the failed run could not be recorded: {failure}")
+
+
+@contextmanager
+def _autocommit(connection: Connection) -> Generator[None]:
+    """Inside, a statement outside of `connection.transaction()` runs in no transaction of ours."""
+    before = connection.autocommit
+    if not before:
+        connection.autocommit = True
+    try:
+        yield
+    finally:
+        if not before and not connection.closed:
+            connection.autocommit = before
+
+
+@contextmanager
+def _unhurried(connection: Connection) -> Generator[None]:
+    """Inside, neither timeout ends a statement that is meant to take long.
+
+    Outside of a transaction a setting would stay with a pooler's connection: so none is set where none is needed.
+    """
+    row = fetch_one(connection, "select current_setting('lock_timeout'), current_setting('statement_timeout')")
+    limited = row is not None and tuple(row) != ("0", "0")
+    if limited:
+        connection.execute("set lock_timeout to 0")
+        connection.execute("set statement_timeout to 0")
+    try:
+        yield
+    finally:
+        if limited and not connection.closed:
+            connection.execute("reset lock_timeout")
+            connection.execute("reset statement_timeout")

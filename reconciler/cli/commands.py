@@ -1,0 +1,447 @@
+"""The command `reconciler`. Does I/O.
+
+Exit codes: 0 done or in sync; 1 error; 2 differences pending (plan, check, diff); 3 refused because of a hazard;
+4 drift or conflict (check); 5 proof failed. Heavy imports stand inside the commands, so that `--help` is light.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.cli.asking import with_answers
+from reconciler.cli.console import (
+    DIFFERENCES,
+    DONE,
+    DRIFT,
+    FAILED,
+    INTERRUPTED,
+    exit_code_of,
+    is_interactive,
+    is_url,
+    opened,
+    print_error,
+    print_note,
+    print_text,
+    print_warnings,
+    working,
+)
+from reconciler.cli.options import (
+    PLAN_FORMATS,
+    CommandOptions,
+    connecting,
+    open_reconciler,
+    read_options,
+    reconciling,
+    source_of,
+)
+from reconciler.cli.outcomes import show_dry_run, show_plan, show_result
+from reconciler.cli.reviewed import apply_file, write_plan
+from reconciler.cli.rollback import rollback
+from reconciler.errors import ConfigError, HazardError, ReconcilerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reconciler.plan import Plan, Statement
+    from reconciler.reconcile import Reconciler
+    from reconciler.results import PlanResult
+    from reconciler.source.source import AnySource, Source
+
+__all__ = ["main", "run"]
+
+
+def main() -> None:
+    """The entry point of the command."""
+    gc.disable()  # walking hundreds of thousands of facts again and again costs more than it would ever free
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line and gives its exit code; no error leaves it as a traceback."""
+    try:
+        done = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False)
+    except ReconcilerError as error:
+        _print_error(error, as_json=_asks_for_json(arguments))
+        return exit_code_of(error)
+    except click.ClickException as error:
+        error.show()
+        return FAILED
+    except (click.Abort, KeyboardInterrupt):
+        print_note("interrupted: what was not committed is rolled back")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`| head`); what Python flushes at its end must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return done if isinstance(done, int) else DONE
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
+
+
+def _print_error(error: ReconcilerError, *, as_json: bool) -> None:
+    if as_json:
+        from reconciler.report import json
+
+        sys.stderr.write(json.to_text(json.error_document(error, exit_code_of(error))))
+    else:
+        print_error(error)
+
+
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted or context.resilient_parsing:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        print(f"reconciler {version('reconciler')}")
+    except PackageNotFoundError:
+        print("reconciler, run from its folder without being installed")
+    context.exit()
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+)
+def cli() -> None:
+    """Keep live Postgres databases equal to a declared schema.
+
+    A SOURCE is an SQL file, a folder of them, `-`, cmd:COMMAND, python:MODULE:ATTRIBUTE, or a database's URL. Without
+    one, the configuration's `source` holds.
+    """
+
+
+@cli.command()
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to a file, too.")
+@partial(reconciling, formats=PLAN_FORMATS)
+def plan(out: Path | None, **values: Any) -> int:
+    """Show what would be done; exit 2 if anything would."""
+    chosen = read_options(values, formats=PLAN_FORMATS)
+    source = source_of(chosen)
+    with open_reconciler(chosen) as reconciler:
+        planned = _planned(reconciler, source, chosen)
+    if out is not None:
+        write_plan(planned, out)
+    return show_plan(planned, chosen, source)
+
+
+@cli.command(short_help="Bring the database to the declaration, and record it.")
+@click.option("--plan", "file", type=click.Path(path_type=Path), metavar="FILE", help="Run what `plan --out` wrote.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
+@reconciling
+def apply(file: Path | None, **values: Any) -> int:
+    """Bring the database to what is declared, in one transaction, and record it."""
+    chosen = read_options(values)
+    if file is not None:
+        return apply_file(file, values, chosen)
+    source = source_of(chosen)
+    with open_reconciler(chosen) as reconciler:
+        if chosen.dry_run:
+            return _dry_run(reconciler, source, chosen)
+        from reconciler.cli.progress import following
+
+        try:
+            with following("reconciling", reconciler) as progress:
+                result = reconciler.migrate(chosen.plugin, source, progress=progress)
+        except HazardError as error:
+            answered = with_answers(source, error.suggestions)
+            if answered is None:
+                raise
+            with following("reconciling", reconciler) as progress:
+                result = reconciler.migrate(chosen.plugin, answered, progress=progress)
+    return show_result(result, "applied", chosen)
+
+
+def _planned(reconciler: Reconciler, source: AnySource, chosen: CommandOptions) -> PlanResult:
+    """The plan; on a terminal with the renames that somebody says to be ones."""
+    with working("planning"):
+        planned = reconciler.plan(source, plugin=chosen.plugin)
+    answered = with_answers(source, planned.suggestions) if chosen.output == "text" else None
+    if answered is None:
+        return planned
+    with working("planning"):
+        return reconciler.plan(answered, plugin=chosen.plugin)
+
+
+def _dry_run(reconciler: Reconciler, source: AnySource, chosen: CommandOptions) -> int:
+    return show_dry_run(_planned(reconciler, source, chosen), chosen)
+
+
+@cli.command(short_help="Show which objects moved.")
+@reconciling
+def check(**values: Any) -> int:
+    """Show which objects moved; exit 4 on drift or conflict, 2 if only the declaration moved.
+
+    Without a SOURCE the database is compared with what was recorded.
+    """
+    from reconciler.drift import State
+    from reconciler.report import json, sql, text
+
+    chosen = read_options(values)
+    source = source_of(chosen) if chosen.sources else None
+    with open_reconciler(chosen) as reconciler, working("checking"):
+        result = reconciler.check(source, plugin=chosen.plugin)
+    print_warnings(result.warnings)
+    match chosen.output:
+        case "json":
+            print_text(json.to_text(json.check_document(result)))
+        case "sql":
+            print_text(sql.script(result.plan.statements, result.plan.unmodelled))
+        case _:
+            print_text(text.check_text(result))
+    if result.has_drift:
+        return DRIFT
+    return DIFFERENCES if result.of(State.PENDING) or not result.plan.is_empty else DONE
+
+
+@cli.command()
+@click.option("--revert", "choice", flag_value="revert", help="Bring what drifted back to the declaration.")
+@click.option("--accept", "choice", flag_value="accept", help="Record what drifted as it is now.")
+@click.option("--object", "objects", multiple=True, metavar="KIND:NAME", help="Only this object; may be repeated.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
+@reconciling
+def repair(choice: str | None, objects: tuple[str, ...], **values: Any) -> int:
+    """End drift: bring it back to the declaration, or record it."""
+    chosen = read_options(values)
+    source = source_of(chosen)
+    with open_reconciler(chosen) as reconciler:
+        if choice is None:
+            choice = _ask_for_repair(reconciler, source, objects, chosen)
+            if choice is None:
+                return DONE
+        with working("repairing"):
+            planned = reconciler.plan_repair(
+                source, plugin=chosen.plugin, accept=choice == "accept", objects=objects, options=reconciler.options
+            )
+        if chosen.dry_run:
+            show_plan(planned, chosen)
+            print_note("dry run: nothing was changed")
+            return DONE
+        from reconciler.cli.progress import following
+        from reconciler.ledger.ledger import RunKind
+
+        with following("repairing", reconciler) as progress:
+            result = reconciler.apply(planned, kind=RunKind.REPAIR, progress=progress)
+    return show_result(result, "accepted" if choice == "accept" else "repaired", chosen)
+
+
+def _ask_for_repair(
+    reconciler: Reconciler, source: AnySource, objects: tuple[str, ...], chosen: CommandOptions
+) -> str | None:
+    """Shows what drifted and what a repair would do; revert, accept, or None where nothing is to be done."""
+    from reconciler.drift import State
+    from reconciler.report import sql, text
+
+    with working("checking"):
+        result = reconciler.check(source, plugin=chosen.plugin)
+        planned = reconciler.plan_repair(source, plugin=chosen.plugin, objects=objects)
+    moved = result.of(State.DRIFTED, State.CONFLICT, State.UNMANAGED)
+    print_text(text.check_text(replace(result, objects=moved)))
+    if not planned.plan.statements and not result.has_drift:
+        print_text(f"In sync: nothing drifted in plugin {chosen.plugin}.\n")
+        return None
+    print_text(f"--revert would run:\n\n{sql.script(planned.plan.statements)}\n--accept would record it as it is.\n")
+    if chosen.dry_run:
+        return None
+    if not is_interactive():
+        raise ConfigError("whether to revert or to accept was not said", hint="pass --revert or --accept")
+    answer = click.prompt(
+        "Revert, accept or nothing", type=click.Choice(["revert", "accept", "nothing"]), default="nothing", err=True
+    )
+    return None if answer == "nothing" else str(answer)
+
+
+@cli.command(short_help="Record a database that already holds the schema.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
+@reconciling
+def adopt(**values: Any) -> int:
+    """Record a database that already holds the schema; what differs is changed."""
+    chosen = read_options(values)
+    source = source_of(chosen)
+    with open_reconciler(chosen) as reconciler:
+        if chosen.dry_run:
+            return _dry_run(reconciler, source, chosen)
+        with working("adopting"):
+            result = reconciler.adopt(source, plugin=chosen.plugin)
+    return show_result(result, "adopted", chosen)
+
+
+@cli.command()
+@connecting
+def status(**values: Any) -> int:
+    """Show the last recorded migration and the last run."""
+    from reconciler.report import json, text
+
+    chosen = read_options(values, formats=("text", "json"))
+    with open_reconciler(chosen) as reconciler:
+        found = reconciler.get_status(chosen.plugin)
+    print_text(json.to_text(json.status_document(found)) if chosen.output == "json" else text.status_text(found))
+    return DONE
+
+
+@cli.command(short_help="List the recorded migrations.")
+@connecting
+def history(**values: Any) -> int:
+    """List the recorded migrations, of all plugins unless one is named."""
+    from reconciler.report import json, text
+
+    chosen = read_options(values, formats=("text", "json"))
+    plugin = values["plugin"]
+    with open_reconciler(chosen) as reconciler:
+        entries = reconciler.history(plugin)
+    document = json.history_document(entries, plugin)
+    print_text(json.to_text(document) if chosen.output == "json" else text.history_text(entries))
+    return DONE
+
+
+@cli.command()
+@click.argument("idx", type=int)
+@connecting
+def show(idx: int, **values: Any) -> int:
+    """Show one recorded migration with its statements."""
+    from reconciler.report import json, sql, text
+
+    chosen = read_options(values)
+    with open_reconciler(chosen) as reconciler:
+        record = reconciler.show(idx, chosen.plugin)
+    match chosen.output:
+        case "json":
+            print_text(json.to_text(json.migration_document(record)))
+        case "sql":
+            print_text(sql.recorded_script(record.statements))
+        case _:
+            print_text(text.migration_text(record))
+    return DONE
+
+
+@cli.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@connecting
+def reset(*, yes: bool, **values: Any) -> int:
+    """Forget what was recorded of the plugin. Its tables stay."""
+    from reconciler.report import json
+
+    chosen = read_options(values, formats=("text", "json"))
+    if not yes and is_interactive():
+        click.confirm(f"Forget all that is recorded of plugin {chosen.plugin}?", abort=True, err=True)
+    with open_reconciler(chosen) as reconciler:
+        rows = reconciler.reset(chosen.plugin)
+    document = json.reset_document(chosen.plugin, rows)
+    done = f"Forgot {rows} rows of plugin {chosen.plugin}; its schema is as it was.\n"
+    print_text(json.to_text(document) if chosen.output == "json" else done)
+    return DONE
+
+
+@cli.command()
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@click.option("--schema", multiple=True, metavar="NAME", help="Compare this schema only; may be repeated.")
+@click.option("--scratch", metavar="auto|database|URL", help="Where files are built.")
+@click.option("--ignore-unmodelled", is_flag=True, help="Go on although something differs that has no rule.")
+@connecting
+def diff(before: str, after: str, **values: Any) -> int:
+    """Print the SQL that turns A into B; exit 2 if there is any. Each is a URL, a file or a folder."""
+    from reconciler.compare import compare_databases, compare_sources
+
+    chosen = read_options(values)
+    urls = [side for side in (before, after) if is_url(side)]
+    if len(urls) == 2:
+        found = compare_databases(before, after, chosen.schemas)
+    else:
+        old, new = (side if is_url(side) else _file(side) for side in (before, after))
+        with opened(values["dsn"] or (urls[0] if urls else chosen.dsn)) as server, working("comparing"):
+            found = compare_sources(old, new, server=server, scratch=chosen.scratch, schemas=chosen.schemas)
+    if chosen.output == "json":
+        from reconciler.report import json
+
+        print_text(json.to_text(json.diff_document(found)))
+    else:
+        _print_script(found)
+    if found.unmodelled and not chosen.ignore_unmodelled:
+        return FAILED
+    return DIFFERENCES if found.statements else DONE
+
+
+def _file(spec: str) -> Source:
+    from reconciler.source.source import Source, parse_source
+
+    source = parse_source([spec], allow_empty=True)
+    assert isinstance(source, Source)  # only a URL gives anything else
+    return source
+
+
+def _print_script(plan: Plan) -> None:
+    from reconciler.report import sql
+
+    print_text(sql.script(plan.statements, plan.unmodelled))
+    _tell_unmodelled(plan)
+
+
+def _tell_unmodelled(plan: Plan) -> None:
+    if plan.unmodelled:
+        from reconciler.report import text
+
+        print_note(text.unmodelled_text(plan).rstrip())
+
+
+@cli.command(short_help="Print the live schema as SQL.")
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="One file per object.")
+@click.option("--schema", multiple=True, metavar="NAME", help="Dump this schema only; may be repeated.")
+@click.option("--ignore-unmodelled", is_flag=True, help="Go on although something has no rule.")
+@click.option("--dsn", metavar="URL", help="The database; else RECONCILER_DSN, DATABASE_URL, PG* variables.")
+def dump(output: Path | None, **values: Any) -> int:
+    """Print the live schema as SQL that rebuilds it in an empty database."""
+    from reconciler.compare import dump as dumped
+    from reconciler.compare import files_of_dump
+
+    chosen = read_options(values)
+    with opened(chosen.dsn) as dsn, working("reading"):
+        plan, live = dumped(dsn, chosen.schemas)
+    if output is None:
+        _print_script(plan)
+    else:
+        files = files_of_dump(plan, live)
+        _write_files({path: [plan.statements[position] for position in files[path]] for path in files}, output)
+        _tell_unmodelled(plan)
+    return FAILED if plan.unmodelled and not chosen.ignore_unmodelled else DONE
+
+
+def _write_files(files: Mapping[str, Sequence[Statement]], folder: Path) -> None:
+    from reconciler.report import sql
+
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"the folder {folder} is not empty", hint="name a new one, or empty it first")
+    for path, statements in files.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(sql.script(statements), "utf-8")
+    print_note(f"wrote {len(files)} files to {folder}")
+
+
+@cli.command()
+def demo() -> int:
+    """See it work on a private Postgres that leaves nothing behind."""
+    from reconciler.cli.demo import run_demo
+
+    run_demo(print_text)
+    return DONE
+
+
+cli.add_command(rollback)
+
+if __name__ == "__main__":
+    main()

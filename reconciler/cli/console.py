@@ -1,0 +1,189 @@
+"""What the command line shares: where output goes, progress, errors, and which database is meant. Does I/O.
+
+Data goes to standard output, everything else to standard error. Colour and progress are for terminals only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from reconciler.db.dsn import redact
+from reconciler.errors import ConfigError, HazardError, ProofError, ReconcilerError
+from reconciler.redaction import redact_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+
+__all__ = [
+    "DIFFERENCES",
+    "DONE",
+    "DRIFT",
+    "FAILED",
+    "INTERRUPTED",
+    "PROOF_FAILED",
+    "REFUSED",
+    "exit_code_of",
+    "find_dsn",
+    "is_interactive",
+    "is_shown",
+    "is_url",
+    "opened",
+    "print_error",
+    "print_note",
+    "print_text",
+    "print_warnings",
+    "working",
+]
+
+DONE, FAILED, DIFFERENCES, REFUSED, DRIFT, PROOF_FAILED = range(6)
+INTERRUPTED = 130
+
+EMBEDDED_FOLDER = Path(".reconciler")
+_DSN_VARIABLES = ("RECONCILER_DSN", "DATABASE_URL")
+# Of libpq's variables those that say where the server or the database is.
+_LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE")
+
+_STYLES = (
+    (re.compile(r"^(conflict|drifted): |^NOT PLANNED|^Refused|^In the way|^\s+hazard data_loss"), "bold red"),
+    (re.compile(r"^(pending|unmanaged|caught up): |^\s+hazard |^Plan for|^To know"), "yellow"),
+    (re.compile(r"^(In sync|Applied|Repaired|Accepted|Adopted)\b"), "green"),
+    (re.compile(r"^\s*\d+\. |^== "), "bold"),
+    (re.compile(r"^\s+(creates|drops|alters|lock|took) "), "dim"),
+)
+
+
+def exit_code_of(error: ReconcilerError) -> int:
+    """The exit code that tells scripts what went wrong."""
+    match error:
+        case HazardError():
+            return REFUSED
+        case ProofError():
+            return PROOF_FAILED
+        case _:
+            return FAILED
+
+
+def print_text(text: str) -> None:
+    """Data, to standard output; coloured by its lines' first words where that is a terminal."""
+    if not _is_coloured(sys.stdout):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=sys.stdout, highlight=False)
+    for line in text.splitlines():
+        style = next((style for pattern, style in _STYLES if pattern.search(line)), "")
+        console.print(Text(line, style=style), soft_wrap=True)
+
+
+def print_note(text: str) -> None:
+    """Something for the reader, to standard error."""
+    _print_aside(text, "dim")
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Each of them once in a command, however many steps of it come upon it."""
+    said: set[str] = click.get_current_context().find_root().meta.setdefault("reconciler.warnings", set())
+    for warning in warnings:
+        if warning not in said:
+            said.add(warning)
+            print_note(f"warning: {warning}")
+
+
+def print_error(error: ReconcilerError) -> None:
+    """`error: ...` with all that is known, to standard error, never with a password."""
+    lines = [error.describe(), *getattr(error, "__notes__", ())]
+    _print_aside(f"error: {redact_sql(os.linesep.join(lines))}", "red")
+
+
+def _print_aside(text: str, style: str) -> None:
+    if not _is_coloured(sys.stderr):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True, highlight=False).print(Text(text, style=style), soft_wrap=True)
+
+
+def _is_coloured(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def is_interactive() -> bool:
+    """Whether somebody is there to answer a question."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def is_shown() -> bool:
+    """Whether what goes on is shown: on a terminal that can take it back."""
+    return _is_coloured(sys.stderr)
+
+
+def is_url(text: str) -> bool:
+    """Whether a database is named, not a file."""
+    return text.lower().startswith(("postgresql://", "postgres://", "postgresql+", "postgres+"))
+
+
+@contextmanager
+def working(what: str) -> Generator[Callable[[str], None]]:
+    """Shows that long work goes on, on a terminal only; what it gives changes the text."""
+    if not is_shown():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True, highlight=False).status(escape(what)) as status:
+        yield lambda text: status.update(escape(text))
+
+
+def find_dsn(given: str | None, configured: str | None) -> str | None:
+    """The connection that was asked for, by option, environment or configuration; None where none was.
+
+    An empty text means that libpq's own variables name it.
+    """
+    if given is not None:
+        return given
+    for name in _DSN_VARIABLES:
+        if os.environ.get(name):
+            return os.environ[name]
+    if any(os.environ.get(name) for name in _LIBPQ_VARIABLES):
+        return ""
+    return configured
+
+
+@contextmanager
+def opened(dsn: str | None) -> Generator[str]:
+    """A connection string that works: `dsn`, or that of a private server which runs as long as it is needed."""
+    if dsn is not None:
+        if dsn and "=" not in dsn and "://" not in dsn:
+            # What it is cannot be told, and a part of it may be a password: it is not quoted.
+            raise ConfigError(
+                "the connection is neither a URL nor key=value pairs",
+                hint="write postgresql://user@host:5432/database",
+            )
+        yield dsn
+        return
+    from reconciler.embedded import EmbeddedServer
+
+    with working("starting a private Postgres"):
+        server = EmbeddedServer(EMBEDDED_FOLDER).start()
+    try:
+        print_note(
+            f"no connection was given: using a private Postgres at {redact(server.url)}"
+            f" (data and password in {EMBEDDED_FOLDER}/)"
+        )
+        yield server.url
+    finally:
+        server.stop()

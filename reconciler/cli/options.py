@@ -1,0 +1,253 @@
+"""The options of the commands, joined with the configuration, and what they open. Does I/O."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from reconciler.cli.console import find_dsn, opened, print_warnings
+from reconciler.config import find_configuration
+from reconciler.errors import ConfigError
+from reconciler.hazards.kinds import HazardKind
+from reconciler.hazards.policy import consents, rule_of_consent
+from reconciler.plugins import DEFAULT_PLUGIN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from reconciler.config import Configuration
+    from reconciler.hazards.policy import HazardRule
+    from reconciler.options import Options
+    from reconciler.reconcile import Reconciler
+    from reconciler.source.source import AnySource
+
+__all__ = [
+    "PLAN_FORMATS",
+    "CommandOptions",
+    "connecting",
+    "open_reconciler",
+    "planning",
+    "read_options",
+    "reconciling",
+    "source_of",
+]
+
+Command = TypeVar("Command", bound="Callable[..., Any]")
+
+
+_PROOFS = ("schema", "rows", "off")
+FORMATS = ("text", "json", "sql")
+PLAN_FORMATS = (*FORMATS, "sarif")
+_ONLINE_ABOVE_BYTES = 64 * 1024 * 1024
+_DESTRUCTIVE = "RECONCILER_ALLOW_DESTRUCTIVE"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandOptions:
+    """The options as they hold: those of the command line, else those of the configuration."""
+
+    dsn: str | None
+    plugin: str
+    output: str
+    sources: tuple[str, ...]
+    folder: Path
+    schemas: tuple[str, ...]
+    all_schemas: bool
+    exact: bool
+    scratch: str
+    allow: frozenset[str]
+    hazard_rules: tuple[HazardRule, ...]
+    ignore_unmodelled: bool
+    proof: str
+    lock_timeout_ms: int
+    lock_retries: int
+    online: bool | None
+    online_above_bytes: int
+    preflight: bool
+    preflight_timeout_ms: int
+    dry_run: bool
+
+
+def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) -> CommandOptions:
+    found = find_configuration(Path.cwd())
+
+    def pick(name: str, default: Any) -> Any:
+        given = values.get(name)
+        if given is None or given == () or given is False:
+            given = getattr(found, name, None)
+        return default if given is None else given
+
+    standing = consents(found.allow or ())
+    narrowed = sorted(text for text in standing if ":" in text)
+    allow = consents(values.get("allow") or ()) | standing.difference(narrowed)
+    if pick("allow_empty", default=False):
+        allow |= {HazardKind.EMPTY_SOURCE}
+    if os.environ.get(_DESTRUCTIVE, "").lower() == "true":
+        allow |= {HazardKind.DATA_LOSS}
+    output = str(pick("format", "text"))
+    if output not in formats:
+        if values.get("format") is not None or output not in PLAN_FORMATS:
+            raise ConfigError(f"there is no format {output} here", hint=f"known are: {', '.join(formats)}")
+        output = "text"
+    given_sources = tuple(values.get("sources") or ())
+    return CommandOptions(
+        dsn=find_dsn(values.get("dsn"), found.dsn),
+        plugin=pick("plugin", DEFAULT_PLUGIN),
+        output=output,
+        sources=given_sources or found.source or (),
+        folder=Path.cwd() if given_sources or found.folder is None else found.folder,
+        schemas=tuple(pick("schema", ())),
+        all_schemas=bool(pick("all_schemas", default=False)),
+        exact=bool(pick("exact", default=False)),
+        scratch=pick("scratch", "auto"),
+        allow=allow,
+        hazard_rules=(*(rule_of_consent(text) for text in narrowed), *(found.hazards or ())),
+        ignore_unmodelled=bool(pick("ignore_unmodelled", default=False)),
+        proof=_proof(values, found),
+        lock_timeout_ms=int(pick("lock_timeout", 1_000)),
+        lock_retries=int(pick("lock_retries", 30)),
+        online=values["online"] if values.get("online") is not None else found.online,
+        online_above_bytes=found.online_above if found.online_above is not None else _ONLINE_ABOVE_BYTES,
+        preflight=not pick("no_preflight", default=False),
+        preflight_timeout_ms=int(pick("preflight_timeout", 5_000)),
+        dry_run=bool(values.get("dry_run")),
+    )
+
+
+def _proof(values: dict[str, Any], found: Configuration) -> str:
+    """How the plan is rehearsed; --no-proof is --proof off, and what the command line says holds."""
+    said = values.get("proof") or ("off" if values.get("no_proof") else None)
+    said = said or found.proof or ("off" if found.no_proof else "schema")
+    if said not in _PROOFS:
+        raise ConfigError(f"there is no proof {said}", hint=f"it is one of {', '.join(_PROOFS)}")
+    return said
+
+
+def options_of(chosen: CommandOptions) -> Options:
+    from reconciler.options import Options, Proof
+
+    if (
+        chosen.scratch not in ("auto", "schema", "database")
+        and "=" not in chosen.scratch
+        and "://" not in chosen.scratch
+    ):
+        raise ConfigError(
+            f"there is no scratch {chosen.scratch}", hint="it is auto, schema, database or a server's URL"
+        )
+    if chosen.schemas and chosen.all_schemas:
+        raise ConfigError("--schema and --all-schemas cannot be combined", hint="name the schemas, or take all")
+    return Options(
+        schemas=chosen.schemas or None,
+        all_schemas=chosen.all_schemas,
+        exact=chosen.exact,
+        scratch=chosen.scratch,
+        allow=chosen.allow,
+        hazard_rules=chosen.hazard_rules,
+        ignore_unmodelled=chosen.ignore_unmodelled,
+        proof=Proof(chosen.proof),
+        lock_timeout_ms=chosen.lock_timeout_ms,
+        lock_retries=chosen.lock_retries,
+        online=chosen.online,
+        online_above_bytes=chosen.online_above_bytes,
+        preflight=chosen.preflight,
+        preflight_timeout_ms=chosen.preflight_timeout_ms,
+    )
+
+
+def source_of(chosen: CommandOptions) -> AnySource:
+    from reconciler.source.source import Source, parse_source
+
+    empty_is_meant = HazardKind.EMPTY_SOURCE in chosen.allow
+    source = parse_source(chosen.sources, cwd=chosen.folder, allow_empty=empty_is_meant)
+    if isinstance(source, Source):
+        print_warnings(source.warnings)
+    return source
+
+
+@contextmanager
+def open_reconciler(chosen: CommandOptions) -> Generator[Reconciler]:
+    options = options_of(chosen)
+    with opened(chosen.dsn) as dsn:
+        from reconciler.db.connections import errors_as, version_note
+        from reconciler.reconcile import Reconciler
+
+        with Reconciler(dsn, options=options) as reconciler, errors_as():
+            note = version_note(reconciler.connection)
+            print_warnings([note] if note else [])
+            yield reconciler
+
+
+def connecting(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
+    for option in (
+        click.option("--format", "format", type=click.Choice(formats), help="How to print the result."),
+        click.option(
+            "--plugin",
+            metavar="NAME",
+            help=f"The namespace whose schema and history are meant.  [default: {DEFAULT_PLUGIN}]",
+        ),
+        click.option("--dsn", metavar="URL", help="The database; else RECONCILER_DSN, DATABASE_URL, PG* variables."),
+    ):
+        command = option(command)
+    return command
+
+
+def reconciling(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
+    return click.argument("sources", nargs=-1, metavar="[SOURCE]...")(planning(command, formats=formats))
+
+
+def planning(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
+    for option in (
+        click.option(
+            "--online/--no-online",
+            default=None,
+            help="Change all tables, or none, in steps that hold nobody up.  [default: the large ones]",
+        ),
+        click.option(
+            "--lock-retries", type=click.IntRange(min=0), metavar="N", help="How often to try again for a lock."
+        ),
+        click.option(
+            "--lock-timeout",
+            type=click.IntRange(min=0),
+            metavar="MS",
+            help="How long to wait for a lock, at each try.",
+        ),
+        click.option(
+            "--preflight-timeout",
+            type=click.IntRange(min=1),
+            metavar="MS",
+            help="How long a query may look for rows that a statement would fail on.  [default: 5000]",
+        ),
+        click.option("--no-preflight", is_flag=True, help="Do not look for what stands in the way before locking."),
+        click.option("--no-proof", is_flag=True, help="The same as --proof off."),
+        click.option(
+            "--proof",
+            type=click.Choice(_PROOFS),
+            help="Rehearse the plan in scratch first, on live's schema alone or with sampled rows.  [default: schema]",
+        ),
+        click.option("--ignore-unmodelled", is_flag=True, help="Go on although something differs that has no rule."),
+        click.option("--allow-empty", is_flag=True, help="The source may declare nothing."),
+        click.option(
+            "--allow",
+            multiple=True,
+            metavar="HAZARD[:OBJECT]",
+            help="Accept a hazard of the plan, for one object (data-loss:table:app.old) or for all:"
+            f" {', '.join(kind.value.replace('_', '-') for kind in HazardKind)}, all.",
+        ),
+        click.option(
+            "--scratch",
+            metavar="auto|schema|database|URL",
+            help="Where Postgres builds the declared schema.  [default: auto]",
+        ),
+        click.option("--exact", is_flag=True, help="Owners, privileges and unknown objects must be as declared too."),
+        click.option("--all-schemas", is_flag=True, help="Manage every schema of the database."),
+        click.option(
+            "--schema", multiple=True, metavar="NAME", help="A schema to manage, for the plugin's own; may be repeated."
+        ),
+    ):
+        command = option(command)
+    return connecting(command, formats=formats)

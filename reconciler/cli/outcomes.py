@@ -1,0 +1,82 @@
+"""What the commands print of plans and results, and the exit codes that follow. Does I/O.
+
+Heavy imports stand inside the functions, as in `cli`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.cli.console import DIFFERENCES, DONE, FAILED, REFUSED, print_note, print_text, print_warnings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.cli.options import CommandOptions
+    from reconciler.plan import Statement
+    from reconciler.results import MigrateResult, PlanResult
+    from reconciler.source.source import AnySource
+
+__all__ = ["progress_of", "show_dry_run", "show_plan", "show_result"]
+
+
+def show_plan(planned: PlanResult, chosen: CommandOptions, source: AnySource | None = None) -> int:
+    """The plan, to standard output; `source` says where its objects are declared."""
+    from reconciler.report import json, sql, text
+
+    found = planned.plan
+    print_warnings(planned.warnings)
+    match chosen.output:
+        case "json":
+            print_text(json.to_text(json.plan_document(planned)))
+        case "sql":
+            print_text(sql.script(found.statements, found.unmodelled))
+        case "sarif":
+            from reconciler.ledger.schema import program_version
+            from reconciler.report import sarif
+            from reconciler.source.places import places_of
+
+            print_text(json.to_text(sarif.log(planned, places_of(source), version=program_version())))
+        case _:
+            print_text(text.plan_text(planned))
+    if found.unmodelled and chosen.output != "text":
+        print_note(text.unmodelled_text(found).rstrip())
+    if found.unmodelled and not chosen.ignore_unmodelled:
+        return FAILED
+    return DIFFERENCES if found.statements else DONE
+
+
+def show_dry_run(planned: PlanResult, chosen: CommandOptions) -> int:
+    """The plan, and that it was only shown; refused where an apply would be."""
+    code = show_plan(planned, chosen)
+    print_note("dry run: nothing was changed")
+    if code == FAILED:
+        return FAILED
+    if planned.refused:
+        return REFUSED
+    return FAILED if any(finding.blocks for finding in planned.findings) else DONE
+
+
+def progress_of(say: Callable[[str], None]) -> Callable[[int, Statement], None]:
+    """What tells `say` of each statement before it runs."""
+    from reconciler.redaction import redact_sql
+
+    def tell(position: int, statement: Statement) -> None:
+        say(f"{position}: {' '.join(redact_sql(statement.sql).split())[:80]}")
+
+    return tell
+
+
+def show_result(result: MigrateResult, verb: str, chosen: CommandOptions) -> int:
+    """What was done, to standard output; `verb` as in `applied`."""
+    from reconciler.report import json, sql, text
+
+    print_warnings(result.warnings)
+    match chosen.output:
+        case "json":
+            print_text(json.to_text(json.result_document(result)))
+        case "sql":
+            print_text(sql.script(result.statements))
+        case _:
+            print_text(text.result_text(result, verb))
+    return DONE

@@ -1,0 +1,310 @@
+"""Connections to Postgres: opening them, pinning what their text depends on, wording their errors. Does I/O.
+
+Every connection of ours has `search_path = pg_catalog, pg_temp`: an unqualified name means a system object, a temporary
+one never hides it, and an unqualified CREATE fails instead of landing somewhere. It is set as the session starts,
+because behind a pooler a later SET would stay on the server connection of somebody else; a pooler that refuses
+settings at the start gets none, so what reads or runs names without a schema does it inside `pinned()`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import time
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow, tuple_row
+
+from reconciler.db.dsn import libpq_dsn, redact
+from reconciler.errors import ConnectError, DatabaseError, ReconcilerError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from psycopg.abc import Params, QueryNoTemplate
+
+__all__ = [
+    "NEWEST_KNOWN_VERSION",
+    "OLDEST_VERSION",
+    "SEARCH_PATH",
+    "Connection",
+    "ServerMessage",
+    "connect",
+    "cursor",
+    "errors_as",
+    "fetch_all",
+    "fetch_one",
+    "outside_transaction",
+    "pinned",
+    "redact",
+    "server_message",
+    "version_note",
+    "watched",
+    "watching",
+]
+
+Connection: TypeAlias = "psycopg.Connection[TupleRow]"
+
+OLDEST_VERSION = 14
+NEWEST_KNOWN_VERSION = 18
+SEARCH_PATH = "pg_catalog, pg_temp"
+_CONNECT_TIMEOUT_S = "10"
+
+_AT_START: Mapping[str, str] = {"search_path": SEARCH_PATH, "standard_conforming_strings": "on"}
+# What the text of a constant, a name or an expression in the catalogs depends on. Only while reading: a statement that
+# turns timestamp into timestamptz must see the time zone of the database, not ours.
+_WHILE_READING: Mapping[str, str] = {
+    **_AT_START,
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "lc_monetary": "C",
+    "quote_all_identifiers": "off",
+}
+# A server that is full is tried again for as long as a connection may take: "too many clients already", "remaining
+# connection slots are reserved", "too many connections for role", and PgBouncer's max_client_conn.
+_FULL = ("too many c", "connection slots", "no more connections allowed")
+_LONGEST_PAUSE_S = 0.5
+_WATCHED: ContextVar[set[Connection] | None] = ContextVar("_WATCHED", default=None)
+# PgBouncer and Neon say "unsupported startup parameter", Amazon's proxy "doesn't support command-line options".
+_REFUSALS_OF_OPTIONS = ("startup parameter", "command-line options")
+
+
+def connect(dsn: str, *, autocommit: bool = False, application_name: str = "reconciler") -> Connection:
+    """An open connection to `dsn`: a URL (also SQLAlchemy's), a key=value string, or "" for libpq's PG* variables.
+
+    A name that the DSN or PGAPPNAME gives goes before `application_name`. Nothing is prepared on the server, which
+    poolers and changing tables would break. A server without a free place is tried again until the connect timeout is
+    over. Raises ConnectError, whose message never holds the password.
+    """
+    parameters = _parameters(dsn, application_name)
+    deadline = time.monotonic() + _connect_timeout_s(parameters)
+    pause_s = 0.02
+    while True:
+        try:
+            return _connect(parameters, autocommit=autocommit)
+        except ConnectError as error:
+            if not any(words in error.message for words in _FULL) or time.monotonic() > deadline:
+                raise
+        time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - so that many do not come again at once
+        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
+def _connect_timeout_s(parameters: Mapping[str, str]) -> float:
+    given = parameters.get("connect_timeout") or os.environ.get("PGCONNECT_TIMEOUT", "")
+    # libpq takes 0 and less for "as long as it takes", which is no time to wait for a place.
+    return float(given) if given.isdigit() and given != "0" else float(_CONNECT_TIMEOUT_S)
+
+
+def _connect(parameters: Mapping[str, str], *, autocommit: bool) -> Connection:
+    try:
+        connection = _open(_with_settings(parameters), autocommit=autocommit)
+    except psycopg.OperationalError as exc:
+        if not any(words in str(exc) for words in _REFUSALS_OF_OPTIONS):
+            raise _connect_error(parameters, exc) from exc
+        try:
+            connection = _open(parameters, autocommit=autocommit)
+        except psycopg.OperationalError as second:
+            raise _connect_error(parameters, second) from second
+    if connection.info.server_version < OLDEST_VERSION * 10_000:
+        version = connection.info.parameter_status("server_version")
+        connection.close()
+        raise ConnectError(
+            f"the server runs Postgres {version}, which is not supported",
+            hint=f"use Postgres {OLDEST_VERSION} or newer",
+        )
+    return connection
+
+
+@contextmanager
+def watching(connections: set[Connection]) -> Generator[None]:
+    """Inside, and in this thread only, `connections` holds those that are `watched`, for another thread to cancel."""
+    token = _WATCHED.set(connections)
+    try:
+        yield
+    finally:
+        _WATCHED.reset(token)
+
+
+@contextmanager
+def watched(connection: Connection) -> Generator[None]:
+    """Inside, the connection's work may be cancelled at any time; what cleans up afterwards stands outside."""
+    connections = _WATCHED.get()
+    if connections is None:
+        yield
+        return
+    connections.add(connection)
+    try:
+        yield
+    finally:
+        connections.discard(connection)
+
+
+def version_note(connection: Connection) -> str | None:
+    """What to tell the user of a server that is newer than any this program was tested with, or None."""
+    major = connection.info.server_version // 10_000
+    if major <= NEWEST_KNOWN_VERSION:
+        return None
+    return (
+        f"Postgres {major} is newer than {NEWEST_KNOWN_VERSION}, the newest known here: what is new in it is not seen"
+    )
+
+
+def _parameters(dsn: str, application_name: str) -> dict[str, str]:
+    try:
+        given = conninfo_to_dict(libpq_dsn(dsn))
+    except psycopg.ProgrammingError:
+        # libpq quotes what it could not read, which may be a part of the password: its message stays out of ours.
+        raise ConnectError(
+            f"not a connection string: {redact(dsn)}",
+            hint="write postgresql://user@host:5432/database, and in a password @ and / as %40 and %2F",
+        ) from None
+    parameters = {name: str(value) for name, value in given.items() if value is not None}
+    parameters.setdefault("fallback_application_name", application_name)
+    if "PGCONNECT_TIMEOUT" not in os.environ:
+        parameters.setdefault("connect_timeout", _CONNECT_TIMEOUT_S)
+    parameters["client_encoding"] = "UTF8"
+    return parameters
+
+
+def _with_settings(parameters: Mapping[str, str]) -> dict[str, str]:
+    escaped = {name: value.replace("\\", "\\\\").replace(" ", "\\ ") for name, value in _AT_START.items()}
+    ours = " ".join(f"-c {name}={value}" for name, value in escaped.items())
+    theirs = parameters.get("options", os.environ.get("PGOPTIONS", ""))
+    return {**parameters, "options": f"{theirs} {ours}".strip()}
+
+
+def _open(parameters: Mapping[str, str], *, autocommit: bool) -> Connection:
+    return psycopg.connect(
+        make_conninfo("", **parameters), autocommit=autocommit, prepare_threshold=None, row_factory=tuple_row
+    )
+
+
+def _connect_error(parameters: Mapping[str, str], exc: psycopg.OperationalError) -> ConnectError:
+    text = redact(str(exc).strip())
+    for name in ("password", "sslpassword"):
+        if secret := parameters.get(name):
+            text = text.replace(secret, "***")
+    # libpq hands out no SQLSTATE when a connection fails; a translated text gets the general hint.
+    missing = re.search(r'database "(?P<name>.*)" does not exist', text)
+    return ConnectError(
+        f"cannot connect: {text.removeprefix('connection failed: ')}",
+        hint=f"check the name, or create it first: createdb {missing['name']}"
+        if missing
+        else "check host, port, user and password, and that the server runs",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerMessage:
+    """What Postgres said of an error; `position` is the 1-based character of the statement it points at."""
+
+    message: str
+    sqlstate: str | None = None
+    detail: str | None = None
+    hint: str | None = None
+    context: str | None = None
+    position: int | None = None
+
+    @property
+    def text(self) -> str:
+        """The message and its detail, in one line each."""
+        return f"{self.message}\n{self.detail}" if self.detail else self.message
+
+
+def server_message(exc: psycopg.Error) -> ServerMessage:
+    """The parts of a psycopg error; an error that did not come from the server has a message only."""
+    diag = exc.diag
+    position = diag.statement_position
+    return ServerMessage(
+        message=diag.message_primary or redact(str(exc).strip()) or type(exc).__name__,
+        sqlstate=exc.sqlstate,
+        detail=diag.message_detail,
+        hint=diag.message_hint,
+        context=diag.context,
+        position=int(position) if position else None,
+    )
+
+
+@contextmanager
+def errors_as(error: type[ReconcilerError] = DatabaseError, doing: str = "ask the database") -> Generator[None]:
+    """Turns psycopg's errors into `error`: "cannot <doing>: <message, detail>" with Postgres's hint.
+
+    A lost connection is a ConnectError whatever `error` says. `error` must take (message, *, hint).
+    """
+    try:
+        yield
+    except psycopg.Error as exc:
+        said = server_message(exc)
+        if _lost_connection(exc):
+            raise ConnectError(f"the connection was lost: cannot {doing}: {said.text}", hint=said.hint) from exc
+        raise error(f"cannot {doing}: {said.text}", hint=said.hint) from exc
+
+
+def _lost_connection(exc: psycopg.Error) -> bool:
+    """Whether the session is gone: no answer at all, or one of the codes with which the server ends it."""
+    if exc.sqlstate is None:
+        return isinstance(exc, psycopg.OperationalError)
+    return exc.sqlstate.startswith(("08", "57P")) or exc.sqlstate in {"25P03", "25P04"}
+
+
+@contextmanager
+def pinned(connection: Connection) -> Generator[None]:
+    """Inside, text from the catalogs is the same on every server: names qualified, dates ISO, time zone UTC.
+
+    Holds for the open transaction only and puts back what was there before, so that it may be used on a connection
+    that belongs to somebody else. In autocommit mode there is no such transaction: open one first. Raises
+    DatabaseError.
+    """
+    if outside_transaction(connection):
+        raise DatabaseError(
+            "settings cannot be pinned: there is no open transaction",
+            hint="open one with `with connection.transaction():`",
+        )
+    before = fetch_one(connection, _CURRENT_SETTINGS) or ()
+    fetch_one(connection, _SET_SETTINGS, list(_WHILE_READING.values()))
+    try:
+        yield
+    finally:
+        if connection.info.transaction_status == TransactionStatus.INTRANS:
+            fetch_one(connection, _SET_SETTINGS, list(before))
+
+
+_CURRENT_SETTINGS = sql.SQL("SELECT {}").format(
+    sql.SQL(", ").join(sql.SQL("current_setting({})").format(name) for name in _WHILE_READING)
+)
+_SET_SETTINGS = sql.SQL("SELECT {}").format(
+    sql.SQL(", ").join(sql.SQL("set_config({}, {}, true)").format(name, sql.Placeholder()) for name in _WHILE_READING)
+)
+
+
+def outside_transaction(connection: Connection) -> bool:
+    """Whether what holds for a transaction, a setting or a lock, would be gone after its statement."""
+    return connection.autocommit and connection.info.transaction_status == TransactionStatus.IDLE
+
+
+def cursor(connection: Connection) -> psycopg.Cursor[TupleRow]:
+    """A plain cursor of tuples, whatever row or cursor factory the connection has: it may be the caller's."""
+    return psycopg.Cursor(connection, row_factory=tuple_row)
+
+
+def fetch_all(connection: Connection, query: QueryNoTemplate, params: Params | None = None) -> list[TupleRow]:
+    """All rows as tuples. Raises DatabaseError."""
+    with errors_as(), cursor(connection) as rows:
+        return rows.execute(query, params).fetchall()
+
+
+def fetch_one(connection: Connection, query: QueryNoTemplate, params: Params | None = None) -> TupleRow | None:
+    """The first row, or None. Raises DatabaseError."""
+    with errors_as(), cursor(connection) as rows:
+        return rows.execute(query, params).fetchone()

@@ -1,0 +1,78 @@
+"""The connection that a use case works on, and how to reach its server again. Does I/O."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import TransactionStatus
+
+from reconciler.db.connections import connect, errors_as, fetch_one
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.db.connections import Connection
+
+__all__ = ["Session"]
+
+
+class Session:
+    """One connection, ours or the caller's, and the clock that runs are recorded by.
+
+    `dsn_or_connection` is a URL or conninfo string (a connection is opened when it is needed and closed by `close`), a
+    psycopg connection, or a SQLAlchemy connection or session on psycopg, which are never closed here.
+    """
+
+    def __init__(self, dsn_or_connection: str | object, clock: Callable[[], datetime] | None = None) -> None:
+        self.clock = clock or (lambda: datetime.now(UTC))
+        self._dsn = dsn_or_connection if isinstance(dsn_or_connection, str) else None
+        self._connection: Connection | None = None if self._dsn is not None else _as_psycopg(dsn_or_connection)
+
+    @property
+    def connection(self) -> Connection:
+        """The connection in use, opened where it is ours. Raises ConnectError."""
+        if self._connection is None or (self._dsn is not None and self._connection.closed):
+            self._connection = connect(self._dsn or "", autocommit=True)
+        return self._connection
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no transaction of the caller's is open."""
+        return self.connection.info.transaction_status == TransactionStatus.IDLE
+
+    @property
+    def dsn(self) -> str:
+        """How to reach the same server again: for a temporary database, or a lease."""
+        if self._dsn is not None:
+            return self._dsn
+        info = self.connection.info
+        parameters = {**info.get_parameters(), "password": info.password} if info.password else info.get_parameters()
+        return make_conninfo("", **parameters)
+
+    @property
+    def user(self) -> str:
+        """The role that statements run as."""
+        row = fetch_one(self.connection, "select current_user::text")
+        return str(row[0]) if row else ""
+
+    def close(self) -> None:
+        """Closes the connection if it is ours."""
+        if self._dsn is not None and self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def pause(self, seconds: float) -> None:
+        """Waits in the server, so that a cancel request ends it."""
+        with errors_as(doing="wait for the next try"), self.connection.transaction():
+            fetch_one(self.connection, "select pg_catalog.pg_sleep(%s)", (seconds,))
+
+
+def _as_psycopg(value: object) -> Connection:
+    if isinstance(value, psycopg.Connection):
+        return cast("Connection", value)
+    from reconciler.db.sqlalchemy import driver_connection
+
+    return driver_connection(value)

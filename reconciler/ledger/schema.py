@@ -1,0 +1,239 @@
+"""The ledger's tables: making them, telling their version, locking. Does I/O on a connection that is handed in.
+
+Transactions belong to the caller: nothing here begins, commits or rolls back. What only reads never creates anything
+and works where there is no ledger, or only elizaOS's three tables.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from reconciler.db.connections import cursor, errors_as, outside_transaction
+from reconciler.db.sqlfiles import read_sql
+from reconciler.errors import LedgerError, LedgerVersionError, LockTimeoutError
+from reconciler.plugins import lock_id
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from reconciler.db.connections import Connection
+
+__all__ = [
+    "LEDGER_VERSION",
+    "TABLES",
+    "LedgerState",
+    "ensure_ledger",
+    "hold_lease",
+    "ledger_state",
+    "ledger_version",
+    "lock_plugin",
+    "program_version",
+]
+
+LEDGER_VERSION = 2
+# Those of elizaOS first, then ours.
+TABLES = ("_migrations", "_journal", "_snapshots", "_ledger", "_runs", "_statements", "_sources", "_marks", "_steps")
+_POLL_MS = 200
+_BOOTSTRAP_LOCK = lock_id("reconciler: the ledger itself")
+
+_GRANT_HINT = (
+    "GRANT USAGE ON SCHEMA migrations and SELECT ON ALL TABLES IN SCHEMA migrations to this role, "
+    "or connect as the role that applies migrations"
+)
+_FIND_TABLES = """
+    SELECT relation.relname::text,
+        has_schema_privilege(relation.relnamespace, 'USAGE') AND has_table_privilege(relation.oid, 'SELECT')
+    FROM pg_catalog.pg_class AS relation
+    JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
+    WHERE namespace.nspname = 'migrations' AND relation.relkind IN ('r', 'p') AND relation.relname = ANY(%s)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerState:
+    """What there is of a ledger: which of its tables exist, and its version (None: ours was never made)."""
+
+    tables: frozenset[str]
+    version: int | None
+
+    def __contains__(self, table: str) -> bool:
+        return table in self.tables
+
+
+def ledger_state(connection: Connection) -> LedgerState:
+    """What there is of the ledger.
+
+    Raises LedgerVersionError where it is too new, LedgerError where this role may not read it.
+    """
+    with errors_as(LedgerError, "read the ledger"), cursor(connection) as rows:
+        found: dict[str, bool] = dict(rows.execute(_FIND_TABLES, [list(TABLES)]).fetchall())
+        if hidden := sorted(name for name, readable in found.items() if not readable):
+            raise LedgerError(f"this role may not read migrations.{hidden[0]}", hint=_GRANT_HINT)
+        if "_ledger" not in found:
+            return LedgerState(tables=frozenset(found), version=None)
+        row = rows.execute("SELECT max(version) FROM migrations._ledger").fetchone()
+    return LedgerState(tables=frozenset(found), version=_checked_version(row[0] if row else None))
+
+
+def _checked_version(version: int | None) -> int:
+    if version is None:
+        raise LedgerError(
+            "the ledger is damaged: migrations._ledger has no row",
+            hint="restore it, or drop the tables of schema migrations and run `reconciler adopt`",
+        )
+    if version > LEDGER_VERSION:
+        raise LedgerVersionError(
+            f"the ledger has version {version}, this program knows {LEDGER_VERSION} at most",
+            left="nothing was changed",
+            hint=f"use the reconciler that wrote it, or a newer one; this is {program_version()}",
+        )
+    return version
+
+
+def ledger_version(connection: Connection) -> int | None:
+    """The version of the ledger's tables, None where there are none of ours. Raises as `ledger_state`."""
+    return ledger_state(connection).version
+
+
+def ensure_ledger(connection: Connection) -> None:
+    """Makes the ledger's tables, or brings them up to this program's version; does nothing where they are.
+
+    Call it in a READ COMMITTED transaction, after `lock_plugin` (two orders could wait for each other): the first on a
+    fresh database holds the others back until it ends, and they must then see what it made. Tables that elizaOS made
+    are kept as they are, whoever owns them. Raises LedgerError, LedgerVersionError.
+    """
+    if ledger_state(connection).version == LEDGER_VERSION:
+        return
+    _lock(connection, _BOOTSTRAP_LOCK, "the ledger's own tables")
+    version = ledger_state(connection).version or 0
+    if version == LEDGER_VERSION:
+        return
+    with _making(), cursor(connection) as statements:
+        # CREATE SCHEMA IF NOT EXISTS wants the right to create schemas even where there is one.
+        if not statements.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'migrations'").fetchone():
+            statements.execute("CREATE SCHEMA migrations")
+        for number in range(version + 1, LEDGER_VERSION + 1):
+            statements.execute(read_sql(f"ledger/{number:03d}.sql").encode())
+            statements.execute(
+                "INSERT INTO migrations._ledger (version, program_version) VALUES (%s, %s)",
+                [number, program_version()],
+            )
+        statements.execute(read_sql("ledger/revoke.sql").encode())
+
+
+def lock_plugin(connection: Connection, plugin: str) -> None:
+    """Waits until nobody else works on `plugin`, and keeps others out until the transaction ends.
+
+    Needs a READ COMMITTED transaction, in which what the one before committed can be seen. The wait is cut short by
+    `lock_timeout`, as any other. Raises LockTimeoutError, LedgerError.
+    """
+    if outside_transaction(connection):
+        raise _no_transaction(f"plugin {plugin}")
+    _wait_for_lease(connection, plugin)
+    _lock(connection, lock_id(plugin), f"plugin {plugin}")
+
+
+def hold_lease(connection: Connection, plugin: str) -> bool:
+    """Keeps every `lock_plugin` of others waiting until the transaction ends; False where somebody is at work.
+
+    For a run of several transactions, on a connection that does nothing else.
+    """
+    with errors_as(LedgerError, f"lock plugin {plugin}"), cursor(connection) as rows:
+        row = rows.execute("SELECT pg_catalog.pg_try_advisory_xact_lock(%s)", [_lease_id(plugin)]).fetchone()
+    return bool(row and row[0])
+
+
+def _lease_id(plugin: str) -> int:
+    return lock_id(f"reconciler: several transactions of {plugin}")
+
+
+def _wait_for_lease(connection: Connection, plugin: str) -> None:
+    """Waits while a run of several transactions is at work; many may pass at the same time.
+
+    It asks again and again: a backend that waits for a lock has a snapshot, for which CREATE INDEX CONCURRENTLY would
+    wait in turn. The pause is the server's, so that a cancel request ends it.
+    """
+    waited_ms = 0
+    with errors_as(LedgerError, f"lock plugin {plugin}"), cursor(connection) as rows:
+        while True:
+            row = rows.execute(
+                "SELECT pg_catalog.pg_try_advisory_xact_lock_shared(%s),"
+                " (SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'lock_timeout')",
+                [_lease_id(plugin)],
+            ).fetchone()
+            assert row is not None
+            granted, timeout_ms = row
+            if granted:
+                return
+            if timeout_ms and waited_ms >= timeout_ms:
+                raise LockTimeoutError(
+                    f"another run holds the lock of plugin {plugin}",
+                    sqlstate=psycopg.errors.LockNotAvailable.sqlstate,
+                    left="nothing was changed",
+                    hint="wait until it has ended, or raise lock_timeout",
+                )
+            pause_ms = min(_POLL_MS, timeout_ms or _POLL_MS)
+            rows.execute("SELECT pg_catalog.pg_sleep(%s)", [pause_ms / 1000])
+            waited_ms += pause_ms
+
+
+def _lock(connection: Connection, key: int, what: str) -> None:
+    if outside_transaction(connection):
+        raise _no_transaction(what)
+    statement = sql.SQL("SELECT pg_catalog.pg_advisory_xact_lock({}), current_setting('transaction_isolation')").format(
+        sql.Literal(key)
+    )
+    with errors_as(LedgerError, f"lock {what}"), cursor(connection) as rows:
+        try:
+            row = rows.execute(statement).fetchone()
+        except psycopg.errors.LockNotAvailable as exc:
+            raise LockTimeoutError(
+                f"another run holds the lock of {what}",
+                statement=statement.as_string(),
+                sqlstate=exc.sqlstate,
+                left="nothing was changed",
+                hint="wait until it has ended, or raise lock_timeout",
+            ) from exc
+    if row is None or row[1] != "read committed":
+        raise LedgerError(
+            f"cannot lock {what} in a transaction that would not see what the run before has committed",
+            hint="use isolation level READ COMMITTED",
+        )
+
+
+def _no_transaction(what: str) -> LedgerError:
+    return LedgerError(
+        f"cannot lock {what}: there is no transaction that could hold the lock",
+        hint="call it inside `with connection.transaction():`",
+    )
+
+
+@contextmanager
+def _making() -> Generator[None]:
+    try:
+        with errors_as(LedgerError, "make the ledger's tables"):
+            yield
+    except LedgerError as exc:
+        if exc.hint is None and isinstance(exc.__cause__, psycopg.errors.InsufficientPrivilege):
+            exc.hint = (
+                "grant this role CREATE ON DATABASE, or CREATE and USAGE ON SCHEMA migrations where that exists; "
+                "commands that only read need neither"
+            )
+        raise
+
+
+@cache
+def program_version() -> str:
+    """The version of this package, as it is written into the ledger."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("reconciler")
+    except metadata.PackageNotFoundError:
+        return "unknown"

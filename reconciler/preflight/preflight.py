@@ -1,0 +1,335 @@
+"""What stands in the way of a plan, found before its first lock by queries that only read. Does I/O, changes nothing.
+
+Each query runs in a transaction of its own that is read-only and always rolled back, under a statement timeout and with
+row security refused (rows that are hidden from us would still fail). A query that cannot answer (a timeout, a missing
+privilege, an error) is said and stops nothing: the statement itself will tell.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from reconciler.checks import Finding, FindingKind
+from reconciler.db.connections import cursor, errors_as, server_message
+from reconciler.db.sqlfiles import read_sql, trusted
+from reconciler.errors import PreflightError
+from reconciler.hazards.hazards import describe_size
+from reconciler.plan import HazardKind, LockMode, TableSize
+from reconciler.preflight.requirements import needs_of
+from reconciler.snapshot import FactId
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Mapping, Sequence
+
+    from psycopg.rows import TupleRow
+
+    from reconciler.checks import Check
+    from reconciler.db.connections import Connection
+    from reconciler.results import PlanResult
+
+__all__ = ["look_ahead", "refuse_blocked"]
+
+_MOST = 1_000
+_SHOWN = 3
+# All checks together: a plan of many statements shall not keep people waiting for its questions.
+_ALL_CHECKS_FACTOR = 6
+_HOLDS_LONG_S = 10
+# Reading waits for whoever changes the table: not for long.
+_LOCK_TIMEOUT_MS = 1_000
+# A rewrite of less is not worth a word.
+_MUCH_BYTES = 256 * 1024 * 1024
+_FAILS_ON_VALUES = ("22", "23")
+
+
+def look_ahead(connection: Connection, planned: PlanResult) -> tuple[Finding, ...]:
+    """What is in the way of the plan, or could hold it up; nothing where the options say not to look.
+
+    Raises DatabaseError or ConnectError only where the connection breaks or is cancelled.
+    """
+    options = planned.options
+    if not options.preflight or not planned.plan.statements:
+        return ()
+    found = [*_missing(connection, planned), *_rows(connection, planned, options.preflight_timeout_ms)]
+    found += [*_holders(connection, planned), *_disk(connection, planned)]
+    return tuple(found)
+
+
+def refuse_blocked(findings: Sequence[Finding]) -> None:
+    """Raises PreflightError where one of them stands in the way."""
+    blocking = [finding for finding in findings if finding.blocks]
+    if blocking:
+        raise PreflightError(
+            "; ".join(finding.message for finding in blocking[:10]),
+            hint="; ".join(dict.fromkeys(finding.hint for finding in blocking[:10])),
+            left="nothing was changed, and nothing was locked",
+            findings=tuple(blocking),
+        )
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def _rows(connection: Connection, planned: PlanResult, timeout_ms: int) -> Iterable[Finding]:
+    deadline = time.monotonic() + timeout_ms * _ALL_CHECKS_FACTOR / 1000
+    asked: set[str] = set()
+    for position, statement in enumerate(planned.plan.statements, start=1):
+        for check in statement.checks:
+            if (check.attempt or check.sql) in asked:
+                continue
+            asked.add(check.attempt or check.sql)
+            left_ms = min(timeout_ms, round((deadline - time.monotonic()) * 1000))
+            if left_ms <= 0:
+                yield _not_checked(check, position, "the time for all checks is over")
+                continue
+            finding = _asked(connection, check, position, left_ms)
+            if finding is not None:
+                yield finding
+
+
+def _asked(connection: Connection, check: Check, position: int, timeout_ms: int) -> Finding | None:
+    started = time.monotonic()
+    try:
+        with _reading(connection, timeout_ms):
+            if check.attempt is None:
+                examples = _fetch(connection, _limited(check.sql))
+                count, at_least = min(len(examples), _MOST), len(examples) > _MOST
+                named = tuple(str(row[0]) for row in examples[:_SHOWN])
+            else:
+                count, at_least, named = _attempted(connection, check, check.attempt, timeout_ms)
+    except psycopg.Error as exc:
+        took_ms = (time.monotonic() - started) * 1000
+        is_timeout = isinstance(exc, psycopg.errors.QueryCanceled) and took_ms >= timeout_ms
+        if exc.sqlstate is None or (isinstance(exc, psycopg.errors.QueryCanceled) and not is_timeout):
+            with errors_as(doing="look at the rows before the plan"):
+                raise
+        why = f"not within {timeout_ms} ms" if is_timeout else server_message(exc).message
+        return _not_checked(check, position, why)
+    if not count:
+        return None
+    message = f"{check.fact} {check.problem}: {_counted(count, check.unit, at_least=at_least)} of {check.table}"
+    if named:
+        message = f"{message} ({'; '.join(named)}{'; ...' if count > len(named) else ''})"
+    return Finding(
+        kind=FindingKind.ROWS,
+        message=message,
+        hint=check.hint,
+        fact=check.fact,
+        blocks=True,
+        count=count,
+        at_least=at_least,
+        examples=named,
+        statement=position,
+    )
+
+
+def _limited(query: str) -> sql.Composed:
+    return sql.SQL("SELECT found.example FROM ({}) AS found (example) LIMIT {}").format(
+        sql.SQL(trusted(query)), sql.Literal(_MOST + 1)
+    )
+
+
+def _attempted(
+    connection: Connection, check: Check, attempt: str, timeout_ms: int
+) -> tuple[int, bool, tuple[str, ...]]:
+    """How many rows the expression fails for, whether there may be more, and some of them."""
+    probe = sql.SQL("SELECT pg_catalog.count(found.value) FROM ({}) AS found (value)").format(sql.SQL(trusted(attempt)))
+    try:
+        with connection.transaction():
+            _fetch(connection, probe)
+    except psycopg.Error as exc:
+        if exc.sqlstate is None or exc.sqlstate[:2] not in _FAILS_ON_VALUES:
+            raise
+    else:
+        return 0, False, ()
+    rows = sql.SQL("SELECT * FROM ({}) AS found (owner, place, example)").format(sql.SQL(trusted(check.sql)))
+    one = sql.SQL("{} WHERE tableoid = $1 AND ctid = $2").format(sql.SQL(trusted(attempt)))
+    body = sql.SQL(trusted(read_sql("preflight/attempt.sql"))).format(
+        seconds=sql.Literal(timeout_ms / 2000),
+        rows=sql.Literal(rows.as_string(connection)),
+        attempt=sql.Literal(one.as_string(connection)),
+        shown=sql.Literal(_SHOWN),
+        most=sql.Literal(_MOST),
+    )
+    cursor(connection).execute(sql.SQL("DO {}").format(sql.Literal(body.as_string(connection))))
+    (row,) = _fetch(connection, sql.SQL("SELECT pg_catalog.current_setting('reconciler.found')"))
+    found = json.loads(row[0])
+    # The whole table failed once: a row that was not reached in time is one at least.
+    return max(int(found["count"]), 1), not found["ended"], tuple(found["examples"])
+
+
+def _not_checked(check: Check, position: int, why: str) -> Finding:
+    return Finding(
+        kind=FindingKind.NOT_CHECKED,
+        message=f"{check.fact}: whether the rows of {check.table} allow it could not be told: {why}",
+        hint=f"statement {position} will tell",
+        fact=check.fact,
+        statement=position,
+    )
+
+
+def _counted(count: int, unit: str, *, at_least: bool) -> str:
+    noun = unit if count == 1 else f"{unit.removesuffix(' of rows')}s{' of rows' if unit.endswith(' of rows') else ''}"
+    return f"{'at least ' if at_least else ''}{count:,} {noun}"
+
+
+# --- what is missing --------------------------------------------------------------------------------------------------
+
+# What is said of each need that is not met, and what to do; `quoted` is the name as SQL writes it.
+_UNMET: Mapping[str, tuple[str, str]] = {
+    "owner": ("{fact} belongs to {name}, and this role may not change it", "run as a member of {name}"),
+    "member": ("{fact} cannot become {name}: this role is no member of it", "run as a member of {name}"),
+    "role": ("{fact}: there is no role {name}", "make it first: CREATE ROLE {quoted}"),
+    "schema": (
+        "{fact} cannot be made: this role has no CREATE on schema {name}",
+        "GRANT CREATE ON SCHEMA {quoted} TO {role}",
+    ),
+    "references": (
+        "{fact} cannot be made: this role may not refer to table {name}",
+        "GRANT REFERENCES ON {quoted} TO {role}",
+    ),
+    "database": (
+        "{fact} cannot be made: this role has no CREATE on the database",
+        "GRANT CREATE ON DATABASE {database} TO {role}",
+    ),
+    "extension": ("extension {name} is not available on this server", "install its package there, or leave it out"),
+}
+
+
+def _missing(connection: Connection, planned: PlanResult) -> Iterable[Finding]:
+    """Privileges, roles and extensions that the plan needs."""
+    needs = needs_of(planned)
+    if not needs:
+        return
+    names = {what: sorted({need.name for need in needs if need.what == what}) for what in _UNMET}
+    with errors_as(), _reading(connection, 0):
+        ((role, database),) = _fetch(
+            connection,
+            sql.SQL(
+                "SELECT pg_catalog.quote_ident(current_user), pg_catalog.quote_ident(pg_catalog.current_database())"
+            ),
+        )
+        rows = _fetch(
+            connection,
+            sql.SQL(trusted(read_sql("preflight/privileges.sql"))),
+            {
+                **{what: [name[0] for name in found if name] for what, found in names.items()},
+                "database": bool(names["database"]),
+                "membership": "SET" if connection.info.server_version >= 160000 else "MEMBER",
+                "schemas": [name[0] for name in names["references"]],
+                "tables": [name[1] for name in names["references"]],
+            },
+        )
+    unmet = {(str(what), tuple(name)) for what, name in rows}
+    said: set[str] = set()
+    for need in needs:
+        what = need.what
+        if what == "member" and ("role", need.name) in unmet:
+            what = "role"
+        if (what, need.name) not in unmet or (need.otherwise and ("owner", (need.otherwise,)) not in unmet):
+            continue
+        quoted = sql.Identifier(*need.name).as_string(connection) if need.name else ""
+        message, hint = (
+            text.format(fact=need.fact, name=".".join(need.name), quoted=quoted, role=role, database=database)
+            for text in _UNMET[what]
+        )
+        if message not in said:
+            said.add(message)
+            kind = FindingKind.MISSING if what in ("role", "extension") else FindingKind.PRIVILEGE
+            yield Finding(kind=kind, message=message, hint=hint, fact=need.fact, blocks=True, statement=need.position)
+
+
+# --- what could hold it up --------------------------------------------------------------------------------------------
+
+
+def _holders(connection: Connection, planned: PlanResult) -> Iterable[Finding]:
+    """Transactions that hold what the plan will wait for: a run waits for a while, again and again, and gives up."""
+    former = {new: old for old, new in planned.renamed.names.items()} if planned.renamed is not None else {}
+    wanted: dict[FactId, bool] = {}
+    waits_for_all = False
+    for statement in planned.plan.statements:
+        waits_for_all = waits_for_all or not statement.transactional
+        if statement.locks is not None and statement.lock is not None and statement.lock.blocks_clients:
+            table = former.get(statement.locks, statement.locks)
+            wanted[table] = wanted.get(table, False) or statement.lock is LockMode.ACCESS_EXCLUSIVE
+    tables = [table for table in sorted(wanted) if len(table.name) == 2]
+    with errors_as(), _reading(connection, 0):
+        rows = _fetch(
+            connection,
+            sql.SQL(trusted(read_sql("preflight/holders.sql"))),
+            {
+                "schemas": [table.name[0] for table in tables],
+                "tables": [table.name[1] for table in tables],
+                "exclusive": [wanted[table] for table in tables],
+                "waits_for_all": waits_for_all,
+                "older_s": _HOLDS_LONG_S,
+            },
+        )
+    for who, schema, table, seconds, state in rows:
+        since = "" if seconds is None else f" for {seconds:,} s"
+        doing = f" ({state}{since})" if state else since
+        what = "is in a transaction that began before" if schema is None else f"holds a lock on table {schema}.{table}"
+        yield Finding(
+            kind=FindingKind.HELD_UP,
+            message=f"{who} {what}{doing}, which the plan will wait for",
+            hint="wait for its end, or end it, before the plan is applied",
+            fact=None if schema is None else FactId("table", (schema, table)),
+        )
+
+
+def _disk(connection: Connection, planned: PlanResult) -> Iterable[Finding]:
+    """How much is written anew: a rewrite takes that much more room until its commit. What is free SQL cannot tell."""
+    sizes: dict[FactId, TableSize] = {}
+    for hazard in planned.plan.hazards:
+        if hazard.kind is HazardKind.TABLE_REWRITE and hazard.size is not None:
+            sizes[hazard.fact] = hazard.size
+    size = TableSize(
+        rows=sum(max(each.rows, 0) for each in sizes.values()), bytes=sum(each.bytes for each in sizes.values())
+    )
+    if size.bytes < _MUCH_BYTES:
+        return
+    tables = ", ".join(str(table) for table in sorted(sizes))
+    yield Finding(
+        kind=FindingKind.DISK,
+        message=f"the plan writes {tables} anew: {describe_size(size)}, and as much more room on disk until the commit",
+        hint="see that there is room for it, and for the WAL: Postgres does not tell how much is free",
+    )
+    with errors_as(), _reading(connection, 0):
+        slots = [str(row[0]) for row in _fetch(connection, sql.SQL(trusted(read_sql("preflight/slots.sql"))))]
+    for slot in slots:
+        yield Finding(
+            kind=FindingKind.DISK,
+            message=f"nobody reads from replication slot {slot}: all that the plan writes is kept for it",
+            hint=f"have it read from, or drop it: SELECT pg_drop_replication_slot('{slot}')",
+        )
+
+
+# --- asking -----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _reading(connection: Connection, timeout_ms: int) -> Generator[None]:
+    """Inside, a transaction (or a part of the caller's) that cannot write, waits shortly, and is rolled back."""
+    settings = {
+        "transaction_read_only": "on",
+        "statement_timeout": str(timeout_ms),
+        "lock_timeout": str(_LOCK_TIMEOUT_MS),
+        "row_security": "off",
+        "jit": "off",
+    }
+    with connection.transaction(force_rollback=True):
+        for setting, value in settings.items():
+            cursor(connection).execute("select pg_catalog.set_config(%s, %s, true)", (setting, value))
+        yield
+
+
+def _fetch(
+    connection: Connection, query: sql.SQL | sql.Composed, parameters: Mapping[str, object] | None = None
+) -> list[TupleRow]:
+    with cursor(connection) as rows:
+        return rows.execute(query, parameters).fetchall()

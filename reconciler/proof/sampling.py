@@ -1,0 +1,201 @@
+"""A few rows of each table that a plan touches, read from live, with those that they refer to. Does I/O, reads only.
+
+The first rows of a table and, where it is large, some from anywhere in it. A row is known by its table and ctid; what a
+foreign key of live or of the goal refers to is added until nothing is missing, so that the sample fits constraints.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from reconciler.db.connections import cursor, server_message
+from reconciler.db.sqlfiles import trusted
+from reconciler.snapshot import FactId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reconciler.db.connections import Connection
+    from reconciler.plan import Plan
+    from reconciler.snapshot import Snapshot
+
+__all__ = ["Sample", "TableRows", "ancestors", "family", "sample_rows"]
+
+ROWS = 100  # from the beginning of a table, and as many from anywhere
+_MOST_ROWS = 20 * ROWS  # of one table, with those that others refer to
+_MOST_BYTES = 16 * 1024 * 1024
+_FOREIGN_KEY = re.compile(r"FOREIGN KEY \((?P<columns>.+?)\) REFERENCES (?P<table>.+?)\((?P<keys>.+?)\)(?: |$)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRows:
+    """Rows of one table as COPY writes them."""
+
+    columns: tuple[str, ...]
+    data: bytes
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Rows by table, and why those of some tables could not be read."""
+
+    tables: Mapping[FactId, TableRows]
+    unread: Mapping[FactId, str] = field(default_factory=dict["FactId", str])
+
+
+def sample_rows(connection: Connection, plan: Plan, live: Snapshot, goal: Snapshot) -> Sample:
+    """The sample for this plan. Runs inside a transaction, which goes on also where a table may not be read."""
+    reader = _Reader(connection, live)
+    waiting = [table for table in sorted(_touched(plan, live)) if reader.take(table)]
+    keys = [*_foreign_keys(live), *(key for key in _foreign_keys(goal) if key[0] in live)]
+    while waiting:
+        table = waiting.pop()
+        owners = {table, *ancestors(table, live)}
+        for owner, columns, referenced, referred in keys:
+            if owner in owners:
+                waiting += reader.follow(table, columns, referenced, referred)
+    return Sample(
+        tables={table: rows for table in sorted(reader.taken) if (rows := reader.copy(table))}, unread=reader.unread
+    )
+
+
+def family(table: FactId, live: Snapshot) -> Iterable[FactId]:
+    """A partitioned table's partitions, and theirs."""
+    for link in live.facts:
+        if link.kind == "inheritance" and link.name[2:] == table.name and "bound" in live.definition(link):
+            child = FactId("table", link.name[:2])
+            yield child
+            yield from family(child, live)
+
+
+def ancestors(table: FactId, state: Snapshot) -> Iterable[FactId]:
+    """The partitioned tables that the table is a partition of, the nearest first."""
+    for link in state.children.get(table, ()):
+        if link.kind == "inheritance" and "bound" in state.definition(link):
+            parent = FactId("table", link.name[2:])
+            yield parent
+            yield from ancestors(parent, state)
+
+
+def _touched(plan: Plan, live: Snapshot) -> set[FactId]:
+    """The tables of live that hold rows and that a statement of the plan is about."""
+    old = {rename.new: rename.old for rename in plan.renames}
+    facts = {
+        fact
+        for statement in plan.statements
+        for fact in (*statement.creates, *statement.alters, *statement.drops, *filter(None, (statement.locks,)))
+    }
+    facts |= {old[fact] for fact in facts if fact in old}
+    tables = {live.object_of(fact) for fact in facts}
+    tables |= {old[table] for table in tables if table in old}
+    tables = {table for table in tables if table.kind == "table" and table in live}
+    for table in [each for each in tables if "partition_key" in live.definition(each)]:
+        tables |= {*family(table, live)}
+    return {table for table in tables if "partition_key" not in live.definition(table)}
+
+
+def _foreign_keys(state: Snapshot) -> Iterable[tuple[FactId, str, str, str]]:
+    """(table, its columns, the table that they refer to, its columns), in the server's own words."""
+    for fact, text in state.facts.items():
+        if fact.kind == "constraint" and '"foreign_key"' in text:
+            match = _FOREIGN_KEY.match(str(state.definition(fact).get("definition", "")))
+            table = state.parent(fact)
+            if match and table is not None and "PERIOD " not in match[0]:
+                yield table, match["columns"], match["table"], match["keys"]
+
+
+class _Reader:
+    """Reads live; what fails for one table is noted, and nothing else suffers from it."""
+
+    def __init__(self, connection: Connection, live: Snapshot) -> None:
+        self._connection = connection
+        self._live = live
+        self._tables = {address[1]: fact for fact, address in live.addresses.items() if fact.kind == "table"}
+        self._oids = {fact: oid for oid, fact in self._tables.items()}
+        self.taken: dict[FactId, set[str]] = {}
+        self.unread: dict[FactId, str] = {}
+
+    def take(self, table: FactId) -> bool:
+        """The first rows of the table, and some from anywhere."""
+        name = sql.Identifier(*table.name)
+        text = sql.SQL("SELECT ctid::text FROM ONLY {} LIMIT {}").format(name, 2 * ROWS)
+        try:
+            with self._connection.transaction(), cursor(self._connection) as rows:
+                counted = "select reltuples from pg_catalog.pg_class where oid = %s"
+                count = rows.execute(counted, (self._oids[table],)).fetchone()
+                if count is not None and count[0] > 2 * ROWS:
+                    percent = min(100.0, 400.0 * ROWS / float(count[0]))
+                    text = sql.SQL(
+                        "(SELECT ctid::text FROM ONLY {name} LIMIT {rows}) UNION (SELECT ctid::text FROM ONLY {name}"
+                        " TABLESAMPLE pg_catalog.system ({percent}) REPEATABLE (0) LIMIT {rows})"
+                    ).format(name=name, rows=ROWS, percent=percent)
+                self.taken[table] = {row[0] for row in rows.execute(text)}
+        except psycopg.Error as exc:
+            self.unread[table] = server_message(exc).message
+        return bool(self.taken.get(table))
+
+    def follow(self, table: FactId, columns: str, referenced: str, keys: str) -> Iterable[FactId]:
+        """The tables of which rows were added since the table's refer to them."""
+        text = sql.SQL(
+            "SELECT tableoid::pg_catalog.int8, ctid::text FROM {} WHERE ({}) IN"
+            " (SELECT {} FROM ONLY {} WHERE ctid = ANY({}::pg_catalog.tid[]))"
+        ).format(
+            sql.SQL(trusted(referenced)),
+            sql.SQL(trusted(keys)),
+            sql.SQL(trusted(columns)),
+            sql.Identifier(*table.name),
+            _array(self.taken[table]),
+        )
+        found: list[tuple[int, str]] = []
+        try:
+            with self._connection.transaction(), cursor(self._connection) as rows:
+                found = [(row[0], row[1]) for row in rows.execute(text)]
+        except psycopg.Error:
+            return  # a foreign key that is only declared may name what is not there yet; loading tells what is missing
+        grown: set[FactId] = set()
+        for oid, ctid in found:
+            other = self._tables.get(oid)
+            if other is None:
+                continue
+            known = self.taken.setdefault(other, set())
+            if ctid not in known and len(known) < _MOST_ROWS:
+                known.add(ctid)
+                grown.add(other)
+        yield from grown
+
+    def copy(self, table: FactId) -> TableRows | None:
+        """The rows; None where there are none or they cannot be read."""
+        rows = self.taken[table]
+        own = [each for each in self._live.children.get(table, ()) if each.kind == "column"]
+        columns = tuple(each.name[2] for each in own if "generated" not in self._live.definition(each))
+        if not rows or not columns or table in self.unread:
+            return None
+        names = sql.SQL(", ").join(map(sql.Identifier, columns))
+        text = sql.SQL("COPY (SELECT {} FROM ONLY {} WHERE ctid = ANY({}::pg_catalog.tid[])) TO STDOUT").format(
+            names, sql.Identifier(*table.name), _array(rows)
+        )
+        data = bytearray()
+        try:
+            with self._connection.transaction(), self._connection.cursor().copy(text) as copy:
+                for chunk in copy:
+                    data += chunk
+                    if len(data) > _MOST_BYTES:
+                        break
+        except psycopg.Error as exc:
+            self.unread[table] = server_message(exc).message
+            return None
+        if len(data) > _MOST_BYTES:
+            self.unread[table] = "its rows are too large"
+            return None
+        return TableRows(columns=columns, data=bytes(data), count=data.count(b"\n"))
+
+
+def _array(ctids: Iterable[str]) -> sql.Literal:
+    """An array of ctids as a literal, since a name in the same query may hold a percent sign."""
+    return sql.Literal("{" + ",".join(f'"{ctid}"' for ctid in sorted(ctids)) + "}")

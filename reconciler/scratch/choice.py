@@ -1,0 +1,163 @@
+"""Which scratch serves: what was asked for, or the cheapest that disturbs nobody. Reads the live database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from reconciler.db.connections import fetch_one
+from reconciler.db.sqlfiles import read_sql, trusted
+from reconciler.errors import ScratchError
+from reconciler.scratch.scratch import DatabaseScratch, SchemaScratch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.db.connections import Connection
+    from reconciler.goal import Scope
+    from reconciler.scratch.scratch import Scratch
+    from reconciler.snapshot import FactId
+
+__all__ = ["choose_scratch"]
+
+# A statement of a source makes about one table: with indexes, sequence, TOAST table and types that many locks.
+_LOCKS_A_STATEMENT = 8
+# Others need the lock table too, and when it is full their statements fail, not only ours.
+_SHARE_OF_LOCK_TABLE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Live:
+    """What the choice depends on; `relations` counts the managed schemas', `lock_slots` is the lock table's size."""
+
+    may_create_database: bool
+    standby: bool
+    lock_slots: int
+    relations: int
+    outside: str | None
+    fixed_extension: str | None
+    event_trigger: str | None
+
+
+def choose_scratch(
+    live: Connection, wish: str, scope: Scope, *, dsn: str, statements: int = 0, own: frozenset[FactId] = frozenset()
+) -> Scratch:
+    """The scratch for `wish`: auto, schema, database, or the URL of a server. Says which and why in `.why`.
+
+    `statements` is how many the source has; `own` is what is database-wide and its own, so that a temporary database
+    begins without it. Raises ScratchError where the wish cannot serve.
+    """
+    if wish not in ("auto", "schema", "database"):
+        return DatabaseScratch(live, admin_dsn=wish, scope=scope, why="the server was named", kind="server", own=own)
+    if wish == "schema" and scope.all_schemas:
+        raise ScratchError(
+            "scratch `schema` cannot hold a whole database: extensions and publications cannot step aside",
+            hint="use --scratch database, or name the schemas with --schema",
+        )
+    found = _look(live, scope)
+    obstacle = None if scope.all_schemas or wish == "database" else _obstacle(live, scope.schemas)
+    may_step_aside = obstacle is None and not found.standby and not scope.all_schemas
+    may_create = found.may_create_database and not found.standby
+    disturbs = _disturbance(found, statements) if may_step_aside else None
+    if wish != "database" and may_step_aside and (wish == "schema" or disturbs is None or not may_create):
+        why = "as asked" if wish == "schema" else "the managed schemas can step aside in one transaction"
+        return SchemaScratch(live, scope.schemas, why=why if disturbs is None else f"{why}, although {disturbs}")
+    if wish != "schema" and may_create:
+        why = "the whole database is managed" if scope.all_schemas else disturbs or (obstacle.what if obstacle else "")
+        why = "as asked" if wish == "database" else why
+        return DatabaseScratch(live, admin_dsn=dsn, scope=scope, why=why, own=own)
+    if found.standby:
+        raise ScratchError(
+            "a standby takes no scratch", hint="name another server with --scratch postgresql://..., or ask the primary"
+        )
+    role = _current_user(live)
+    database = f"ALTER ROLE {role} CREATEDB, for scratch `database`"
+    elsewhere = "or name another server with --scratch postgresql://..."
+    if obstacle is None:
+        raise ScratchError(f"role {role} may not create a temporary database", hint=f"{database}; {elsewhere}")
+    raise ScratchError(
+        f"the managed schemas cannot step aside: {obstacle.what}",
+        hint=f"{obstacle.hint}; or {database}; {elsewhere}",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Obstacle:
+    """Why the managed schemas cannot step aside, and what the administrator can do."""
+
+    what: str
+    hint: str
+
+
+def _obstacle(live: Connection, schemas: Sequence[str]) -> _Obstacle | None:
+    """The right that scratch `schema` lacks: to make and rename schemas, and to move the extensions in them."""
+    role, database = _current_user(live), live.info.dbname
+    row = fetch_one(live, "select has_database_privilege(current_database(), 'CREATE')")
+    if row is None or not row[0]:
+        return _Obstacle(
+            what=f"role {role} may not create schemas in database {database}",
+            hint=f"GRANT CREATE ON DATABASE {database} TO {role}",
+        )
+    row = fetch_one(
+        live,
+        "select nspname::text, pg_get_userbyid(nspowner)::text from pg_catalog.pg_namespace"
+        " where nspname = any(%s) and not pg_has_role(nspowner, 'USAGE') order by 1 limit 1",
+        (list(schemas),),
+    )
+    if row is not None:
+        return _Obstacle(
+            what=f"schema {row[0]} belongs to {row[1]}, not to role {role}",
+            hint=f"ALTER SCHEMA {row[0]} OWNER TO {role}",
+        )
+    row = fetch_one(
+        live,
+        "select extname::text, nspname::text, pg_get_userbyid(extowner)::text from pg_catalog.pg_extension e"
+        " join pg_catalog.pg_namespace n on n.oid = e.extnamespace"
+        " where nspname = any(%s) and extrelocatable and not pg_has_role(extowner, 'USAGE') order by 1 limit 1",
+        (list(schemas),),
+    )
+    if row is None:
+        return None
+    extension, schema, owner = row
+    return _Obstacle(
+        what=f"extension {extension} in schema {schema} belongs to {owner}, not to role {role}",
+        hint=f"ALTER EXTENSION {extension} SET SCHEMA one that is not managed",
+    )
+
+
+def _current_user(live: Connection) -> str:
+    row = fetch_one(live, "select current_user::text")
+    assert row is not None
+    return str(row[0])
+
+
+def _disturbance(found: _Live, statements: int) -> str | None:
+    """Why stepping aside would disturb others, or None."""
+    locks = statements * _LOCKS_A_STATEMENT + found.relations
+    if locks > found.lock_slots // _SHARE_OF_LOCK_TABLE:
+        return f"one transaction would take about {locks:,} of the server's {found.lock_slots:,} locks"
+    if found.outside is not None:
+        return f"foreign keys to {found.outside} would lock it"
+    if found.fixed_extension is not None:
+        return f"extension {found.fixed_extension} cannot leave a managed schema"
+    if found.event_trigger is not None:
+        return f"event trigger {found.event_trigger} would fire"
+    return None
+
+
+def _look(live: Connection, scope: Scope) -> _Live:
+    query = sql.SQL(trusted(read_sql("scratch/choice.sql")))
+    row = fetch_one(live, query, {"schemas": list(scope.schemas)})
+    assert row is not None
+    database, standby, slots, relations, outside, extension, trigger = row
+    return _Live(
+        may_create_database=bool(database),
+        standby=bool(standby),
+        lock_slots=int(slots),
+        relations=int(relations),
+        outside=outside,
+        fixed_extension=extension,
+        event_trigger=trigger,
+    )
