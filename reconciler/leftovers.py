@@ -19,7 +19,7 @@ __all__ = ["PREFIX", "is_half_made", "is_leftover", "leftovers", "temporary_name
 PREFIX = "reconciler_tmp_"
 # BEFORE triggers fire in the order of their names: ours must see what the others made of the row.
 TRIGGER_PREFIX = f"~{PREFIX}"
-_PARTS = {"column": 2, "default": 2, "constraint": 2, "index": 2, "trigger": 2, "function": 1}
+_PARTS = {"column": 2, "default": 2, "constraint": 2, "index": 2, "trigger": 2, "function": 1, "sequence": 1}
 
 
 def temporary_name(*parts: str) -> str:

@@ -40,6 +40,7 @@ __all__ = [
     "column_settings",
     "conversion",
     "identity_clause",
+    "identity_options",
     "inherited_from",
     "settings_lost_with_type",
     "split_name",
@@ -81,6 +82,8 @@ _WIDER = frozenset(
         ("timestamp with time zone", "timestamp without time zone"),
     }
 )
+# Postgres computes a stored expression for all rows at once, and lets no UPDATE write the column.
+_NO_OTHER_WAY = "Postgres has no way to do that while the table is used"
 _MODIFIER = re.compile(r"\(([^)]*)\)")
 
 
@@ -167,10 +170,8 @@ def _rewrites(old: str, new: str) -> bool:
     return True
 
 
-def identity_clause(identity: Definition) -> Part:
-    """`GENERATED ... AS IDENTITY` with all that is not the default."""
-    how = raw("ALWAYS" if identity.get("always") else "BY DEFAULT")
-    options: list[Part] = [raw(compose("SEQUENCE NAME {}", raw(str(identity["sequence"]))))]
+def identity_options(identity: Definition) -> list[Part]:
+    """The options of the identity's sequence that are not the default."""
     words: tuple[tuple[str, LiteralString], ...] = (
         ("start", "START WITH {}"),
         ("increment", "INCREMENT BY {}"),
@@ -178,9 +179,18 @@ def identity_clause(identity: Definition) -> Part:
         ("max", "MAXVALUE {}"),
         ("cache", "CACHE {}"),
     )
-    options += [raw(compose(template, raw(str(identity[key])))) for key, template in words if key in identity]
+    options: list[Part] = [
+        raw(compose(template, raw(str(identity[key])))) for key, template in words if key in identity
+    ]
     if identity.get("cycle"):
         options.append(raw("CYCLE"))
+    return options
+
+
+def identity_clause(identity: Definition) -> Part:
+    """`GENERATED ... AS IDENTITY` with all that is not the default."""
+    how = raw("ALWAYS" if identity.get("always") else "BY DEFAULT")
+    options = [raw(compose("SEQUENCE NAME {}", raw(str(identity["sequence"])))), *identity_options(identity)]
     return raw(compose("GENERATED {} AS IDENTITY ({})", how, joined(options, " ")))
 
 
@@ -434,17 +444,19 @@ class ColumnRule(Rule):
             yield from self._add_filled(fact, default, context, table)
             return
         expression = str(default["expression"]) if default is not None else None
-        if expression is not None and shadow.is_filled_online(fact, expression, context):
-            kind = column_kind(definition)
-            yield from shadow.add_filled(fact, kind, expression, context)
+        if shadow.is_filled_online(fact, expression, context):
+            yield from shadow.add_filled(fact, column_kind(definition), expression, context)
             yield from column_settings(fact, {}, definition)
+            yield from added_later(fact, context)
             return
         found: list[Hazard] = []
         fills = default is not None or "generated" in definition or "identity" in definition
         if definition.get("not_null") and not fills:
             found.append(hazards.may_fail(fact, "NOT NULL without a default fails if the table has rows", size))
-        if ("generated" in definition and not definition.get("virtual")) or "identity" in definition:
-            found.append(hazards.rewrites(table, f"computes {fact}", size))
+        if "generated" in definition and not definition.get("virtual"):
+            found.append(hazards.rewrites(table, f"computes {fact}; {_NO_OTHER_WAY}", size))
+        elif "identity" in definition:
+            found.append(hazards.rewrites(table, f"numbers every row for {fact}", size))
         elif expression is not None and not shadow.is_one_for_all(expression):
             found.append(hazards.rewrites(table, f"computes the default of {fact} where it is volatile", size))
         yield Draft(
@@ -580,7 +592,8 @@ class ColumnRule(Rule):
             old = {key: value for key, value in old.items() if key not in ("storage", "compression")}
             changed = (changed - {"storage", "compression"}) | ({"compression"} & new.keys())
         if "generated" in changed and "generated" in new:
-            found = () if new.get("virtual") else (hazards.rewrites(table, f"computes {fact}", size),)
+            why = f"computes {fact}; {_NO_OTHER_WAY}"
+            found = () if new.get("virtual") else (hazards.rewrites(table, why, size),)
             yield draft(compose("{} SET EXPRESSION AS ({})", alter, raw(str(new["generated"]))), *found)
         if changed & {"not_null", "not_null_constraint"}:
             fills: list[Draft] = []

@@ -40,6 +40,7 @@ __all__ = [
     "is_replaced_online",
     "key_clauses",
     "key_constraint",
+    "name_is_free",
     "validated",
 ]
 
@@ -99,7 +100,7 @@ def comes_after(fact: FactId, context: Context) -> bool:
     return True
 
 
-def _name_is_free(schema: str, relation: str, context: Context) -> bool:
+def name_is_free(schema: str, relation: str, context: Context) -> bool:
     """Whether live has no relation of this name."""
     if any(FactId(kind, (schema, relation)) in context.live for kind in RELATION_KINDS):
         return False
@@ -148,7 +149,7 @@ def build_index(fact: FactId, build: IndexText, found: tuple[Hazard, ...], conte
     invalid = fact in context.drops and bool(context.old(fact).get("invalid"))
     if invalid:
         yield _drop_concurrently(fact, final, table, stage)
-    if not replaced and (invalid or _name_is_free(schema, final, context)):
+    if not replaced and (invalid or name_is_free(schema, final, context)):
         yield _build(build, final, table, stage, found)
         return
     temporary = temporary_name(*fact.name, build(final, concurrently=False))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, LiteralString
 
+from reconciler.ddl import shadow
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
 from reconciler.hazards import hazards
-from reconciler.plan import LockMode
+from reconciler.leftovers import is_leftover
+from reconciler.plan import LockMode, Stage
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
@@ -54,12 +56,13 @@ class SequenceRule(Rule):
             parts.append(raw("CYCLE"))
         template: LiteralString = "CREATE UNLOGGED SEQUENCE {}{}" if new.get("unlogged") else "CREATE SEQUENCE {}{}"
         options = raw(" " + joined(parts, " ").as_string(None) if parts else "")
-        yield Draft(sql=compose(template, qualified(fact), options))
+        stage = Stage.BEFORE if shadow.numbers_rows(fact, context) else Stage.TOGETHER
+        yield Draft(sql=compose(template, qualified(fact), options), stage=stage)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         yield Draft(
             sql=compose("DROP SEQUENCE {}", qualified(fact)),
-            hazards=() if self._is_followed(fact, context) else (hazards.loses_sequence(fact),),
+            hazards=() if self._is_followed(fact, context) or is_leftover(fact) else (hazards.loses_sequence(fact),),
             lock=LockMode.ACCESS_EXCLUSIVE,
             locks=fact,
         )

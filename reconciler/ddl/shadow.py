@@ -8,13 +8,13 @@ the new one, and gives it all that hung on the old one.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler.ddl import online
 from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import required, required_name_aside
 from reconciler.ddl.rule import Draft
-from reconciler.ddl.text import Part, compose, literal, name, raw
+from reconciler.ddl.text import Part, compose, joined, literal, name, raw
 from reconciler.leftovers import TRIGGER_PREFIX, temporary_name
 from reconciler.plan import LockMode, Stage
 from reconciler.snapshot import SATELLITE_KINDS, FactId
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from reconciler.plan import Hazard
     from reconciler.snapshot import Definition
 
-__all__ = ["add_filled", "carried_along", "is_filled_online", "swap", "takes_shadow"]
+__all__ = ["add_filled", "carried_along", "is_filled_online", "numbers_rows", "swap", "takes_shadow"]
 
 _NEVER = frozenset({"generated", "virtual", "identity", "fdw_options", "inherited"})
+_NEVER_FILLED = _NEVER - {"identity"}
 # Functions of which Postgres computes one value for all rows, without a rewrite.
 _STABLE = re.compile(
     r"(timezone\('[^']*'::text, )?(now|transaction_timestamp|statement_timestamp)\([^()]*\)\)?(::[\w\s]+)?"
@@ -119,16 +120,20 @@ def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Cont
 
 def _identity(column: FactId, alter: Part, context: Context) -> Iterable[str]:
     """The new column gets a sequence of the same name that goes on where the old one's is."""
-    from reconciler.ddl.columns import identity_clause
-
     identity = cast("Definition", context.new(column)["identity"])
     sequence = str(identity["sequence"])
     aside = temporary_name(*column.name, "sequence")
     yield compose("ALTER SEQUENCE {} RENAME TO {}", raw(sequence), name(aside))
-    clause = identity_clause(identity)
-    yield compose("{} ALTER COLUMN {} ADD {}", alter, name(column.name[2]), clause)
-    old = name(sequence_schema(sequence), aside)
-    yield compose("SELECT pg_catalog.setval({}, last_value, is_called) FROM {}", literal(sequence), old)
+    yield from _becomes_identity(column, identity, name(sequence_schema(sequence), aside), alter)
+
+
+def _becomes_identity(column: FactId, identity: Definition, before: Part, alter: Part) -> Iterable[str]:
+    """The column gets a sequence of its own, which goes on where the sequence `before` is."""
+    from reconciler.ddl.columns import identity_clause
+
+    yield compose("{} ALTER COLUMN {} ADD {}", alter, name(column.name[2]), identity_clause(identity))
+    sequence = literal(str(identity["sequence"]))
+    yield compose("SELECT pg_catalog.setval({}, last_value, is_called) FROM {}", sequence, before)
 
 
 def sequence_schema(sequence: str) -> str:
@@ -158,12 +163,15 @@ def _keep_equal(column: FactId, shadow: str, expression: str, table: FactId, con
     yield from _triggered(shadow, body, table, context, joined=joined)
 
 
-def _triggered(shadow: str, body: str, table: FactId, context: Context, *, joined: bool) -> Iterable[Draft]:
-    """The trigger that sets the new column in each row as it is written."""
+def _triggered(
+    shadow: str, body: str, table: FactId, context: Context, *, joined: bool, as_owner: bool = False
+) -> Iterable[Draft]:
+    """The trigger that sets the new column in each row as it is written, with the rights of who writes it or ours."""
     schema = table.name[0]
     if not online.adopt(FactId("function", (schema, shadow, "")), context):
-        function = name(schema, shadow)
-        text = compose("CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS {}", function, literal(body))
+        rights = raw("SECURITY DEFINER SET search_path TO pg_catalog, pg_temp " if as_owner else "")
+        template: LiteralString = "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql {}AS {}"
+        text = compose(template, name(schema, shadow), rights, literal(body))
         yield Draft(sql=text, locks=table, stage=Stage.BEFORE, joined=joined)
         joined = True
     if not online.adopt(FactId("trigger", (*table.name, _trigger(shadow))), context):
@@ -215,49 +223,103 @@ def is_one_for_all(default: str) -> bool:
 
 
 def is_filled_online(column: FactId, default: str | None, context: Context) -> bool:
-    """Whether a new column is filled in batches, as its default would have to be computed for each row."""
+    """Whether a new column is filled in batches, as its value would have to be computed for each row."""
     table = context.goal.parent(column)
-    if default is None or is_one_for_all(default) or column in context.drops:
-        return False
     new = context.new(column)
-    if new.keys() & _NEVER or not online.changes_online(table, context):
+    if column in context.drops or new.keys() & _NEVER_FILLED or not online.changes_online(table, context):
         return False
-    both = (column, FactId("default", column.name))
-    return all(online.is_ready(fact, context, among=both) for fact in both)
+    if "identity" in new:
+        return online.is_ready(column, context, among=(column,))
+    if default is None or is_one_for_all(default):
+        return False
+    fact = FactId("default", column.name)
+    among = (column, fact, *_new_sequences(fact, context))
+    return all(online.is_ready(each, context, among=among) for each in among)
 
 
-def add_filled(column: FactId, kind: Part, default: str, context: Context) -> Iterable[Draft]:
-    """The new column under a temporary name until every row has a value; nobody sees it before."""
+def _new_sequences(default: FactId, context: Context) -> Sequence[FactId]:
+    """The sequences that the default needs, that are new, and that nothing in live keeps from being made at once."""
+    return [
+        each
+        for each in sorted(context.goal.dependencies.get(default, ()))
+        if each.kind == "sequence"
+        and each in context.creates
+        and online.name_is_free(each.name[0], each.name[1], context)
+    ]
+
+
+def numbers_rows(sequence: FactId, context: Context) -> bool:
+    """Whether a new sequence is needed before the plan's transaction, to number the rows that are there."""
+    return any(
+        fact.kind == "default"
+        and fact in context.creates
+        and (column := FactId("column", fact.name)) in context.creates
+        and sequence in _new_sequences(fact, context)
+        and is_filled_online(column, str(context.new(fact)["expression"]), context)
+        for fact in context.goal_dependents.get(sequence, ())
+    )
+
+
+def add_filled(column: FactId, kind: Part, default: str | None, context: Context) -> Iterable[Draft]:
+    """The new column under a temporary name until every row has a value; nobody sees it before.
+
+    Without a default it is an identity: a sequence of its own numbers the rows, and the identity goes on after it.
+    """
     table = context.goal.parent(column)
     assert table is not None
-    shadow = shadow_name(column, f"{context.goal.facts[column]} default {default}")
+    identity = cast("Definition | None", context.new(column).get("identity"))
+    counter = FactId("sequence", (column.name[0], temporary_name(*column.name, context.goal.facts[column], "counter")))
+    if identity is not None and not online.adopt(counter, context):
+        text = compose("CREATE SEQUENCE {}{}", qualified(counter), _as_column(column, identity, context))
+        yield Draft(sql=text, stage=Stage.BEFORE)
+    value = default or compose("nextval({}::regclass)", literal(compose("{}", qualified(counter))))
+    shadow = shadow_name(column, f"{context.goal.facts[column]} default {value}")
+    # Clients may have no right to use the sequence, or not yet: the trigger has.
+    numbered = identity is not None or any(
+        each.kind == "sequence" for each in context.goal.dependencies.get(FactId("default", column.name), ())
+    )
     alter = raw(compose("ALTER TABLE {}", qualified(column)))
     added = not online.adopt(FactId("column", (*table.name, shadow)), context)
     if added:
-        for joined, text in enumerate(
-            (
-                compose("{} ADD COLUMN {} {}", alter, name(shadow), kind),
-                compose("{} ALTER COLUMN {} SET DEFAULT {}", alter, name(shadow), raw(default)),
-            )
-        ):
-            yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, stage=Stage.BEFORE, joined=bool(joined), brief=True)
+        texts = [compose("{} ADD COLUMN {} {}", alter, name(shadow), kind)]
+        if not numbered:
+            texts.append(compose("{} ALTER COLUMN {} SET DEFAULT {}", alter, name(shadow), raw(value)))
+        for place, text in enumerate(texts):
+            yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, stage=Stage.BEFORE, joined=place > 0, brief=True)
     # An UPDATE may move a row that has no value yet to a page that was filled already.
     body = compose(
-        "BEGIN IF NEW.{} IS NULL THEN NEW.{} := {}; END IF; RETURN NEW; END", name(shadow), name(shadow), raw(default)
+        "BEGIN IF NEW.{} IS NULL THEN NEW.{} := {}; END IF; RETURN NEW; END", name(shadow), name(shadow), raw(value)
     )
-    yield from _triggered(shadow, body, table, context, joined=added)
-    text = compose("UPDATE {} SET {} = DEFAULT WHERE {} IS NULL", qualified(column), name(shadow), name(shadow))
+    yield from _triggered(shadow, body, table, context, joined=added, as_owner=numbered)
+    text = compose("UPDATE {} SET {} = {} WHERE {} IS NULL", qualified(column), name(shadow), raw(value), name(shadow))
     yield _fill(text, table, ())
     first, last = _not_null(column, shadow, table, context)
     yield from first
     yield _analyze(table, shadow)
     yield from _without_trigger(shadow, table)
+
+    def draft(text: str) -> Draft:
+        return Draft(sql=text, lock=_EXCLUSIVE, locks=table, brief=True)
+
     final = name(column.name[2])
-    text = compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final)
-    yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, brief=True)
+    yield draft(compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final))
+    if numbered and default is not None:
+        yield draft(compose("{} ALTER COLUMN {} SET DEFAULT {}", alter, final, raw(default)))
     if context.new(column).get("not_null"):
-        yield Draft(sql=required(column, context), lock=_EXCLUSIVE, locks=table, brief=True)
+        yield draft(required(column, context))
     yield from last
+    if identity is not None:
+        yield from (draft(text) for text in _becomes_identity(column, identity, qualified(counter), alter))
+        yield draft(compose("DROP SEQUENCE {}", qualified(counter)))
+
+
+def _as_column(column: FactId, identity: Definition, context: Context) -> Part:
+    """The options of a sequence that counts as the identity does."""
+    from reconciler.ddl.columns import identity_options
+
+    return joined(
+        [raw(""), raw(compose("AS {}", raw(str(context.new(column)["type"])))), *identity_options(identity)], " "
+    )
 
 
 # --- indexes on it ----------------------------------------------------------------------------------------------------
