@@ -757,10 +757,9 @@ def _checks_of(column: FactId, context: Context) -> Iterable[FactId]:
 def _follows_type(fact: FactId, context: Context) -> bool:
     """A column of a typed table whose type changes: ALTER TYPE ... CASCADE changes the table too."""
     table = context.goal.parent(fact) or context.live.parent(fact)
-    if table is None or table in context.creates or not context.alters:
+    if table is None or not context.alters or not context.persists(table) or table in context.released:
         return False
-    definition = context.live.find(table) or {}
-    if "of_type" not in definition or "of_type" not in (context.goal.find(table) or {}):
+    if "of_type" not in context.old(table):
         return False
     needed = context.live.dependencies.get(table, frozenset())
     return any(each.kind == "composite_type" and each in context.alters for each in needed)

@@ -12,12 +12,17 @@ __all__ = ["Act", "Node"]
 
 
 class Act(IntEnum):
-    """What happens; FINISH is what is left to do when something replaced has been made anew."""
+    """What happens.
 
-    DROP = 0
-    ALTER = 1
-    CREATE = 2
-    FINISH = 3
+    BEGIN is what something that stays is to do before its parts change; FINISH is what is left to do when they have, or
+    when something replaced has been made anew.
+    """
+
+    BEGIN = 0
+    DROP = 1
+    ALTER = 2
+    CREATE = 3
+    FINISH = 4
 
 
 class Node(NamedTuple):

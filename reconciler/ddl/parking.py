@@ -33,8 +33,8 @@ def set_aside(context: Context) -> Iterable[FactId]:
     """The types that are renamed instead of dropped at once, so that a column of them is rewritten only once."""
     waiting = {
         needed
-        for column in (*context.parked, *_columns_aside(context))
-        for needed in context.live.dependencies.get(column, ())
+        for holder in (*context.parked, *_moving(context))
+        for needed in context.live.dependencies.get(holder, ())
         if _may_stand_aside(needed, context)
     }
     found: set[FactId] = set()
@@ -45,9 +45,10 @@ def set_aside(context: Context) -> Iterable[FactId]:
     return found
 
 
-def _columns_aside(context: Context) -> Iterable[FactId]:
-    """The columns of tables that step aside: their values are read once more."""
+def _moving(context: Context) -> Iterable[FactId]:
+    """The tables that step aside, which may be typed, and their columns: their values are read once more."""
     for table in context.renamed:
+        yield table
         yield from (child for child in context.live.children.get(table, ()) if child.kind == "column")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.ddl import RULES, moving, partitions
+from reconciler.ddl import RULES, moving, partitions, typed_tables
 from reconciler.ddl.bodies import wishes
 from reconciler.ddl.consequences import with_consequences
 from reconciler.ddl.lock_windows import with_lock_windows
@@ -78,6 +78,8 @@ def make_plan(
         _require_ground(context)
         context.moved, context.renamed = moving.moved(context)
         context.aside.update(set_aside(context))
+        context.released = typed_tables.letting_go(context)
+        context.followers = typed_tables.following(context)
         context.swaps = swapped_names(context)
         try:
             statements = tuple(_statements(context))
@@ -172,7 +174,8 @@ def _decide(differences: Sequence[Difference], context: Context, forced: frozens
                         if other.kind in RULES:
                             replace(other)
             if not waiting:
-                for fact in sorted({*partitions.in_the_way(context), *held_within(context)} - context.drops):
+                found = (partitions.in_the_way(context), held_within(context), typed_tables.out_of_order(context))
+                for fact in sorted({fact for facts in found for fact in facts} - context.drops):
                     replace(fact)
                 if not dropped:
                     return
@@ -284,6 +287,7 @@ def _edges(context: Context) -> Iterable[tuple[Node, Node]]:
         yield Node(Act.CREATE, fact), Node(Act.FINISH, fact)
     yield from partitions.ordered(context)
     yield from moving.ordered(context)
+    yield from typed_tables.ordered(context)
     for claim, node in takes.items():
         for giver in gives.get(claim, ()):
             if giver != node and context.swaps.get(node.fact) != giver.fact:
@@ -292,9 +296,7 @@ def _edges(context: Context) -> Iterable[tuple[Node, Node]]:
 
 def _bothers_nobody(altered: FactId, dropped: FactId, context: Context) -> bool:
     """Whether the alteration in place can come before the drop: of a routine, or of a table that loses a column."""
-    if dropped.kind == "column" and altered == context.live.parent(dropped):
-        return "of_type" not in context.changed(altered)
-    return altered.kind in _ROUTINES
+    return altered.kind in _ROUTINES or (dropped.kind == "column" and altered == context.live.parent(dropped))
 
 
 def _is_mutual(altered: FactId, fact: FactId, alters: Collection[FactId], state: Snapshot) -> bool:
@@ -318,7 +320,8 @@ def _made(fact: FactId, context: Context) -> Node:
 def _heads(context: Context) -> dict[Node, Node]:
     """Each node, and the node that it would like to be folded into."""
     heads: dict[Node, Node] = {}
-    for act, facts in ((Act.ALTER, context.alters), (Act.FINISH, context.aside | context.moved)):
+    finished = context.aside | context.moved | context.followers
+    for act, facts in ((Act.BEGIN, context.released), (Act.ALTER, context.alters), (Act.FINISH, finished)):
         heads.update({Node(act, fact): Node(act, fact) for fact in facts})
     for fact in context.creates:
         node = Node(Act.CREATE, fact)
@@ -369,12 +372,16 @@ def _statements(context: Context) -> Iterable[Statement]:
         rule = _rule(node.fact)
         if not rule.is_silent(node.fact, context):
             match node.act:
+                case Act.BEGIN:
+                    drafts = typed_tables.let_go(node.fact)
                 case Act.CREATE:
                     drafts = rule.create(node.fact, _in_order([member.fact for member in folded], context), context)
                 case Act.DROP:
                     drafts = _drop(node.fact, context)
                 case Act.FINISH if node.fact in context.moved:
                     drafts = moving.finish(node.fact, context)
+                case Act.FINISH if node.fact in context.followers:
+                    drafts = typed_tables.follow(node.fact, context)
                 case Act.FINISH:
                     drafts = drop_renamed(node.fact)
                 case Act.ALTER:
@@ -401,7 +408,7 @@ def _statement(draft: Draft, act: Act, facts: tuple[FactId, ...], context: Conte
         sql=text,
         creates=facts if act is Act.CREATE else (),
         drops=facts if act is Act.DROP else (),
-        alters=facts if act in (Act.ALTER, Act.FINISH) else (),
+        alters=facts if act in (Act.BEGIN, Act.ALTER, Act.FINISH) else (),
         hazards=draft.hazards,
         lock=draft.lock if is_waited_for else None,
         locks=draft.locks if is_waited_for else None,

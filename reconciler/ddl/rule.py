@@ -67,6 +67,9 @@ class Context:
     # Tables that are made anew and whose rows move; with their partitions they are `renamed` meanwhile.
     moved: set[FactId] = field(default_factory=set["FactId"])
     renamed: set[FactId] = field(default_factory=set["FactId"])
+    # Tables that stop to follow their type, for a while or for good, and those that follow one when all else is done.
+    released: set[FactId] = field(default_factory=set["FactId"])
+    followers: set[FactId] = field(default_factory=set["FactId"])
     # Of each circle of columns whose NOT NULL constraints exchange names: the first, and whose name it takes.
     swaps: Mapping[FactId, FactId] = field(default_factory=dict["FactId", "FactId"])
     intent: Intent = field(default_factory=Intent)

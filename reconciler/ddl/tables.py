@@ -182,6 +182,10 @@ class TableRule(Rule):
             return False
         return not changed & {"partition_key", "server"}
 
+    def follows(self, fact: FactId, dropped: FactId, context: Context) -> bool:
+        """A typed table lets go of its type while that is made anew."""
+        return dropped.kind != "composite_type" or "of_type" not in context.old(fact)
+
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
         size = context.sizes.get(fact)
@@ -190,9 +194,6 @@ class TableRule(Rule):
         def draft(text: str, *found: Hazard, lock: LockMode = LockMode.ACCESS_EXCLUSIVE) -> Draft:
             return Draft(sql=text, hazards=found, lock=lock, locks=fact)
 
-        if "of_type" in changed:
-            of_type = new.get("of_type")
-            yield draft(compose("{} OF {}", alter, raw(str(of_type))) if of_type else compose("{} NOT OF", alter))
         if "unlogged" in changed:
             text = compose("{} SET UNLOGGED", alter) if new.get("unlogged") else compose("{} SET LOGGED", alter)
             yield draft(text, hazards.rewrites(fact, "whether its changes are logged", size))
