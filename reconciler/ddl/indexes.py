@@ -110,7 +110,7 @@ class IndexRule(Rule):
         texts: list[str] = []
         if old:
             before, after = (cast("list[str]", definition.get("options") or []) for definition in (old, new))
-            texts += changed_options(raw(compose("ALTER INDEX {}", index)), before, after)
+            texts += changed_options(raw(compose("ALTER INDEX {}", index)), before, after, in_order=True)
         if old.get("tablespace") != new.get("tablespace"):
             space = name(str(new.get("tablespace", "pg_default")))
             texts.append(compose("ALTER INDEX {} SET TABLESPACE {}", index, space))

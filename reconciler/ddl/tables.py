@@ -80,14 +80,29 @@ def options_clause(definition: Definition) -> Part:
     return raw(compose(" WITH ({})", joined(options))) if options else raw("")
 
 
-def changed_options(alter: Part, old: Sequence[str], new: Sequence[str], prefix: str = "") -> Iterable[str]:
-    """SET and RESET statements between two lists of reloptions; `alter` is e.g. ALTER TABLE with the name."""
-    gone = sorted({option.partition("=")[0] for option in old} - {option.partition("=")[0] for option in new})
+def changed_options(
+    alter: Part, old: Sequence[str], new: Sequence[str], prefix: str = "", *, in_order: bool = False
+) -> Iterable[str]:
+    """SET and RESET statements between two lists of reloptions; `alter` is e.g. ALTER TABLE with the name.
+
+    What is set goes to the end of the list (transformRelOptions in reloptions.c). Where the list's order is seen, as
+    pg_get_indexdef shows it, `in_order` sets all of them anew if that would end in another order.
+    """
+    gone = sorted({_key(option) for option in old} - {_key(option) for option in new})
     changed = [option for option in new if option not in old]
+    if in_order:
+        left = {*gone, *map(_key, changed)}
+        if [*(option for option in old if _key(option) not in left), *changed] != [*new]:
+            gone, changed = [], [*new]
+            yield compose("{} RESET ({})", alter, joined([raw(prefix + _key(option)) for option in old]))
     if changed:
         yield compose("{} SET ({})", alter, storage_options(changed, prefix))
     if gone:
         yield compose("{} RESET ({})", alter, joined([raw(prefix + key) for key in gone]))
+
+
+def _key(option: str) -> str:
+    return option.partition("=")[0]
 
 
 def _list(definition: Definition, key: str) -> list[str]:

@@ -1,11 +1,10 @@
 -- Indexes that no constraint owns. `using` is what follows the table's name in pg_get_indexdef, `options`
--- among it.
+-- among it, in the order in which they were set.
 select 'index' as kind, array[n.nspname::text, c.relname::text, ic.relname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         case when i.indisclustered then true end as clustered,
         case when not i.indisvalid then true end as invalid,
-        (select to_json(array(select o from unnest(ic.reloptions) o order by o collate "C")) where ic.reloptions is not null)
-            as options,
+        to_json(ic.reloptions) as options,
         case when ic.relispartition then (select format('%%I.%%I', pn.nspname, pc.relname) from pg_inherits h
             join pg_class pc on pc.oid = h.inhparent join pg_namespace pn on pn.oid = pc.relnamespace
             where h.inhrelid = ic.oid) end as parent,
@@ -15,7 +14,7 @@ select 'index' as kind, array[n.nspname::text, c.relname::text, ic.relname::text
             from pg_attribute a where a.attrelid = ic.oid and a.attstattarget >= 0) end as statistics,
         ts.spcname as tablespace,
         case when i.indisunique then true end as "unique",
-        substr(replace(pg_get_indexdef(ic.oid), coalesce(w.said, ''), coalesce(w.sorted, '')), length(format('CREATE %%sINDEX %%I ON %%s%%I.%%I',
+        substr(pg_get_indexdef(ic.oid), length(format('CREATE %%sINDEX %%I ON %%s%%I.%%I',
             case when i.indisunique then 'UNIQUE ' else '' end, ic.relname,
             case when ic.relkind = 'I' then 'ONLY ' else '' end, n.nspname, c.relname)) + 2) as "using") x) as definition,
     'pg_class'::regclass::oid as classid, ic.oid as objid, 0 as subid,
@@ -25,14 +24,6 @@ join pg_class ic on ic.oid = i.indexrelid
 join pg_class c on c.oid = i.indrelid
 join pg_namespace n on n.oid = c.relnamespace
 left join pg_tablespace ts on ts.oid = ic.reltablespace
--- Options stand in the order in which they were set, which is no difference.
-left join lateral (select format(' WITH (%%s)', string_agg(v.word, ', ' order by v.place)) as said,
-        format(' WITH (%%s)', string_agg(v.word, ', ' order by v.word collate "C")) as sorted
-    from (select o.place, split_part(o.option, '=', 1) || '=' || case when quote_ident(x.value) = x.value then x.value
-            else quote_literal(x.value) end as word
-        from unnest(ic.reloptions) with ordinality o(option, place)
-        cross join lateral (select substr(o.option, strpos(o.option, '=') + 1) as value) x) v
-    having ic.reloptions is not null) w on true
 where c.relkind in ('r', 'p', 'm') and c.relpersistence <> 't' and n.oid = any(%(schemas)s)
     and not exists (select from pg_constraint o where o.conindid = i.indexrelid and o.contype in ('p', 'u', 'x'))
     and not exists (select from pg_depend d
