@@ -174,10 +174,25 @@ class Snapshot:
             digest.update(b"\n")
         return digest.hexdigest()
 
-    @cached_property
-    def handed_down_names(self) -> frozenset[tuple[str, str]]:
-        """(schema, name) of the NOT NULL constraints that come from a parent."""
-        return frozenset((column.name[0], chosen) for column, chosen in self.inherited_names.items())
+    def constraint_names(self) -> Iterator[tuple[FactId, str]]:
+        """Whoever has a constraint, and its name: each constraint, and each column and domain that is NOT NULL."""
+        for fact, text in self.facts.items():
+            if fact.kind in ("constraint", "domain_constraint"):
+                yield fact, fact.name[2]
+            elif fact.kind in ("column", "domain") and '"not_null":true' in text:
+                yield fact, self.not_null_name(fact)
+
+    def not_null_name(self, fact: FactId) -> str:
+        """What the NOT NULL of a column or a domain is called since 18; of a column's that came from a parent, too."""
+        if (inherited := self.inherited_names.get(fact)) is not None:
+            return inherited
+        usual = "_".join((*fact.name[1:], "not_null"))
+        text = self.facts[fact]
+        if '"not_null_' not in text:
+            return usual
+        definition = self.definition(fact)
+        constraint = cast("Definition", definition.get("not_null_constraint") or {})
+        return str(constraint.get("name") or definition.get("not_null_name") or usual)
 
     @cached_property
     def _relations(self) -> dict[tuple[str, ...], FactId]:

@@ -233,6 +233,10 @@ class ConstraintRule(Rule):
             return "parent" not in context.new(fact) and can_alter(old, new)
         return old._replace(valid=True) == new
 
+    def lets_go(self, fact: FactId, context: Context) -> bool:
+        """A foreign key stays with the index that it was made with."""
+        return context.new(fact)["type"] != "foreign_key"
+
     def _can_change_parent(self, fact: FactId, context: Context) -> bool:
         """Whether the key can be attached, or left alone, as it is: not where it is to be made with its parent's."""
         if "parent" in context.old(fact) and not partitions.leaves_parent(fact, context):

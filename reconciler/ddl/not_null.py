@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from reconciler.ddl.rule import Context
-    from reconciler.snapshot import Definition, Snapshot
+    from reconciler.snapshot import Definition
 
 __all__ = [
     "added_later",
     "change_not_null",
+    "explicit_name",
     "is_required",
     "not_null_claims",
     "not_null_clause",
@@ -42,27 +43,23 @@ def is_required(definition: Definition) -> bool:
     return bool(definition.get("not_null")) and not _constraint(definition).get("not_valid")
 
 
-def _usual_name(column: FactId) -> str:
-    return f"{column.name[1]}_{column.name[2]}_not_null"
+def _usual_name(fact: FactId) -> str:
+    return "_".join((*fact.name[1:], "not_null"))
 
 
-def _real_name(column: FactId, definition: Definition, state: Snapshot) -> str:
-    """Its own name; one that comes from a parent is no part of the definition."""
-    own = _constraint(definition).get("name")
-    return str(own) if own is not None else state.inherited_names.get(column, _usual_name(column))
+def explicit_name(fact: FactId, context: Context) -> str:
+    """`CONSTRAINT x ` for the NOT NULL of a column or domain, or '' where Postgres chooses that name.
 
-
-def _named(column: FactId, context: Context) -> Part:
-    """`CONSTRAINT x `, or nothing where Postgres chooses that name.
-
-    It avoids names that came from a parent, and those of a table that has only stepped aside.
+    It avoids every name that a constraint of the schema has, also one of what has only stepped aside.
     """
-    chosen = _real_name(column, context.new(column), context.goal)
-    taken = (column.name[0], chosen) in context.goal.handed_down_names or (
-        context.version >= 180000 and FactId("table", column.name[:2]) in context.renamed
+    chosen = context.goal.not_null_name(fact)
+    taken = context.version >= 180000 and (
+        fact in context.aside
+        or FactId("table", fact.name[:2]) in context.renamed
+        or context.constraint_holders.get((fact.name[0], chosen), frozenset()) > {fact}
     )
-    is_usual = chosen == _usual_name(column) and not taken
-    return raw("" if is_usual else compose("CONSTRAINT {} ", name(chosen)))
+    is_usual = chosen == _usual_name(fact) and not taken
+    return "" if is_usual else compose("CONSTRAINT {} ", name(chosen))
 
 
 def not_null_clause(column: FactId, context: Context) -> Part | None:
@@ -72,7 +69,7 @@ def not_null_clause(column: FactId, context: Context) -> Part | None:
     if not new.get("not_null") or constraint.get("not_valid"):
         return None
     inherit = raw(" NO INHERIT" if constraint.get("no_inherit") else "")
-    return raw(compose("{}NOT NULL{}", _named(column, context), inherit))
+    return raw(compose("{}NOT NULL{}", raw(explicit_name(column, context)), inherit))
 
 
 def not_null_claims(column: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
@@ -115,7 +112,7 @@ def _renamed(column: FactId, context: Context) -> tuple[str, str] | None:
         return None
     if _constraint(new).get("not_valid") and not _constraint(old).get("not_valid"):
         return None
-    names = _real_name(column, old, context.live), _real_name(column, new, context.goal)
+    names = context.live.not_null_name(column), context.goal.not_null_name(column)
     return names if names[0] != names[1] else None
 
 
@@ -153,8 +150,8 @@ def _alter(column: FactId, before: Definition, after: Definition, context: Conte
     table = context.goal.parent(column)
     assert table is not None
     on = qualified(column)
-    held = _real_name(column, context.old(column), context.live)
-    wanted = _real_name(column, context.new(column), context.goal)
+    held = context.live.not_null_name(column)
+    wanted = context.goal.not_null_name(column)
     rename: LiteralString = "ALTER TABLE {} RENAME CONSTRAINT {} TO {}"
     if (other := context.swaps.get(column)) is not None:
         yield _draft(compose(rename, on, name(wanted), name(_aside(other))), table)
@@ -209,7 +206,8 @@ def _is_set_online(column: FactId, table: FactId, context: Context) -> bool:
 
 def required(column: FactId, context: Context) -> str:
     """The statement that gives the column its NOT NULL, under the name that it is to have."""
-    if _constraint(context.new(column)).keys() & {"name", "no_inherit"}:
+    constraint = _constraint(context.new(column))
+    if constraint.get("no_inherit") or (not constraint.get("inherited") and explicit_name(column, context)):
         return _add(column, context).sql
     return compose("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", qualified(column), name(column.name[2]))
 
@@ -218,7 +216,7 @@ def required_name_aside(column: FactId, aside: str, context: Context) -> Iterabl
     """Gives up the name of the live column's constraint, for the column that takes its place beside it."""
     old = context.old(column)
     if context.version >= 180000 and old.get("not_null"):
-        held = name(_real_name(column, old, context.live))
+        held = name(context.live.not_null_name(column))
         yield compose("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", qualified(column), held, name(aside))
 
 
@@ -235,7 +233,7 @@ def _add(column: FactId, context: Context) -> Draft:
     marks = "".join(
         text for key, text in (("no_inherit", " NO INHERIT"), ("not_valid", " NOT VALID")) if constraint.get(key)
     )
-    named = _named(column, context)
+    named = raw(explicit_name(column, context))
     text = compose("ALTER TABLE {} ADD {}NOT NULL {}{}", qualified(column), named, name(column.name[2]), raw(marks))
     return _draft(text, table)
 
@@ -245,7 +243,7 @@ def _comment(column: FactId, before: Definition, context: Context) -> Iterable[D
     after = _constraint(new)
     if before.get("comment") != after.get("comment"):
         value = literal(str(after["comment"])) if "comment" in after else raw("NULL")
-        constraint = name(_real_name(column, new, context.goal))
+        constraint = name(context.goal.not_null_name(column))
         yield Draft(sql=compose("COMMENT ON CONSTRAINT {} ON {} IS {}", constraint, qualified(column), value))
 
 

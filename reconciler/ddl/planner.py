@@ -231,7 +231,7 @@ def _require_ground(context: Context) -> None:
 def _moves_off(fact: FactId, gone: FactId, context: Context) -> bool:
     """Whether an alteration lets go of what is dropped: not where it moves to what takes the place of that."""
     needed = context.goal.dependencies.get(fact, frozenset())
-    if gone in needed:
+    if gone in needed or not _rule(fact).lets_go(fact, context):
         return False
     given = set(_rule(gone).claims(gone, context.old(gone)))
     taken = (each for each in needed if given and each in context.creates)
@@ -259,6 +259,9 @@ def _edges(context: Context) -> Iterable[tuple[Node, Node]]:
         for needed in _rule(fact).before(fact, context):
             if (first := makes(needed)) is not None:
                 yield first, node
+        for gone in _rule(fact).once_gone(fact, context):
+            if gone in context.drops:
+                yield Node(Act.DROP, gone), node
         if fact in context.drops:
             yield Node(Act.DROP, fact), node
         for claim in _rule(fact).claims(fact, context.new(fact)):

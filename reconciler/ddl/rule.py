@@ -177,6 +177,18 @@ class Context:
                 found.setdefault(other, []).append(fact)
         return found
 
+    @cached_property
+    def constraint_holders(self) -> Mapping[tuple[str, str], frozenset[FactId]]:
+        """(schema, name) of all constraints in live or in the goal, and whose they are: of a column, if NOT NULL.
+
+        What Postgres names by itself it gives no name that any constraint of the schema has.
+        """
+        found: dict[tuple[str, str], set[FactId]] = {}
+        for state in (self.live, self.goal):
+            for fact, chosen in state.constraint_names():
+                found.setdefault((fact.name[0], chosen), set()).add(fact)
+        return {place: frozenset(holders) for place, holders in found.items()}
+
     def persists(self, fact: FactId) -> bool:
         """True where the fact is in both states and is neither dropped nor made anew."""
         return fact in self.live and fact in self.goal and fact not in self.drops and fact not in self.creates
@@ -265,6 +277,10 @@ class Rule:
         """Whether `fact` must be made anew because `dropped`, which it depends on, is dropped."""
         return True
 
+    def lets_go(self, fact: FactId, context: Context) -> bool:
+        """Whether the change in place makes `fact` need what the goal says, and no more what live says."""
+        return True
+
     def parks(self, fact: FactId, dropped: FactId, context: Context) -> bool:
         """Whether the column `fact` keeps its values in another form while its type `dropped` is made anew."""
         return False
@@ -287,6 +303,10 @@ class Rule:
 
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         """Names that only one fact can hold at a time; who gives one up goes before who takes it."""
+        return ()
+
+    def once_gone(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        """Live facts that, where they are dropped, are so before this one is created or altered, beyond pg_depend's."""
         return ()
 
     def before(self, fact: FactId, context: Context) -> Iterable[FactId]:

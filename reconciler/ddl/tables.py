@@ -109,14 +109,6 @@ def _list(definition: Definition, key: str) -> list[str]:
     return cast("list[str]", definition.get(key) or [])
 
 
-def _tables_of(parts: Iterable[FactId], context: Context) -> Iterable[FactId]:
-    """The tables of foreign keys, or of the columns that they refer to."""
-    for part in parts:
-        table = context.live.parent(part)
-        if table is not None and part.kind in ("column", "constraint"):
-            yield table
-
-
 class TableRule(Rule):
     """Ordinary, partitioned, typed and foreign tables."""
 
@@ -125,15 +117,24 @@ class TableRule(Rule):
 
     def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """A logged table cannot refer to an unlogged one, so one end of a foreign key changes before the other."""
+        for part in self._referring(fact, context):
+            if (table := context.live.parent(part)) is not None:
+                yield table
+
+    def once_gone(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        return (part for part in self._referring(fact, context) if part.kind == "constraint")
+
+    def _referring(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        """Foreign keys to a table that becomes unlogged, or of one that becomes logged, and columns they refer to."""
         if fact not in context.alters or "unlogged" not in context.changed(fact):
             return
-        if context.new(fact).get("unlogged"):
-            for column in context.live.children.get(fact, ()):
-                yield from _tables_of(context.dependents.get(column, ()), context)
-        else:
-            for part in context.live.children.get(fact, ()):
-                if part.kind == "constraint":
-                    yield from _tables_of(context.live.dependencies.get(part, ()), context)
+        for part in context.live.children.get(fact, ()):
+            if context.new(fact).get("unlogged"):
+                yield from (each for each in context.dependents.get(part, ()) if each.kind == "constraint")
+            elif part.kind == "constraint":
+                yield part
+                needed = context.live.dependencies.get(part, ())
+                yield from (each for each in needed if each.kind in ("column", "constraint"))
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
         definition = context.new(fact)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from reconciler.ddl import online, value_checks
 from reconciler.ddl.columns import disturbed_by_type_change, settings_lost_with_type
 from reconciler.ddl.names import object_phrase, qualified
+from reconciler.ddl.not_null import explicit_name
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
 from reconciler.hazards import hazards
@@ -196,8 +197,7 @@ class DomainRule(_Type):
         if "default" in new:
             parts.append(raw(compose("DEFAULT {}", raw(str(new["default"])))))
         if new.get("not_null"):
-            named = raw(compose("CONSTRAINT {} ", name(str(new["not_null_name"]))) if "not_null_name" in new else "")
-            parts.append(raw(compose("{}NOT NULL", named)))
+            parts.append(raw(compose("{}NOT NULL", raw(explicit_name(fact, context)))))
         for member in folded:
             definition = raw(str(context.new(member)["definition"]))
             parts.append(raw(compose("CONSTRAINT {} {}", name(member.name[2]), definition)))
@@ -219,15 +219,13 @@ class DomainRule(_Type):
         if "not_null" in changed:
             if new.get("not_null"):
                 hazard = hazards.may_fail(fact, "NOT NULL fails if a row has no value", None)
-                action = raw("SET NOT NULL")
-                if "not_null_name" in new:
-                    action = raw(compose("ADD CONSTRAINT {} NOT NULL", name(str(new["not_null_name"]))))
+                named = explicit_name(fact, context)
+                action = raw(compose("ADD {}NOT NULL", raw(named)) if named else "SET NOT NULL")
                 yield Draft(sql=compose("{} {}", alter, action), hazards=(hazard,))
             else:
                 yield Draft(sql=compose("{} DROP NOT NULL", alter))
         elif "not_null_name" in changed:
-            usual = f"{fact.name[1]}_not_null"
-            names = [name(str(definition.get("not_null_name", usual))) for definition in (context.old(fact), new)]
+            names = [name(state.not_null_name(fact)) for state in (context.live, context.goal)]
             yield Draft(sql=compose("{} RENAME CONSTRAINT {} TO {}", alter, *names))
 
 
@@ -257,10 +255,10 @@ def _is_within(domain: FactId, context: Context) -> bool:
     while waiting:
         kind, inside = waiting.pop()
         for dependent in context.dependents.get(kind, ()):
-            if dependent in seen or dependent in context.drops:
+            owner = context.live.parent(dependent)
+            if dependent in seen or _leaves(dependent, owner, context):
                 continue
             seen.add(dependent)
-            owner = context.live.parent(dependent)
             if dependent.kind == "column" and owner is not None and owner.kind == "composite_type":
                 waiting.append((owner, True))
             elif dependent.kind == "column":
@@ -273,6 +271,13 @@ def _is_within(domain: FactId, context: Context) -> bool:
                 array = str(context.old(dependent)["type"]).endswith("[]")
                 waiting.append((dependent, inside or array))
     return False
+
+
+def _leaves(dependent: FactId, owner: FactId | None, context: Context) -> bool:
+    """Whether it is dropped, and none of its values are kept under another name until it is there again."""
+    if dependent not in context.drops:
+        return False
+    return dependent not in context.creates or (owner is not None and owner.kind == "materialized_view")
 
 
 class CompositeTypeRule(Rule):

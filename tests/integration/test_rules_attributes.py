@@ -17,6 +17,43 @@ if TYPE_CHECKING:
     from reconciler.embedded import EmbeddedServer
 
 CASES: dict[str, tuple[str, str]] = {
+    "NOT NULL whose usual name another constraint of the schema has": (
+        """
+        CREATE TYPE app.e AS ENUM ('a', 'b'); CREATE DOMAIN app.d AS app.e NOT NULL;
+        CREATE TABLE app.t (c app.d); CREATE TABLE app.a_b (c integer NOT NULL);
+        """,
+        """
+        CREATE TYPE app.e AS ENUM ('b', 'a'); CREATE DOMAIN app.d AS app.e NOT NULL;
+        CREATE TABLE app.t (c app.d); CREATE TABLE app.a_b (c integer NOT NULL);
+        CREATE TABLE app.a (b_c integer CONSTRAINT a_b_c_not_null NOT NULL);
+        """,
+    ),
+    "NOT NULL of a domain within records of a type that is made anew": (
+        """
+        CREATE DOMAIN app.d AS integer; CREATE TYPE app.r AS (a integer, d app.d); CREATE TABLE app.t (c app.r[]);
+        """,
+        """
+        CREATE DOMAIN app.d AS integer NOT NULL; CREATE TYPE app.r AS (d app.d, a integer);
+        CREATE TABLE app.t (c app.r[]);
+        """,
+    ),
+    "a foreign key whose key can serve it no more, so that another does": (
+        """
+        CREATE TABLE app.t (a integer CONSTRAINT one UNIQUE, b integer);
+        ALTER TABLE app.t ADD CONSTRAINT self FOREIGN KEY (b) REFERENCES app.t (a); CREATE UNIQUE INDEX two ON app.t (a);
+        """,
+        """
+        CREATE TABLE app.t (a integer CONSTRAINT one UNIQUE DEFERRABLE, b integer); CREATE UNIQUE INDEX two ON app.t (a);
+        ALTER TABLE app.t ADD CONSTRAINT self FOREIGN KEY (b) REFERENCES app.t (a) DEFERRABLE;
+        """,
+    ),
+    "an unlogged table that another one with a key to it leaves": (
+        """
+        CREATE TABLE app.t (a integer PRIMARY KEY); CREATE TABLE app.u (a integer REFERENCES app.t);
+        CREATE VIEW app.v AS SELECT a FROM app.u;
+        """,
+        "CREATE UNLOGGED TABLE app.t (a integer PRIMARY KEY); CREATE VIEW app.v AS SELECT a FROM app.t;",
+    ),
     "a domain's default that was written with another search_path": (
         "CREATE TYPE app.mood AS ENUM ('a', 'b'); CREATE DOMAIN app.d AS app.mood;",
         """
