@@ -19,7 +19,7 @@ from psycopg import sql
 from reconciler.db.connections import errors_as, fetch_all, fetch_one, pinned
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.masking import Secret, conceal
-from reconciler.plan import TableSize
+from reconciler.plan import IndexUse, TableSize
 from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS, FactId, Snapshot, canonical_json
 
 if TYPE_CHECKING:
@@ -29,7 +29,15 @@ if TYPE_CHECKING:
 
     from reconciler.db.connections import Connection
 
-__all__ = ["LEDGER_SCHEMA", "managed_schemas", "read_fixed_extensions", "read_mark", "read_sizes", "read_snapshot"]
+__all__ = [
+    "LEDGER_SCHEMA",
+    "managed_schemas",
+    "read_fixed_extensions",
+    "read_index_use",
+    "read_mark",
+    "read_sizes",
+    "read_snapshot",
+]
 
 LEDGER_SCHEMA = "migrations"
 
@@ -248,6 +256,25 @@ def read_sizes(connection: Connection, tables: Sequence[FactId]) -> dict[FactId,
         ([table.name[0] for table in tables], [table.name[1] for table in tables]),
     )
     return {FactId("table", (schema, table)): TableSize(rows=count, bytes=size) for schema, table, count, size in rows}
+
+
+def read_index_use(connection: Connection, indexes: Sequence[tuple[str, str]]) -> dict[tuple[str, str], IndexUse]:
+    """How often these indexes (schema, name) were scanned on this server, with those of partitions that belong to them.
+
+    Postgres says since when only for all statistics of the database together (pg_stat_database.stats_reset).
+    """
+    rows = fetch_all(
+        connection,
+        "select n.nspname::text, c.relname::text, sum(coalesce(s.idx_scan, 0))::bigint,"
+        " (select d.stats_reset from pg_catalog.pg_stat_database d where d.datname = pg_catalog.current_database())"
+        " from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+        " cross join lateral (select c.oid union select t.relid from pg_catalog.pg_partition_tree(c.oid) t) p(oid)"
+        " left join pg_catalog.pg_stat_all_indexes s on s.indexrelid = p.oid"
+        " where (n.nspname::text, c.relname::text) in (select * from unnest(%s::text[], %s::text[]))"
+        " and c.relkind in ('i', 'I') group by 1, 2",
+        ([schema for schema, _ in indexes], [index for _, index in indexes]),
+    )
+    return {(schema, index): IndexUse(scans=scans, since=since) for schema, index, scans, since in rows}
 
 
 def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) -> Snapshot:

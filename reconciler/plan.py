@@ -14,6 +14,8 @@ from reconciler.hazards.kinds import HazardKind
 from reconciler.hazards.policy import refused_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from reconciler.checks import Check
     from reconciler.diff import Difference
     from reconciler.hazards.policy import HazardRule
@@ -25,6 +27,7 @@ __all__ = [
     "CircleError",
     "Hazard",
     "HazardKind",
+    "IndexUse",
     "LockMode",
     "Online",
     "Plan",
@@ -88,6 +91,14 @@ class TableSize:
 
     rows: int
     bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexUse:
+    """How often an index was scanned on this server, and since when that is counted (None: not known)."""
+
+    scans: int
+    since: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

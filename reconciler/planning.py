@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.catalog import managed_schemas, read_fixed_extensions, read_sizes, read_snapshot
+from reconciler.catalog import managed_schemas, read_fixed_extensions, read_index_use, read_sizes, read_snapshot
 from reconciler.ddl.planner import make_plan
 from reconciler.errors import HazardError
 from reconciler.goal import Desired, Goal, Scope, make_goal
-from reconciler.hazards.policy import unused_consents
 from reconciler.intent.intent import Intent
 from reconciler.intent.renaming import Renamed, find_intent, rename_first
 from reconciler.intent.suggestions import suggest
 from reconciler.ledger import ledger
 from reconciler.options import Proof, scope_of
-from reconciler.plan import HazardKind, Plan, TableSize
+from reconciler.plan import HazardKind, IndexUse, Plan, TableSize
 from reconciler.proof.proof import prove
 from reconciler.proof.rows import RowRehearsal
 from reconciler.proof.sampling import sample_rows
@@ -77,6 +76,7 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
             goal.snapshot,
             current_user=user,
             sizes=_sizes(session.connection, plan, renamed),
+            index_use=_index_use(session.connection, plan, renamed),
             online=options.steps,
             fixed=fixed,
             intent=intent,
@@ -102,11 +102,10 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
         head=head,
         renamed=renamed,
         suggestions=suggest(renamed.live, goal.snapshot) if plan.differences else (),
-        warnings=(
+        notes=(
             *(source.warnings if isinstance(source, Source) else ()),
             *intent.warnings,
             *_unreadable(live),
-            *unused_consents(plan.hazards, options.allow),
             *_left_behind(scope, desired.snapshot, recorded),
             *(rows.warnings if rows is not None else ()),
         ),
@@ -141,8 +140,15 @@ def narrow(
     user = session.user
     live = found.live
     fixed = read_fixed_extensions(session.connection, live, goal.snapshot)
-    sizes = _sizes(session.connection, found.plan)
-    plan = make_plan(live, goal.snapshot, current_user=user, sizes=sizes, online=options.steps, fixed=fixed)
+    plan = make_plan(
+        live,
+        goal.snapshot,
+        current_user=user,
+        sizes=_sizes(session.connection, found.plan),
+        index_use=_index_use(session.connection, found.plan),
+        online=options.steps,
+        fixed=fixed,
+    )
     rows = _rows(session, plan, live, goal.snapshot, Intent(), options)
     if options.proof is not Proof.OFF and plan.differences:
         prove(
@@ -208,6 +214,17 @@ def _sizes(connection: Connection, plan: Plan, renamed: Renamed | None = None) -
     olds = {new: old for old, new in renamed.names.items() if new in tables} if renamed else {}
     found = read_sizes(connection, sorted(olds.get(table, table) for table in tables))
     return {table: found[old] for table in tables if (old := olds.get(table, table)) in found}
+
+
+def _index_use(connection: Connection, plan: Plan, renamed: Renamed | None = None) -> Mapping[FactId, IndexUse]:
+    """How often the indexes that go were used, by the names that the plan uses; those of keys by the constraints'."""
+    gone = [fact for statement in plan.statements for fact in statement.drops if fact.kind in ("index", "constraint")]
+    if not gone:
+        return {}
+    olds = {new: old for old, new in renamed.names.items()} if renamed else {}
+    names = {fact: (former.name[0], former.name[2]) for fact in gone if (former := olds.get(fact, fact))}
+    found = read_index_use(connection, sorted(set(names.values())))
+    return {fact: found[name] for fact, name in names.items() if name in found}
 
 
 def _unreadable(live: Snapshot) -> Iterable[str]:

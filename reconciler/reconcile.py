@@ -375,7 +375,7 @@ class Reconciler:
             self.look_again(found),
             source_description=description,
             source_text=rollback.recorded_text(target, source),
-            warnings=(*found.warnings, *lost),
+            notes=(*found.notes, *lost),
             rolls_back_to=target.entry.idx,
         )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.drift import ObjectState, State
+from reconciler.hazards.policy import unused_consents
 
 if TYPE_CHECKING:
     from reconciler.checks import Finding
@@ -29,6 +30,7 @@ class PlanResult:
     `head` is how far the record had come, `rolls_back_to` the migration whose declaration a rollback brings back.
     `renamed` is live after the plan's renames; a plan that was read from a file has none. `findings` are what stood in
     its way, or could hold it up, when it was made; `suggestions` what looks like a rename and is planned as none.
+    `notes` are the warnings that came of making it; what is allowed can change until it is applied.
     """
 
     plugin: str
@@ -44,7 +46,7 @@ class PlanResult:
     options: Options
     scratch: str
     head: Head
-    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     rolls_back_to: int | None = None
     renamed: Renamed | None = None
     findings: tuple[Finding, ...] = ()
@@ -54,6 +56,11 @@ class PlanResult:
     def refused(self) -> tuple[Hazard, ...]:
         """The hazards that the options do not allow."""
         return self.plan.refused(self.options.allow, self.options.hazard_rules)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What came of making the plan, and which consents it has no use for."""
+        return (*self.notes, *unused_consents(self.plan.hazards, self.options.allow))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,17 +60,17 @@ def _gone(fact: FactId, members: Sequence[FactId], context: Context) -> Iterable
             kind = str(context.old(fact)["type"])
             yield goes_wrong(fact, f"without it {_LET_IN[kind]}")
             if kind in _KEYS:
-                yield lacks_index(fact, "its index goes with it", size)
+                yield lacks_index(fact, "its index goes with it", size, context.index_use.get(fact))
         case "index" if not _has_twin(fact, table, context):
             if context.old(fact).get("unique"):
                 yield goes_wrong(fact, f"without it {_LET_IN['unique']}")
-            yield lacks_index(fact, "queries that use it read the whole table", size)
+            yield lacks_index(fact, "queries that use it read the whole table", size, context.index_use.get(fact))
         case "trigger":
             yield goes_wrong(fact, "what it did for each change is not done any more")
         case "column":
             for member in members:
                 if member not in context.goal and _serves_others(member, fact, context):
-                    yield lacks_index(member, f"goes with {fact}", size)
+                    yield lacks_index(member, f"goes with {fact}", size, context.index_use.get(member))
         case _:
             return
 

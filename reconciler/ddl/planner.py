@@ -22,7 +22,7 @@ from reconciler.ddl.types import held_within
 from reconciler.diff import Change, Difference, diff
 from reconciler.errors import PlanError
 from reconciler.intent.intent import Intent
-from reconciler.plan import CircleError, HazardKind, Online, Plan, Statement, TableSize, Wish, sorted_groups
+from reconciler.plan import CircleError, HazardKind, IndexUse, Online, Plan, Statement, TableSize, Wish, sorted_groups
 from reconciler.snapshot import SATELLITE_KINDS
 from reconciler.spelling import faithful
 
@@ -45,6 +45,7 @@ def make_plan(
     *,
     current_user: str,
     sizes: Mapping[FactId, TableSize] | None = None,
+    index_use: Mapping[FactId, IndexUse] | None = None,
     fixed: frozenset[FactId] = frozenset(),
     online: Online | None = None,
     intent: Intent | None = None,
@@ -67,6 +68,7 @@ def make_plan(
             goal=goal,
             current_user=current_user,
             sizes=sizes or {},
+            index_use=index_use or {},
             fixed=fixed,
             online=online,
             intent=intent or Intent(),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.checks import Check
-    from reconciler.plan import Hazard, LockMode, Online, TableSize
+    from reconciler.plan import Hazard, IndexUse, LockMode, Online, TableSize
     from reconciler.snapshot import Definition, Snapshot
 
 __all__ = ["Context", "Draft", "Rule"]
@@ -56,6 +56,7 @@ class Context:
     current_user: str
     online: Online | None = None
     sizes: Mapping[FactId, TableSize] = field(default_factory=dict["FactId", "TableSize"])
+    index_use: Mapping[FactId, IndexUse] = field(default_factory=dict["FactId", "IndexUse"])
     fixed: frozenset[FactId] = frozenset()
     creates: set[FactId] = field(default_factory=set["FactId"])
     drops: set[FactId] = field(default_factory=set["FactId"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from reconciler.plan import Hazard, HazardKind
 
 if TYPE_CHECKING:
-    from reconciler.plan import TableSize
+    from reconciler.plan import IndexUse, TableSize
     from reconciler.snapshot import FactId
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "breaks_clients_by_rename",
     "changes_version",
     "describe_size",
+    "describe_use",
     "goes_wrong",
     "has_no_way_back",
     "lacks_index",
@@ -133,9 +134,17 @@ def goes_wrong(fact: FactId, why: str) -> Hazard:
     return Hazard(kind=HazardKind.CORRECTNESS, message=f"{fact}: {why}", fact=fact)
 
 
-def lacks_index(fact: FactId, why: str, size: TableSize | None) -> Hazard:
-    """Queries read the whole table where an index would find the rows."""
-    return Hazard(kind=HazardKind.MISSING_INDEX, message=f"{fact}: {why}", fact=fact, size=size)
+def lacks_index(fact: FactId, why: str, size: TableSize | None, use: IndexUse | None = None) -> Hazard:
+    """Queries read the whole table where an index would find the rows; `use` is how often the one that goes did."""
+    used = f"; {describe_use(use)}" if use is not None else ""
+    return Hazard(kind=HazardKind.MISSING_INDEX, message=f"{fact}: {why}{used}", fact=fact, size=size)
+
+
+def describe_use(use: IndexUse) -> str:
+    """`scanned 1,200 times since 2026-05-01 on this server`."""
+    times = "once" if use.scans == 1 else f"{use.scans:,} times"
+    since = f"since {use.since:%Y-%m-%d}" if use.since is not None else "since its statistics began"
+    return f"{f'scanned {times}' if use.scans else 'never scanned'} {since} on this server"
 
 
 def has_no_way_back(fact: FactId, why: str) -> Hazard:

@@ -58,6 +58,17 @@ def test_what_was_allowed_when_it_was_made_is_allowed(reconcile: Callable[..., i
 
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_consent_that_the_plan_has_no_use_for_is_pointed_out(
+    reconcile: Callable[..., int], capsys: pytest.CaptureFixture[str], dry: list[str]
+) -> None:
+    needed, misspelt = "data-loss:column:public.users.note", "data-loss:column:public.user.note"
+    assert reconcile("apply", "--plan", "plan.json", "--allow", needed, "--allow", misspelt, *dry) == 0
+    said = capsys.readouterr().err
+    assert "warning: data-loss is allowed for column:public.user.note, but no statement of the plan has" in said
+    assert "column:public.users.note" not in said
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
 def test_it_is_refused_where_live_moved(
     reconcile: Callable[..., int], database: str, capsys: pytest.CaptureFixture[str], dry: list[str]
 ) -> None:

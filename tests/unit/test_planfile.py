@@ -64,7 +64,7 @@ PLANNED = PlanResult(
     options=Options(allow=frozenset({HazardKind.DATA_LOSS, HazardKind.PRIVILEGES}), lock_timeout_ms=5),
     scratch="schema: as asked",
     head=Head(idx=2, hash="h"),
-    warnings=("careful",),
+    notes=("careful",),
     findings=(
         Finding(kind=FindingKind.ROWS, message="no", hint="do", fact=TABLE, blocks=True, count=3, examples=("id = 1",)),
     ),
