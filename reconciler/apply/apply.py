@@ -166,15 +166,20 @@ def require_live(connection: Connection, plan: Plan, schemas: Sequence[str]) -> 
 def run_timed(connection: Connection, statement: Statement, position: int, *, left: str) -> float:
     """Runs one statement and gives its duration in milliseconds. Raises LockTimeoutError, ApplyError."""
     started = time.monotonic()
+    run_told(connection, statement, position, left=left)
+    return round((time.monotonic() - started) * 1000, 3)
+
+
+def run_told(connection: Connection, statement: Statement, position: int, *, left: str) -> int:
+    """Runs one statement and gives the number of its rows. Raises LockTimeoutError, ApplyError."""
     try:
-        run_statement(connection, statement)
+        return run_statement(connection, statement)
     except LOCK_ERRORS as exc:
         raise _no_lock(exc, statement, position, left) from exc
     except psycopg.Error as exc:
         error = apply_error(exc, statement, position)
         error.left = left
         raise error from exc
-    return round((time.monotonic() - started) * 1000, 3)
 
 
 def _no_lock(exc: psycopg.Error, statement: Statement, position: int, left: str) -> LockTimeoutError:

@@ -8,13 +8,13 @@ cut off is gone on with by running all batches again.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import psycopg
 from psycopg import sql
 
-from reconciler.apply.apply import run_timed
+from reconciler.apply.apply import run_told
 from reconciler.apply.locks import Patience, retried
 from reconciler.db.connections import fetch_one
 from reconciler.db.sqlfiles import trusted
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.plan import Statement
 
-__all__ = ["run_batches"]
+__all__ = ["Filled", "FollowsFilling", "run_batches"]
 
 # A client that wants a row of the running batch waits for its end: it is to be over in a fraction of a second.
 _BATCH_S = 0.1
@@ -38,24 +38,55 @@ _LONGEST_BATCH_MS = 500
 _ROW_LOCK_TIMEOUT_MS = 200
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """How far the filling of a column is: the `share` of the table that is done, from 0 to 1.
+
+    `before` is the share in whose rows nothing was missing when it began, as an earlier run had filled them. `rows` is
+    how many the table has by its statistics; None where it was never analysed.
+    """
+
+    share: float
+    before: float
+    rows: int | None
+
+
+@runtime_checkable
+class FollowsFilling(Protocol):
+    """What is told of each statement of a plan, and besides after each batch of rows."""
+
+    def filled(self, filled: Filled, /) -> None:
+        """Called after each batch."""
+        ...
+
+
 def run_batches(
     connection: Connection,
     statement: Statement,
     position: int,
     patience: Patience,
     check_lease: Callable[[], None],
+    progress: object,
     *,
     left: str,
 ) -> None:
-    """Runs the statement over all ranges of the table's pages. Raises ApplyError, LockTimeoutError."""
+    """Runs the statement over all ranges of the table's pages; tells `progress` of each where it follows filling.
+
+    Raises ApplyError, LockTimeoutError.
+    """
     assert statement.batched is not None
     table = sql.Identifier(*statement.batched.name).as_string(connection)
     row = fetch_one(
         connection,
-        "select pg_catalog.pg_relation_size(%s::regclass) / current_setting('block_size')::int",
+        "select s.pages, case when c.reltuples >= 0 and c.relpages > 0"
+        " then (c.reltuples / c.relpages * s.pages)::bigint end from pg_catalog.pg_class c cross join lateral"
+        " (select pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::int) s(pages)"
+        " where c.oid = %s::regclass",
         (table,),
     )
-    pages, start, size = (int(row[0]) if row else 0), 0, _FIRST_PAGES
+    pages, rows = (int(row[0]), row[1]) if row else (0, None)
+    start, size, before = 0, _FIRST_PAGES, 0
+    found_missing = False
     timeout_ms = min(_ROW_LOCK_TIMEOUT_MS, patience.timeout_ms or _ROW_LOCK_TIMEOUT_MS)
     row_patience = replace(patience, timeout_ms=timeout_ms, retries=max(patience.retries, 1) * 10)
     while start < pages:
@@ -67,15 +98,19 @@ def run_batches(
         began = time.monotonic()
         limit_ms = _LONGEST_BATCH_MS if size > 1 else 0
         try:
-            retried(lambda: _run_batch(connection, batch, position, timeout_ms, limit_ms, left), row_patience)  # noqa: B023 - called at once
+            written = retried(lambda: _run_batch(connection, batch, position, timeout_ms, limit_ms, left), row_patience)  # noqa: B023 - called at once
         except ApplyError as error:
             took_ms = (time.monotonic() - began) * 1000
             if error.sqlstate != psycopg.errors.QueryCanceled.sqlstate or not 0 < limit_ms <= took_ms:
                 raise
             size = max(size // 4, 1)
             continue
-        start += size
         took = time.monotonic() - began
+        start += size
+        found_missing = found_missing or written > 0
+        before = before if found_missing else min(start, pages)
+        if isinstance(progress, FollowsFilling):
+            progress.filled(Filled(share=min(start / pages, 1), before=before / pages, rows=rows))
         if took < _BATCH_S / 2:
             size = min(size * 2, _MOST_PAGES)
         elif took > _BATCH_S * 2:
@@ -84,12 +119,12 @@ def run_batches(
 
 def _run_batch(
     connection: Connection, batch: Statement, position: int, timeout_ms: int, limit_ms: int, left: str
-) -> None:
+) -> int:
     with connection.transaction():
         _without_triggers(connection)
         connection.execute("select pg_catalog.set_config('lock_timeout', %s, true)", (str(timeout_ms),))
         connection.execute("select pg_catalog.set_config('statement_timeout', %s, true)", (str(limit_ms),))
-        run_timed(connection, batch, position, left=left)
+        return run_told(connection, batch, position, left=left)
 
 
 def _without_triggers(connection: Connection) -> None:

@@ -125,7 +125,7 @@ def _alone(connection: Connection, step: Step, run: StepRun, run_id: int, number
         run.progress(step.first, statement)
     if statement.batched is not None:
         started = time.monotonic()
-        run_batches(connection, statement, step.first, run.patience, run.check_lease, left=_LEFT)
+        run_batches(connection, statement, step.first, run.patience, run.check_lease, run.progress, left=_LEFT)
         duration = round((time.monotonic() - started) * 1000, 3)
     else:
         with _unhurried(connection):

@@ -12,12 +12,13 @@ from reconciler.cli.console import DIFFERENCES, DONE, FAILED, REFUSED, print_not
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reconciler.apply.backfill import Filled
     from reconciler.cli.options import CommandOptions
     from reconciler.plan import Statement
     from reconciler.results import MigrateResult, PlanResult
     from reconciler.source.source import AnySource
 
-__all__ = ["progress_of", "show_dry_run", "show_plan", "show_result"]
+__all__ = ["Telling", "describe_filled", "show_dry_run", "show_plan", "show_result"]
 
 
 def show_plan(planned: PlanResult, chosen: CommandOptions, source: AnySource | None = None) -> int:
@@ -57,14 +58,39 @@ def show_dry_run(planned: PlanResult, chosen: CommandOptions) -> int:
     return FAILED if any(finding.blocks for finding in planned.findings) else DONE
 
 
-def progress_of(say: Callable[[str], None]) -> Callable[[int, Statement], None]:
-    """What tells `say` of each statement before it runs."""
-    from reconciler.redaction import redact_sql
+class Telling:
+    """Tells `say` of each statement before it runs, and of a column that is filled how far that is."""
 
-    def tell(position: int, statement: Statement) -> None:
-        say(f"{position}: {' '.join(redact_sql(statement.sql).split())[:80]}")
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._text = ""
 
-    return tell
+    def __call__(self, position: int, statement: Statement) -> None:
+        """The statement that comes next."""
+        from reconciler.redaction import redact_sql
+
+        self._text = f"{position}: {' '.join(redact_sql(statement.sql).split())[:80]}"
+        self._say(self._text)
+
+    def filled(self, filled: Filled, /) -> None:
+        """How far the statement is that runs in batches."""
+        self._say(f"{self._text}  [{describe_filled(filled)}]")
+
+
+def describe_filled(filled: Filled) -> str:
+    """`filled about 1,200 of 5,000 rows, 24 %`, and from where an earlier run is gone on with."""
+
+    def amount(share: float) -> str:
+        return f"{100 * share:.0f} %" if filled.rows is None else f"about {filled.rows * share:,.0f}"
+
+    done = amount(filled.share)
+    if filled.rows is not None:
+        done = f"{done} of {filled.rows:,} rows, {100 * filled.share:.0f} %"
+    if not filled.before:
+        return f"filled {done}"
+    if filled.before < filled.share:
+        return f"filled {done}; went on after {amount(filled.before)} that had values before"
+    return f"filled {done}, which had values before"
 
 
 def show_result(result: MigrateResult, verb: str, chosen: CommandOptions) -> int:

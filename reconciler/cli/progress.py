@@ -1,7 +1,8 @@
 """How far a long statement has come, on a terminal: a second connection asks the server while it runs. Does I/O.
 
 Postgres tells of building indexes and of ANALYZE (pg_stat_progress_*), by server process. Behind a pooler the process
-is not known, so nothing is asked. Whatever fails here fails silently: it is only for the eye.
+is not known, so nothing is asked. How far the filling of a column is, is told after each batch of its rows. Whatever
+fails here fails silently: it is only for the eye.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from reconciler.cli.console import is_shown, working
-from reconciler.cli.outcomes import progress_of
+from reconciler.cli.outcomes import Telling
 from reconciler.db.connections import connect, fetch_one
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import ReconcilerError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from reconciler.db.connections import Connection
-    from reconciler.plan import Statement
     from reconciler.reconcile import Reconciler
 
 __all__ = ["Follower", "following", "server_process"]
@@ -33,18 +33,18 @@ _FIRST_AFTER_S = 2.0
 
 
 @contextmanager
-def following(what: str, reconciler: Reconciler) -> Generator[Callable[[int, Statement], None]]:
+def following(what: str, reconciler: Reconciler) -> Generator[Telling]:
     """Shows `what` and then each statement and, on a terminal, how far it is; gives what is to be told of them."""
     with working(what) as say:
         pid = server_process(reconciler.connection) if is_shown() else None
         if pid is None:
-            yield progress_of(say)
+            yield Telling(say)
             return
         follower = Follower(reconciler.dsn, pid, say)
         thread = threading.Thread(target=follower.run, name="reconciler-progress", daemon=True)
         thread.start()
         try:
-            yield progress_of(follower.say)
+            yield Telling(follower.say)
         finally:
             follower.stop()
             thread.join()

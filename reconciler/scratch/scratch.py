@@ -470,10 +470,13 @@ def run_permitted(connection: Connection, statements: Sequence[Statement]) -> tu
     return tuple(skipped)
 
 
-def run_statement(connection: Connection, statement: Statement) -> None:
-    """Runs it with its real values. Raises psycopg's error, without the excerpt of a statement that holds secrets."""
+def run_statement(connection: Connection, statement: Statement) -> int:
+    """Runs it with its real values and gives the number of its rows.
+
+    Raises psycopg's error, without the excerpt of a statement that holds secrets.
+    """
     try:
-        connection.execute(statement.text.encode())
+        return connection.execute(statement.text.encode()).rowcount
     except psycopg.Error as exc:
         if statement.masked:
             exc.args = (statement.concealed(exc.diag.message_primary or type(exc).__name__),)

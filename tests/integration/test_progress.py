@@ -5,8 +5,14 @@ from __future__ import annotations
 import threading
 
 import psycopg
+import pytest
 
+from reconciler.apply.backfill import Filled
+from reconciler.cli.outcomes import Telling, describe_filled
 from reconciler.cli.progress import Follower, server_process
+from reconciler.options import Options
+from reconciler.plan import Statement
+from reconciler.reconcile import Reconciler
 
 
 def test_how_far_an_index_is_can_be_followed(database: str) -> None:
@@ -45,3 +51,69 @@ def test_how_far_an_index_is_can_be_followed(database: str) -> None:
 
 def test_a_server_that_cannot_be_asked_is_no_error() -> None:
     Follower("postgresql://nobody@127.0.0.1:1/none?connect_timeout=1", 1, print, first_after_s=0).run()
+
+
+T = "create table t (id int primary key, a text);"
+AFTER = T.replace("a text", "a text, token uuid default gen_random_uuid()")
+
+
+class _CutOffError(Exception):
+    pass
+
+
+class _Filling:
+    """Keeps what is told of filled columns; ends the run after the first batch, where it is to."""
+
+    def __init__(self, *, ends: bool = False) -> None:
+        self.told: list[Filled] = []
+        self._ends = ends
+
+    def __call__(self, _position: int, _statement: Statement) -> None:
+        return
+
+    def filled(self, filled: Filled, /) -> None:
+        self.told.append(filled)
+        if self._ends:
+            raise _CutOffError
+
+
+def test_how_far_a_column_is_filled_is_told_and_where_a_run_that_was_cut_off_is_gone_on_with(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection, Reconciler(database) as reconciler:
+        reconciler.migrate("default", T)
+        connection.execute("insert into public.t select n, repeat('x', 400) from generate_series(1, 5000) n")
+        connection.execute("analyze public.t")
+        online = Options(online=True)
+        first = _Filling(ends=True)
+        with pytest.raises(_CutOffError):
+            reconciler.migrate("default", AFTER, options=online, progress=first)
+        second = _Filling()
+        reconciler.migrate("default", AFTER, options=online, progress=second)
+    (ended,) = first.told
+    assert 0 < ended.share < 1
+    assert (ended.before, ended.rows) == (0, 5000)
+    shares = [each.share for each in second.told]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert second.told[-1].before > 0, "what the first run had filled"
+    assert "went on after about " in describe_filled(second.told[-1])
+
+
+def test_how_far_a_column_is_filled_is_said_in_rows_or_without_statistics_in_per_cent() -> None:
+    said = [
+        describe_filled(Filled(share=share, before=before, rows=rows))
+        for share, before, rows in ((0.24, 0, 5000), (0.5, 0.1, 5000), (0.1, 0.1, 5000), (0.5, 0.1, None))
+    ]
+    assert said == [
+        "filled about 1,200 of 5,000 rows, 24 %",
+        "filled about 2,500 of 5,000 rows, 50 %; went on after about 500 that had values before",
+        "filled about 500 of 5,000 rows, 10 %, which had values before",
+        "filled 50 %; went on after 10 % that had values before",
+    ]
+
+
+def test_the_terminal_shows_the_statement_and_how_far_it_is() -> None:
+    shown: list[str] = []
+    telling = Telling(shown.append)
+    telling(3, Statement(sql="UPDATE t\n  SET a = 1"))
+    telling.filled(Filled(share=0.5, before=0, rows=10))
+    assert shown == ["3: UPDATE t SET a = 1", "3: UPDATE t SET a = 1  [filled about 5 of 10 rows, 50 %]"]
