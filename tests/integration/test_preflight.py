@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -11,13 +13,13 @@ from reconciler.checks import FindingKind
 from reconciler.cli.commands import run
 from reconciler.errors import ApplyError, PreflightError
 from reconciler.ledger.ledger import runs
-from reconciler.options import Options
+from reconciler.options import Options, Proof
 from reconciler.reconcile import Reconciler
 from reconciler.report import json, text
+from reconciler.source.source import DatabaseSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 T = "create table t (id int primary key, a int, b text, c numeric);"
 ROWS = "insert into public.t (id, a, b, c) select n, nullif(n, 3), 'x' || n % 4, n from generate_series(1, 5) n"
@@ -472,3 +474,93 @@ def test_a_dry_run_of_a_plan_file_looks_at_the_rows_of_now(
     assert "column public.t.a becomes NOT NULL" in capsys.readouterr().err
     assert run(["apply", "--plan", str(file), "--no-preflight", "--dsn", database]) == 1
     assert "contains null values" in capsys.readouterr().err
+
+
+def test_a_role_that_is_not_there_is_named_with_the_statement_that_makes_it(make_database: Callable[[], str]) -> None:
+    declared, live = make_database(), make_database()
+    with psycopg.connect(declared, autocommit=True) as admin:
+        admin.execute('create role "preflight clerk"')
+        admin.execute('create table public.t (id int); grant select on public.t to "preflight clerk"')
+        with Reconciler(live, options=Options(proof=Proof.OFF)) as reconciler:
+            planned = reconciler.plan(DatabaseSource(url=declared))
+            assert not planned.findings
+            admin.execute('drop owned by "preflight clerk"; drop role "preflight clerk"')
+            (found,) = reconciler.look_again(planned).findings
+            assert (found.kind, found.blocks) == (FindingKind.MISSING, True)
+            assert found.message.endswith("there is no role preflight clerk")
+            assert found.hint == 'make it first: CREATE ROLE "preflight clerk"'
+            with pytest.raises(PreflightError, match="there is no role preflight clerk"):
+                reconciler.apply(planned)
+            made = reconciler.connection.execute("select to_regclass('public.t')").fetchone()
+            assert made == (None,), "nothing was made"
+
+
+def test_an_extension_that_the_server_does_not_have_is_named(make_database: Callable[[], str]) -> None:
+    """Its files are in a folder that only the declaring database knows."""
+    declared, live = make_database(), make_database()
+    with TemporaryDirectory() as folder, psycopg.connect(declared, autocommit=True) as admin:
+        if admin.info.server_version < 180000:
+            pytest.skip("only 18 looks for extensions outside of its own folder")
+        files = Path(folder, "extension")
+        files.mkdir()
+        files.joinpath("preflight_ext.control").write_text("default_version = '1'")
+        files.joinpath("preflight_ext--1.sql").write_text("")
+        for path in (Path(folder), files):
+            path.chmod(0o755)
+        admin.execute(f"set extension_control_path = '$system:{folder}'")
+        admin.execute("create extension preflight_ext schema public")
+        options = Options(proof=Proof.OFF, exact=True, all_schemas=True)
+        with Reconciler(live, options=options) as reconciler:
+            planned = reconciler.plan(DatabaseSource(url=declared))
+            assert [finding.kind for finding in planned.findings] == [FindingKind.MISSING]
+            assert planned.findings[0].message == "extension preflight_ext is not available on this server"
+            with pytest.raises(PreflightError, match="preflight_ext is not available"):
+                reconciler.apply(planned)
+
+
+REWRITTEN = T.replace("a int", "a bigint")
+
+
+def test_how_much_room_a_rewrite_takes_is_said_where_it_is_much(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _prepare(database, T, ROWS)
+    with Reconciler(database) as reconciler:
+        assert not reconciler.plan(REWRITTEN).findings
+        monkeypatch.setattr("reconciler.preflight.preflight._MUCH_BYTES", 8192)
+        (found,) = reconciler.plan(REWRITTEN).findings
+        assert (found.kind, found.blocks) == (FindingKind.DISK, False)
+        assert found.message.startswith("the plan writes table public.t anew: ")
+        assert "kB, and as much more room on disk until the commit" in found.message
+        assert not reconciler.plan(T.replace("a int", "a int, d int")).findings, "nothing is written"
+        assert reconciler.migrate("default", REWRITTEN).idx == 1, "it stops nothing"
+
+
+def test_a_replication_slot_that_nobody_reads_from_is_named_where_much_is_written(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _prepare(database, T, ROWS)
+    monkeypatch.setattr("reconciler.preflight.preflight._MUCH_BYTES", 8192)
+    with psycopg.connect(database, autocommit=True) as admin, Reconciler(database) as reconciler:
+        admin.execute("select pg_create_physical_replication_slot('preflight_slot', true)")
+        try:
+            found = [finding for finding in reconciler.plan(REWRITTEN).findings if "slot" in finding.message]
+            assert not reconciler.plan(T.replace("a int", "a int, d int")).findings, "nothing is written"
+        finally:
+            admin.execute("select pg_drop_replication_slot('preflight_slot')")
+        assert [(each.kind, each.blocks) for each in found] == [(FindingKind.DISK, False)]
+        assert "nobody reads from replication slot preflight_slot" in found[0].message
+        assert found[0].hint.endswith("SELECT pg_drop_replication_slot('preflight_slot')")
+
+
+def test_a_transaction_that_began_before_is_named_where_an_index_is_built_concurrently(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _prepare(database, T, ROWS)
+    monkeypatch.setattr("reconciler.preflight.preflight._HOLDS_LONG_S", 0)
+    indexed = T + "create index t_a on t (a);"
+    with psycopg.connect(database) as idle, Reconciler(database) as reconciler:
+        idle.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        idle.execute("select 1")
+        (found,) = reconciler.plan(indexed, options=Options(online=True)).findings
+        assert (found.kind, found.blocks) == (FindingKind.HELD_UP, False)
+        assert f"process {idle.info.backend_pid} of postgres is in a transaction that began before" in found.message
+        assert not reconciler.plan(indexed).findings, "in one transaction nothing waits for it"
