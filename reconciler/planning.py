@@ -204,6 +204,7 @@ def _sizes(connection: Connection, plan: Plan, renamed: Renamed | None = None) -
         FactId("table", fact.name[:2])
         for statement in plan.statements
         for fact in (
+            *statement.creates,
             *statement.drops,
             *statement.alters,
             *((statement.locks,) if statement.locks else ()),

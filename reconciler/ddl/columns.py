@@ -306,6 +306,15 @@ def takes_shadow(column: FactId, context: Context) -> bool:
     return _rewrites(str(context.old(column)["type"]), str(context.new(column)["type"]))
 
 
+def _why_not_in_steps(column: FactId, context: Context) -> str:
+    """What is added to the hazard of a rewrite where steps were asked for."""
+    if context.online is None:
+        return ""
+    said = column in context.intent.conversions
+    reason = "a hint says how values are converted" if said else shadow.obstacle(column, context)
+    return f" (not in steps: {reason})" if reason is not None else ""
+
+
 def column_kind(definition: Definition) -> Part:
     """The column's type with its compression and collation."""
     parts = [raw(str(definition["type"]))]
@@ -548,7 +557,7 @@ class ColumnRule(Rule):
             yield from shadow.carried_along(fact, context)
             yield from disturbed_by_type_change(fact, context, same_family=False)
             return
-        if takes_shadow(fact, context):
+        if takes_shadow(fact, context) or shadow.follows_shadow(fact, context):
             yield from shadow.carried_along(fact, context)
         said = fact in context.intent.conversions
         if default in context.live and (said or not _same_family(old, new)):
@@ -574,6 +583,9 @@ class ColumnRule(Rule):
             return
         if takes_shadow(fact, context):
             yield from self._exchange(fact, context)
+            return
+        if shadow.follows_shadow(fact, context):
+            yield from column_settings(fact, {}, new)
             return
         if "identity" in old and "identity" not in new:
             yield draft(compose("{} DROP IDENTITY", alter))
@@ -680,7 +692,8 @@ class ColumnRule(Rule):
         if _base(after) != "text" and (said is not None or not takes_all(before, after)):
             found.append(hazards.may_fail(fact, f"fails if a value is no {after}", size))
         if said is not None or _rewrites(before, after):
-            found.append(hazards.rewrites(table, f"{fact} becomes {after}", size))
+            why_not = _why_not_in_steps(fact, context)
+            found.append(hazards.rewrites(table, f"{fact} becomes {after}{why_not}", size))
         else:
             why = (f"every row is checked for {check}" for check in _checks_of(fact, context))
             found += [hazards.blocks_reads_and_writes(table, each, size) for each in why]

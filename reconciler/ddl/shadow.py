@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from reconciler.plan import Hazard
     from reconciler.snapshot import Definition
 
-__all__ = ["add_filled", "carried_along", "is_filled_online", "numbers_rows", "swap", "takes_shadow"]
+__all__ = [
+    "add_filled",
+    "carried_along",
+    "follows_shadow",
+    "is_filled_online",
+    "numbers_rows",
+    "obstacle",
+    "swap",
+    "takes_shadow",
+]
 
 _NEVER = frozenset({"generated", "virtual", "identity", "fdw_options", "inherited"})
 _NEVER_FILLED = _NEVER - {"identity"}
@@ -42,22 +51,111 @@ def takes_shadow(column: FactId, context: Context) -> bool:
     if column.kind != "column" or column not in context.live or column not in context.goal:
         return False
     table = context.live.parent(column)
-    changed = context.changed(column)
-    if "type" not in changed or changed & _NEVER or not online.changes_online(table, context):
-        return False
-    assert table is not None
-    old = context.old(column)
-    if old.keys() & {"generated", "inherited"} or "of_type" in context.old(table):
-        return False
-    for dependent in context.dependents.get(table, ()):
-        if dependent.kind == "inheritance":
-            return False
-    if any(child.kind == "inheritance" for child in context.live.children.get(table, ())):
-        return False
-    return not any(
-        dependent.kind == "column" and "generated" in context.old(dependent)
-        for dependent in context.dependents.get(column, ())
+    return (
+        "type" in context.changed(column)
+        and _is_large(table, context)
+        and not context.old(column).get("inherited")
+        and obstacle(column, context) is None
     )
+
+
+def follows_shadow(column: FactId, context: Context) -> bool:
+    """Whether the column is exchanged together with the one of a parent that it comes from."""
+    from reconciler.ddl import columns
+
+    if not context.live.definition(column).get("inherited") or column not in context.alters:
+        return False
+    return any(
+        columns.takes_shadow(above, context) or follows_shadow(above, context)
+        for above in columns.inherited_from(column, context)
+        if above in context.alters
+    )
+
+
+def _is_large(table: FactId | None, context: Context) -> bool:
+    """Whether the table, or one that belongs to it, is too large to be rewritten while others wait."""
+    if context.online is None or table is None or table.kind != "table" or not context.persists(table):
+        return False
+    if context.old(table).get("partition_key") != context.new(table).get("partition_key"):
+        return False
+    return any(context.online.covers(context.sizes.get(each)) for each in (table, *_heirs(table, context)))
+
+
+def obstacle(column: FactId, context: Context) -> str | None:
+    """Why the column of a large table cannot be exchanged for one of another type; None where it can."""
+    table = context.live.parent(column)
+    assert table is not None
+    heirs = [*_heirs(table, context)]
+    family = [column, *(FactId("column", (*heir.name, column.name[2])) for heir in heirs)]
+    old = context.old(column)
+    if context.changed(column) & _NEVER or "generated" in old or "of_type" in context.old(table):
+        return "more than its type changes, or it is computed"
+    if any(
+        dependent.kind == "column" and "generated" in context.old(dependent)
+        for each in family
+        for dependent in context.dependents.get(each, ())
+    ):
+        return "a generated column depends on it"
+    if not heirs and "partition_key" not in context.old(table):
+        return None
+    if "identity" in old:
+        return "it is the identity of tables that belong together"
+    keys = (str(context.old(each).get("partition_key", "")) for each in (table, *heirs))
+    if any(column.name[2] in _names_in(key) for key in keys):
+        return "it is in a partition key"
+    if any(
+        dependent.kind in ("index", "constraint", "statistics")
+        for each in family
+        for state in (context.dependents, context.goal_dependents)
+        for dependent in state.get(each, ())
+    ):
+        return "an index or constraint of tables that belong together is on it"
+    if not all(_comes_along(each, heir, column, context) for each, heir in zip(family[1:], heirs, strict=True)):
+        return "a table that inherits it has it in a way of its own"
+    return None
+
+
+def _heirs(table: FactId, context: Context) -> Iterable[FactId]:
+    """The tables that inherit from the table or are partitions of it, on all levels."""
+    for link in context.live.heirs.get(table.name, ()):
+        heir = context.live.parent(link)
+        if heir is not None:
+            yield heir
+            yield from _heirs(heir, context)
+
+
+def _is_parent(table: FactId, context: Context) -> bool:
+    return table.name in context.live.heirs
+
+
+def _comes_along(column: FactId, heir: FactId, above: FactId, context: Context) -> bool:
+    """Whether the column has all from the one of its one parent, and will."""
+    links = [each for each in context.live.children.get(heir, ()) if each.kind == "inheritance"]
+    if heir.kind != "table" or len(links) != 1 or not context.persists(links[0]) or not context.persists(heir):
+        return False
+    if column not in context.live or column not in context.goal or column in context.intent.conversions:
+        return False
+    return all(
+        bool(state(column).get("inherited")) and state(column).get(key) == state(above).get(key)
+        for state in (context.old, context.new)
+        for key in ("type", "not_null", "collation", "compression")
+    )
+
+
+def _names_in(text: str) -> set[str]:
+    """All words of an expression that could be a column's name."""
+    found = (token[0] for token in _TOKEN.finditer(text) if not token[0].startswith("'"))
+    return {token[1:-1].replace('""', '"') if token.startswith('"') else token for token in found}
+
+
+def _holders(table: FactId, context: Context) -> list[FactId]:
+    """The tables that hold rows of the table: itself and what inherits from it, or the partitions at the end."""
+    return [each for each in (table, *_heirs(table, context)) if "partition_key" not in context.old(each)]
+
+
+def _triggered_tables(table: FactId, context: Context) -> list[FactId]:
+    """The tables that need a trigger of their own; partitions get that of their parent."""
+    return [table] if "partition_key" in context.old(table) else _holders(table, context)
 
 
 def carried_along(column: FactId, context: Context) -> Iterable[FactId]:
@@ -82,15 +180,8 @@ def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Cont
     assert table is not None
     shadow = shadow_name(column, str(new["type"]))
     yield from _keep_equal(column, shadow, expression, table, context)
-    text = compose(
-        "UPDATE {} SET {} = {} WHERE {} IS NULL AND {} IS NOT NULL",
-        qualified(column),
-        name(shadow),
-        raw(expression),
-        name(shadow),
-        name(column.name[2]),
-    )
-    yield _fill(text, table, tuple(found))
+    parts = (name(shadow), raw(expression), name(shadow), name(column.name[2]))
+    yield from _fill(compose("SET {} = {} WHERE {} IS NULL AND {} IS NOT NULL", *parts), table, tuple(found), context)
     first, last = _not_null(column, shadow, table, context)
     yield from first
     yield _analyze(table, shadow)
@@ -100,7 +191,7 @@ def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Cont
     def draft(text: str) -> Draft:
         return Draft(sql=text, lock=_EXCLUSIVE, locks=table, brief=True)
 
-    yield from _without_trigger(shadow, table)
+    yield from _without_trigger(shadow, table, context)
     identity = "identity" in old
     aside = name(temporary_name(*column.name, "old"))
     if identity:
@@ -174,32 +265,37 @@ def _triggered(
         text = compose(template, name(schema, shadow), rights, literal(body))
         yield Draft(sql=text, locks=table, stage=Stage.BEFORE, joined=joined)
         joined = True
-    if not online.adopt(FactId("trigger", (*table.name, _trigger(shadow))), context):
-        text = compose(
-            "CREATE TRIGGER {} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
-            name(_trigger(shadow)),
-            qualified(table),
-            name(schema, shadow),
-        )
-        lock = LockMode.SHARE_ROW_EXCLUSIVE
-        yield Draft(sql=text, lock=lock, locks=table, stage=Stage.BEFORE, joined=joined, brief=True)
+    for each in _triggered_tables(table, context):
+        if not online.adopt(FactId("trigger", (*each.name, _trigger(shadow))), context):
+            text = compose(
+                "CREATE TRIGGER {} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
+                name(_trigger(shadow)),
+                qualified(each),
+                name(schema, shadow),
+            )
+            lock = LockMode.SHARE_ROW_EXCLUSIVE
+            yield Draft(sql=text, lock=lock, locks=each, stage=Stage.BEFORE, joined=joined, brief=True)
+            joined = True
 
 
-def _without_trigger(shadow: str, table: FactId) -> Iterable[Draft]:
-    for text in (
-        compose("DROP TRIGGER {} ON {}", name(_trigger(shadow)), qualified(table)),
-        compose("DROP FUNCTION {}()", name(table.name[0], shadow)),
-    ):
-        yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, brief=True)
+def _without_trigger(shadow: str, table: FactId, context: Context) -> Iterable[Draft]:
+    for each in _triggered_tables(table, context):
+        text = compose("DROP TRIGGER {} ON {}", name(_trigger(shadow)), qualified(each))
+        yield Draft(sql=text, lock=_EXCLUSIVE, locks=each, brief=True)
+    text = compose("DROP FUNCTION {}()", name(table.name[0], shadow))
+    yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, brief=True)
 
 
 def _trigger(shadow: str) -> str:
     return TRIGGER_PREFIX + shadow.rpartition("_")[2]
 
 
-def _fill(text: str, table: FactId, found: tuple[Hazard, ...]) -> Draft:
-    # No lock is named: that of an UPDATE lets clients read and write all other rows.
-    return Draft(sql=text, hazards=found, stage=Stage.BEFORE, batched=table, rehearsal="")
+def _fill(change: str, table: FactId, found: tuple[Hazard, ...], context: Context) -> Iterable[Draft]:
+    """The UPDATE of all rows, a table at a time; no lock is named, as it lets clients read and write all other rows."""
+    template: LiteralString = "UPDATE ONLY {} {}" if _is_parent(table, context) else "UPDATE {} {}"
+    for holder in _holders(table, context):
+        text = compose(template, qualified(holder), raw(change))
+        yield Draft(sql=text, hazards=found, stage=Stage.BEFORE, batched=holder, rehearsal="")
 
 
 def _not_null(column: FactId, shadow: str, table: FactId, context: Context) -> tuple[list[Draft], list[Draft]]:
@@ -226,7 +322,15 @@ def is_filled_online(column: FactId, default: str | None, context: Context) -> b
     """Whether a new column is filled in batches, as its value would have to be computed for each row."""
     table = context.goal.parent(column)
     new = context.new(column)
-    if column in context.drops or new.keys() & _NEVER_FILLED or not online.changes_online(table, context):
+    if column in context.drops or new.keys() & _NEVER_FILLED or table is None or not _is_large(table, context):
+        return False
+    if ("identity" in new and _is_parent(table, context)) or not all(
+        heir.kind == "table"
+        and context.persists(heir)
+        and (same := FactId("column", (*heir.name, column.name[2]))) in context.creates
+        and context.new(same).get("inherited")
+        for heir in _heirs(table, context)
+    ):
         return False
     if "identity" in new:
         return online.is_ready(column, context, among=(column,))
@@ -291,12 +395,12 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
         "BEGIN IF NEW.{} IS NULL THEN NEW.{} := {}; END IF; RETURN NEW; END", name(shadow), name(shadow), raw(value)
     )
     yield from _triggered(shadow, body, table, context, joined=added, as_owner=numbered)
-    text = compose("UPDATE {} SET {} = {} WHERE {} IS NULL", qualified(column), name(shadow), raw(value), name(shadow))
-    yield _fill(text, table, ())
+    text = compose("SET {} = {} WHERE {} IS NULL", name(shadow), raw(value), name(shadow))
+    yield from _fill(text, table, (), context)
     first, last = _not_null(column, shadow, table, context)
     yield from first
     yield _analyze(table, shadow)
-    yield from _without_trigger(shadow, table)
+    yield from _without_trigger(shadow, table, context)
 
     def draft(text: str) -> Draft:
         return Draft(sql=text, lock=_EXCLUSIVE, locks=table, brief=True)
