@@ -31,7 +31,8 @@ from reconciler.db.connections import connect
 from reconciler.embedded import EmbeddedServer
 from reconciler.options import Options, Proof
 from reconciler.reconcile import Reconciler
-from reconciler.source.source import load, source_from_text
+from reconciler.source.loader import load
+from reconciler.source.reading import source_from_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -33,14 +33,16 @@ if TYPE_CHECKING:
         UnmodelledError,
         VerificationError,
     )
+    from reconciler.hazards.kinds import Hazard, HazardKind
     from reconciler.hazards.policy import HazardRule, Verdict
     from reconciler.ledger.managers import JournalManager, SnapshotManager
     from reconciler.options import Options, Proof
-    from reconciler.plan import Hazard, HazardKind, Plan, Statement
+    from reconciler.plan import Plan, Statement
     from reconciler.plugins import derive_schema_name
     from reconciler.reconcile import Reconciler, reconcile_all
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
-    from reconciler.source.source import DatabaseSource, Source, parse_source, source_from_object, source_from_text
+    from reconciler.source.reading import parse_source, source_from_object, source_from_text
+    from reconciler.source.source import DatabaseSource, Source
     from reconciler.startup import reconcile_on_startup, reconcile_on_startup_async
 
     __version__: str
@@ -102,8 +104,8 @@ _MODULES = {
     "DatabaseSource": "source.source",
     "Finding": "checks",
     "FindingKind": "checks",
-    "Hazard": "plan",
-    "HazardKind": "plan",
+    "Hazard": "hazards.kinds",
+    "HazardKind": "hazards.kinds",
     "HazardRule": "hazards.policy",
     "JournalManager": "ledger.managers",
     "MigrateResult": "results",
@@ -120,12 +122,12 @@ _MODULES = {
     "Status": "results",
     "Verdict": "hazards.policy",
     "derive_schema_name": "plugins",
-    "parse_source": "source.source",
+    "parse_source": "source.reading",
     "reconcile_all": "reconcile",
     "reconcile_on_startup": "startup",
     "reconcile_on_startup_async": "startup",
-    "source_from_object": "source.source",
-    "source_from_text": "source.source",
+    "source_from_object": "source.reading",
+    "source_from_text": "source.reading",
 }
 
 

@@ -18,8 +18,8 @@ from psycopg import sql
 
 from reconciler.db.connections import errors_as, fetch_all, fetch_one, pinned
 from reconciler.db.sqlfiles import read_sql, trusted
+from reconciler.hazards.kinds import IndexUse, TableSize
 from reconciler.masking import Secret, conceal
-from reconciler.plan import IndexUse, TableSize
 from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS, FactId, Snapshot, canonical_json
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.checks import Finding
+    from reconciler.hazards.kinds import Hazard
     from reconciler.intent.suggestions import Suggestion
-    from reconciler.plan import Hazard
 
 __all__ = [
     "ApplyError",

@@ -10,14 +10,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from reconciler.errors import PlanError
-from reconciler.hazards.kinds import HazardKind
 from reconciler.hazards.policy import refused_of
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from reconciler.checks import Check
     from reconciler.diff import Difference
+    from reconciler.hazards.kinds import Hazard, TableSize
     from reconciler.hazards.policy import HazardRule
     from reconciler.intent.intent import Rename
     from reconciler.masking import SecretText
@@ -25,16 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CircleError",
-    "Hazard",
-    "HazardKind",
-    "IndexUse",
     "LockMode",
     "Online",
     "Plan",
     "Stage",
     "Statement",
     "Step",
-    "TableSize",
     "Wish",
     "sorted_groups",
 ]
@@ -86,22 +80,6 @@ class Stage(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TableSize:
-    """A table's estimated rows (-1: never analysed) and its bytes on disk, indexes and TOAST included."""
-
-    rows: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexUse:
-    """How often an index was scanned on this server, and since when that is counted (None: not known)."""
-
-    scans: int
-    since: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Online:
     """Which tables are changed without holding up those who use them: the ones of more than `above_bytes`."""
 
@@ -110,16 +88,6 @@ class Online:
     def covers(self, size: TableSize | None) -> bool:
         """Whether a table of this size (None: not known) is changed in steps."""
         return (size.bytes if size is not None else 0) > self.above_bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hazard:
-    """One thing that a statement can cost, and for which object; `size` is that of the table it is about."""
-
-    kind: HazardKind
-    message: str
-    fact: FactId
-    size: TableSize | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,7 @@ _MODULES = (
     "snapshot",
     "diff",
     "intent.intent",
+    "hazards.kinds",
     "hazards.policy",
     "plan",
     "goal",

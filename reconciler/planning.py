@@ -9,12 +9,12 @@ from reconciler.catalog import managed_schemas, read_fixed_extensions, read_inde
 from reconciler.ddl.planner import make_plan
 from reconciler.errors import HazardError
 from reconciler.goal import Desired, Goal, Scope, make_goal
+from reconciler.hazards.kinds import HazardKind, IndexUse, TableSize
 from reconciler.intent.intent import Intent
 from reconciler.intent.renaming import Renamed, find_intent, rename_first
 from reconciler.intent.suggestions import suggest
 from reconciler.ledger import ledger
 from reconciler.options import Proof, scope_of
-from reconciler.plan import HazardKind, IndexUse, Plan, TableSize
 from reconciler.proof.proof import prove
 from reconciler.proof.rows import RowRehearsal
 from reconciler.proof.sampling import sample_rows
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from reconciler.db.session import Session
     from reconciler.drift import ObjectState
     from reconciler.options import Options
+    from reconciler.plan import Plan
     from reconciler.scratch.scratch import Scratch
     from reconciler.source.source import AnySource
 

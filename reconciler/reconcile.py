@@ -17,6 +17,7 @@ from reconciler.db.session import Session
 from reconciler.drift import ObjectState, State, compare
 from reconciler.errors import ConfigError, PluginFailuresError, ReconcilerError, StalePlanError
 from reconciler.goal import Desired, make_goal
+from reconciler.hazards.kinds import Hazard, HazardKind
 from reconciler.intent.renaming import with_renames
 from reconciler.ledger import ledger
 from reconciler.ledger.ledger import HistoryEntry, MigrationRecord, RunKind
@@ -24,13 +25,14 @@ from reconciler.ledger.managers import JournalManager, SnapshotManager
 from reconciler.ledger.schema import ensure_ledger, lock_plugin
 from reconciler.ledger.steps import load_unfinished
 from reconciler.options import Options, Proof, scope_of
-from reconciler.plan import Hazard, HazardKind, Plan
+from reconciler.plan import Plan
 from reconciler.planning import narrow, plan_source
 from reconciler.plugins import DEFAULT_PLUGIN
 from reconciler.preflight.preflight import look_ahead
 from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
 from reconciler.running import is_unchanged, record_failure, require_head, run_plan
-from reconciler.source.source import DatabaseSource, Reading, read_object, source_from_object
+from reconciler.source.reading import Reading, read_object, source_from_object
+from reconciler.source.source import DatabaseSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

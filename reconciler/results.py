@@ -11,13 +11,14 @@ from reconciler.hazards.policy import unused_consents
 if TYPE_CHECKING:
     from reconciler.checks import Finding
     from reconciler.goal import Goal, Scope
+    from reconciler.hazards.kinds import Hazard
     from reconciler.intent.renaming import Renamed
     from reconciler.intent.suggestions import Suggestion
     from reconciler.ledger.ledger import Head, HistoryEntry, Recorded, Run
     from reconciler.ledger.managers import Journal
     from reconciler.ledger.steps import UnfinishedRun
     from reconciler.options import Options
-    from reconciler.plan import Hazard, Plan, Statement
+    from reconciler.plan import Plan, Statement
     from reconciler.snapshot import Snapshot
 
 __all__ = ["CheckResult", "MigrateResult", "PlanResult", "Status"]

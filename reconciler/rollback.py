@@ -18,7 +18,7 @@ from reconciler.intent.intent import Hint, HintKind, Subject
 from reconciler.intent.resolve import has, pairs_of
 from reconciler.ledger import ledger
 from reconciler.snapshot import RELATION_KINDS, ROUTINE_KINDS, SATELLITE_KINDS, FactId
-from reconciler.source.source import Source, source_from_text
+from reconciler.source.reading import source_from_text
 from reconciler.source.splitter import split
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from reconciler.ledger.ledger import MigrationRecord
     from reconciler.plan import Plan
     from reconciler.snapshot import Snapshot
+    from reconciler.source.source import Source
 
 __all__ = ["find_target", "last_scope", "not_brought_back", "recorded_text", "source_of_target", "with_renames_back"]
 

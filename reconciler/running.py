@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from reconciler.plan import Statement
     from reconciler.results import PlanResult
     from reconciler.snapshot import Json
-    from reconciler.source.source import AnySource, Reading
+    from reconciler.source.reading import Reading
+    from reconciler.source.source import AnySource
 
 __all__ = ["is_unchanged", "record_failure", "require_head", "run_plan"]
 

@@ -1,7 +1,9 @@
-"""Running a plan on a live database. Who does what:
+"""Running a plan on a live database.
 
-apply     one transaction: lock, look, run, record, look again, commit
-steps     a plan of several transactions, one after the other
-backfill  a column filled in batches
-locks     short waits for locks, and a lease for long runs
+Who does what:
+
+    apply     one transaction: lock, look, run, record, look again, commit
+    steps     a plan of several transactions, one after the other
+    backfill  a column filled in batches
+    locks     short waits for locks, and a lease for long runs
 """

@@ -21,8 +21,9 @@ from psycopg import sql
 from reconciler.db.connections import connect, errors_as, fetch_all, fetch_one
 from reconciler.db.sqlfiles import trusted
 from reconciler.errors import LockTimeoutError
+from reconciler.hazards.kinds import HazardKind
 from reconciler.ledger.schema import hold_lease
-from reconciler.plan import HazardKind, LockMode
+from reconciler.plan import LockMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

@@ -1,12 +1,14 @@
-"""The command `reconciler`: arguments in, text or JSON and an exit code out. Who does what:
+"""The command `reconciler`: arguments in, text or JSON and an exit code out.
 
-commands  the commands themselves
-options   their options, joined with the configuration
-console   where output goes, how errors look, which database is meant
-outcomes  what is printed of plans and results, and the exit codes that follow
-progress  how far a long statement has come
-asking    a question about what looks like a rename
-reviewed  plans written to a file and applied from one
-rollback  the command of that name
-demo      the main job from beginning to end
+Who does what:
+
+    commands  the commands themselves
+    options   their options, joined with the configuration
+    console   where output goes, how errors look, which database is meant
+    outcomes  what is printed of plans and results, and the exit codes that follow
+    progress  how far a long statement has come
+    asking    a question about what looks like a rename
+    reviewed  plans written to a file and applied from one
+    rollback  the command of that name
+    demo      the main job from beginning to end
 """

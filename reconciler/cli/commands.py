@@ -377,7 +377,8 @@ def diff(before: str, after: str, **values: Any) -> int:
 
 
 def _file(spec: str) -> Source:
-    from reconciler.source.source import Source, parse_source
+    from reconciler.source.reading import parse_source
+    from reconciler.source.source import Source
 
     source = parse_source([spec], allow_empty=True)
     assert isinstance(source, Source)  # only a URL gives anything else

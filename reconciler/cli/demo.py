@@ -11,7 +11,7 @@ from reconciler.embedded import EmbeddedServer
 from reconciler.ledger.ledger import RunKind
 from reconciler.reconcile import Reconciler
 from reconciler.report.text import check_text, history_text, plan_text, result_text, status_text
-from reconciler.source.source import source_from_text
+from reconciler.source.reading import source_from_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -160,7 +160,8 @@ def options_of(chosen: CommandOptions) -> Options:
 
 
 def source_of(chosen: CommandOptions) -> AnySource:
-    from reconciler.source.source import Source, parse_source
+    from reconciler.source.reading import parse_source
+    from reconciler.source.source import Source
 
     empty_is_meant = HazardKind.EMPTY_SOURCE in chosen.allow
     source = parse_source(chosen.sources, cwd=chosen.folder, allow_empty=empty_is_meant)

@@ -1,8 +1,10 @@
-"""Connections to Postgres. Who does what:
+"""Connections to Postgres.
 
-connections  opens them, pins what their text depends on, words their errors
-dsn          connection strings, and what may be shown of them
-session      the connection that a use case works on, ours or the caller's
-sqlalchemy   the psycopg connection under one of SQLAlchemy's
-sqlfiles     the SQL files that ship with the package
+Who does what:
+
+    connections  opens them, pins what their text depends on, words their errors
+    dsn          connection strings, and what may be shown of them
+    session      the connection that a use case works on, ours or the caller's
+    sqlalchemy   the psycopg connection under one of SQLAlchemy's
+    sqlfiles     the SQL files that ship with the package
 """

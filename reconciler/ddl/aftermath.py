@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.ddl.rule import Context
-    from reconciler.plan import Hazard
+    from reconciler.hazards.kinds import Hazard
     from reconciler.snapshot import Snapshot
 
 __all__ = ["later_costs"]

@@ -23,13 +23,14 @@ from reconciler.ddl.text import Part, compose, joined, name, raw
 from reconciler.ddl.widening import takes_all
 from reconciler.hazards import hazards
 from reconciler.leftovers import is_leftover
-from reconciler.plan import Hazard, LockMode, Stage
+from reconciler.plan import LockMode, Stage
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.checks import Check
+    from reconciler.hazards.kinds import Hazard
     from reconciler.snapshot import Definition
 
 __all__ = [

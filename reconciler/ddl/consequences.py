@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from reconciler.ddl.nodes import Act
     from reconciler.ddl.rule import Context, Draft
-    from reconciler.plan import Hazard
+    from reconciler.hazards.kinds import Hazard
     from reconciler.snapshot import FactId
 
 __all__ = ["with_consequences"]

@@ -11,13 +11,14 @@ from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, literal, name, raw
 from reconciler.hazards import hazards
-from reconciler.plan import Hazard, LockMode, Stage
+from reconciler.plan import LockMode, Stage
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.checks import Check
+    from reconciler.hazards.kinds import Hazard
     from reconciler.snapshot import Definition
 
 __all__ = ["ConstraintRule", "DomainConstraintRule", "attachments", "index_marks", "inline_constraint", "is_cloned"]

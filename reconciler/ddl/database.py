@@ -10,8 +10,8 @@ from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw, role
 from reconciler.errors import PlanError
 from reconciler.hazards import hazards
+from reconciler.hazards.kinds import Hazard, HazardKind
 from reconciler.masking import MASK
-from reconciler.plan import Hazard, HazardKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -12,12 +12,13 @@ from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.tables import changed_options
 from reconciler.ddl.text import Part, compose, name, raw
 from reconciler.hazards import hazards
-from reconciler.plan import Hazard, LockMode
+from reconciler.plan import LockMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.checks import Check
+    from reconciler.hazards.kinds import Hazard
     from reconciler.snapshot import Definition, FactId
 
 __all__ = ["IndexRule"]

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.ddl.rule import Context
-    from reconciler.plan import Hazard, LockMode, Statement
+    from reconciler.hazards.kinds import Hazard
+    from reconciler.plan import LockMode, Statement
     from reconciler.snapshot import FactId
 
 __all__ = ["with_lock_windows"]

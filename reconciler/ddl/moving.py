@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.ddl.rule import Context
-    from reconciler.plan import Hazard
+    from reconciler.hazards.kinds import Hazard
     from reconciler.snapshot import Definition, Snapshot
 
 __all__ = ["comes_along", "finish", "goes_alone", "moved", "ordered", "step_aside"]

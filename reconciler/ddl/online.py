@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.ddl.rule import Context
-    from reconciler.plan import Hazard
+    from reconciler.hazards.kinds import Hazard
 
 __all__ = [
     "IndexText",

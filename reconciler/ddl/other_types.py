@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, raw
-from reconciler.plan import Hazard, HazardKind
+from reconciler.hazards.kinds import Hazard, HazardKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

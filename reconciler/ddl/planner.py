@@ -21,8 +21,9 @@ from reconciler.ddl.stages import in_steps
 from reconciler.ddl.types import held_within
 from reconciler.diff import Change, Difference, diff
 from reconciler.errors import PlanError
+from reconciler.hazards.kinds import HazardKind, IndexUse, TableSize
 from reconciler.intent.intent import Intent
-from reconciler.plan import CircleError, HazardKind, IndexUse, Online, Plan, Statement, TableSize, Wish, sorted_groups
+from reconciler.plan import CircleError, Online, Plan, Statement, Wish, sorted_groups
 from reconciler.snapshot import SATELLITE_KINDS
 from reconciler.spelling import faithful
 

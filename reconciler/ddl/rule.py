@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.checks import Check
-    from reconciler.plan import Hazard, IndexUse, LockMode, Online, TableSize
+    from reconciler.hazards.kinds import Hazard, IndexUse, TableSize
+    from reconciler.plan import LockMode, Online
     from reconciler.snapshot import Definition, Snapshot
 
 __all__ = ["Context", "Draft", "Rule"]

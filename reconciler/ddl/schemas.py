@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import compose, literal, name
-from reconciler.plan import Hazard, HazardKind
+from reconciler.hazards.kinds import Hazard, HazardKind
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:

@@ -13,13 +13,14 @@ from reconciler.ddl.not_null import added_later
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
 from reconciler.hazards import hazards
-from reconciler.plan import Hazard, LockMode
+from reconciler.plan import LockMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import TypeAlias
 
     from reconciler.checks import Check
+    from reconciler.hazards.kinds import Hazard
     from reconciler.masking import Secret
     from reconciler.snapshot import Definition, FactId
 

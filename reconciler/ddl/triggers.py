@@ -9,11 +9,12 @@ from reconciler.ddl.names import object_phrase, qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import compose, joined, name, raw, role
 from reconciler.hazards import hazards
-from reconciler.plan import Hazard, LockMode
+from reconciler.plan import LockMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from reconciler.hazards.kinds import Hazard
     from reconciler.snapshot import Definition, FactId
 
 __all__ = ["PolicyRule", "RewriteRule", "TriggerRule"]

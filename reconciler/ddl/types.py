@@ -11,13 +11,14 @@ from reconciler.ddl.not_null import explicit_name
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
 from reconciler.hazards import hazards
-from reconciler.plan import Hazard, LockMode, Stage
+from reconciler.plan import LockMode, Stage
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.checks import Check
+    from reconciler.hazards.kinds import Hazard
     from reconciler.snapshot import Definition
 
 __all__ = ["CompositeTypeRule", "DomainRule", "EnumRule", "RemadeUnderColumns", "held_within"]

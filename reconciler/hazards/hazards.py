@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.plan import Hazard, HazardKind
+from reconciler.hazards.kinds import Hazard, HazardKind
 
 if TYPE_CHECKING:
-    from reconciler.plan import IndexUse, TableSize
+    from reconciler.hazards.kinds import IndexUse, TableSize
     from reconciler.snapshot import FactId
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The kinds of hazards, each described once: what it means, whether it needs consent, what avoids it. Pure: no I/O.
+"""A hazard, and the kinds, each described once: what it means, whether it needs consent, what avoids it. Pure: no I/O.
 
 Light to import, since the command line names the kinds in its help.
 """
@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
-__all__ = ["KINDS", "HazardKind", "KindOfHazard", "hazard_kind"]
+    from reconciler.snapshot import FactId
+
+__all__ = ["KINDS", "Hazard", "HazardKind", "IndexUse", "KindOfHazard", "TableSize", "hazard_kind"]
 
 
 class HazardKind(StrEnum):
@@ -29,6 +32,32 @@ class HazardKind(StrEnum):
     IRREVERSIBLE = "irreversible"
     EXTENSION_VERSION = "extension_version"
     EMPTY_SOURCE = "empty_source"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableSize:
+    """A table's estimated rows (-1: never analysed) and its bytes on disk, indexes and TOAST included."""
+
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexUse:
+    """How often an index was scanned on this server, and since when that is counted (None: not known)."""
+
+    scans: int
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hazard:
+    """One thing that a statement can cost, and for which object; `size` is that of the table it is about."""
+
+    kind: HazardKind
+    message: str
+    fact: FactId
+    size: TableSize | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

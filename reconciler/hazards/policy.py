@@ -20,7 +20,7 @@ from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from reconciler.plan import Hazard
+    from reconciler.hazards.kinds import Hazard
     from reconciler.snapshot import FactId
 
 __all__ = [

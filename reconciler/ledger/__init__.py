@@ -1,7 +1,9 @@
-"""What was done, by whom, from which source: the tables in schema `migrations`. Who does what:
+"""What was done, by whom, from which source: the tables in schema `migrations`.
 
-schema    makes the tables, tells their version, locks them
-ledger    migrations, statements, sources, runs, marks
-steps     the steps of runs that take several transactions
-managers  the journal and the snapshots, in elizaOS's shape
+Who does what:
+
+    schema    makes the tables, tells their version, locks them
+    ledger    migrations, statements, sources, runs, marks
+    steps     the steps of runs that take several transactions
+    managers  the journal and the snapshots, in elizaOS's shape
 """

@@ -1,5 +1,7 @@
-"""What stands in the way of a plan, asked of live before the first lock. Who does what:
+"""What stands in the way of a plan, asked of live before the first lock.
 
-preflight     the queries and what they found
-requirements  what a plan needs of the role that runs it and of the server
+Who does what:
+
+    preflight     the queries and what they found
+    requirements  what a plan needs of the role that runs it and of the server
 """

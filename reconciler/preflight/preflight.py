@@ -20,7 +20,8 @@ from reconciler.db.connections import cursor, errors_as, server_message
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import PreflightError
 from reconciler.hazards.hazards import describe_size
-from reconciler.plan import HazardKind, LockMode, TableSize
+from reconciler.hazards.kinds import HazardKind, TableSize
+from reconciler.plan import LockMode
 from reconciler.preflight.requirements import needs_of
 from reconciler.snapshot import FactId
 

@@ -17,7 +17,7 @@ from psycopg import sql
 
 from reconciler.db.connections import cursor, server_message
 from reconciler.errors import ProofError
-from reconciler.plan import HazardKind
+from reconciler.hazards.kinds import HazardKind
 from reconciler.proof.sampling import ancestors, family
 from reconciler.snapshot import SATELLITE_KINDS, FactId
 

@@ -18,7 +18,8 @@ from reconciler.redaction import redact_sql
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.plan import Hazard, Statement
+    from reconciler.hazards.kinds import Hazard
+    from reconciler.plan import Statement
     from reconciler.results import PlanResult
     from reconciler.snapshot import FactId
     from reconciler.source.places import Places

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from reconciler.checks import Finding
     from reconciler.diff import Difference
     from reconciler.drift import ObjectState
+    from reconciler.hazards.kinds import Hazard
     from reconciler.ledger.ledger import HistoryEntry, MigrationRecord, RecordedStatement
-    from reconciler.plan import Hazard, LockMode, Plan, Statement
+    from reconciler.plan import LockMode, Plan, Statement
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
     from reconciler.snapshot import FactId
 

@@ -24,7 +24,8 @@ from reconciler.ddl.planner import make_plan
 from reconciler.errors import ApplyError, ConnectError, ScratchError
 from reconciler.goal import Desired
 from reconciler.snapshot import DATABASE_WIDE_KINDS, FactId, Snapshot, canonical_json
-from reconciler.source.source import DatabaseSource, load
+from reconciler.source.loader import load
+from reconciler.source.source import DatabaseSource
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -33,8 +33,8 @@ from judge import differences
 
 from reconciler.catalog import managed_schemas, read_snapshot
 from reconciler.diff import diff
+from reconciler.hazards.kinds import HazardKind
 from reconciler.options import Options
-from reconciler.plan import HazardKind
 from reconciler.reconcile import Reconciler
 from reconciler.source.source import DatabaseSource
 

@@ -6,8 +6,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from reconciler.hazards.kinds import HazardKind
 from reconciler.options import Options
-from reconciler.plan import HazardKind
 from reconciler.reconcile import Reconciler
 
 NAMES = [

@@ -9,8 +9,8 @@ import pytest
 import soak
 from generator import generate
 
+from reconciler.hazards.kinds import HazardKind
 from reconciler.options import Options
-from reconciler.plan import HazardKind
 from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:

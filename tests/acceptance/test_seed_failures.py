@@ -11,10 +11,11 @@ from psycopg import sql
 
 from reconciler.drift import State
 from reconciler.errors import ApplyError, HazardError, PreflightError, ReconcilerError
+from reconciler.hazards.kinds import HazardKind
 from reconciler.options import Options
-from reconciler.plan import HazardKind
 from reconciler.reconcile import Reconciler
-from reconciler.source.source import Source, parse_source
+from reconciler.source.reading import parse_source
+from reconciler.source.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from reconciler.plan import HazardKind
+from reconciler.hazards.kinds import HazardKind
 from reconciler.reconcile import Options, Reconciler
 
 if TYPE_CHECKING:

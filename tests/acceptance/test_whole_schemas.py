@@ -18,8 +18,8 @@ from judge import differences
 from psycopg import sql
 
 from reconciler.compare import dump
+from reconciler.hazards.kinds import HazardKind
 from reconciler.options import Options
-from reconciler.plan import HazardKind
 from reconciler.reconcile import Reconciler
 from reconciler.report.sql import script
 from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS

@@ -7,8 +7,8 @@ import pytest
 
 from reconciler.drift import State
 from reconciler.errors import SourceError
+from reconciler.hazards.kinds import HazardKind
 from reconciler.options import Options
-from reconciler.plan import HazardKind
 from reconciler.reconcile import Reconciler
 
 BEFORE = """

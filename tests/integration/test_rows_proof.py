@@ -9,8 +9,9 @@ import psycopg
 import pytest
 
 from reconciler.errors import ProofError
+from reconciler.hazards.kinds import HazardKind
 from reconciler.options import Options, Proof
-from reconciler.plan import HazardKind, Statement
+from reconciler.plan import Statement
 from reconciler.proof.proof import prove
 from reconciler.proof.rows import RowRehearsal
 from reconciler.proof.sampling import sample_rows

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from reconciler.hazards.kinds import HazardKind
 from reconciler.options import Options
-from reconciler.plan import HazardKind
 from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:

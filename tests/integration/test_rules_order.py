@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from reconciler.errors import PlanError
+from reconciler.hazards.kinds import HazardKind
 from reconciler.options import Options
-from reconciler.plan import HazardKind
 from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:

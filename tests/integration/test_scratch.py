@@ -11,8 +11,8 @@ from psycopg.conninfo import make_conninfo
 
 from reconciler.drift import State
 from reconciler.errors import ReconcilerError, ScratchError, SourceError
+from reconciler.hazards.kinds import HazardKind
 from reconciler.options import Options
-from reconciler.plan import HazardKind
 from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:

@@ -16,7 +16,9 @@ from psycopg.rows import dict_row
 from sqlalchemy.dialects import postgresql
 
 from reconciler.errors import SourceError
-from reconciler.source.source import LoadReport, Source, load, source_from_object, source_from_text
+from reconciler.source.loader import LoadReport, load
+from reconciler.source.reading import source_from_object, source_from_text
+from reconciler.source.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

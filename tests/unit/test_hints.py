@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.errors import SourceError
-from reconciler.source.source import source_from_text
+from reconciler.source.reading import source_from_text
 
 TABLE = """
 -- reconciler: renamed from old_users

@@ -13,11 +13,12 @@ from reconciler.checks import Check, Finding, FindingKind
 from reconciler.diff import Difference
 from reconciler.errors import ConfigError, StalePlanError
 from reconciler.goal import Goal, Scope
+from reconciler.hazards.kinds import Hazard, HazardKind, TableSize
 from reconciler.intent.suggestions import Suggestion
 from reconciler.ledger.ledger import Head, Recorded
 from reconciler.masking import SecretText
 from reconciler.options import Options
-from reconciler.plan import Hazard, HazardKind, LockMode, Plan, Statement, TableSize
+from reconciler.plan import LockMode, Plan, Statement
 from reconciler.planfile import dump_plan, load_plan
 from reconciler.results import PlanResult
 from reconciler.snapshot import FactId, Snapshot

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.config import parse_configuration
 from reconciler.errors import ConfigError
-from reconciler.hazards.kinds import HazardKind
+from reconciler.hazards.kinds import Hazard, HazardKind, TableSize
 from reconciler.hazards.policy import (
     HazardRule,
     Verdict,
@@ -20,7 +20,6 @@ from reconciler.hazards.policy import (
     verdict_on,
 )
 from reconciler.options import Options
-from reconciler.plan import Hazard, TableSize
 from reconciler.snapshot import FactId
 
 FILE = Path("reconciler.toml")

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from reconciler.errors import EmptySourceError, SourceError
-from reconciler.source.source import DatabaseSource, Source, parse_source, source_from_object, source_from_text
+from reconciler.source.reading import parse_source, source_from_object, source_from_text
+from reconciler.source.source import DatabaseSource, Source
 
 if TYPE_CHECKING:
     from pathlib import Path

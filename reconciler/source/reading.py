@@ -1,0 +1,190 @@
+"""From what a user names to a Source: read, split into statements, screened, its hints taken. Does I/O.
+
+The text is never parsed to be understood; it is split into statements, and what could leave the scratch place that it
+is loaded into is refused, with its file and line.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO, cast
+
+from reconciler.db.dsn import redact
+from reconciler.errors import EmptySourceError, SourceError
+from reconciler.intent.hints import read_hints
+from reconciler.redaction import redact_sql
+from reconciler.source.parts import Part, checked, part_of_object, read_path, read_spec, shown
+from reconciler.source.screening import holds_connection, refusal, runnable, writes_rows
+from reconciler.source.source import AnySource, DatabaseSource, Source, SourceStatement, digest_of
+from reconciler.source.splitter import split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.intent.intent import Hint
+    from reconciler.source.screening import Refusal
+    from reconciler.source.splitter import Piece
+
+__all__ = ["Reading", "parse_source", "read_object", "source_from_object", "source_from_text"]
+
+COMMAND_TIMEOUT_S = 300.0
+_SHOWN_REFUSALS = 20
+_URL = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A source that was read and not yet split: enough to see that it did not move, which is the most common case."""
+
+    parts: tuple[Part, ...]
+    description: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """The digest that the source would have."""
+        return digest_of(part.digest for part in self.parts)
+
+    def split(self) -> Source:
+        """The source. Raises SourceError where it holds what a source may not hold."""
+        return _source(self.parts, description=self.description)
+
+
+def parse_source(
+    specs: Sequence[str],
+    *,
+    stdin: TextIO | None = None,
+    cwd: Path | None = None,
+    allow_empty: bool = False,
+    command_timeout_s: float = COMMAND_TIMEOUT_S,
+) -> AnySource:
+    """The source that the specs name together, in their order.
+
+    A spec is a file, a folder (all its *.sql, recursively, sorted by path), `-` (standard input), `cmd:COMMAND` (what a
+    shell command prints), `python:package.module:attribute` (SQLAlchemy metadata, an SQLModel class, SQL text, or a
+    callable that gives one) or, alone, a URL of a database. Relative paths, commands and modules start from `cwd`.
+
+    Raises SourceError where a part cannot be read or holds what a source may not hold, and EmptySourceError where
+    nothing is declared, unless `allow_empty`.
+    """
+    if not specs:
+        raise SourceError("no source was given", hint="name a file, a folder, `-` or a URL")
+    urls = [spec for spec in specs if _URL.match(spec)]
+    if urls:
+        if len(specs) > 1:
+            raise SourceError(
+                f"{redact(urls[0])} cannot be combined with other sources", hint="give a database's URL alone"
+            )
+        return DatabaseSource(url=urls[0])
+    folder = cwd if cwd is not None else Path.cwd()
+    parts: list[Part] = []
+    for spec in specs:
+        parts.extend(read_spec(spec, stdin=stdin, cwd=folder, timeout_s=command_timeout_s))
+    source = _source(parts, description=", ".join(shown(spec) for spec in specs))
+    if source.is_empty and not allow_empty:
+        raise EmptySourceError(
+            f"the source declares nothing: {source.description}",
+            hint="check the path; to drop everything on purpose, allow an empty source (--allow-empty)",
+        )
+    return source
+
+
+def source_from_text(sql: str, origin: str = "<string>") -> Source:
+    """The source that an SQL text is. Raises SourceError where it holds what a source may not hold."""
+    return _source([Part(origin=shown(origin), text=checked(sql.removeprefix("\ufeff"), origin))], description=origin)
+
+
+def source_from_object(value: object) -> Source:
+    """The source that a Python value is: a Source, SQL text, a Path, SQLAlchemy metadata, or a list of such values.
+
+    A class or module with a `metadata` attribute (an SQLModel or declarative base) stands for its metadata.
+    """
+    if isinstance(value, list | tuple):
+        members = [source_from_object(member) for member in cast("Iterable[object]", value)]
+        return Source(
+            statements=tuple(statement for member in members for statement in member.statements),
+            text="".join(member.text for member in members),
+            description=", ".join(member.description for member in members),
+            warnings=tuple(warning for member in members for warning in member.warnings),
+            part_digests=tuple(digest for member in members for digest in member.part_digests),
+            hints=tuple(hint for member in members for hint in member.hints),
+        )
+    found = read_object(value)
+    return found if isinstance(found, Source) else found.split()
+
+
+def read_object(value: object) -> Source | Reading:
+    """The same, not yet split where that can wait."""
+    if isinstance(value, Source):
+        return value
+    if isinstance(value, list | tuple):
+        return source_from_object(cast("object", value))
+    if isinstance(value, Path):
+        return Reading(parts=tuple(read_path(value, str(value))), description=str(value))
+    if isinstance(value, str) and _URL.match(value):
+        raise SourceError(f"{redact(value)} is a database, not SQL text", hint="pass DatabaseSource(url=...)")
+    return Reading(parts=(part_of_object(value, "<string>" if isinstance(value, str) else "<metadata>"),))
+
+
+def _source(parts: Sequence[Part], *, description: str | None = None) -> Source:
+    statements: list[SourceStatement] = []
+    texts: list[str] = []
+    warnings: list[str] = []
+    refused: list[tuple[str, Refusal]] = []
+    hints: list[Hint] = []
+    for part in parts:
+        pieces = list(split(part.text, part.origin))
+        refused.extend((f"{part.origin}:{piece.line}", why) for piece in pieces if (why := refusal(piece)) is not None)
+        statements.extend(
+            SourceStatement(sql=runnable(piece.sql), origin=part.origin, line=piece.line) for piece in pieces
+        )
+        texts.append(_recorded(part, pieces))
+        warnings.extend(part.warnings)
+        warnings.extend(_warnings_of_rows(part.origin, pieces))
+        if not refused:
+            hints.extend(read_hints(part.text, pieces, part.origin))
+    if refused:
+        raise _refusal_error(refused)
+    return Source(
+        statements=tuple(statements),
+        text="".join(texts),
+        description=description if description is not None else ", ".join(part.origin for part in parts),
+        warnings=tuple(warnings),
+        part_digests=tuple(part.digest for part in parts),
+        hints=tuple(hints),
+    )
+
+
+def _refusal_error(refused: list[tuple[str, Refusal]]) -> SourceError:
+    lines = [f"{where}: {why.reason}" for where, why in refused[:_SHOWN_REFUSALS]]
+    if len(refused) > _SHOWN_REFUSALS:
+        lines.append(f"and {len(refused) - _SHOWN_REFUSALS} more")
+    hints = dict.fromkeys(why.hint for _, why in refused[:_SHOWN_REFUSALS])
+    return SourceError("\n".join(lines), hint="; ".join(hints))
+
+
+def _warnings_of_rows(origin: str, pieces: Sequence[Piece]) -> list[str]:
+    lines = [piece.line for piece in pieces if writes_rows(piece.sql)]
+    if not lines:
+        return []
+    count = "a statement" if len(lines) == 1 else f"{len(lines)} statements"
+    return [
+        f"{origin}:{lines[0]}: {count} here write rows, which are no part of a schema and do not reach the database"
+    ]
+
+
+def _recorded(part: Part, pieces: Sequence[Piece]) -> str:
+    """The part under its header, ended so that the next part can follow, passwords masked."""
+    kept: list[str] = [f"-- source: {part.origin}\n"]
+    position = 0
+    for piece in pieces:
+        if holds_connection(piece.sql):
+            kept += [part.text[position : piece.start], redact_sql(piece.sql)]
+            position = piece.end
+    kept.append(part.text[position:])
+    if not part.text.endswith("\n"):
+        kept.append("\n")
+    if pieces and not pieces[-1].terminated:
+        kept.append(";\n")
+    return "".join(kept)
