@@ -407,7 +407,7 @@ def _with_dependencies(snapshot: Snapshot, rows: Sequence[TupleRow]) -> Snapshot
                 needs.setdefault(link, set()).add(needed)
                 continue
         needs.setdefault(fact, set()).add(needed)
-        if deptype == "a" and classid not in members:
+        if (deptype == "a" and classid not in members) or (fact.kind == "column" and deptype == "i"):
             automatic.setdefault(fact, set()).add(needed)
     for fact in snapshot.facts:
         for needed in _implied_needs(fact, snapshot):

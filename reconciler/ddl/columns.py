@@ -206,10 +206,10 @@ def _unquoted(text: str) -> str:
 
 
 def _is_declared_otherwise(column: FactId, context: Context) -> bool:
-    """Whether a table is to declare, or not to declare, a column that its parents bring all the same.
+    """Whether a table is to declare a column no more that its parents bring all the same.
 
-    No ALTER TABLE changes that (pg_attribute.attislocal) while the parents stay, and none takes it back; a partition
-    declares nothing, though. The table is made anew, and its rows move.
+    No ALTER TABLE takes that back (pg_attribute.attislocal); a partition declares nothing, though. The table is made
+    anew, and its rows move.
     """
     if column not in context.live or "inherited" not in context.changed(column):
         return False
@@ -217,9 +217,12 @@ def _is_declared_otherwise(column: FactId, context: Context) -> bool:
     links = [part for part in context.goal.children.get(table, ()) if part.kind == "inheritance"] if table else []
     if any("bound" in context.new(link) for link in links):
         return False
-    if context.new(column).get("inherited"):
-        return bool(links)
-    return any(above in context.live and above in context.goal for above in inherited_from(column, context))
+    return bool(links) and bool(context.new(column).get("inherited"))
+
+
+def _cuts_partitions(column: FactId, context: Context) -> bool:
+    """Whether the column is a part of its table's partition key, so that Postgres refuses another type."""
+    return context.live.parent(column) in context.live.automatic.get(column, ())
 
 
 def inherited_from(column: FactId, context: Context) -> list[FactId]:
@@ -236,6 +239,11 @@ def inherited_from(column: FactId, context: Context) -> list[FactId]:
                 if needed != table and needed.kind in _TABLES
             ]
     return found
+
+
+def _follows_alteration(column: FactId, context: Context) -> bool:
+    """Whether the column is altered with its parents', whose statement reaches it."""
+    return any(parent in context.alters for parent in inherited_from(column, context))
 
 
 def _inheriting(column: FactId, context: Context) -> list[FactId]:
@@ -263,7 +271,7 @@ def column_clause(
     table = context.goal.parent(column)
     links = [link for link in context.goal.children.get(table, ()) if link.kind == "inheritance"] if table else []
     attaches = any("bound" in context.new(link) for link in links)
-    if definition.get("inherited") and links and not attaches:
+    if definition.get("inherited") and links and not attaches and table not in context.stand_ins:
         return None
     parts: list[Part] = [name(column.name[2])]
     if not typed:
@@ -413,7 +421,9 @@ class ColumnRule(Rule):
         )
 
     def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
-        return inherited_from(fact, context)
+        """A parent brings its columns, but for those that the table declares, too (`inheriting.ordered`)."""
+        if fact in context.alters or context.new(fact).get("inherited"):
+            yield from inherited_from(fact, context)
 
     def _is_table_column(self, fact: FactId, context: Context) -> bool:
         owner = context.goal.parent(fact) or context.live.parent(fact)
@@ -470,7 +480,7 @@ class ColumnRule(Rule):
         elif expression is not None and not shadow.is_one_for_all(expression):
             found.append(hazards.rewrites(table, f"computes the default of {fact} where it is volatile", size))
         yield Draft(
-            sql=compose("ALTER TABLE {} ADD COLUMN {}", qualified(fact), clause),
+            sql=compose("ALTER TABLE {} ADD COLUMN {}", context.via(fact), clause),
             hazards=tuple(found),
             lock=LockMode.ACCESS_EXCLUSIVE,
             locks=table,
@@ -524,6 +534,8 @@ class ColumnRule(Rule):
         old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
         if _is_declared_otherwise(fact, context):
             return False
+        if changed & {"type", "collation"} and _cuts_partitions(fact, context):
+            return False
         if "virtual" in changed and "generated" in new and "generated" in old:
             return False
         if "generated" in changed:
@@ -542,6 +554,7 @@ class ColumnRule(Rule):
     def replaced(self, fact: FactId, context: Context) -> FactId:
         relation = context.live.parent(fact)
         is_whole = not self._is_table_column(fact, context) or _is_declared_otherwise(fact, context)
+        is_whole = is_whole or (fact not in context.parked and _cuts_partitions(fact, context))
         return relation if relation is not None and is_whole else fact
 
     def follows(self, fact: FactId, dropped: FactId, context: Context) -> bool:
@@ -574,7 +587,7 @@ class ColumnRule(Rule):
             return
         size = context.sizes.get(table)
         column = name(fact.name[2])
-        alter = raw(compose("ALTER TABLE {} ALTER COLUMN {}", qualified(fact), column))
+        alter = raw(compose("ALTER TABLE {} ALTER COLUMN {}", context.via(fact), column))
 
         def draft(text: str, /, *found: Hazard) -> Draft:
             return Draft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
@@ -590,14 +603,15 @@ class ColumnRule(Rule):
             return
         if "identity" in old and "identity" not in new:
             yield draft(compose("{} DROP IDENTITY", alter))
-        if "generated" in old and "generated" not in new:
-            yield draft(compose("{} DROP EXPRESSION", alter))
+        if "generated" in old and "generated" not in new and not _follows_alteration(fact, context):
+            # One that has it from two parents has let go of it by the second time.
+            exists = raw(" IF EXISTS" if _inheriting(fact, context) else "")
+            yield draft(compose("{} DROP EXPRESSION{}", alter, exists))
         # The sequence of an identity follows the column's type, if its bounds fit by then.
         narrows = "identity" in old and "identity" in new and is_narrower(str(old["type"]), str(new["type"]))
         if narrows and "identity" in changed:
             yield from self._change_identity(fact, context, alter, draft)
-        comes_along = any(parent in context.alters for parent in inherited_from(fact, context)) and new.get("inherited")
-        comes_along = comes_along or fact in context.parked or _follows_type(fact, context)
+        comes_along = _follows_alteration(fact, context) or fact in context.parked or _follows_type(fact, context)
         if changed & {"type", "collation"}:
             if not comes_along:
                 yield self._change_type(fact, context, alter, draft)
@@ -634,7 +648,7 @@ class ColumnRule(Rule):
     def _made_plain(self, fact: FactId, context: Context, alter: Part, draft: _DraftMaker) -> Iterable[Draft]:
         """A virtual column's values become those of a plain one; a child's column with its parent's."""
         old, new = context.old(fact), context.new(fact)
-        if new.get("inherited") and any(parent in context.alters for parent in inherited_from(fact, context)):
+        if _follows_alteration(fact, context):
             return
         yield from remade(fact, raw(str(old["generated"])), context)
         if context.changed(fact) & {"type", "collation"}:
@@ -664,8 +678,7 @@ class ColumnRule(Rule):
                 yield from checks.without_rows(fact, context)
             return
         old = context.old(fact)
-        follows = new.get("inherited") and any(parent in context.alters for parent in inherited_from(fact, context))
-        if old["type"] != new["type"] and not follows and not _follows_type(fact, context):
+        if old["type"] != new["type"] and not _follows_alteration(fact, context) and not _follows_type(fact, context):
             said = context.intent.conversions.get(fact)
             using = said or conversion(name(fact.name[2]), str(old["type"]), str(new["type"])).as_string(None)
             yield from value_checks.conversion_checks(fact, using.removeprefix(" USING "), context)
@@ -835,7 +848,7 @@ class DefaultRule(Rule):
         if (
             owner is None
             or owner.kind not in _TABLES
-            or context.new(column).get("inherited")
+            or (context.new(column).get("inherited") and owner not in context.stand_ins)
             or column in context.parked
         ):
             return None

@@ -131,6 +131,8 @@ class ConstraintRule(Rule):
         if definition["type"] != "check" or not definition.get("inherited"):
             return []
         table = state.parent(fact)
+        if table in context.stand_ins:
+            return []
         found: list[FactId] = []
         for link in state.children.get(table, ()) if table is not None else ():
             if link.kind == "inheritance":
@@ -190,7 +192,9 @@ class ConstraintRule(Rule):
                 why = f"{fact} is built" if kind in _INDEXED else f"every row is checked for {fact}"
                 found.append(hazards.blocks_reads_and_writes(table, why, size))
         texts = constraint_statements(fact, None, definition)
-        if partitions.is_made_alone(fact, context):
+        if table in context.stand_ins and definition.get("inherited"):
+            texts = [compose("ALTER TABLE {} ADD {}", context.via(fact), inline_constraint(fact, context))]
+        elif partitions.is_made_alone(fact, context):
             element = inline_constraint(fact, context)
             texts = [compose("ALTER TABLE ONLY {} ADD {}", qualified(fact), element)]
         for text in texts:
@@ -218,6 +222,8 @@ class ConstraintRule(Rule):
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         changed = context.changed(fact)
+        if "inherited" in changed and "inherited" in context.new(fact):
+            return False  # what a table declares is its own for good
         if "parent" in changed and not self._can_change_parent(fact, context):
             return False
         if "invalid" in changed and ("invalid" in context.new(fact) or not partitions.attaches(fact, context)):

@@ -58,7 +58,7 @@ def explicit_name(fact: FactId, context: Context) -> str:
         or FactId("table", fact.name[:2]) in context.renamed
         or context.constraint_holders.get((fact.name[0], chosen), frozenset()) > {fact}
     )
-    is_usual = chosen == _usual_name(fact) and not taken
+    is_usual = chosen == _usual_name(fact) and not taken and context.goal.parent(fact) not in context.stand_ins
     return "" if is_usual else compose("CONSTRAINT {} ", name(chosen))
 
 
@@ -207,9 +207,16 @@ def _is_set_online(column: FactId, table: FactId, context: Context) -> bool:
 def required(column: FactId, context: Context) -> str:
     """The statement that gives the column its NOT NULL, under the name that it is to have."""
     constraint = _constraint(context.new(column))
-    if constraint.get("no_inherit") or (not constraint.get("inherited") and explicit_name(column, context)):
+    if _on_parent(column, context) or constraint.get("no_inherit"):
+        return _add(column, context).sql
+    if not constraint.get("inherited") and explicit_name(column, context):
         return _add(column, context).sql
     return compose("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", qualified(column), name(column.name[2]))
+
+
+def _on_parent(column: FactId, context: Context) -> bool:
+    """Whether the constraint comes from the table that is the only parent for a while."""
+    return context.goal.parent(column) in context.stand_ins and bool(_constraint(context.new(column)).get("inherited"))
 
 
 def required_name_aside(column: FactId, aside: str, context: Context) -> Iterable[str]:
@@ -234,7 +241,8 @@ def _add(column: FactId, context: Context) -> Draft:
         text for key, text in (("no_inherit", " NO INHERIT"), ("not_valid", " NOT VALID")) if constraint.get(key)
     )
     named = raw(explicit_name(column, context))
-    text = compose("ALTER TABLE {} ADD {}NOT NULL {}{}", qualified(column), named, name(column.name[2]), raw(marks))
+    on = context.via(column) if _on_parent(column, context) else qualified(column)
+    text = compose("ALTER TABLE {} ADD {}NOT NULL {}{}", on, named, name(column.name[2]), raw(marks))
     return _draft(text, table)
 
 

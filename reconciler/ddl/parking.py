@@ -96,7 +96,7 @@ def parked(column: FactId, table: FactId, context: Context) -> Iterable[Draft]:
     if _is_composite(column, context.live):
         kind, value = raw("json"), raw(compose("pg_catalog.to_json({})", field))
     using = raw(compose(" USING {}", value) if table.kind == "table" else "")
-    text = compose("ALTER TABLE {} ALTER COLUMN {} TYPE {}{}", qualified(column), field, kind, using)
+    text = compose("ALTER TABLE {} ALTER COLUMN {} TYPE {}{}", context.via(column), field, kind, using)
     hazard = hazards.rewrites(table, f"the type of {column} is made anew", context.sizes.get(table))
     yield Draft(sql=text, hazards=(hazard,), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
 
@@ -121,7 +121,7 @@ def taken_back(column: FactId, table: FactId, context: Context) -> Iterable[Draf
     using = raw(compose(" USING {}", value) if table.kind == "table" else "")
     size = context.sizes.get(table)
     yield Draft(
-        sql=compose("ALTER TABLE {} ALTER COLUMN {} TYPE {}{}{}", qualified(column), field, kind, collate, using),
+        sql=compose("ALTER TABLE {} ALTER COLUMN {} TYPE {}{}{}", context.via(column), field, kind, collate, using),
         hazards=(
             hazards.rewrites(table, f"{column} takes its type again", size),
             hazards.may_fail(column, f"fails if a value is no {new['type']} any more", size),

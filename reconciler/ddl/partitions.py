@@ -16,7 +16,7 @@ from reconciler.ddl.online import key_clauses
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.ddl.rule import Context
     from reconciler.snapshot import Definition, Snapshot
@@ -330,6 +330,8 @@ def _after_detaching(link: FactId, context: Context) -> Iterable[tuple[Node, Nod
     if child is None or (child in context.drops and not detaches_aside(link, context)):
         return
     gone = Node(Act.DROP, link)
+    for key in _keys_to(link, context.live, context.dependents):
+        yield Node(Act.DROP, key), gone
     first: set[FactId] = set()
     if "bound" in context.old(link) and child not in context.drops:
         for above in _foreign_keys_above(link, context.live):
@@ -349,6 +351,21 @@ def _after_detaching(link: FactId, context: Context) -> Iterable[tuple[Node, Nod
             yield gone, Node(Act.CREATE, part)
 
 
+def _keys_to(link: FactId, state: Snapshot, dependents: Mapping[FactId, Sequence[FactId]]) -> Iterable[FactId]:
+    """The foreign keys of other tables that refer to a partition's parent, or to that one's: to its rows, too."""
+    if "bound" not in state.definition(link):
+        return
+    tables = [_parent(link)]
+    while links := _bound_links(tables[-1], state):
+        tables.append(_parent(links[0]))
+    for table in tables:
+        for part in state.children.get(table, ()):
+            if part.kind == "column":
+                for key in dependents.get(part, ()):
+                    if key.kind == "constraint" and key.name[:2] not in (link.name[:2], link.name[2:], table.name):
+                        yield key
+
+
 def _before_attaching(link: FactId, context: Context) -> Iterable[tuple[Node, Node]]:
     child, parent = context.goal.parent(link), _parent(link)
     if child is None:
@@ -357,6 +374,9 @@ def _before_attaching(link: FactId, context: Context) -> Iterable[tuple[Node, No
         for part in context.live.children.get(table, ()):
             if part.kind in _PARTS and part in context.drops:
                 yield Node(Act.DROP, part), Node(Act.CREATE, link)
+    for key in _keys_to(link, context.goal, context.goal_dependents):
+        if context.goal.parent(key) in context.live:
+            yield Node(Act.CREATE, link), Node(Act.CREATE, key)
     if "bound" in context.new(link):
         for part in stays_alone(child, context):
             if part in context.creates and is_alone(part, context):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.ddl import RULES, moving, partitions, typed_tables
+from reconciler.ddl import RULES, inheriting, moving, partitions, typed_tables
 from reconciler.ddl.bodies import wishes
 from reconciler.ddl.consequences import with_consequences
 from reconciler.ddl.lock_windows import with_lock_windows
@@ -83,6 +83,7 @@ def make_plan(
         context.aside.update(set_aside(context))
         context.released = typed_tables.letting_go(context)
         context.followers = typed_tables.following(context)
+        context.stand_ins = inheriting.stand_ins(context)
         context.swaps = swapped_names(context)
         try:
             statements = tuple(_statements(context))
@@ -174,10 +175,16 @@ def _decide(differences: Sequence[Difference], context: Context, forced: frozens
                 asked.add(fact)
                 if fact in context.alters:
                     for other in _rule(fact).disturbed(fact, context):
-                        if other.kind in RULES:
+                        moves_off = other in context.alters and _moves_off(other, fact, context)
+                        if other.kind in RULES and not moves_off:
                             replace(other)
             if not waiting:
-                found = (partitions.in_the_way(context), held_within(context), typed_tables.out_of_order(context))
+                found = (
+                    partitions.in_the_way(context),
+                    held_within(context),
+                    typed_tables.out_of_order(context),
+                    inheriting.joined_anew(context),
+                )
                 for fact in sorted({fact for facts in found for fact in facts} - context.drops):
                     replace(fact)
                 if not dropped:
@@ -294,6 +301,7 @@ def _edges(context: Context) -> Iterable[tuple[Node, Node]]:
     yield from partitions.ordered(context)
     yield from moving.ordered(context)
     yield from typed_tables.ordered(context)
+    yield from inheriting.ordered(context)
     for claim, node in takes.items():
         for giver in gives.get(claim, ()):
             if giver != node and context.swaps.get(node.fact) != giver.fact:
@@ -326,8 +334,9 @@ def _made(fact: FactId, context: Context) -> Node:
 def _heads(context: Context) -> dict[Node, Node]:
     """Each node, and the node that it would like to be folded into."""
     heads: dict[Node, Node] = {}
-    finished = context.aside | context.moved | context.followers
-    for act, facts in ((Act.BEGIN, context.released), (Act.ALTER, context.alters), (Act.FINISH, finished)):
+    begun = context.released | context.stand_ins.keys()
+    finished = context.aside | context.moved | context.followers | context.stand_ins.keys()
+    for act, facts in ((Act.BEGIN, begun), (Act.ALTER, context.alters), (Act.FINISH, finished)):
         heads.update({Node(act, fact): Node(act, fact) for fact in facts})
     for fact in context.creates:
         node = Node(Act.CREATE, fact)
@@ -379,17 +388,13 @@ def _statements(context: Context) -> Iterable[Statement]:
         if not rule.is_silent(node.fact, context):
             match node.act:
                 case Act.BEGIN:
-                    drafts = typed_tables.let_go(node.fact)
+                    drafts = _begin(node.fact, context)
                 case Act.CREATE:
                     drafts = rule.create(node.fact, _in_order([member.fact for member in folded], context), context)
                 case Act.DROP:
                     drafts = _drop(node.fact, context)
-                case Act.FINISH if node.fact in context.moved:
-                    drafts = moving.finish(node.fact, context)
-                case Act.FINISH if node.fact in context.followers:
-                    drafts = typed_tables.follow(node.fact, context)
                 case Act.FINISH:
-                    drafts = drop_renamed(node.fact)
+                    drafts = _finish(node.fact, context)
                 case Act.ALTER:
                     drafts = rule.alter(node.fact, context)
         facts = tuple(sorted(member.fact for member in members))
@@ -398,6 +403,24 @@ def _statements(context: Context) -> Iterable[Statement]:
         drafted += _with_checks(made, node, context) if node.act in (Act.CREATE, Act.ALTER) else made
     found = [each for each in drafted if not _is_adopted(each[1], context)]
     return with_lock_windows(in_steps(found, context), context)
+
+
+def _begin(table: FactId, context: Context) -> Iterable[Draft]:
+    if table in context.released:
+        yield from typed_tables.let_go(table)
+    if table in context.stand_ins:
+        yield from inheriting.take_stand_in(table, context)
+
+
+def _finish(fact: FactId, context: Context) -> Iterable[Draft]:
+    if fact in context.moved:
+        yield from moving.finish(fact, context)
+    elif fact in context.aside:
+        yield from drop_renamed(fact)
+    if fact in context.stand_ins:
+        yield from inheriting.leave_stand_in(fact, context)
+    if fact in context.followers:
+        yield from typed_tables.follow(fact, context)
 
 
 def _drop(fact: FactId, context: Context) -> Iterable[Draft]:

@@ -12,7 +12,7 @@ from functools import cached_property
 from secrets import token_hex
 from typing import TYPE_CHECKING, ClassVar
 
-from reconciler.ddl.text import Part, compose, literal
+from reconciler.ddl.text import Part, compose, literal, name
 from reconciler.intent.intent import Intent
 from reconciler.masking import MASK, Secret, SecretText
 from reconciler.plan import Stage
@@ -72,6 +72,8 @@ class Context:
     # Tables that stop to follow their type, for a while or for good, and those that follow one when all else is done.
     released: set[FactId] = field(default_factory=set["FactId"])
     followers: set[FactId] = field(default_factory=set["FactId"])
+    # Tables whose only parent is a table made for a while as their links are made anew: its name.
+    stand_ins: Mapping[FactId, Part] = field(default_factory=dict["FactId", Part])
     # Of each circle of columns whose NOT NULL constraints exchange names: the first, and whose name it takes.
     swaps: Mapping[FactId, FactId] = field(default_factory=dict["FactId", "FactId"])
     intent: Intent = field(default_factory=Intent)
@@ -100,6 +102,12 @@ class Context:
         """The attributes that differ between live and the goal."""
         old, new = self.old(fact), self.new(fact)
         return frozenset(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+
+    def via(self, part: FactId) -> Part:
+        """The table whose alteration gives its table this column or check: the parent of a while, where it has one."""
+        table = self.goal.parent(part)
+        stand_in = self.stand_ins.get(table) if table is not None else None
+        return stand_in if stand_in is not None and self.new(part).get("inherited") else name(*part.name[:2])
 
     def position(self, fact: FactId) -> int:
         """The place of the fact in the goal: a table's columns stand in their order."""

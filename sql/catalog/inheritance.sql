@@ -4,7 +4,8 @@ select 'inheritance' as kind,
     (select json_strip_nulls(row_to_json(x))::text from (select
         pg_get_expr(c.relpartbound, c.oid) as bound,
         case when i.inhdetachpending then true end as detach_pending,
-        case when not c.relispartition then i.inhseqno end as position) x) as definition,
+        case when not c.relispartition then (select count(*) from pg_inherits o
+            where o.inhrelid = i.inhrelid and o.inhseqno <= i.inhseqno) end as position) x) as definition,
     'pg_class'::regclass::oid as classid, null::oid as objid, 0 as subid,
     null::text as owner, null::text[] as acl, null::text[] as acl_default
 from pg_inherits i

@@ -1,0 +1,11 @@
+CREATE SCHEMA shop;
+CREATE TYPE shop.size AS ENUM ('large', 'small');
+CREATE TABLE shop.item (id bigint NOT NULL, size shop.size);
+CREATE TABLE shop.priced (id bigint, price numeric DEFAULT 1, CONSTRAINT cheap CHECK (price < 1000));
+CREATE TABLE shop.named (name text NOT NULL DEFAULT 'none', CONSTRAINT named CHECK (name <> ''));
+CREATE TABLE shop.book (pages integer) INHERITS (shop.priced, shop.named, shop.item);
+CREATE TABLE shop.novel (genre text) INHERITS (shop.book);
+CREATE TABLE shop.left (id bigint, note text);
+CREATE TABLE shop.right (id bigint, note text);
+CREATE TABLE shop.both (id bigint, note text) INHERITS (shop.right);
+CREATE VIEW shop.cheap AS SELECT id, price FROM shop.priced;

@@ -1,0 +1,10 @@
+CREATE SCHEMA shop;
+CREATE TYPE shop.size AS ENUM ('small', 'large');
+CREATE TABLE shop.item (id integer NOT NULL, size shop.size, CONSTRAINT positive CHECK (id > 0));
+CREATE TABLE shop.priced (id integer, price numeric DEFAULT 1, CONSTRAINT cheap CHECK (price < 100));
+CREATE TABLE shop.book (pages integer) INHERITS (shop.item, shop.priced);
+CREATE TABLE shop.novel (genre text) INHERITS (shop.book);
+CREATE TABLE shop.left (id integer, note text);
+CREATE TABLE shop.right (id integer, note text);
+CREATE TABLE shop.both (id integer) INHERITS (shop.left, shop.right);
+CREATE VIEW shop.cheap AS SELECT id, price FROM shop.priced;
