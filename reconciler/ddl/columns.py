@@ -443,6 +443,7 @@ class ColumnRule(Rule):
             and table is not None
             and table.kind in _TABLES
             and table not in context.drops
+            and not _cuts_partitions(fact, context)
             and "generated" not in context.old(fact)
             and "generated" not in context.new(fact)
         )
@@ -554,11 +555,13 @@ class ColumnRule(Rule):
     def replaced(self, fact: FactId, context: Context) -> FactId:
         relation = context.live.parent(fact)
         is_whole = not self._is_table_column(fact, context) or _is_declared_otherwise(fact, context)
-        is_whole = is_whole or (fact not in context.parked and _cuts_partitions(fact, context))
+        is_whole = is_whole or _cuts_partitions(fact, context)
         return relation if relation is not None and is_whole else fact
 
     def follows(self, fact: FactId, dropped: FactId, context: Context) -> bool:
         """A column of a dropped type is converted by the type's own statement, not dropped."""
+        if dropped != context.live.parent(fact) and _cuts_partitions(fact, context):
+            return True
         return not self._is_table_column(fact, context) or "generated" in context.old(fact)
 
     def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:

@@ -110,7 +110,7 @@ def is_partitioned(table: FactId | None, state: Snapshot) -> bool:
 def is_left_by_all(table: FactId, context: Context) -> bool:
     """Whether all partitions of a table that goes stay, so that no row is lost with it."""
     links = [*partitions_of(table, context.live)]
-    return bool(links) and all(child not in context.drops for _, child in links)
+    return bool(links) and all(child not in context.drops or is_left_by_all(child, context) for _, child in links)
 
 
 def is_of_partition(needed: FactId, among: frozenset[FactId], state: Snapshot) -> bool:

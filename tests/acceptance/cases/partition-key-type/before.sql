@@ -1,4 +1,5 @@
 CREATE SCHEMA shop;
+CREATE TYPE shop.size AS ENUM ('small', 'large', 'none');
 CREATE TABLE shop.customer (id integer PRIMARY KEY);
 CREATE TABLE shop.sale (
     customer integer NOT NULL REFERENCES shop.customer,
@@ -18,3 +19,7 @@ CREATE VIEW shop.weekly AS SELECT week, count(*) FROM shop.sale GROUP BY week;
 CREATE POLICY own ON shop.sale USING (customer > 0 AND day > 0);
 CREATE STATISTICS shop.by_day ON customer, day FROM shop.sale;
 CREATE PUBLICATION sales FOR TABLE shop.sale;
+CREATE TABLE shop.stock (size shop.size NOT NULL DEFAULT 'small', pieces integer, CHECK (size <> 'none')) PARTITION BY LIST (size);
+CREATE TABLE shop.stock_small PARTITION OF shop.stock FOR VALUES IN ('small');
+CREATE TABLE shop.stock_other PARTITION OF shop.stock DEFAULT;
+CREATE INDEX stock_size_idx ON shop.stock (size) WHERE size = 'large';
