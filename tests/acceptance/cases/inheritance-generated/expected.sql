@@ -9,7 +9,7 @@ ALTER TABLE "shop"."item" ALTER COLUMN "id" TYPE bigint;
 ALTER TABLE "shop"."other" ALTER COLUMN "label" DROP EXPRESSION IF EXISTS;
 ALTER TABLE "shop"."other" ALTER COLUMN "id" TYPE bigint;
 ALTER TABLE "shop"."reconciler_tmp_241dafefd10f9572" ADD COLUMN "sum" integer DEFAULT 1 CONSTRAINT "item_sum_not_null" NOT NULL;
-ALTER TABLE "shop"."wide" ADD COLUMN "sum" integer DEFAULT 2 CONSTRAINT "wide_sum_not_null" NOT NULL;
+ALTER TABLE "shop"."wide" ADD COLUMN "sum" integer DEFAULT 2 NOT NULL;
 ALTER TABLE "shop"."item" ADD COLUMN "sum" integer DEFAULT 1 CONSTRAINT "item_sum_not_null" NOT NULL;
 ALTER TABLE "shop"."book" INHERIT "shop"."item";
 ALTER TABLE "shop"."book" INHERIT "shop"."other";
