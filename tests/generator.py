@@ -13,6 +13,8 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from generator_rare import IN_DATABASE, IN_SCHEMAS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -127,9 +129,18 @@ class _Generator:
         self.inheritance()
         self.rarer()
         self.views()
+        for part in IN_SCHEMAS:
+            part(self)
         if wide:
             self.wide()
+            for part in IN_DATABASE:
+                part(self)
         return Generated(sql="\n".join(self.sql), rows="\n".join(self.rows), tables=tuple(self.tables))
+
+    def fill(self, table: str, columns: dict[str, str], rows: str, *, keyed: bool = False) -> None:
+        """A table of `app` that has rows: its columns with their types, and the statement that makes the rows."""
+        self.tables.append(Table(table, columns, keyed))
+        self.rows.append(rows)
 
     def attach(
         self, phrase: str, path: str, *, owner: str = "", grant: str = "", privileges: Sequence[str] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, LiteralString, Protocol, cast
 
-from reconciler.ddl import checks, online, shadow, value_checks
+from reconciler.ddl import checks, online, partitions, shadow, value_checks
 from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import (
     added_later,
@@ -804,10 +804,13 @@ def split_name(qualified_name: str) -> tuple[str, ...]:
 def disturbed_by_type_change(fact: FactId, context: Context, *, same_family: bool) -> Iterable[FactId]:
     """What ALTER TYPE refuses to carry along: everything but constraints, indexes and statistics, which it rebuilds.
 
-    Foreign keys are rebuilt as well, but compare with the other side's type as it is at that moment.
+    Of a partition it makes those anew that its parent's bring, with the names that it chooses. Foreign keys are rebuilt
+    as well, but compare with the other side's type as it is at that moment.
     """
     for dependent in context.dependents.get(fact, ()):
         match dependent.kind:
+            case "index" | "constraint" if partitions.is_remade_otherwise(dependent, context):
+                yield dependent
             case "index" | "statistics" | "sequence" | "owned_by" | "comment" | "privileges" | "inheritance" | "table":
                 continue
             case "default" if dependent.name == fact.name:

@@ -133,6 +133,8 @@ def change_not_null(column: FactId, context: Context) -> Iterable[Draft]:
     assert table is not None
     alter = raw(compose("ALTER TABLE {} ALTER COLUMN {}", qualified(column), name(column.name[2])))
     unvalidated = bool(after.get("not_valid")) and not before.get("not_valid")
+    if unvalidated and _comes_along(column, context):
+        return
     if had and (not has or unvalidated):
         yield _draft(compose("{} DROP NOT NULL", alter), table)
     if not has:
@@ -144,6 +146,16 @@ def change_not_null(column: FactId, context: Context) -> Iterable[Draft]:
     if not after.get("inherited"):
         yield from _alter(column, before, after, context)
     yield from _comment(column, before, context)
+
+
+def _comes_along(column: FactId, context: Context) -> bool:
+    """Whether what is done to a parent's column does it to this one, which keeps its tables' links."""
+    from reconciler.ddl.columns import inherited_from
+
+    return bool(_constraint(context.new(column)).get("inherited")) and any(
+        parent in context.alters and "not_null_constraint" in context.changed(parent)
+        for parent in inherited_from(column, context)
+    )
 
 
 def _alter(column: FactId, before: Definition, after: Definition, context: Context) -> Iterable[Draft]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString
 
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
-from reconciler.ddl.text import Part, compose, joined, literal, raw
+from reconciler.ddl.text import Part, compose, joined, literal, name, raw
 from reconciler.hazards.kinds import Hazard, HazardKind
+from reconciler.plan import LockMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -119,6 +120,25 @@ class BaseTypeRule(Rule):
         new = context.new(fact)
         parts: list[Part] = [raw(f"{key.upper()} = {new.get(key, 'NONE')}") for key in sorted(context.changed(fact))]
         yield Draft(sql=compose("ALTER TYPE {} SET ({})", qualified(fact), joined(parts)))
+        if "storage" in context.changed(fact):
+            yield from self._stored_alike(fact, context)
+
+    def _stored_alike(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        """Columns that are there keep the storage that their type had."""
+        storage = raw(str(context.new(fact)["storage"]).upper())
+        for column in sorted(context.dependents.get(fact, ())):
+            table = context.live.parent(column)
+            if column.kind != "column" or table is None or table.kind not in ("table", "materialized_view"):
+                continue
+            if not context.persists(column) or context.old(column)["type"] != context.new(column)["type"]:
+                continue
+            if "storage" not in context.new(column) and not str(context.new(column)["type"]).endswith("[]"):
+                alter: LiteralString = "ALTER {} ONLY {} ALTER COLUMN {} SET STORAGE {}"
+                if table.kind == "materialized_view":
+                    alter = "ALTER {} {} ALTER COLUMN {} SET STORAGE {}"
+                kind = raw(table.kind.replace("_", " ").upper())
+                text = compose(alter, kind, qualified(column), name(column.name[2]), storage)
+                yield Draft(sql=text, lock=LockMode.SHARE_UPDATE_EXCLUSIVE, locks=table)
 
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("type", *fact.name)

@@ -32,6 +32,7 @@ __all__ = [
     "is_made_alone",
     "is_of_partition",
     "is_partitioned",
+    "is_remade_otherwise",
     "is_small",
     "leaves_parent",
     "left_behind",
@@ -180,6 +181,29 @@ def _taken_with(whole: FactId, table: FactId, context: Context) -> Iterable[Fact
     for link, child in partitions_of(table, context.goal):
         if context.persists(link):
             yield from (part for part in stays_alone(child, context) if _could_be_taken(part, whole, context.goal))
+
+
+def is_remade_otherwise(whole: FactId, context: Context) -> bool:
+    """Whether an index or key of a partition is not as Postgres makes it with the parent's.
+
+    Where a column's type changes, Postgres makes those of the parent anew, and with them those of its partitions.
+    """
+    parts = context.adopted_in_live.get(whole, ())
+    return any(not _is_usual(part, whole, context) or is_remade_otherwise(part, context) for part in parts)
+
+
+def _is_usual(part: FactId, whole: FactId, context: Context) -> bool:
+    definition = context.old(part)
+    if FactId("comment", (part.kind, *part.name)) in context.live:
+        return False
+    if part.kind == "constraint":
+        return part in context.live.cloned and not definition.keys() & {"index_comment", "index_options", "tablespace"}
+    columns = [each.name[2] for each in context.live.dependencies.get(part, ()) if each.kind == "column"]
+    return (
+        definition.keys() <= {"parent", "unique", "using"}
+        and definition["using"] == context.old(whole).get("using")
+        and part.name[2] == "_".join((part.name[1], *columns, "idx"))
+    )
 
 
 def stays_alone(table: FactId, context: Context) -> Iterable[FactId]:

@@ -17,6 +17,26 @@ if TYPE_CHECKING:
     from reconciler.embedded import EmbeddedServer
 
 CASES: dict[str, tuple[str, str]] = {
+    "the type of a column under indexes of partitions with names and options of their own": (
+        """
+        CREATE TABLE app.p (k integer, a text, UNIQUE (k, a)) PARTITION BY LIST (k);
+        CREATE TABLE app.c PARTITION OF app.p FOR VALUES IN (1) PARTITION BY LIST (k);
+        CREATE TABLE app.d PARTITION OF app.c FOR VALUES IN (1);
+        CREATE TABLE app.e (k integer, a text, CONSTRAINT own_key UNIQUE (k, a));
+        ALTER TABLE app.p ATTACH PARTITION app.e FOR VALUES IN (2);
+        CREATE INDEX own ON app.c (a); CREATE INDEX e_a_idx ON app.e (a) WITH (fillfactor = 70);
+        CREATE INDEX whole ON app.p (a);
+        """,
+        """
+        CREATE TABLE app.p (k integer, a varchar(9), UNIQUE (k, a)) PARTITION BY LIST (k);
+        CREATE TABLE app.c PARTITION OF app.p FOR VALUES IN (1) PARTITION BY LIST (k);
+        CREATE TABLE app.d PARTITION OF app.c FOR VALUES IN (1);
+        CREATE TABLE app.e (k integer, a varchar(9), CONSTRAINT own_key UNIQUE (k, a));
+        ALTER TABLE app.p ATTACH PARTITION app.e FOR VALUES IN (2);
+        CREATE INDEX own ON app.c (a); CREATE INDEX e_a_idx ON app.e (a) WITH (fillfactor = 70);
+        CREATE INDEX whole ON app.p (a);
+        """,
+    ),
     "NOT NULL whose usual name another constraint of the schema has": (
         """
         CREATE TYPE app.e AS ENUM ('a', 'b'); CREATE DOMAIN app.d AS app.e NOT NULL;
@@ -259,6 +279,14 @@ CASES_18: dict[str, tuple[str, str, int]] = {
         """
         CREATE TABLE app.p (a integer CONSTRAINT up NOT NULL) PARTITION BY LIST (a);
         CREATE TABLE app.c (a integer CONSTRAINT own NOT NULL);
+        """,
+        2,
+    ),
+    "NOT NULL that is validated no more, with a child's": (
+        "CREATE TABLE app.p (a integer CONSTRAINT x NOT NULL); CREATE TABLE app.c () INHERITS (app.p);",
+        """
+        CREATE TABLE app.p (a integer); CREATE TABLE app.c () INHERITS (app.p);
+        ALTER TABLE app.p ADD CONSTRAINT x NOT NULL a NOT VALID;
         """,
         2,
     ),

@@ -50,6 +50,12 @@ CASES: dict[str, tuple[str, str]] = {
         _EQUAL + "CREATE OPERATOR app.=== (FUNCTION = app.same, LEFTARG = integer, RIGHTARG = integer,"
         " NEGATOR = OPERATOR(app.!==));",
     ),
+    "the storage of a base type, and of its columns": (
+        _BASE.format("").replace(", STORAGE = extended", "")
+        + "CREATE TABLE app.t (a app.mood, b app.mood[]); CREATE MATERIALIZED VIEW app.m AS SELECT a FROM app.t;",
+        _BASE.format("")
+        + "CREATE TABLE app.t (a app.mood, b app.mood[]); CREATE MATERIALIZED VIEW app.m AS SELECT a FROM app.t;",
+    ),
     "an operator class in use": (
         "CREATE TABLE app.t (a integer);",
         (
