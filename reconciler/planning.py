@@ -10,6 +10,7 @@ from reconciler.ddl.planner import make_plan
 from reconciler.errors import HazardError
 from reconciler.goal import Desired, Goal, Scope, make_goal
 from reconciler.hazards.kinds import HazardKind, IndexUse, TableSize
+from reconciler.intent.by_hand import renamed_by_hand, taken_back, told
 from reconciler.intent.intent import Intent
 from reconciler.intent.renaming import Renamed, find_intent, rename_first
 from reconciler.intent.suggestions import suggest
@@ -60,6 +61,8 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
     live = read_snapshot(connection, schemas, dependencies=True)
     user = session.user
     intent = _intent(session.connection, plugin, source, desired, live, recorded, scope)
+    by_hand = renamed_by_hand(ledger.load_addresses(connection, plugin), live)
+    intent = replace(intent, renames=(*intent.renames, *taken_back(by_hand, desired.snapshot, intent)))
     renamed = rename_first(
         intent, desired.snapshot, live, recorded.snapshot if recorded else None, scratch, scope, current_user=user
     )
@@ -106,6 +109,7 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
         notes=(
             *(source.warnings if isinstance(source, Source) else ()),
             *intent.warnings,
+            *told(by_hand, desired.snapshot, live),
             *_unreadable(live),
             *_left_behind(scope, desired.snapshot, recorded),
             *(rows.warnings if rows is not None else ()),
@@ -114,15 +118,25 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
 
 
 def narrow(
-    session: Session, found: PlanResult, drifted: Mapping[FactId, ObjectState], *, accept: bool, options: Options
+    session: Session,
+    found: PlanResult,
+    renamed: Renamed,
+    drifted: Mapping[FactId, ObjectState],
+    *,
+    accept: bool,
+    options: Options,
 ) -> PlanResult:
-    """The same with a goal that moves the drifted objects only: to the declaration, or in the record to live."""
+    """The same with a goal that moves the drifted objects only: to the declaration, or in the record to live.
+
+    `renamed` is live after the renames that are made first.
+    """
     moved = {difference.fact for state in drifted.values() for difference in state.differences}
-    recorded: Mapping[FactId, str] = found.recorded.snapshot.facts if found.recorded else {}
-    facts = dict(found.live.facts)
+    recorded: Mapping[FactId, str] = renamed.recorded.facts if renamed.recorded else {}
+    live = renamed.live
+    facts = dict(live.facts)
     record = dict(recorded)
     for fact in moved:
-        now = found.live.facts.get(fact)
+        now = live.facts.get(fact)
         wanted = recorded.get(fact) if fact in found.goal.following else found.goal.snapshot.facts.get(fact)
         _put(record, fact, now if accept else wanted)
         if not accept:
@@ -130,7 +144,7 @@ def narrow(
     goal = Goal(
         snapshot=found.goal.snapshot.with_facts(facts).with_secrets(
             {
-                **{fact: hidden for fact, hidden in found.live.secrets.items() if fact not in moved},
+                **{fact: hidden for fact, hidden in live.secrets.items() if fact not in moved},
                 **{fact: hidden for fact, hidden in found.goal.snapshot.secrets.items() if fact in moved},
             }
         ),
@@ -139,30 +153,30 @@ def narrow(
         foreign=found.goal.foreign,
     )
     user = session.user
-    live = found.live
     fixed = read_fixed_extensions(session.connection, live, goal.snapshot)
     plan = make_plan(
         live,
         goal.snapshot,
         current_user=user,
-        sizes=_sizes(session.connection, found.plan),
-        index_use=_index_use(session.connection, found.plan),
+        sizes=_sizes(session.connection, found.plan, renamed),
+        index_use=_index_use(session.connection, found.plan, renamed),
         online=options.steps,
         fixed=fixed,
     )
-    rows = _rows(session, plan, live, goal.snapshot, Intent(), options)
-    if options.proof is not Proof.OFF and plan.differences:
+    plan = renamed.before(plan, found.live)
+    rows = _rows(session, plan, found.live, goal.snapshot, Intent(), options)
+    if options.proof is not Proof.OFF and plan.statements:
         prove(
             plan,
-            live,
+            found.live,
             goal.snapshot,
-            _scratch(session, replace(found.scope, schemas=live.schemas), options),
+            _scratch(session, replace(found.scope, schemas=found.live.schemas), options),
             found.scope,
             current_user=user,
             rows=rows,
         )
     previous = found.recorded.hash if found.recorded else found.desired_fingerprint
-    return replace(found, plan=plan, goal=goal, desired_fingerprint=previous, options=options)
+    return replace(found, plan=plan, goal=goal, renamed=renamed, desired_fingerprint=previous, options=options)
 
 
 def _rows(

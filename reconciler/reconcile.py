@@ -18,7 +18,8 @@ from reconciler.drift import ObjectState, State, compare
 from reconciler.errors import ConfigError, PluginFailuresError, ReconcilerError, StalePlanError
 from reconciler.goal import Desired, make_goal
 from reconciler.hazards.kinds import Hazard, HazardKind
-from reconciler.intent.renaming import with_renames
+from reconciler.intent.by_hand import renamed_by_hand, told
+from reconciler.intent.renaming import Renamed, with_renames
 from reconciler.ledger import ledger
 from reconciler.ledger.ledger import HistoryEntry, MigrationRecord, RunKind
 from reconciler.ledger.managers import JournalManager, SnapshotManager
@@ -147,8 +148,13 @@ class Reconciler:
         plan = Plan(
             statements=(), differences=(), live_fingerprint=live.fingerprint, goal_fingerprint=goal.snapshot.fingerprint
         )
+        by_hand = renamed_by_hand(ledger.load_addresses(self.connection, plugin), live)
         return CheckResult(
-            plugin=plugin, objects=compare(recorded.snapshot, live, goal), plan=plan, recorded_idx=recorded.idx
+            plugin=plugin,
+            objects=compare(recorded.snapshot, live, goal),
+            plan=plan,
+            recorded_idx=recorded.idx,
+            warnings=tuple(told(by_hand, recorded.snapshot, live)),
         )
 
     def check_migration(self, plugin_name: str, source: object) -> tuple[Hazard, ...] | None:
@@ -301,10 +307,16 @@ class Reconciler:
         chosen = self._chosen(options)
         with self.connection.transaction(force_rollback=True):
             found = plan_source(self._session, plugin, _source(source), replace(chosen, proof=Proof.OFF))
-            # What is to be renamed is pending: it stays as it is, under the name that it has.
+            before = found.renamed
+            assert before is not None  # only a plan that was read from a file has none
+            # What a hint asks to rename is pending: it stays as it is, under the name that it has. What was renamed by
+            # hand is renamed back.
+            if accept or objects or any(rename.where for rename in before.renames):
+                before = Renamed(live=found.live, recorded=found.recorded.snapshot if found.recorded else None)
             renamed = {fact for rename in found.plan.renames for fact in (rename.old, rename.new)}
-            states = compare(found.recorded.snapshot if found.recorded else None, found.live, found.goal)
-            states = tuple(each for each in states if renamed.isdisjoint(_facts_of(each, found.live)))
+            states = compare(before.recorded, before.live, found.goal)
+            if not before.renames:
+                states = tuple(each for each in states if renamed.isdisjoint(_facts_of(each, found.live)))
             drifted = {
                 each.object: each
                 for each in states
@@ -320,7 +332,7 @@ class Reconciler:
                         hint=f"drifted are: {', '.join(sorted(known)) or 'none'}",
                     )
                 drifted = {known[key]: drifted[known[key]] for key in objects}
-            narrowed = narrow(self._session, found, drifted, accept=accept, options=chosen)
+            narrowed = narrow(self._session, found, before, drifted, accept=accept, options=chosen)
         return self.look_again(narrowed)
 
     def rollback(

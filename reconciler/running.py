@@ -12,6 +12,7 @@ from reconciler.apply.steps import StepRun, run_steps
 from reconciler.catalog import read_mark, read_snapshot
 from reconciler.errors import ReconcilerError, StalePlanError, UnmodelledError
 from reconciler.hazards.policy import hazard_error
+from reconciler.intent.by_hand import lasting_addresses
 from reconciler.intent.suggestions import as_hint
 from reconciler.ledger import ledger
 from reconciler.ledger.ledger import RunKind, RunOutcome
@@ -187,7 +188,8 @@ def _refresh_mark(session: Session, planned: PlanResult, record: Record) -> None
     lock_plugin(session.connection, planned.plugin)
     require_head(session.connection, planned)
     ensure_ledger(session.connection)
-    if read_snapshot(session.connection, planned.live.schemas).fingerprint != planned.live.fingerprint:
+    live = read_snapshot(session.connection, planned.live.schemas)
+    if live.fingerprint != planned.live.fingerprint:
         return
     assert planned.recorded is not None
     end_cut_off_runs(session.connection, planned.plugin, session.clock())
@@ -199,7 +201,7 @@ def _refresh_mark(session: Session, planned: PlanResult, record: Record) -> None
         desired_fingerprint=planned.desired_fingerprint,
         scope=record.scope,
     )
-    ledger.save_mark(session.connection, planned.plugin, mark)
+    ledger.save_mark(session.connection, planned.plugin, mark, lasting_addresses(live))
 
 
 def record_failure(

@@ -27,6 +27,7 @@ __all__ = [
     "ROUTINE_KINDS",
     "SATELLITE_KINDS",
     "SNAPSHOT_VERSION",
+    "Address",
     "Definition",
     "FactId",
     "Json",
@@ -36,6 +37,8 @@ __all__ = [
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Definition: TypeAlias = "dict[str, Json]"
+# As in pg_depend: the OIDs of the catalog and of the object, and the number of a column or 0.
+Address: TypeAlias = "tuple[int, int, int]"
 
 SNAPSHOT_VERSION = "1"
 
@@ -139,7 +142,7 @@ class Snapshot:
     facts: Mapping[FactId, str]
     schemas: tuple[str, ...] = ()
     server_version: int = 0
-    addresses: Mapping[FactId, tuple[int, int, int]] = field(default_factory=dict[FactId, tuple[int, int, int]])
+    addresses: Mapping[FactId, Address] = field(default_factory=dict["FactId", Address])
     dependencies: Mapping[FactId, frozenset[FactId]] = field(default_factory=dict[FactId, frozenset[FactId]])
     automatic: Mapping[FactId, frozenset[FactId]] = field(default_factory=dict[FactId, frozenset[FactId]])
     secrets: Mapping[FactId, Mapping[str, Secret]] = field(default_factory=dict["FactId", "Mapping[str, Secret]"])

@@ -12,6 +12,7 @@ from reconciler.apply.locks import LOCK_ERRORS, lock_tables, set_timeouts, state
 from reconciler.catalog import read_mark, read_snapshot
 from reconciler.diff import diff
 from reconciler.errors import LockTimeoutError, StalePlanError, VerificationError
+from reconciler.intent.by_hand import lasting_addresses
 from reconciler.ledger.ledger import Mark, RecordedStatement, record_migration, save_mark
 from reconciler.ledger.managers import JournalManager
 from reconciler.ledger.schema import ensure_ledger, lock_plugin
@@ -147,7 +148,7 @@ def record_plan(
         desired_fingerprint=record.desired_fingerprint,
         scope=record.scope,
     )
-    save_mark(connection, record.plugin, mark)
+    save_mark(connection, record.plugin, mark, lasting_addresses(after))
     return idx
 
 

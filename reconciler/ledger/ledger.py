@@ -40,15 +40,16 @@ from reconciler.ledger.schema import (
 )
 from reconciler.plugins import baseline_tag, derive_schema_name, lock_id, migration_tag
 from reconciler.redaction import redact_sql
-from reconciler.snapshot import Json, Snapshot, canonical_json
+from reconciler.snapshot import FactId, Json, Snapshot, canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import LiteralString
 
     from psycopg.rows import TupleRow
 
     from reconciler.db.connections import Connection
+    from reconciler.snapshot import Address
 
 __all__ = [
     "LEDGER_VERSION",
@@ -77,6 +78,7 @@ __all__ = [
     "last_migration",
     "ledger_state",
     "ledger_version",
+    "load_addresses",
     "load_mark",
     "load_recorded",
     "lock_id",
@@ -91,6 +93,8 @@ __all__ = [
     "show",
     "start_run",
 ]
+
+_VERSION_WITH_ADDRESSES = 3
 
 
 class RunKind(StrEnum):
@@ -561,17 +565,39 @@ _RUNS = """
 # --- marks ----------------------------------------------------------------------------------------------------------
 
 
-def save_mark(connection: Connection, plugin: str, mark: Mark) -> None:
-    """Keeps the plugin's mark, instead of the one before."""
+def save_mark(connection: Connection, plugin: str, mark: Mark, addresses: Mapping[FactId, Address]) -> None:
+    """Keeps the plugin's mark, instead of the one before, and where live's objects lay in the catalogs."""
+    places = [[fact.kind, list(fact.name), *address] for fact, address in addresses.items()]
     with errors_as(LedgerError, f"write the mark of plugin {plugin}"), cursor(connection) as rows:
         rows.execute(
-            "INSERT INTO migrations._marks (plugin_name, idx, mark, schemas, desired_fingerprint, scope)"
-            " VALUES (%s, %s, %s, %s, %s, %s::jsonb)"
+            "INSERT INTO migrations._marks (plugin_name, idx, mark, schemas, desired_fingerprint, scope, addresses)"
+            " VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s::jsonb)"
             " ON CONFLICT (plugin_name) DO UPDATE SET idx = excluded.idx, mark = excluded.mark,"
             " schemas = excluded.schemas, desired_fingerprint = excluded.desired_fingerprint,"
-            " scope = excluded.scope, updated_at = now()",
-            [plugin, mark.idx, mark.mark, list(mark.schemas), mark.desired_fingerprint, canonical_json(mark.scope)],
+            " scope = excluded.scope, addresses = excluded.addresses, updated_at = now()",
+            [
+                plugin,
+                mark.idx,
+                mark.mark,
+                list(mark.schemas),
+                mark.desired_fingerprint,
+                canonical_json(mark.scope),
+                json.dumps(places),
+            ],
         )
+
+
+def load_addresses(connection: Connection, plugin: str) -> Mapping[FactId, Address]:
+    """Where the objects of live lay when the plugin's mark was taken; empty where that was not written down."""
+    state = ledger_state(connection)
+    if "_marks" not in state or (state.version or 0) < _VERSION_WITH_ADDRESSES:
+        return {}
+    with errors_as(LedgerError, f"read the mark of plugin {plugin}"), cursor(connection) as rows:
+        row = rows.execute(
+            "SELECT addresses::text FROM migrations._marks WHERE plugin_name = %s AND addresses IS NOT NULL", [plugin]
+        ).fetchone()
+    places = cast("list[tuple[str, list[str], int, int, int]]", json.loads(row[0]) if row else [])
+    return {FactId(kind, tuple(name)): (classid, objid, subid) for kind, name, classid, objid, subid in places}
 
 
 def load_mark(connection: Connection, plugin: str) -> Mark | None:

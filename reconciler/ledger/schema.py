@@ -36,7 +36,7 @@ __all__ = [
     "program_version",
 ]
 
-LEDGER_VERSION = 2
+LEDGER_VERSION = 3
 # Those of elizaOS first, then ours.
 TABLES = ("_migrations", "_journal", "_snapshots", "_ledger", "_runs", "_statements", "_sources", "_marks", "_steps")
 _POLL_MS = 200

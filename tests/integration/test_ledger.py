@@ -439,7 +439,7 @@ def test_reset_forgets_one_plugin_and_touches_nothing_else(made: connections.Con
     made.execute("CREATE TABLE app.users ()")
     for plugin in ("chat", "mail"):
         record(made, plugin, NOON, "users")
-        ledger.save_mark(made, plugin, Mark(idx=0, mark="m", schemas=("app",), desired_fingerprint="f"))
+        ledger.save_mark(made, plugin, Mark(idx=0, mark="m", schemas=("app",), desired_fingerprint="f"), {})
         ledger.record_run(
             made,
             plugin=plugin,
@@ -502,10 +502,10 @@ def test_the_end_of_a_run_that_was_never_started_is_an_error(made: connections.C
 def test_a_mark_is_kept_and_replaced(made: connections.Connection) -> None:
     first = Mark(idx=0, mark="a", schemas=("app", 'we"ird'), desired_fingerprint="f", scope={"exact": True, "n": None})
     second = Mark(idx=1, mark="b", schemas=(), desired_fingerprint="g")
-    ledger.save_mark(made, "chat", first)
-    ledger.save_mark(made, "mail", first)
+    ledger.save_mark(made, "chat", first, {})
+    ledger.save_mark(made, "mail", first, {})
     assert ledger.load_mark(made, "chat") == first
-    ledger.save_mark(made, "chat", second)
+    ledger.save_mark(made, "chat", second, {})
     assert ledger.load_mark(made, "chat") == second
     assert ledger.load_mark(made, "mail") == first
 
