@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.ddl.names import object_phrase, qualified
 from reconciler.ddl.rule import Context, Draft
-from reconciler.ddl.text import compose, name, raw
+from reconciler.ddl.text import Part, compose, name, raw
 from reconciler.hazards import hazards
 from reconciler.plan import LockMode
 from reconciler.snapshot import FactId
@@ -19,7 +19,7 @@ from reconciler.snapshot import FactId
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.snapshot import Snapshot
+    from reconciler.snapshot import Definition, Snapshot
 
 __all__ = ["drop_renamed", "parked", "rename_away", "set_aside", "taken_back"]
 
@@ -108,14 +108,17 @@ def taken_back(column: FactId, table: FactId, context: Context) -> Iterable[Draf
     collate = raw(compose(" COLLATE {}", raw(str(new["collation"]))) if "collation" in new else "")
     by_record = _is_composite(column, context.live)
     at_once = _moves_at_once(column, context)
-    value = raw(compose("{}::text::{}", field, kind) if at_once else compose("{}::{}", field, kind))
+    arrays = _is_array(context.old(column)), _is_array(new)
+    value = (
+        _from_text(field, kind, arrays) if at_once or arrays[0] != arrays[1] else raw(compose("{}::{}", field, kind))
+    )
     if by_record:
         yield Draft(sql=compose("CREATE TYPE {} AS (value {})", _RECORD, kind))
         value = raw(
             compose(
                 "(pg_catalog.json_populate_record(NULL::{}, pg_catalog.json_build_object('value', {}))).value",
                 _RECORD,
-                raw(compose("pg_catalog.to_json({})", field)) if at_once else field,
+                _json_of(raw(compose("pg_catalog.to_json({})", field)) if at_once else field, arrays),
             )
         )
     using = raw(compose(" USING {}", value) if table.kind == "table" else "")
@@ -134,6 +137,32 @@ def taken_back(column: FactId, table: FactId, context: Context) -> Iterable[Draf
     if "storage" in new:
         storage = raw(str(new["storage"]).upper())
         yield Draft(sql=compose("ALTER TABLE {} ALTER COLUMN {} SET STORAGE {}", qualified(column), field, storage))
+
+
+def _is_array(definition: Definition) -> bool:
+    return str(definition["type"]).endswith("[]")
+
+
+def _from_text(field: Part, kind: Part, arrays: tuple[bool, bool]) -> Part:
+    """The value by way of text; one that becomes an array is its element, and an array of one element that element."""
+    if arrays == (False, True):
+        return raw(compose("CASE WHEN {} IS NOT NULL THEN ARRAY[{}::text]::{} END", field, field, kind))
+    if arrays == (True, False):
+        texts = raw(compose("({}::text::text[])", field))
+        single = raw(compose("pg_catalog.cardinality({}) = 1", texts))
+        return raw(compose("CASE WHEN {} THEN {}[1] ELSE {}::text END::{}", single, texts, field, kind))
+    return raw(compose("{}::text::{}", field, kind))
+
+
+def _json_of(value: Part, arrays: tuple[bool, bool]) -> Part:
+    """The same for what is JSON."""
+    if arrays == (False, True):
+        return raw(compose("CASE WHEN {} IS NOT NULL THEN pg_catalog.json_build_array({}) END", value, value))
+    if arrays == (True, False):
+        return raw(
+            compose("CASE WHEN pg_catalog.json_array_length({}) = 1 THEN {} -> 0 ELSE {} END", value, value, value)
+        )
+    return value
 
 
 def _is_composite(fact: FactId, state: Snapshot) -> bool:
