@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, LiteralString, Protocol, cast
 
 from reconciler.ddl import checks, online, partitions, shadow, value_checks
-from reconciler.ddl.names import qualified
+from reconciler.ddl.casts import base_type, can_lose, conversion, rewrites, same_family
+from reconciler.ddl.column_text import (
+    column_clause,
+    column_kind,
+    column_settings,
+    identity_clause,
+    settings_lost_with_type,
+    view_column_settings,
+)
+from reconciler.ddl.inherited_columns import inherited_from, inheriting, is_declared_otherwise
+from reconciler.ddl.names import qualified, split_name
 from reconciler.ddl.not_null import (
     added_later,
     change_not_null,
     is_required,
     not_null_claims,
-    not_null_clause,
     required,
 )
+from reconciler.ddl.options import changed_foreign_options
 from reconciler.ddl.parking import parked, taken_back
 from reconciler.ddl.remade_columns import becomes_plain, remade
 from reconciler.ddl.rule import Context, Draft, Rule
@@ -33,191 +42,12 @@ if TYPE_CHECKING:
     from reconciler.hazards.kinds import Hazard
     from reconciler.snapshot import Definition
 
-__all__ = [
-    "ColumnRule",
-    "DefaultRule",
-    "column_clause",
-    "column_kind",
-    "column_settings",
-    "conversion",
-    "identity_clause",
-    "identity_options",
-    "inherited_from",
-    "settings_lost_with_type",
-    "split_name",
-    "takes_shadow",
-    "view_column_settings",
-]
+__all__ = ["ColumnRule", "DefaultRule", "disturbed_by_type_change"]
 
 _TABLES = ("table", "foreign_table")
 _TYPES = ("enum", "domain", "composite_type", "range_type", "base_type")
-# Among the types of one family every cast is at least an assignment cast (pg_cast), so that ALTER TYPE needs no USING
-# and raises an error where a value does not fit; an explicit cast would cut varchar(n) silently.
-_FAMILIES: tuple[frozenset[str], ...] = (
-    frozenset({"smallint", "integer", "bigint", "real", "double precision", "numeric"}),
-    frozenset({"text", "character varying", "character", '"char"', "name"}),
-    frozenset({"date", "timestamp without time zone", "timestamp with time zone"}),
-    frozenset({"time without time zone", "time with time zone"}),
-    frozenset({"json", "jsonb"}),
-    frozenset({"bit", "bit varying"}),
-    frozenset({"inet", "cidr"}),
-)
-_STRINGS = _FAMILIES[1]
-_NUMBERS, _DATES = _FAMILIES[0], _FAMILIES[2]
-_INTEGERS = frozenset({"smallint", "integer", "bigint"})
-# Pairs with an explicit cast of their own, where the way through text would fail or mean something else.
-_DIRECT = frozenset({("bigint", "bytea"), ("jsonb", "boolean"), ("jsonb", "integer"), ("jsonb", "numeric")})
-_WIDER = frozenset(
-    {
-        ("smallint", "integer"),
-        ("smallint", "bigint"),
-        ("integer", "bigint"),
-        ("smallint", "numeric"),
-        ("integer", "numeric"),
-        ("bigint", "numeric"),
-        ("real", "double precision"),
-        ("json", "jsonb"),
-        ("date", "timestamp without time zone"),
-        ("date", "timestamp with time zone"),
-        ("timestamp without time zone", "timestamp with time zone"),
-        ("timestamp with time zone", "timestamp without time zone"),
-    }
-)
 # Postgres computes a stored expression for all rows at once, and lets no UPDATE write the column.
 _NO_OTHER_WAY = "Postgres has no way to do that while the table is used"
-_MODIFIER = re.compile(r"\(([^)]*)\)")
-
-
-def _base(type_name: str) -> str:
-    """A type's name without its modifier: numeric(12,2) -> numeric."""
-    return _MODIFIER.sub("", type_name).strip()
-
-
-def _same_family(old: str, new: str) -> bool:
-    old, new = _base(old), _base(new)
-    return old == new or any(old in family and new in family for family in _FAMILIES)
-
-
-def conversion(column: Part, old: str, new: str) -> Part:
-    """` USING ...` for a change of type, or nothing where an assignment cast does it."""
-    before, after = _base(old), _base(new)
-    if _same_family(old, new) or (after in _STRINGS and before.removesuffix("[]") not in _STRINGS):
-        return raw("")
-    if before.endswith("[]") and not after.endswith("[]"):
-        text = compose(" USING {}", _only_element(column, old, new))
-    elif after.endswith("[]") and not before.endswith("[]"):
-        array = raw(compose("{}::{}", column, raw(new)) if before in _STRINGS else "NULL")
-        is_array = raw(compose("{} LIKE '{{%'", column) if before in _STRINGS else compose("{} IS NULL", column))
-        one = raw(compose("ARRAY[{}]::{}", column, raw(new)))
-        template: LiteralString = " USING CASE WHEN {} THEN {} WHEN {} IS NOT NULL THEN {} END"
-        text = compose(template, is_array, array, column, one)
-    elif before.endswith("[]") and after.endswith("[]"):
-        text = compose(" USING {}::text[]::{}", column, raw(new))
-    elif before in _NUMBERS and after == "boolean":
-        text = compose(" USING {} <> 0", column)
-    elif before == "boolean" and after in _NUMBERS:
-        text = compose(" USING {}::integer::{}", column, raw(new))
-    elif before in _STRINGS or (before, after) in _DIRECT:
-        text = compose(" USING {}::{}", column, raw(new))
-    else:
-        text = compose(" USING {}::text::{}", column, raw(new))
-    return raw(text)
-
-
-def _only_element(column: Part, old: str, new: str) -> Part:
-    """An array's one element; what has more, or would be read as an array on the way back, stays whole as a text.
-
-    So an array of more elements than one is an error where the new type is no string, and nothing is lost.
-    """
-    one = raw(compose("({})[pg_catalog.array_lower({}, 1)]", column, column))
-    single = raw(compose("pg_catalog.array_ndims({}) = 1 AND pg_catalog.cardinality({}) = 1", column, column))
-    if _base(new) in _STRINGS:
-        template: LiteralString = "CASE WHEN {} AND {} NOT LIKE '{{%' THEN {}::text ELSE {}::text END"
-        return raw(compose(template, single, one, one, column))
-    element = _base(old).removesuffix("[]")
-    value = conversion(one, element, new).as_string(None).removeprefix(" USING ") or compose("{}::{}", one, raw(new))
-    template = "CASE WHEN {} THEN {} WHEN pg_catalog.cardinality({}) > 0 THEN {}::text::{} END"
-    return raw(compose(template, single, raw(value), column, column, raw(new)))
-
-
-def _can_lose(old: str, new: str) -> bool:
-    """Whether values can change without an error when a column of `old` becomes `new`.
-
-    Between types of different families the way goes through text, and a text that is no value of the new type is an
-    error; so is an integer that is too large.
-    """
-    before, after = _base(old), _base(new)
-    if before.endswith("[]") and not after.endswith("[]") and after not in _STRINGS:
-        return True  # an array without elements
-    if before.endswith("[]") and after.endswith("[]"):
-        return _can_lose(old.removesuffix("[]"), new.removesuffix("[]"))
-    if before == after or after in _STRINGS:
-        # Of one type, only a narrower numeric or time rounds; a string that is too long is an error.
-        rounds = before in {"numeric", "time without time zone", "timestamp without time zone"}
-        return rounds and new != after and not takes_all(old, new)
-    if (before, after) in _WIDER or {before, after} <= _INTEGERS:
-        return False
-    return (_same_family(old, new) and before not in _STRINGS) or (before in _NUMBERS and after == "boolean")
-
-
-def _rewrites(old: str, new: str) -> bool:
-    before, after = _base(old), _base(new)
-    modifiers = [_MODIFIER.findall(text) for text in (old, new)]
-    if {before, after} <= {"text", "character varying"}:
-        lengths = [int(found[0]) if found else None for found in modifiers]
-        return lengths[1] is not None and (lengths[0] is None or lengths[1] < lengths[0])
-    if before == after == "numeric":
-        return not takes_all(old, new)
-    return True
-
-
-def identity_options(identity: Definition) -> list[Part]:
-    """The options of the identity's sequence that are not the default."""
-    words: tuple[tuple[str, LiteralString], ...] = (
-        ("start", "START WITH {}"),
-        ("increment", "INCREMENT BY {}"),
-        ("min", "MINVALUE {}"),
-        ("max", "MAXVALUE {}"),
-        ("cache", "CACHE {}"),
-    )
-    options: list[Part] = [
-        raw(compose(template, raw(str(identity[key])))) for key, template in words if key in identity
-    ]
-    if identity.get("cycle"):
-        options.append(raw("CYCLE"))
-    return options
-
-
-def identity_clause(identity: Definition) -> Part:
-    """`GENERATED ... AS IDENTITY` with all that is not the default."""
-    how = raw("ALWAYS" if identity.get("always") else "BY DEFAULT")
-    options = [raw(compose("SEQUENCE NAME {}", raw(str(identity["sequence"])))), *identity_options(identity)]
-    return raw(compose("GENERATED {} AS IDENTITY ({})", how, joined(options, " ")))
-
-
-def _is_conventional(column: FactId, identity: Definition) -> bool:
-    """The sequence has the name that Postgres would choose, and all options are the default."""
-    usual = compose("{}", name(column.name[0], f"{column.name[1]}_{column.name[2]}_seq"))
-    return set(identity) <= {"always", "sequence"} and _unquoted(str(identity["sequence"])) == _unquoted(usual)
-
-
-def _unquoted(text: str) -> str:
-    return text.replace('"', "")
-
-
-def _is_declared_otherwise(column: FactId, context: Context) -> bool:
-    """Whether a table is to declare a column no more that its parents bring all the same.
-
-    No ALTER TABLE takes that back (pg_attribute.attislocal); a partition declares nothing, though. The table is made
-    anew, and its rows move.
-    """
-    if column not in context.live or "inherited" not in context.changed(column):
-        return False
-    table = context.goal.parent(column)
-    links = [part for part in context.goal.children.get(table, ()) if part.kind == "inheritance"] if table else []
-    if any("bound" in context.new(link) for link in links):
-        return False
-    return bool(links) and bool(context.new(column).get("inherited"))
 
 
 def _cuts_partitions(column: FactId, context: Context) -> bool:
@@ -225,94 +55,9 @@ def _cuts_partitions(column: FactId, context: Context) -> bool:
     return context.live.parent(column) in context.live.automatic.get(column, ())
 
 
-def inherited_from(column: FactId, context: Context) -> list[FactId]:
-    """The same column of the parents, by the goal's links where they persist."""
-    table = context.goal.parent(column) or context.live.parent(column)
-    if table is None:
-        return []
-    found: list[FactId] = []
-    for link in context.goal.children.get(table, ()):
-        if link.kind == "inheritance" and context.persists(link):
-            found += [
-                FactId(column.kind, (*needed.name, *column.name[2:]))
-                for needed in context.goal.dependencies.get(link, ())
-                if needed != table and needed.kind in _TABLES
-            ]
-    return found
-
-
 def _follows_alteration(column: FactId, context: Context) -> bool:
     """Whether the column is altered with its parents', whose statement reaches it."""
     return any(parent in context.alters for parent in inherited_from(column, context))
-
-
-def _inheriting(column: FactId, context: Context) -> list[FactId]:
-    """The same column of the tables that inherit it in live."""
-    table = context.live.parent(column)
-    if table is None:
-        return []
-    links = [each for each in context.dependents.get(table, ()) if each.kind == "inheritance"]
-    return [FactId(column.kind, (*link.name[:2], column.name[2])) for link in links if link.name[2:] == table.name]
-
-
-def column_clause(
-    column: FactId,
-    default: Definition | None,
-    context: Context,
-    *,
-    typed: bool = False,
-    nullable: bool = False,
-) -> Part | None:
-    """A column as CREATE TABLE and ADD COLUMN take it, `nullable` until its rows are filled in.
-
-    None where the table has it from elsewhere.
-    """
-    definition = context.new(column)
-    table = context.goal.parent(column)
-    links = [link for link in context.goal.children.get(table, ()) if link.kind == "inheritance"] if table else []
-    attaches = any("bound" in context.new(link) for link in links)
-    if definition.get("inherited") and links and not attaches and table not in context.stand_ins:
-        return None
-    parts: list[Part] = [name(column.name[2])]
-    if not typed:
-        parts.append(raw(str(definition["type"])))
-        if "compression" in definition:
-            parts.append(raw(compose("COMPRESSION {}", raw(str(definition["compression"])))))
-        if "fdw_options" in definition:
-            from reconciler.ddl.tables import foreign_options
-
-            options = cast("list[str]", definition["fdw_options"])
-            hidden = context.goal.secrets.get(column, {})
-            parts.append(raw(compose("OPTIONS ({})", foreign_options(options, hidden, context))))
-        if "collation" in definition:
-            parts.append(raw(compose("COLLATE {}", raw(str(definition["collation"])))))
-    extra: list[Part] = []
-    if default is not None:
-        extra.append(raw(compose("DEFAULT {}", raw(str(default["expression"])))))
-    if "generated" in definition:
-        kind = raw("VIRTUAL" if definition.get("virtual") else "STORED")
-        extra.append(raw(compose("GENERATED ALWAYS AS ({}) {}", raw(str(definition["generated"])), kind)))
-    if "identity" in definition and not (attaches and definition.get("inherited") and context.version >= 170000):
-        identity = cast("Definition", definition["identity"])
-        if _is_conventional(column, identity):
-            how = raw("ALWAYS" if identity.get("always") else "BY DEFAULT")
-            extra.append(raw(compose("GENERATED {} AS IDENTITY", how)))
-        else:
-            extra.append(identity_clause(identity))
-    if not nullable and (required := not_null_clause(column, context)) is not None:
-        extra.append(required)
-    if typed and not extra:
-        return None
-    return joined([*parts, *([raw("WITH OPTIONS")] if typed else []), *extra], " ")
-
-
-def takes_shadow(column: FactId, context: Context) -> bool:
-    """Whether the change of type would rewrite a large table, and is made by a new column in its place."""
-    if column not in context.live or column not in context.goal or not shadow.takes_shadow(column, context):
-        return False
-    if column in context.intent.conversions:  # the trigger that keeps a shadow equal knows the usual casts alone
-        return False
-    return _rewrites(str(context.old(column)["type"]), str(context.new(column)["type"]))
 
 
 def _why_not_in_steps(column: FactId, context: Context) -> str:
@@ -322,46 +67,6 @@ def _why_not_in_steps(column: FactId, context: Context) -> str:
     said = column in context.intent.conversions
     reason = "a hint says how values are converted" if said else shadow.obstacle(column, context)
     return f" (not in steps: {reason})" if reason is not None else ""
-
-
-def column_kind(definition: Definition) -> Part:
-    """The column's type with its compression and collation."""
-    parts = [raw(str(definition["type"]))]
-    if "compression" in definition:
-        parts.append(raw(compose("COMPRESSION {}", raw(str(definition["compression"])))))
-    if "collation" in definition:
-        parts.append(raw(compose("COLLATE {}", raw(str(definition["collation"])))))
-    return joined(parts, " ")
-
-
-def column_settings(column: FactId, old: Definition, new: Definition) -> Iterable[Draft]:
-    """Statements for what CREATE TABLE cannot say: storage, statistics target, options."""
-    alter = raw(compose("ALTER TABLE ONLY {} ALTER COLUMN {}", qualified(column), name(column.name[2])))
-    texts: list[str] = []
-    # Another type brings its own storage along. SET STORAGE DEFAULT is known since 16 only.
-    held = old.get("storage") if old.get("type") == new.get("type") else None
-    if held != new.get("storage"):
-        texts.append(compose("{} SET STORAGE {}", alter, raw(str(new.get("storage") or old["storage_usual"]).upper())))
-    if old.get("statistics") != new.get("statistics"):
-        texts.append(compose("{} SET STATISTICS {}", alter, raw(str(new.get("statistics", -1)))))
-    if old.get("options") != new.get("options"):
-        from reconciler.ddl.tables import changed_options
-
-        before, after = (cast("list[str]", definition.get("options") or []) for definition in (old, new))
-        texts += changed_options(alter, before, after)
-    for text in texts:
-        yield Draft(sql=text, lock=LockMode.SHARE_UPDATE_EXCLUSIVE)
-
-
-def view_column_settings(column: FactId, old: Definition, new: Definition) -> Iterable[Draft]:
-    """What a materialized view's query cannot say of a column."""
-    yield from column_settings(column, old, new)
-    if old.get("compression") != new.get("compression"):
-        method = raw(str(new.get("compression", "default")))
-        text = compose(
-            "ALTER TABLE {} ALTER COLUMN {} SET COMPRESSION {}", qualified(column), name(column.name[2]), method
-        )
-        yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE)
 
 
 def _backfilled(column: FactId, context: Context, *, only_missing: bool) -> Iterable[Draft]:
@@ -384,15 +89,6 @@ def _backfilled(column: FactId, context: Context, *, only_missing: bool) -> Iter
         lock=LockMode.ROW_EXCLUSIVE,
         locks=table,
     )
-
-
-def settings_lost_with_type(column: FactId, new: Definition) -> Iterable[Draft]:
-    """A type brings its own storage and compression: what the column has of its own is set again after a conversion."""
-    alter = raw(compose("ALTER TABLE ONLY {} ALTER COLUMN {}", qualified(column), name(column.name[2])))
-    for key in ("compression", "storage"):
-        if key in new:
-            text = compose("{} SET {} {}", alter, raw(key.upper()), raw(str(new[key])))
-            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE)
 
 
 class _DraftMaker(Protocol):
@@ -520,7 +216,7 @@ class ColumnRule(Rule):
             return
         computed = "generated" in context.old(fact)
         template: LiteralString = "ALTER TABLE {} DROP COLUMN {}"
-        if any(context.persists(child) for child in _inheriting(fact, context)):
+        if any(context.persists(child) for child in inheriting(fact, context)):
             template = "ALTER TABLE ONLY {} DROP COLUMN {}"  # the child keeps it, as its own
         yield Draft(
             sql=compose(template, qualified(fact), name(fact.name[2])),
@@ -533,7 +229,7 @@ class ColumnRule(Rule):
         if not self._is_table_column(fact, context):
             return not self._view_must_go(fact, context)
         old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
-        if _is_declared_otherwise(fact, context):
+        if is_declared_otherwise(fact, context):
             return False
         if changed & {"type", "collation"} and _cuts_partitions(fact, context):
             return False
@@ -554,7 +250,7 @@ class ColumnRule(Rule):
 
     def replaced(self, fact: FactId, context: Context) -> FactId:
         relation = context.live.parent(fact)
-        is_whole = not self._is_table_column(fact, context) or _is_declared_otherwise(fact, context)
+        is_whole = not self._is_table_column(fact, context) or is_declared_otherwise(fact, context)
         is_whole = is_whole or _cuts_partitions(fact, context)
         return relation if relation is not None and is_whole else fact
 
@@ -574,12 +270,12 @@ class ColumnRule(Rule):
             yield from shadow.carried_along(fact, context)
             yield from disturbed_by_type_change(fact, context, same_family=False)
             return
-        if takes_shadow(fact, context) or shadow.follows_shadow(fact, context):
+        if shadow.takes_shadow(fact, context) or shadow.follows_shadow(fact, context):
             yield from shadow.carried_along(fact, context)
         said = fact in context.intent.conversions
-        if default in context.live and (said or not _same_family(old, new)):
+        if default in context.live and (said or not same_family(old, new)):
             yield default
-        yield from disturbed_by_type_change(fact, context, same_family=_same_family(old, new))
+        yield from disturbed_by_type_change(fact, context, same_family=same_family(old, new))
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
@@ -598,7 +294,7 @@ class ColumnRule(Rule):
         if becomes_plain(fact, context):
             yield from self._made_plain(fact, context, alter, draft)
             return
-        if takes_shadow(fact, context):
+        if shadow.takes_shadow(fact, context):
             yield from self._exchange(fact, context)
             return
         if shadow.follows_shadow(fact, context):
@@ -608,7 +304,7 @@ class ColumnRule(Rule):
             yield draft(compose("{} DROP IDENTITY", alter))
         if "generated" in old and "generated" not in new and not _follows_alteration(fact, context):
             # One that has it from two parents has let go of it by the second time.
-            exists = raw(" IF EXISTS" if _inheriting(fact, context) else "")
+            exists = raw(" IF EXISTS" if inheriting(fact, context) else "")
             yield draft(compose("{} DROP EXPRESSION{}", alter, exists))
         # The sequence of an identity follows the column's type, if its bounds fit by then.
         narrows = "identity" in old and "identity" in new and is_narrower(str(old["type"]), str(new["type"]))
@@ -639,8 +335,6 @@ class ColumnRule(Rule):
         if "compression" in changed:
             yield draft(compose("{} SET COMPRESSION {}", alter, raw(str(new.get("compression", "default")))))
         if "fdw_options" in changed or context.has_new_secrets(fact):
-            from reconciler.ddl.tables import changed_foreign_options
-
             before, after = (cast("list[str]", d.get("fdw_options") or []) for d in (old, new))
             foreign = raw(compose("ALTER FOREIGN TABLE {} ALTER COLUMN {}", qualified(fact), column))
             hidden = (context.live.secrets.get(fact, {}), context.goal.secrets.get(fact, {}))
@@ -704,11 +398,11 @@ class ColumnRule(Rule):
         if table.kind == "foreign_table":  # has no rows of its own, and takes no USING
             return draft(compose("{} TYPE {}{}", alter, raw(after), collate))
         found: list[Hazard] = []
-        if before != after and said is None and _can_lose(before, after):
+        if before != after and said is None and can_lose(before, after):
             found.append(hazards.loses_precision(fact, before, after, size))
-        if _base(after) != "text" and (said is not None or not takes_all(before, after)):
+        if base_type(after) != "text" and (said is not None or not takes_all(before, after)):
             found.append(hazards.may_fail(fact, f"fails if a value is no {after}", size))
-        if said is not None or _rewrites(before, after):
+        if said is not None or rewrites(before, after):
             why_not = _why_not_in_steps(fact, context)
             found.append(hazards.rewrites(table, f"{fact} becomes {after}{why_not}", size))
         else:
@@ -723,9 +417,9 @@ class ColumnRule(Rule):
         table = context.goal.parent(fact)
         size = context.sizes.get(table) if table is not None else None
         found: list[Hazard] = []
-        if _can_lose(before, after):
+        if can_lose(before, after):
             found.append(hazards.loses_precision(fact, before, after, size))
-        if _base(after) != "text" and not takes_all(before, after):
+        if base_type(after) != "text" and not takes_all(before, after):
             found.append(hazards.may_fail(fact, f"fails if a value is no {after}", size))
         column = name(fact.name[2])
         using = conversion(column, before, after).as_string(None).removeprefix(" USING ")
@@ -793,12 +487,6 @@ def _follows_type(fact: FactId, context: Context) -> bool:
         return False
     needed = context.live.dependencies.get(table, frozenset())
     return any(each.kind == "composite_type" and each in context.alters for each in needed)
-
-
-def split_name(qualified_name: str) -> tuple[str, ...]:
-    """The parts of a name that Postgres quoted."""
-    parts = re.findall(r'"((?:[^"]|"")*)"|([^."]+)', qualified_name)
-    return tuple(quoted.replace('""', '"') if quoted else plain for quoted, plain in parts)
 
 
 def disturbed_by_type_change(fact: FactId, context: Context, *, same_family: bool) -> Iterable[FactId]:

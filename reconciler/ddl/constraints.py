@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from reconciler.ddl import checks, online, partitions, value_checks
+from reconciler.ddl import checks, online, online_indexes, partitions, value_checks
 from reconciler.ddl.constraint_marks import alter_actions, can_alter, marked
 from reconciler.ddl.migra import constraint_statements
 from reconciler.ddl.names import qualified
+from reconciler.ddl.options import changed_options
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, literal, name, raw
 from reconciler.hazards import hazards
@@ -80,8 +81,6 @@ def _identified_otherwise(fact: FactId, context: Context) -> bool:
 
 
 def _index_settings(fact: FactId, old: Definition, new: Definition, context: Context) -> Iterable[str]:
-    from reconciler.ddl.tables import changed_options
-
     alter = raw(compose("ALTER INDEX {}", name(fact.name[0], fact.name[2])))
     before, after = (cast("list[str]", d.get("index_options") or []) for d in (old, new))
     yield from changed_options(alter, before, after)
@@ -175,10 +174,10 @@ class ConstraintRule(Rule):
         if kind in ("check", "foreign_key") and self._is_validated_apart(fact, context):
             yield from online.validated(fact, lock, may_fail, context)
             return
-        if kind in ("primary_key", "unique") and online.adds_key_online(fact, context):
-            build = online.index_of_key(fact, context)
+        if kind in ("primary_key", "unique") and online_indexes.adds_key_online(fact, context):
+            build = online_indexes.index_of_key(fact, context)
             assert build is not None
-            yield from online.key_constraint(fact, build, may_fail, context)
+            yield from online_indexes.key_constraint(fact, build, may_fail, context)
             for text in _index_settings(fact, {}, definition, context):
                 yield Draft(sql=text, lock=lock, locks=table)
             return

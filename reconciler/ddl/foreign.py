@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from reconciler.ddl.names import object_phrase
+from reconciler.ddl.options import changed_foreign_options, foreign_options
 from reconciler.ddl.rule import Context, Draft, Rule
-from reconciler.ddl.tables import changed_foreign_options, foreign_options
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw, role
 from reconciler.errors import PlanError
 from reconciler.masking import unmasked

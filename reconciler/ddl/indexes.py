@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from reconciler.ddl import checks, online, partitions, shadow
+from reconciler.ddl import checks, online_indexes, partitions, shadow
 from reconciler.ddl.constraints import attachments, index_marks
 from reconciler.ddl.names import qualified
+from reconciler.ddl.options import changed_options
 from reconciler.ddl.partitions import without_options
 from reconciler.ddl.rule import Context, Draft, Rule
-from reconciler.ddl.tables import changed_options
 from reconciler.ddl.text import Part, compose, name, raw
 from reconciler.hazards import hazards
 from reconciler.plan import LockMode
@@ -45,8 +45,8 @@ class IndexRule(Rule):
             found.append(hazards.may_fail(fact, "fails if a value is twice there", size))
         using = raw(shadow.on_shadows(str(definition["using"]), fact, context))
         build = self._text(fact, unique=unique, using=using, alone=partitions.is_made_alone(fact, context))
-        if online.builds_online(fact, context):
-            yield from online.build_index(fact, build, tuple(found), context)
+        if online_indexes.builds_online(fact, context):
+            yield from online_indexes.build_index(fact, build, tuple(found), context)
         else:
             if context.persists(table):
                 found.insert(0, hazards.blocks_writes(table, f"{fact} is built", size))
@@ -58,7 +58,7 @@ class IndexRule(Rule):
     def checks(self, fact: FactId, context: Context) -> Iterable[Check]:
         return checks.index_checks(fact, context) if fact in context.creates else ()
 
-    def _text(self, fact: FactId, *, unique: bool, using: Part, alone: bool) -> online.IndexText:
+    def _text(self, fact: FactId, *, unique: bool, using: Part, alone: bool) -> online_indexes.IndexText:
         def build(index: str, *, concurrently: bool) -> str:
             words = raw("UNIQUE " if unique else ""), raw("CONCURRENTLY " if concurrently else "")
             only = raw("ONLY " if alone else "")
@@ -67,13 +67,13 @@ class IndexRule(Rule):
         return build
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        if context.goes_with_parent(fact) or online.is_replaced_online(fact, context):
+        if context.goes_with_parent(fact) or online_indexes.is_replaced_online(fact, context):
             return
-        if online.goes_with_its_column(fact, context):
+        if online_indexes.goes_with_its_column(fact, context):
             return
-        if fact in context.creates and context.old(fact).get("invalid") and online.builds_online(fact, context):
+        if fact in context.creates and context.old(fact).get("invalid") and online_indexes.builds_online(fact, context):
             return  # what a build left that failed goes where the next one begins
-        if (concurrently := online.drop_index(fact, context)) is not None:
+        if (concurrently := online_indexes.drop_index(fact, context)) is not None:
             yield concurrently
             return
         # A key that is attached to a plain index goes with it, but only if that is said.

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from reconciler.ddl.columns import conversion, split_name
-from reconciler.ddl.names import qualified
+from reconciler.ddl.casts import conversion
+from reconciler.ddl.names import qualified, split_name
 from reconciler.ddl.nodes import Act, Node
 from reconciler.ddl.partitions import detaches_aside, partitions_of
 from reconciler.ddl.rule import Draft

@@ -114,3 +114,9 @@ def object_phrase(fact: FactId) -> Part:
     else:
         raise KeyError(kind)
     return raw(text)
+
+
+def split_name(qualified_name: str) -> tuple[str, ...]:
+    """The parts of a name that Postgres quoted."""
+    parts = re.findall(r'"((?:[^"]|"")*)"|([^."]+)', qualified_name)
+    return tuple(quoted.replace('""', '"') if quoted else plain for quoted, plain in parts)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler.ddl import online
+from reconciler.ddl.inherited_columns import inherited_from
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Draft
 from reconciler.ddl.text import Part, compose, literal, name, raw
@@ -150,8 +151,6 @@ def change_not_null(column: FactId, context: Context) -> Iterable[Draft]:
 
 def _comes_along(column: FactId, context: Context) -> bool:
     """Whether what is done to a parent's column does it to this one, which keeps its tables' links."""
-    from reconciler.ddl.columns import inherited_from
-
     return bool(_constraint(context.new(column)).get("inherited")) and any(
         parent in context.alters and "not_null_constraint" in context.changed(parent)
         for parent in inherited_from(column, context)

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.ddl.nodes import Act, Node
-from reconciler.ddl.online import key_clauses
+from reconciler.ddl.online_indexes import key_clauses
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:

@@ -11,6 +11,9 @@ import re
 from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler.ddl import online
+from reconciler.ddl.casts import rewrites
+from reconciler.ddl.column_text import column_kind, identity_clause, identity_options
+from reconciler.ddl.inherited_columns import inherited_from
 from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import required, required_name_aside
 from reconciler.ddl.rule import Draft
@@ -47,27 +50,27 @@ _EXCLUSIVE = LockMode.ACCESS_EXCLUSIVE
 
 
 def takes_shadow(column: FactId, context: Context) -> bool:
-    """Whether another type comes by a new column, and not by a rewrite of the table under a lock."""
+    """Whether a change of type that would rewrite a large table is made by a new column in its place."""
     if column.kind != "column" or column not in context.live or column not in context.goal:
         return False
-    table = context.live.parent(column)
+    old, new = context.old(column), context.new(column)
     return (
         "type" in context.changed(column)
-        and _is_large(table, context)
-        and not context.old(column).get("inherited")
+        and column not in context.intent.conversions  # the trigger that keeps it equal knows the usual casts alone
+        and _is_large(context.live.parent(column), context)
+        and not old.get("inherited")
         and obstacle(column, context) is None
+        and rewrites(str(old["type"]), str(new["type"]))
     )
 
 
 def follows_shadow(column: FactId, context: Context) -> bool:
     """Whether the column is exchanged together with the one of a parent that it comes from."""
-    from reconciler.ddl import columns
-
     if not context.live.definition(column).get("inherited") or column not in context.alters:
         return False
     return any(
-        columns.takes_shadow(above, context) or follows_shadow(above, context)
-        for above in columns.inherited_from(column, context)
+        takes_shadow(above, context) or follows_shadow(above, context)
+        for above in inherited_from(column, context)
         if above in context.alters
     )
 
@@ -220,8 +223,6 @@ def _identity(column: FactId, alter: Part, context: Context) -> Iterable[str]:
 
 def _becomes_identity(column: FactId, identity: Definition, before: Part, alter: Part) -> Iterable[str]:
     """The column gets a sequence of its own, which goes on where the sequence `before` is."""
-    from reconciler.ddl.columns import identity_clause
-
     yield compose("{} ALTER COLUMN {} ADD {}", alter, name(column.name[2]), identity_clause(identity))
     sequence = literal(str(identity["sequence"]))
     yield compose("SELECT pg_catalog.setval({}, last_value, is_called) FROM {}", sequence, before)
@@ -236,8 +237,6 @@ def sequence_schema(sequence: str) -> str:
 
 def _keep_equal(column: FactId, shadow: str, expression: str, table: FactId, context: Context) -> Iterable[Draft]:
     """The new column, and the trigger that fills it in every row that is written from now on."""
-    from reconciler.ddl.columns import column_kind
-
     new = context.new(column)
     joined = False
     if not online.adopt(FactId("column", (*table.name, shadow)), context):
@@ -419,8 +418,6 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
 
 def _as_column(column: FactId, identity: Definition, context: Context) -> Part:
     """The options of a sequence that counts as the identity does."""
-    from reconciler.ddl.columns import identity_options
-
     return joined(
         [raw(""), raw(compose("AS {}", raw(str(context.new(column)["type"])))), *identity_options(identity)], " "
     )
@@ -455,10 +452,8 @@ def on_shadows(text: str, fact: FactId, context: Context) -> str:
 
 def shadowed_columns(fact: FactId, context: Context) -> list[FactId]:
     """The columns that the fact needs and that are exchanged."""
-    from reconciler.ddl import columns
-
     return [
         needed
         for needed in sorted(context.goal.dependencies.get(fact, ()))
-        if needed in context.alters and columns.takes_shadow(needed, context)
+        if needed in context.alters and takes_shadow(needed, context)
     ]

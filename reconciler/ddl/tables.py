@@ -5,72 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler.ddl import partitions, value_checks
-from reconciler.ddl.columns import column_clause, column_settings
+from reconciler.ddl.column_text import column_clause, column_settings
 from reconciler.ddl.constraints import inline_constraint, is_cloned
 from reconciler.ddl.detaching import detach
 from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import added_later
+from reconciler.ddl.options import changed_foreign_options, changed_options, foreign_options, storage_options
 from reconciler.ddl.rule import Context, Draft, Rule
-from reconciler.ddl.text import Part, compose, joined, literal, name, raw
+from reconciler.ddl.text import Part, compose, joined, name, raw
 from reconciler.hazards import hazards
 from reconciler.plan import LockMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from typing import TypeAlias
+    from collections.abc import Iterable, Sequence
 
     from reconciler.checks import Check
     from reconciler.hazards.kinds import Hazard
-    from reconciler.masking import Secret
     from reconciler.snapshot import Definition, FactId
 
-    Secrets: TypeAlias = Mapping[str, Secret]
-
-__all__ = ["InheritanceRule", "TableRule", "foreign_options", "options_clause", "storage_options"]
+__all__ = ["InheritanceRule", "TableRule", "options_clause"]
 
 # As people write them: what identifies a row first, what refers to others last.
 _CONSTRAINT_ORDER = ("primary_key", "unique", "exclude", "check", "foreign_key")
-
-
-def storage_options(options: Sequence[str], prefix: str = "") -> Part:
-    """`fillfactor = '70', ...` from reloptions."""
-    parts: list[Part] = []
-    for option in options:
-        key, _, value = option.partition("=")
-        parts.append(raw(compose("{} = {}", raw(prefix + key), literal(value))))
-    return joined(parts)
-
-
-def foreign_options(options: Sequence[str], secrets: Secrets, context: Context) -> Part:
-    """`key 'value', ...` from the options of a foreign-data object, with the values that are secret."""
-    parts: list[Part] = []
-    for option in options:
-        key, _, value = option.partition("=")
-        parts.append(raw(compose("{} {}", name(key), _value(key, value, secrets, context))))
-    return joined(parts)
-
-
-def changed_foreign_options(
-    old: Sequence[str], new: Sequence[str], before_secrets: Secrets, secrets: Secrets, context: Context
-) -> Part:
-    """`DROP c, SET b 'y', ADD a 'x'` between two lists of foreign-data options; where their order changed, all anew."""
-    before, after = (
-        {option.partition("=")[0]: option.partition("=")[2] for option in options} for options in (old, new)
-    )
-    stay = [key for key in before if key in after]
-    if [*stay, *(key for key in after if key not in before)] != list(after):
-        stay = []
-    parts: list[Part] = [raw(compose("DROP {}", name(key))) for key in before if key not in stay]
-    for key, value in after.items():
-        if key not in stay:
-            parts.append(raw(compose("ADD {} {}", name(key), _value(key, value, secrets, context))))
-        elif before[key] != value or (key in secrets and key in before_secrets and secrets[key] != before_secrets[key]):
-            parts.append(raw(compose("SET {} {}", name(key), _value(key, value, secrets, context))))
-    return joined(parts)
-
-
-def _value(key: str, value: str, secrets: Secrets, context: Context) -> Part:
-    return context.conceal(secrets[key]) if key in secrets else literal(value)
 
 
 def options_clause(definition: Definition) -> Part:
@@ -79,31 +35,6 @@ def options_clause(definition: Definition) -> Part:
     if definition.get("toast_options"):
         options.append(storage_options(_list(definition, "toast_options"), "toast."))
     return raw(compose(" WITH ({})", joined(options))) if options else raw("")
-
-
-def changed_options(
-    alter: Part, old: Sequence[str], new: Sequence[str], prefix: str = "", *, in_order: bool = False
-) -> Iterable[str]:
-    """SET and RESET statements between two lists of reloptions; `alter` is e.g. ALTER TABLE with the name.
-
-    What is set goes to the end of the list (transformRelOptions in reloptions.c). Where the list's order is seen, as
-    pg_get_indexdef shows it, `in_order` sets all of them anew if that would end in another order.
-    """
-    gone = sorted({_key(option) for option in old} - {_key(option) for option in new})
-    changed = [option for option in new if option not in old]
-    if in_order:
-        left = {*gone, *map(_key, changed)}
-        if [*(option for option in old if _key(option) not in left), *changed] != [*new]:
-            gone, changed = [], [*new]
-            yield compose("{} RESET ({})", alter, joined([raw(prefix + _key(option)) for option in old]))
-    if changed:
-        yield compose("{} SET ({})", alter, storage_options(changed, prefix))
-    if gone:
-        yield compose("{} RESET ({})", alter, joined([raw(prefix + key) for key in gone]))
-
-
-def _key(option: str) -> str:
-    return option.partition("=")[0]
 
 
 def _list(definition: Definition, key: str) -> list[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from reconciler.ddl.columns import view_column_settings
+from reconciler.ddl.column_text import view_column_settings
 from reconciler.ddl.names import object_phrase, qualified
+from reconciler.ddl.options import changed_options
 from reconciler.ddl.rule import Context, Draft, Rule
-from reconciler.ddl.tables import changed_options, options_clause
+from reconciler.ddl.tables import options_clause
 from reconciler.ddl.text import compose, name, raw
 from reconciler.plan import LockMode
 

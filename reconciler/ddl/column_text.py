@@ -1,0 +1,157 @@
+"""A column as SQL has it: its clause, its identity, the settings that no clause can say. Pure: no I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, LiteralString, cast
+
+from reconciler.ddl.names import qualified
+from reconciler.ddl.not_null import not_null_clause
+from reconciler.ddl.options import changed_options, foreign_options
+from reconciler.ddl.rule import Context, Draft
+from reconciler.ddl.text import Part, compose, joined, name, raw
+from reconciler.plan import LockMode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.snapshot import Definition, FactId
+
+__all__ = [
+    "column_clause",
+    "column_kind",
+    "column_settings",
+    "identity_clause",
+    "identity_options",
+    "settings_lost_with_type",
+    "view_column_settings",
+]
+
+
+def identity_options(identity: Definition) -> list[Part]:
+    """The options of the identity's sequence that are not the default."""
+    words: tuple[tuple[str, LiteralString], ...] = (
+        ("start", "START WITH {}"),
+        ("increment", "INCREMENT BY {}"),
+        ("min", "MINVALUE {}"),
+        ("max", "MAXVALUE {}"),
+        ("cache", "CACHE {}"),
+    )
+    options: list[Part] = [
+        raw(compose(template, raw(str(identity[key])))) for key, template in words if key in identity
+    ]
+    if identity.get("cycle"):
+        options.append(raw("CYCLE"))
+    return options
+
+
+def identity_clause(identity: Definition) -> Part:
+    """`GENERATED ... AS IDENTITY` with all that is not the default."""
+    how = raw("ALWAYS" if identity.get("always") else "BY DEFAULT")
+    options = [raw(compose("SEQUENCE NAME {}", raw(str(identity["sequence"])))), *identity_options(identity)]
+    return raw(compose("GENERATED {} AS IDENTITY ({})", how, joined(options, " ")))
+
+
+def _is_conventional(column: FactId, identity: Definition) -> bool:
+    """The sequence has the name that Postgres would choose, and all options are the default."""
+    usual = compose("{}", name(column.name[0], f"{column.name[1]}_{column.name[2]}_seq"))
+    return set(identity) <= {"always", "sequence"} and _unquoted(str(identity["sequence"])) == _unquoted(usual)
+
+
+def _unquoted(text: str) -> str:
+    return text.replace('"', "")
+
+
+def column_clause(
+    column: FactId,
+    default: Definition | None,
+    context: Context,
+    *,
+    typed: bool = False,
+    nullable: bool = False,
+) -> Part | None:
+    """A column as CREATE TABLE and ADD COLUMN take it, `nullable` until its rows are filled in.
+
+    None where the table has it from elsewhere.
+    """
+    definition = context.new(column)
+    table = context.goal.parent(column)
+    links = [link for link in context.goal.children.get(table, ()) if link.kind == "inheritance"] if table else []
+    attaches = any("bound" in context.new(link) for link in links)
+    if definition.get("inherited") and links and not attaches and table not in context.stand_ins:
+        return None
+    parts: list[Part] = [name(column.name[2])]
+    if not typed:
+        parts.append(raw(str(definition["type"])))
+        if "compression" in definition:
+            parts.append(raw(compose("COMPRESSION {}", raw(str(definition["compression"])))))
+        if "fdw_options" in definition:
+            options = cast("list[str]", definition["fdw_options"])
+            hidden = context.goal.secrets.get(column, {})
+            parts.append(raw(compose("OPTIONS ({})", foreign_options(options, hidden, context))))
+        if "collation" in definition:
+            parts.append(raw(compose("COLLATE {}", raw(str(definition["collation"])))))
+    extra: list[Part] = []
+    if default is not None:
+        extra.append(raw(compose("DEFAULT {}", raw(str(default["expression"])))))
+    if "generated" in definition:
+        kind = raw("VIRTUAL" if definition.get("virtual") else "STORED")
+        extra.append(raw(compose("GENERATED ALWAYS AS ({}) {}", raw(str(definition["generated"])), kind)))
+    if "identity" in definition and not (attaches and definition.get("inherited") and context.version >= 170000):
+        identity = cast("Definition", definition["identity"])
+        if _is_conventional(column, identity):
+            how = raw("ALWAYS" if identity.get("always") else "BY DEFAULT")
+            extra.append(raw(compose("GENERATED {} AS IDENTITY", how)))
+        else:
+            extra.append(identity_clause(identity))
+    if not nullable and (required := not_null_clause(column, context)) is not None:
+        extra.append(required)
+    if typed and not extra:
+        return None
+    return joined([*parts, *([raw("WITH OPTIONS")] if typed else []), *extra], " ")
+
+
+def column_kind(definition: Definition) -> Part:
+    """The column's type with its compression and collation."""
+    parts = [raw(str(definition["type"]))]
+    if "compression" in definition:
+        parts.append(raw(compose("COMPRESSION {}", raw(str(definition["compression"])))))
+    if "collation" in definition:
+        parts.append(raw(compose("COLLATE {}", raw(str(definition["collation"])))))
+    return joined(parts, " ")
+
+
+def column_settings(column: FactId, old: Definition, new: Definition) -> Iterable[Draft]:
+    """Statements for what CREATE TABLE cannot say: storage, statistics target, options."""
+    alter = raw(compose("ALTER TABLE ONLY {} ALTER COLUMN {}", qualified(column), name(column.name[2])))
+    texts: list[str] = []
+    # Another type brings its own storage along. SET STORAGE DEFAULT is known since 16 only.
+    held = old.get("storage") if old.get("type") == new.get("type") else None
+    if held != new.get("storage"):
+        texts.append(compose("{} SET STORAGE {}", alter, raw(str(new.get("storage") or old["storage_usual"]).upper())))
+    if old.get("statistics") != new.get("statistics"):
+        texts.append(compose("{} SET STATISTICS {}", alter, raw(str(new.get("statistics", -1)))))
+    if old.get("options") != new.get("options"):
+        before, after = (cast("list[str]", definition.get("options") or []) for definition in (old, new))
+        texts += changed_options(alter, before, after)
+    for text in texts:
+        yield Draft(sql=text, lock=LockMode.SHARE_UPDATE_EXCLUSIVE)
+
+
+def view_column_settings(column: FactId, old: Definition, new: Definition) -> Iterable[Draft]:
+    """What a materialized view's query cannot say of a column."""
+    yield from column_settings(column, old, new)
+    if old.get("compression") != new.get("compression"):
+        method = raw(str(new.get("compression", "default")))
+        text = compose(
+            "ALTER TABLE {} ALTER COLUMN {} SET COMPRESSION {}", qualified(column), name(column.name[2]), method
+        )
+        yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE)
+
+
+def settings_lost_with_type(column: FactId, new: Definition) -> Iterable[Draft]:
+    """A type brings its own storage and compression: what the column has of its own is set again after a conversion."""
+    alter = raw(compose("ALTER TABLE ONLY {} ALTER COLUMN {}", qualified(column), name(column.name[2])))
+    for key in ("compression", "storage"):
+        if key in new:
+            text = compose("{} SET {} {}", alter, raw(key.upper()), raw(str(new[key])))
+            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE)

@@ -1,0 +1,54 @@
+"""Which columns come from which: a table's from its parents, its children's from it. Pure: no I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.snapshot import FactId
+
+if TYPE_CHECKING:
+    from reconciler.ddl.rule import Context
+
+__all__ = ["inherited_from", "inheriting", "is_declared_otherwise"]
+
+_TABLES = ("table", "foreign_table")
+
+
+def inherited_from(column: FactId, context: Context) -> list[FactId]:
+    """The same column of the parents, by the goal's links where they persist."""
+    table = context.goal.parent(column) or context.live.parent(column)
+    if table is None:
+        return []
+    found: list[FactId] = []
+    for link in context.goal.children.get(table, ()):
+        if link.kind == "inheritance" and context.persists(link):
+            found += [
+                FactId(column.kind, (*needed.name, *column.name[2:]))
+                for needed in context.goal.dependencies.get(link, ())
+                if needed != table and needed.kind in _TABLES
+            ]
+    return found
+
+
+def inheriting(column: FactId, context: Context) -> list[FactId]:
+    """The same column of the tables that inherit it in live."""
+    table = context.live.parent(column)
+    if table is None:
+        return []
+    links = [each for each in context.dependents.get(table, ()) if each.kind == "inheritance"]
+    return [FactId(column.kind, (*link.name[:2], column.name[2])) for link in links if link.name[2:] == table.name]
+
+
+def is_declared_otherwise(column: FactId, context: Context) -> bool:
+    """Whether a table is to declare a column no more that its parents bring all the same.
+
+    No ALTER TABLE takes that back (pg_attribute.attislocal); a partition declares nothing, though. The table is made
+    anew, and its rows move.
+    """
+    if column not in context.live or "inherited" not in context.changed(column):
+        return False
+    table = context.goal.parent(column)
+    links = [part for part in context.goal.children.get(table, ()) if part.kind == "inheritance"] if table else []
+    if any("bound" in context.new(link) for link in links):
+        return False
+    return bool(links) and bool(context.new(column).get("inherited"))
