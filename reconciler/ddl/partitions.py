@@ -357,10 +357,11 @@ def _after_detaching(link: FactId, context: Context) -> Iterable[tuple[Node, Nod
     for key in _keys_to(link, context.live, context.dependents):
         yield Node(Act.DROP, key), gone
     first: set[FactId] = set()
-    if "bound" in context.old(link) and child not in context.drops:
+    if "bound" in context.old(link):
         for above in _foreign_keys_above(link, context.live):
             own = FactId("constraint", (*child.name, above.name[2]))
-            if above in context.drops and not _stays_as_own(own, above, context):
+            # A table that steps aside would keep the key until its rows have moved.
+            if above in context.drops and (child in context.drops or not _stays_as_own(own, above, context)):
                 first.add(above)
                 yield Node(Act.DROP, above), gone
     for table in (child, parent):
