@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from reconciler.checks import Finding
     from reconciler.hazards.kinds import Hazard
-    from reconciler.intent.suggestions import Suggestion
+    from reconciler.intent.intent import Suggestion
 
 __all__ = [
     "ApplyError",

@@ -37,7 +37,6 @@ _AGAIN = "run `reconciler plan --out` again"
 _MODULES = (
     "masking",
     "checks",
-    "intent.suggestions",
     "snapshot",
     "diff",
     "intent.intent",
@@ -46,7 +45,7 @@ _MODULES = (
     "plan",
     "goal",
     "ledger.ledger",
-    "intent.renaming",
+    "renaming.renaming",
     "reconcile",
 )
 

@@ -10,15 +10,15 @@ from reconciler.ddl.planner import make_plan
 from reconciler.errors import HazardError
 from reconciler.goal import Desired, Goal, Scope, make_goal
 from reconciler.hazards.kinds import HazardKind, IndexUse, TableSize
-from reconciler.intent.by_hand import renamed_by_hand, taken_back, told
 from reconciler.intent.intent import Intent
-from reconciler.intent.renaming import Renamed, find_intent, rename_first
 from reconciler.intent.suggestions import suggest
 from reconciler.ledger import ledger
 from reconciler.options import Proof, scope_of
 from reconciler.proof.proof import prove
 from reconciler.proof.rows import RowRehearsal
 from reconciler.proof.sampling import sample_rows
+from reconciler.renaming.by_hand import renamed_by_hand, taken_back, told
+from reconciler.renaming.renaming import Renamed, find_intent, rename_first
 from reconciler.results import PlanResult
 from reconciler.scratch.building import build_anywhere
 from reconciler.scratch.choice import choose_scratch

@@ -18,8 +18,6 @@ from reconciler.drift import ObjectState, State, compare
 from reconciler.errors import ConfigError, PluginFailuresError, ReconcilerError, StalePlanError
 from reconciler.goal import Desired, make_goal
 from reconciler.hazards.kinds import Hazard, HazardKind
-from reconciler.intent.by_hand import renamed_by_hand, told
-from reconciler.intent.renaming import Renamed, with_renames
 from reconciler.ledger import ledger
 from reconciler.ledger.ledger import HistoryEntry, MigrationRecord, RunKind
 from reconciler.ledger.managers import JournalManager, SnapshotManager
@@ -30,6 +28,8 @@ from reconciler.plan import Plan
 from reconciler.planning import narrow, plan_source
 from reconciler.plugins import DEFAULT_PLUGIN
 from reconciler.preflight.preflight import look_ahead
+from reconciler.renaming.by_hand import renamed_by_hand, told
+from reconciler.renaming.renaming import Renamed, with_renames
 from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
 from reconciler.running import is_unchanged, record_failure, require_head, run_plan
 from reconciler.source.reading import Reading, read_object, source_from_object

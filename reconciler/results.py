@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from reconciler.checks import Finding
     from reconciler.goal import Goal, Scope
     from reconciler.hazards.kinds import Hazard
-    from reconciler.intent.renaming import Renamed
-    from reconciler.intent.suggestions import Suggestion
+    from reconciler.intent.intent import Suggestion
     from reconciler.ledger.ledger import Head, HistoryEntry, Recorded, Run
     from reconciler.ledger.managers import Journal
     from reconciler.ledger.steps import UnfinishedRun
     from reconciler.options import Options
     from reconciler.plan import Plan, Statement
+    from reconciler.renaming.renaming import Renamed
     from reconciler.snapshot import Snapshot
 
 __all__ = ["CheckResult", "MigrateResult", "PlanResult", "Status"]

@@ -13,11 +13,11 @@ from reconciler.catalog import read_snapshot
 from reconciler.diff import diff
 from reconciler.errors import ConfigError
 from reconciler.goal import Scope
-from reconciler.intent.hints import read_hints, written
-from reconciler.intent.intent import Hint, HintKind, Subject
+from reconciler.intent.intent import Hint, HintKind, Subject, written
 from reconciler.intent.resolve import has, pairs_of
 from reconciler.ledger import ledger
 from reconciler.snapshot import RELATION_KINDS, ROUTINE_KINDS, SATELLITE_KINDS, FactId
+from reconciler.source.hints import read_hints
 from reconciler.source.reading import source_from_text
 from reconciler.source.splitter import split
 

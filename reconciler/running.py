@@ -12,7 +12,6 @@ from reconciler.apply.steps import StepRun, run_steps
 from reconciler.catalog import read_mark, read_snapshot
 from reconciler.errors import ReconcilerError, StalePlanError, UnmodelledError
 from reconciler.hazards.policy import hazard_error
-from reconciler.intent.by_hand import lasting_addresses
 from reconciler.intent.suggestions import as_hint
 from reconciler.ledger import ledger
 from reconciler.ledger.ledger import RunKind, RunOutcome
@@ -21,6 +20,7 @@ from reconciler.ledger.steps import end_cut_off_runs, take_steps
 from reconciler.options import scope_of
 from reconciler.plugins import DEFAULT_PLUGIN, baseline_tag, rollback_tag
 from reconciler.preflight.preflight import look_ahead, refuse_blocked
+from reconciler.renaming.by_hand import lasting_addresses
 from reconciler.results import MigrateResult
 from reconciler.source.source import DatabaseSource
 

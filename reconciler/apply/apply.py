@@ -12,11 +12,11 @@ from reconciler.apply.locks import LOCK_ERRORS, lock_tables, set_timeouts, state
 from reconciler.catalog import read_mark, read_snapshot
 from reconciler.diff import diff
 from reconciler.errors import LockTimeoutError, StalePlanError, VerificationError
-from reconciler.intent.by_hand import lasting_addresses
 from reconciler.ledger.ledger import Mark, RecordedStatement, record_migration, save_mark
 from reconciler.ledger.managers import JournalManager
 from reconciler.ledger.schema import ensure_ledger, lock_plugin
 from reconciler.ledger.steps import take_steps
+from reconciler.renaming.by_hand import lasting_addresses
 from reconciler.scratch.scratch import apply_error, run_statement
 from reconciler.spelling import alike
 

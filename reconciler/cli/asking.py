@@ -12,7 +12,7 @@ from reconciler.cli.console import is_interactive, print_note
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.intent.suggestions import Suggestion
+    from reconciler.intent.intent import Suggestion
     from reconciler.source.source import AnySource, Source
 
 __all__ = ["with_answers"]

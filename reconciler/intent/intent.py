@@ -5,16 +5,19 @@ A `Hint` is what stands in the source; `Intent` is what the hints of a source co
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from reconciler.snapshot import FactId, Snapshot
 
-__all__ = ["Hint", "HintKind", "Intent", "Rename", "Subject"]
+__all__ = ["Hint", "HintKind", "Intent", "Rename", "Subject", "Suggestion", "dotted", "written"]
+
+_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 class HintKind(StrEnum):
@@ -55,6 +58,64 @@ class Hint:
     argument: tuple[str, ...] = ()
     where: str = ""
     due: bool = False
+
+
+def written(hint: Hint) -> str:
+    """A hint of a rename as a comment that may stand anywhere: `read_hints` reads the same from it."""
+    subject = hint.subject
+    parts = subject.name if subject.part is None else (*subject.name, subject.part)
+    kind = subject.kinds[0].replace("_", " ")
+    return f"-- reconciler: on {kind} {dotted(parts)}: renamed from {dotted(hint.argument)}"
+
+
+def dotted(parts: Sequence[str]) -> str:
+    """The name as SQL writes it, in quotes where it needs them."""
+    return ".".join(part if _PLAIN_NAME.fullmatch(part) else '"' + part.replace('"', '""') + '"' for part in parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """`old`, which would go, may be what `new`, which would come, was called; `why` it is thought so."""
+
+    old: FactId
+    new: FactId
+    why: str
+
+    @property
+    def line(self) -> str:
+        """The comment that says so, for the line before the declaration of `new` or the end of its own."""
+        return f"-- reconciler: renamed from {self._old_name}"
+
+    @property
+    def line_anywhere(self) -> str:
+        """The same as it may stand anywhere in the source."""
+        return written(self.hint)
+
+    @property
+    def hint(self) -> Hint:
+        """What the comment would be read as."""
+        is_part = self.new.kind in ("column", "enum_label")
+        subject = Subject(
+            kinds=(self.new.kind,),
+            name=self.new.name[:-1] if is_part else self.new.name,
+            part=self.new.name[-1] if is_part else None,
+        )
+        return Hint(kind=HintKind.RENAMED, subject=subject, argument=self._given, where="what was answered")
+
+    @property
+    def _given(self) -> tuple[str, ...]:
+        if self.new.kind in ("column", "enum_label") or self.old.name[:-1] == self.new.name[:-1]:
+            return self.old.name[-1:]
+        return self.old.name
+
+    @property
+    def _old_name(self) -> str:
+        if self.new.kind == "enum_label":
+            return "'" + self.old.name[-1].replace("'", "''") + "'"
+        return dotted(self._given)
+
+    def __str__(self) -> str:
+        return f"{self.new} may be {self.old} under another name: {self.why}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

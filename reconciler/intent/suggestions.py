@@ -6,12 +6,10 @@ single best pair; nothing is ever renamed because of it unasked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, cast
 
-from reconciler.intent.hints import dotted, written
-from reconciler.intent.intent import Hint, HintKind, Subject
+from reconciler.intent.intent import Suggestion
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
     from reconciler.snapshot import Snapshot
 
-__all__ = ["Suggestion", "as_hint", "suggest"]
+__all__ = ["as_hint", "suggest"]
 
 # Of what two tables have together: less is another table.
 _LEAST_IN_COMMON = 0.7
@@ -27,51 +25,6 @@ _LEAST_IN_COMMON = 0.7
 _LEAST_ALIKE = 0.5
 _MOST_PAIRS = 10_000
 _BY_DEFINITION = ("enum", "domain", "composite_type", "sequence")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suggestion:
-    """`old`, which would go, may be what `new`, which would come, was called; `why` it is thought so."""
-
-    old: FactId
-    new: FactId
-    why: str
-
-    @property
-    def line(self) -> str:
-        """The comment that says so, for the line before the declaration of `new` or the end of its own."""
-        return f"-- reconciler: renamed from {self._old_name}"
-
-    @property
-    def line_anywhere(self) -> str:
-        """The same as it may stand anywhere in the source."""
-        return written(self.hint)
-
-    @property
-    def hint(self) -> Hint:
-        """What the comment would be read as."""
-        is_part = self.new.kind in ("column", "enum_label")
-        subject = Subject(
-            kinds=(self.new.kind,),
-            name=self.new.name[:-1] if is_part else self.new.name,
-            part=self.new.name[-1] if is_part else None,
-        )
-        return Hint(kind=HintKind.RENAMED, subject=subject, argument=self._given, where="what was answered")
-
-    @property
-    def _given(self) -> tuple[str, ...]:
-        if self.new.kind in ("column", "enum_label") or self.old.name[:-1] == self.new.name[:-1]:
-            return self.old.name[-1:]
-        return self.old.name
-
-    @property
-    def _old_name(self) -> str:
-        if self.new.kind == "enum_label":
-            return "'" + self.old.name[-1].replace("'", "''") + "'"
-        return dotted(self._given)
-
-    def __str__(self) -> str:
-        return f"{self.new} may be {self.old} under another name: {self.why}"
 
 
 def as_hint(suggestions: Sequence[Suggestion]) -> str:

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from reconciler.drift import ObjectState
     from reconciler.errors import ReconcilerError
     from reconciler.hazards.kinds import Hazard
-    from reconciler.intent.intent import Rename
-    from reconciler.intent.suggestions import Suggestion
+    from reconciler.intent.intent import Rename, Suggestion
     from reconciler.ledger.ledger import HistoryEntry, MigrationRecord, Run
     from reconciler.plan import Plan, Statement
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status

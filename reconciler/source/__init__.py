@@ -10,6 +10,7 @@ Who does what:
     loader          runs the statements in scratch, in whatever order Postgres accepts them
     metadata        SQLAlchemy's metadata as SQL
     metadata_hints  the hints in its `info`
+    hints           comments that Postgres ignores and that say what is wanted
     subjects        what a statement makes, told from its first tokens
     places          file and line of each object of a plan
 """

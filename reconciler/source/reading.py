@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 from reconciler.db.dsn import redact
 from reconciler.errors import EmptySourceError, SourceError
-from reconciler.intent.hints import read_hints
 from reconciler.redaction import redact_sql
+from reconciler.source.hints import read_hints
 from reconciler.source.parts import Part, checked, part_of_object, read_path, read_spec, shown
 from reconciler.source.screening import holds_connection, refusal, runnable, writes_rows
 from reconciler.source.source import AnySource, DatabaseSource, Source, SourceStatement, digest_of

@@ -164,7 +164,9 @@ def test_every_table_and_sequence_of_the_ledger_is_named_by_the_revoke(made: con
 def test_a_newer_ledger_is_refused_by_readers_and_writers(made: connections.Connection) -> None:
     made.execute("INSERT INTO migrations._ledger (version, program_version) VALUES (99, '99.0')")
     for use in (ledger.ensure_ledger, ledger.ledger_version, ledger.history, ledger.plugins, ledger.runs):
-        with pytest.raises(LedgerVersionError, match=f"version 99, this program knows {ledger.LEDGER_VERSION}") as caught:
+        with pytest.raises(
+            LedgerVersionError, match=f"version 99, this program knows {ledger.LEDGER_VERSION}"
+        ) as caught:
             use(made)
         assert caught.value.hint
     for use in (ledger.load_recorded, ledger.load_mark, ledger.last_migration, ledger.reset):

@@ -14,7 +14,7 @@ from reconciler.diff import Difference
 from reconciler.errors import ConfigError, StalePlanError
 from reconciler.goal import Goal, Scope
 from reconciler.hazards.kinds import Hazard, HazardKind, TableSize
-from reconciler.intent.suggestions import Suggestion
+from reconciler.intent.intent import Suggestion
 from reconciler.ledger.ledger import Head, Recorded
 from reconciler.masking import SecretText
 from reconciler.options import Options

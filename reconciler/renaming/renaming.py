@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from reconciler.ddl.renames import implied_renames, rename_statements
 from reconciler.drift import ObjectState, State
 from reconciler.errors import ApplyError, PlanError
-from reconciler.intent.hints import read_hints
 from reconciler.intent.intent import HintKind, Intent
 from reconciler.intent.resolve import pairs_of, resolve
 from reconciler.proof.proof import copy_of_live
 from reconciler.scratch.scratch import run_statements
 from reconciler.snapshot import SATELLITE_KINDS, FactId
+from reconciler.source.hints import read_hints
 from reconciler.source.splitter import split
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from reconciler.source.splitter import Piece, Token
 
-__all__ = ["dotted", "read_hints", "written"]
+__all__ = ["read_hints"]
 
 _MARK = re.compile(r"(?:--|/\*)[ \t]*reconciler[ \t]*:", re.IGNORECASE)
 _HINT = re.compile(r"(?:--|/\*)\s*reconciler\s*:(.*)", re.IGNORECASE | re.DOTALL)
@@ -34,7 +34,6 @@ _PARTS_OF_RELATIONS = frozenset(
     {"column", "constraint", "index", "trigger", "policy", "rule", "enum_label", "domain_constraint"}
 )
 _SHORT = {"type": ("enum", "composite_type", "range_type", "base_type"), "value": ("enum_label",)}
-_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _HELP = (
     "write `renamed from OLD_NAME`, `using EXPRESSION`, `backfill EXPRESSION`, `keep` or `ignore`,"
     " maybe with `on KIND NAME:` before it"
@@ -51,19 +50,6 @@ def read_hints(text: str, pieces: Sequence[Piece], origin: str) -> tuple[Hint, .
     if _MARK.search(text) is None:
         return ()
     return tuple(hint for comment, subject in _placed(text, pieces, origin) for hint in _parsed(comment, subject))
-
-
-def written(hint: Hint) -> str:
-    """A hint of a rename as a comment that may stand anywhere: `read_hints` reads the same from it."""
-    subject = hint.subject
-    parts = subject.name if subject.part is None else (*subject.name, subject.part)
-    kind = subject.kinds[0].replace("_", " ")
-    return f"-- reconciler: on {kind} {dotted(parts)}: renamed from {dotted(hint.argument)}"
-
-
-def dotted(parts: Sequence[str]) -> str:
-    """The name as SQL writes it, in quotes where it needs them."""
-    return ".".join(part if _PLAIN_NAME.fullmatch(part) else '"' + part.replace('"', '""') + '"' for part in parts)
 
 
 def _placed(text: str, pieces: Sequence[Piece], origin: str) -> Iterator[tuple[_Comment, Subject | None]]:
