@@ -157,14 +157,14 @@ class ColumnRule(Rule):
         if clause is None:
             return
         definition = context.new(fact)
-        if definition.get("not_null") and fact in context.intent.backfills:
-            yield from self._add_filled(fact, default, context, table)
-            return
         expression = str(default["expression"]) if default is not None else None
         if shadow.is_filled_online(fact, expression, context):
             yield from shadow.add_filled(fact, column_kind(definition), expression, context)
             yield from column_settings(fact, {}, definition)
             yield from added_later(fact, context)
+            return
+        if definition.get("not_null") and fact in context.intent.backfills:
+            yield from self._add_filled(fact, default, context, table)
             return
         found: list[Hazard] = []
         fills = default is not None or "generated" in definition or "identity" in definition

@@ -333,11 +333,20 @@ def is_filled_online(column: FactId, default: str | None, context: Context) -> b
         return False
     if "identity" in new:
         return online.is_ready(column, context, among=(column,))
+    if _said(column, context) is not None:
+        # What the hint says may name any column that is there, and so none that is not, or not as it will be.
+        others = (each for each in context.creates | context.alters if each.name[:2] == table.name and each != column)
+        return not any(each.kind == "column" for each in others) and online.is_ready(column, context, among=(column,))
     if default is None or is_one_for_all(default):
         return False
     fact = FactId("default", column.name)
     among = (column, fact, *_new_sequences(fact, context))
     return all(online.is_ready(each, context, among=among) for each in among)
+
+
+def _said(column: FactId, context: Context) -> str | None:
+    """What a new NOT NULL column holds in the rows that are there, where a hint says so."""
+    return context.intent.backfills.get(column) if context.new(column).get("not_null") else None
 
 
 def _new_sequences(default: FactId, context: Context) -> Sequence[FactId]:
@@ -366,7 +375,8 @@ def numbers_rows(sequence: FactId, context: Context) -> bool:
 def add_filled(column: FactId, kind: Part, default: str | None, context: Context) -> Iterable[Draft]:
     """The new column under a temporary name until every row has a value; nobody sees it before.
 
-    Without a default it is an identity: a sequence of its own numbers the rows, and the identity goes on after it.
+    The value is what a hint says, else the default; else it is an identity: a sequence of its own numbers the rows, and
+    the identity goes on after it.
     """
     table = context.goal.parent(column)
     assert table is not None
@@ -375,26 +385,27 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
     if identity is not None and not online.adopt(counter, context):
         text = compose("CREATE SEQUENCE {}{}", qualified(counter), _as_column(column, identity, context))
         yield Draft(sql=text, stage=Stage.BEFORE)
-    value = default or compose("nextval({}::regclass)", literal(compose("{}", qualified(counter))))
+    said = _said(column, context)
+    value = said or default or compose("nextval({}::regclass)", literal(compose("{}", qualified(counter))))
     shadow = shadow_name(column, f"{context.goal.facts[column]} default {value}")
-    # Clients may have no right to use the sequence, or not yet: the trigger has.
-    numbered = identity is not None or any(
+    # Clients may have no right to use the sequence, or not yet, nor to what the hint names: the trigger has.
+    needs_rights = (identity or said) is not None or any(
         each.kind == "sequence" for each in context.goal.dependencies.get(FactId("default", column.name), ())
     )
     alter = raw(compose("ALTER TABLE {}", qualified(column)))
     added = not online.adopt(FactId("column", (*table.name, shadow)), context)
     if added:
         texts = [compose("{} ADD COLUMN {} {}", alter, name(shadow), kind)]
-        if not numbered:
+        if not needs_rights:
             texts.append(compose("{} ALTER COLUMN {} SET DEFAULT {}", alter, name(shadow), raw(value)))
         for place, text in enumerate(texts):
             yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, stage=Stage.BEFORE, joined=place > 0, brief=True)
     # An UPDATE may move a row that has no value yet to a page that was filled already.
-    body = compose(
-        "BEGIN IF NEW.{} IS NULL THEN NEW.{} := {}; END IF; RETURN NEW; END", name(shadow), name(shadow), raw(value)
-    )
-    yield from _triggered(shadow, body, table, context, joined=added, as_owner=numbered)
-    text = compose("SET {} = {} WHERE {} IS NULL", name(shadow), raw(value), name(shadow))
+    template: LiteralString = "BEGIN IF NEW.{} IS NULL THEN NEW.{} := {}; END IF; RETURN NEW; END"
+    of_row = raw(compose("(SELECT {} FROM (SELECT NEW.*) AS {})", raw(value), name(table.name[1])) if said else value)
+    body = compose(template, name(shadow), name(shadow), of_row)
+    yield from _triggered(shadow, body, table, context, joined=added, as_owner=needs_rights)
+    text = compose("SET {} = ({}) WHERE {} IS NULL", name(shadow), raw(value), name(shadow))
     yield from _fill(text, table, (), context)
     first, last = _not_null(column, shadow, table, context)
     yield from first
@@ -406,7 +417,7 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
 
     final = name(column.name[2])
     yield draft(compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final))
-    if numbered and default is not None:
+    if needs_rights and default is not None:
         yield draft(compose("{} ALTER COLUMN {} SET DEFAULT {}", alter, final, raw(default)))
     if context.new(column).get("not_null"):
         yield draft(required(column, context))

@@ -436,6 +436,39 @@ def test_a_new_column_that_numbers_the_rows_comes_without_a_rewrite(database: st
         assert not connection.execute("select from pg_class where relname ~ 'reconciler_tmp'").fetchall()
 
 
+def test_a_new_required_column_is_filled_as_its_hint_says_while_clients_write(database: str) -> None:
+    _prepare(database, ROWS_OF_T, "insert into public.t select n, 'row' from generate_series(1, 3000) n")
+    hinted = "b text,\nlength int not null default 7 -- reconciler: backfill length(t.b) + t.a\n"
+    after = ROWS_OF_T.replace("b text", hinted)
+    with psycopg.connect(database, autocommit=True) as client:
+
+        def write(position: int) -> None:
+            client.execute("insert into public.t (a, b) values (%s, 'four')", (10_000 + position,))
+
+        with Reconciler(database, options=ONLINE) as reconciler:
+            plan = reconciler.plan(after).plan
+            assert all(each.brief or each.lock is None or not each.lock.blocks_clients for each in plan.statements)
+            alone = [step.first for step in plan.steps if len(step.statements) == 1]
+            assert len(alone) >= 2
+            reconciler.migrate("default", after, progress=lambda at, _: write(at) if at in alone else None)
+            assert reconciler.plan(after).plan.is_empty
+        wrong = client.execute("select a, b, length from public.t where length <> length(b) + a").fetchall()
+        assert not wrong
+        assert client.execute("select count(*) from public.t").fetchone() == (3000 + len(alone),)
+        later = client.execute("insert into public.t (a) values (0) returning length").fetchone()
+        assert later == (7,), "the default is for the rows to come"
+
+
+def test_a_hint_that_names_a_column_that_comes_too_is_followed_in_one_transaction(database: str) -> None:
+    _prepare(database, ROWS_OF_T, "insert into public.t select n, 'row' from generate_series(1, 30) n")
+    hinted = "b text, c int default 3,\nd int not null -- reconciler: backfill t.c + 1\n"
+    after = ROWS_OF_T.replace("b text", hinted)
+    with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database) as connection:
+        assert not [each for each in reconciler.plan(after).plan.statements if each.batched]
+        reconciler.migrate("default", after)
+        assert connection.execute("select distinct c, d from public.t").fetchall() == [(3, 4)]
+
+
 @pytest.mark.parametrize("added", ["n serial", "n bigint generated always as identity"], ids=["serial", "identity"])
 def test_clients_without_a_right_to_the_sequence_write_while_rows_are_numbered(database: str, added: str) -> None:
     before = ROWS_OF_T + "; grant insert, select, update on t to clerk;"
