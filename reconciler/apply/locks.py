@@ -4,7 +4,8 @@ Does I/O on the connections it is given; only `lease` opens one of its own.
 
 Who waits for a strong lock has all later clients of the table wait behind him. So no statement that takes one waits
 longer than `lock_timeout`, the tables of a transaction are locked first, in the order of their names, with one such
-time for all of them, and only a lock that was not granted is tried again.
+time for all of them, and only a lock that was not granted is tried again. Where maintenance is at work, such as
+autovacuum, it is waited for with a lock that holds no client up.
 """
 
 from __future__ import annotations
@@ -45,6 +46,15 @@ _LONGEST_PAUSE_S = 5.0
 _BRIEF_FACTOR = 3
 _SLOW = frozenset({HazardKind.TABLE_REWRITE, HazardKind.BLOCKING_LOCK})
 _MODES = tuple(LockMode)
+# What lets clients read and write, and conflicts with itself: pg_locks' words for it and for the stronger ones.
+_HARMLESS = LockMode.SHARE_UPDATE_EXCLUSIVE
+_MAINTENANCE = [
+    "ShareUpdateExclusiveLock",
+    "ShareLock",
+    "ShareRowExclusiveLock",
+    "ExclusiveLock",
+    "AccessExclusiveLock",
+]
 _random = secrets.SystemRandom()
 
 
@@ -88,7 +98,10 @@ def retried(work: Callable[[], Result], patience: Patience) -> Result:
 def lock_tables(connection: Connection, statements: Sequence[Statement], patience: Patience) -> None:
     """Locks the tables that the statements will lock strongly, ordered by name, in `timeout_ms` for all of them.
 
-    Tables that this role does not own are left to the statements themselves. Raises psycopg's LockNotAvailable.
+    Who works on a table without being a client is waited for before, behind a lock that clients do not mind.
+    Autovacuum gives way to whoever waits for `deadlock_timeout`, which as a strong lock would hold clients up, or never
+    be reached. Tables that this role does not own are left to the statements themselves. Raises psycopg's
+    LockNotAvailable.
     """
     wanted: dict[FactId, LockMode] = {}
     for statement in statements:
@@ -99,23 +112,33 @@ def lock_tables(connection: Connection, statements: Sequence[Statement], patienc
         return
     owned = fetch_all(
         connection,
-        "select n.nspname::text, c.relname::text from pg_catalog.pg_class c"
-        " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+        "select n.nspname::text, c.relname::text, exists (select from pg_catalog.pg_locks l where l.relation = c.oid"
+        " and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())"
+        " and l.granted and l.pid <> pg_catalog.pg_backend_pid() and l.mode = any(%s)),"
+        " (select s.setting::int from pg_catalog.pg_settings s where s.name = 'deadlock_timeout')"
+        " from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
         " join unnest(%s::text[], %s::text[]) w(schema, name) on w.schema = n.nspname and w.name = c.relname"
         " where c.relkind in ('r', 'p') and pg_catalog.pg_has_role(c.relowner, 'USAGE')",
-        ([table.name[0] for table in wanted], [table.name[1] for table in wanted]),
+        (_MAINTENANCE, [table.name[0] for table in wanted], [table.name[1] for table in wanted]),
     )
-    present = {(str(schema), str(table)) for schema, table in owned}
+    present: dict[tuple[str, ...], bool] = {
+        (str(schema), str(table)): bool(maintained) for schema, table, maintained, _ in owned
+    }
+    tables = [table for table in sorted(wanted) if table.name in present]
+    for table in tables:
+        if present[table.name]:
+            yields_ms = 2 * int(owned[0][3])
+            _lock(connection, table, _HARMLESS, max(patience.timeout_ms, yields_ms) if patience.timeout_ms else 0)
     deadline = time.monotonic() + patience.timeout_ms / 1000
-    for table in sorted(wanted):
-        if table.name in present:
-            left_ms = max(1, round((deadline - time.monotonic()) * 1000)) if patience.timeout_ms else 0
-            _set(connection, "lock_timeout", left_ms)
-            connection.execute(
-                sql.SQL("LOCK TABLE ONLY {} IN {} MODE").format(
-                    sql.Identifier(*table.name), sql.SQL(trusted(wanted[table].value))
-                )
-            )
+    for table in tables:
+        left_ms = max(1, round((deadline - time.monotonic()) * 1000)) if patience.timeout_ms else 0
+        _lock(connection, table, wanted[table], left_ms)
+
+
+def _lock(connection: Connection, table: FactId, mode: LockMode, timeout_ms: int) -> None:
+    _set(connection, "lock_timeout", timeout_ms)
+    template = sql.SQL("LOCK TABLE ONLY {} IN {} MODE")
+    connection.execute(template.format(sql.Identifier(*table.name), sql.SQL(trusted(mode.value))))
 
 
 def set_timeouts(connection: Connection, statement: Statement, patience: Patience, usual_ms: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -264,6 +265,29 @@ def test_a_lock_is_tried_again_and_everything_is_let_go_between(database: str) -
         holder.rollback()
         worker.join()
     assert released.is_set()
+
+
+def test_autovacuum_gives_way_without_a_client_or_a_second_try(database: str) -> None:
+    slow = "autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1, autovacuum_vacuum_threshold = 1"
+    before = f"create table t (a int primary key, b text) with ({slow}, autovacuum_vacuum_scale_factor = 0)"
+    _prepare(database, before, "insert into public.t select n, repeat('x', 200) from generate_series(1, 20000) n")
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("alter system set autovacuum_naptime = 1")
+        connection.execute("select pg_reload_conf()")
+        connection.execute("delete from public.t where a % 2 = 0")
+        try:
+            vacuum = "select from pg_stat_progress_vacuum where relid = 'public.t'::regclass"
+            deadline = time.monotonic() + 60
+            while connection.execute(vacuum).fetchone() is None:
+                assert time.monotonic() < deadline, "autovacuum does not come"
+                time.sleep(0.2)
+            # Less than deadlock_timeout, so that autovacuum would never be asked to give way to the strong lock.
+            options = Options(online=True, lock_timeout_ms=300, lock_retries=0)
+            with Reconciler(database, options=options) as reconciler:
+                reconciler.migrate("default", before.replace(", b text", ""), allow_data_loss=True)
+        finally:
+            connection.execute("alter system reset autovacuum_naptime")
+            connection.execute("select pg_reload_conf()")
 
 
 def test_a_lock_that_is_never_granted_ends_the_run_with_the_number_of_tries(database: str) -> None:
