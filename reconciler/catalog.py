@@ -20,7 +20,7 @@ from reconciler.db.connections import errors_as, fetch_all, fetch_one, pinned
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.hazards.kinds import IndexUse, TableSize
 from reconciler.masking import Secret, conceal
-from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS, FactId, Snapshot, canonical_json
+from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS, TABLE_KINDS, FactId, Snapshot, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -96,7 +96,6 @@ QUERIES = (
 
 # These hang on an object by its address, whatever its kind: their `name` holds only what is added to the object's own.
 _ATTACHED = frozenset({"comment", "security_label"})
-_TABLES = frozenset({"table", "foreign_table"})
 
 # OIDs of catalogs are fixed (src/include/catalog/*.h).
 _PG_AMOP, _PG_AMPROC, _PG_OPCLASS, _PG_OPFAMILY = 2602, 2603, 2616, 2753
@@ -401,7 +400,7 @@ def _with_dependencies(snapshot: Snapshot, rows: Sequence[TupleRow]) -> Snapshot
         if deptype in ("P", "S"):
             automatic.setdefault(fact, set()).add(needed)
             continue
-        if fact.kind in _TABLES and needed.kind in _TABLES:
+        if fact.kind in TABLE_KINDS and needed.kind in TABLE_KINDS:
             link = FactId("inheritance", (*fact.name, *needed.name))
             if link in snapshot.facts:
                 needs.setdefault(link, set()).add(needed)

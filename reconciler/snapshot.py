@@ -27,6 +27,7 @@ __all__ = [
     "ROUTINE_KINDS",
     "SATELLITE_KINDS",
     "SNAPSHOT_VERSION",
+    "TABLE_KINDS",
     "Address",
     "Definition",
     "FactId",
@@ -43,6 +44,7 @@ Address: TypeAlias = "tuple[int, int, int]"
 SNAPSHOT_VERSION = "1"
 
 # Relations share one namespace in a schema, so (schema, name) alone finds the parent of a column or a trigger.
+TABLE_KINDS = frozenset({"table", "foreign_table"})
 RELATION_KINDS = ("table", "foreign_table", "view", "materialized_view", "composite_type", "sequence")
 CHILD_KINDS = frozenset(
     {"column", "default", "constraint", "index", "trigger", "rule", "policy", "inheritance", "owned_by"}

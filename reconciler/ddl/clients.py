@@ -9,7 +9,7 @@ from reconciler.ddl.privileges import default_privileges_of
 from reconciler.ddl.routines import default_count
 from reconciler.ddl.widening import takes_all
 from reconciler.hazards.hazards import breaks_clients
-from reconciler.snapshot import ROUTINE_KINDS, FactId
+from reconciler.snapshot import ROUTINE_KINDS, TABLE_KINDS, FactId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["broken_clients"]
 
-_TABLES = frozenset({"table", "foreign_table"})
 _VIEWS = frozenset({"view", "materialized_view"})
 _TYPES = frozenset({"enum", "domain", "composite_type", "range_type", "base_type"})
-_USED = frozenset({"schema", "sequence", "extension"}) | _TABLES | _VIEWS | _TYPES | ROUTINE_KINDS
+_USED = frozenset({"schema", "sequence", "extension"}) | TABLE_KINDS | _VIEWS | _TYPES | ROUTINE_KINDS
 # What only Postgres calls.
 _CALLED_BY_POSTGRES = frozenset({"trigger", "event_trigger"})
 
@@ -47,7 +46,7 @@ def _gone(fact: FactId, context: Context) -> Iterable[Hazard]:
             return
         case kind if kind in _USED:
             yield breaks_clients(fact, f"drops {fact}: clients that use it fail")
-        case "column" if _is_kept(context.live.parent(fact), _TABLES, context):
+        case "column" if _is_kept(context.live.parent(fact), TABLE_KINDS, context):
             yield breaks_clients(fact, f"drops {fact}: clients that name it fail")
         case "default" if (column := FactId("column", fact.name)) in context.goal:
             new = context.new(column)
@@ -140,7 +139,7 @@ def _changed_routine(fact: FactId, context: Context) -> Iterable[Hazard]:
 
 
 def _changed_column(fact: FactId, context: Context) -> Iterable[Hazard]:
-    if not _is_kept(context.goal.parent(fact), _TABLES, context):
+    if not _is_kept(context.goal.parent(fact), TABLE_KINDS, context):
         return
     new = context.new(fact)
     if fact not in context.live:

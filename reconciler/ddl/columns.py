@@ -33,7 +33,7 @@ from reconciler.ddl.widening import takes_all
 from reconciler.hazards import hazards
 from reconciler.leftovers import is_leftover
 from reconciler.plan import LockMode, Stage
-from reconciler.snapshot import FactId
+from reconciler.snapshot import TABLE_KINDS, FactId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ColumnRule", "DefaultRule", "disturbed_by_type_change"]
 
-_TABLES = ("table", "foreign_table")
 _TYPES = ("enum", "domain", "composite_type", "range_type", "base_type")
 # Postgres computes a stored expression for all rows at once, and lets no UPDATE write the column.
 _NO_OTHER_WAY = "Postgres has no way to do that while the table is used"
@@ -123,7 +122,7 @@ class ColumnRule(Rule):
 
     def _is_table_column(self, fact: FactId, context: Context) -> bool:
         owner = context.goal.parent(fact) or context.live.parent(fact)
-        return owner is not None and owner.kind in _TABLES
+        return owner is not None and owner.kind in TABLE_KINDS
 
     def fold_into(self, fact: FactId, context: Context) -> FactId | None:
         return context.goal.parent(fact)
@@ -137,7 +136,7 @@ class ColumnRule(Rule):
             and dropped in context.goal
             and fact in context.goal
             and table is not None
-            and table.kind in _TABLES
+            and table.kind in TABLE_KINDS
             and table not in context.drops
             and not _cuts_partitions(fact, context)
             and "generated" not in context.old(fact)
@@ -541,7 +540,7 @@ class DefaultRule(Rule):
         owner = context.goal.parent(column)
         if (
             owner is None
-            or owner.kind not in _TABLES
+            or owner.kind not in TABLE_KINDS
             or (context.new(column).get("inherited") and owner not in context.stand_ins)
             or column in context.parked
         ):

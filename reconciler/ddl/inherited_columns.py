@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.snapshot import FactId
+from reconciler.snapshot import TABLE_KINDS, FactId
 
 if TYPE_CHECKING:
     from reconciler.ddl.rule import Context
 
 __all__ = ["inherited_from", "inheriting", "is_declared_otherwise"]
-
-_TABLES = ("table", "foreign_table")
 
 
 def inherited_from(column: FactId, context: Context) -> list[FactId]:
@@ -25,7 +23,7 @@ def inherited_from(column: FactId, context: Context) -> list[FactId]:
             found += [
                 FactId(column.kind, (*needed.name, *column.name[2:]))
                 for needed in context.goal.dependencies.get(link, ())
-                if needed != table and needed.kind in _TABLES
+                if needed != table and needed.kind in TABLE_KINDS
             ]
     return found
 

@@ -14,7 +14,7 @@ from reconciler.ddl import online
 from reconciler.ddl.casts import rewrites
 from reconciler.ddl.column_text import column_kind, identity_clause, identity_options
 from reconciler.ddl.inherited_columns import inherited_from
-from reconciler.ddl.names import qualified
+from reconciler.ddl.names import qualified, split_name
 from reconciler.ddl.not_null import required, required_name_aside
 from reconciler.ddl.rule import Draft
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
@@ -218,7 +218,7 @@ def _identity(column: FactId, alter: Part, context: Context) -> Iterable[str]:
     sequence = str(identity["sequence"])
     aside = temporary_name(*column.name, "sequence")
     yield compose("ALTER SEQUENCE {} RENAME TO {}", raw(sequence), name(aside))
-    yield from _becomes_identity(column, identity, name(sequence_schema(sequence), aside), alter)
+    yield from _becomes_identity(column, identity, name(split_name(sequence)[0], aside), alter)
 
 
 def _becomes_identity(column: FactId, identity: Definition, before: Part, alter: Part) -> Iterable[str]:
@@ -226,13 +226,6 @@ def _becomes_identity(column: FactId, identity: Definition, before: Part, alter:
     yield compose("{} ALTER COLUMN {} ADD {}", alter, name(column.name[2]), identity_clause(identity))
     sequence = literal(str(identity["sequence"]))
     yield compose("SELECT pg_catalog.setval({}, last_value, is_called) FROM {}", sequence, before)
-
-
-def sequence_schema(sequence: str) -> str:
-    """The schema of a qualified name that Postgres quoted."""
-    match = re.match(r'"((?:[^"]|"")*)"|([^."]+)', sequence)
-    assert match is not None
-    return match[1].replace('""', '"') if match[1] is not None else match[2]
 
 
 def _keep_equal(column: FactId, shadow: str, expression: str, table: FactId, context: Context) -> Iterable[Draft]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.ddl.renames import rename_statements
 from reconciler.intent.intent import Rename
 from reconciler.leftovers import is_leftover
-from reconciler.snapshot import FactId
+from reconciler.snapshot import RELATION_KINDS, ROUTINE_KINDS, TABLE_KINDS, FactId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,25 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "lasting_addresses", "renamed_by_hand", "taken_back", "told"]
 
-KINDS = frozenset(
-    {
-        "table",
-        "foreign_table",
-        "view",
-        "materialized_view",
-        "sequence",
-        "index",
-        "column",
-        "enum",
-        "domain",
-        "composite_type",
-        "range_type",
-        "function",
-        "procedure",
-        "aggregate",
-    }
-)
-_TABLES = frozenset({"table", "foreign_table"})
+KINDS = frozenset({*RELATION_KINDS, *ROUTINE_KINDS, "column", "domain", "enum", "index", "range_type"})
 _PARTS = frozenset({"column", "index"})
 
 
@@ -50,7 +32,7 @@ def lasting_addresses(live: Snapshot) -> dict[FactId, Address]:
         fact: address
         for fact, address in live.addresses.items()
         if fact.kind in KINDS
-        and (fact.kind != "column" or ((table := live.parent(fact)) is not None and table.kind in _TABLES))
+        and (fact.kind != "column" or ((table := live.parent(fact)) is not None and table.kind in TABLE_KINDS))
     }
 
 
