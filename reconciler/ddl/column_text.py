@@ -68,8 +68,11 @@ def column_clause(
     *,
     typed: bool = False,
     nullable: bool = False,
+    identity_later: bool = False,
 ) -> Part | None:
     """A column as CREATE TABLE and ADD COLUMN take it, `nullable` until its rows are filled in.
+
+    One whose rows are numbered first is an identity only later.
 
     None where the table has it from elsewhere.
     """
@@ -96,7 +99,8 @@ def column_clause(
     if "generated" in definition:
         kind = raw("VIRTUAL" if definition.get("virtual") else "STORED")
         extra.append(raw(compose("GENERATED ALWAYS AS ({}) {}", raw(str(definition["generated"])), kind)))
-    if "identity" in definition and not (attaches and definition.get("inherited") and context.version >= 170000):
+    later = identity_later or (attaches and definition.get("inherited") and context.version >= 170000)
+    if "identity" in definition and not later:
         identity = cast("Definition", definition["identity"])
         if _is_conventional(column, identity):
             how = raw("ALWAYS" if identity.get("always") else "BY DEFAULT")

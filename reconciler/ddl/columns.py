@@ -14,7 +14,7 @@ from reconciler.ddl.column_text import (
     settings_lost_with_type,
     view_column_settings,
 )
-from reconciler.ddl.inherited_columns import inherited_from, inheriting, is_declared_otherwise
+from reconciler.ddl.inherited_columns import brought_by, inherited_from, inheriting, is_declared_otherwise
 from reconciler.ddl.names import qualified, split_name
 from reconciler.ddl.not_null import (
     added_later,
@@ -23,7 +23,9 @@ from reconciler.ddl.not_null import (
     not_null_claims,
     required,
 )
+from reconciler.ddl.numbering import becomes_identity, counter_of, counting_text, is_numbered_first, next_of
 from reconciler.ddl.options import changed_foreign_options
+from reconciler.ddl.own_columns import set_apart
 from reconciler.ddl.parking import parked, taken_back
 from reconciler.ddl.remade_columns import becomes_plain, remade
 from reconciler.ddl.rule import Context, Draft, Rule
@@ -90,6 +92,14 @@ def _backfilled(column: FactId, context: Context, *, only_missing: bool) -> Iter
     )
 
 
+def _has_values(column: FactId, context: Context) -> bool:
+    """Whether a new column has values in the rows that are there."""
+    if column in context.intent.backfills and context.new(column).get("not_null"):
+        return True
+    given = context.new(column).keys() & {"generated", "identity"}
+    return bool(given) or FactId("default", column.name) in context.goal
+
+
 class _DraftMaker(Protocol):
     def __call__(self, text: str, /, *found: Hazard) -> Draft: ...
 
@@ -111,6 +121,8 @@ class ColumnRule(Rule):
             return any(parent in context.parked for parent in inherited_from(fact, context))
         if fact not in context.alters and _follows_type(fact, context):
             return True
+        if brought_by(fact, context):
+            return False
         return bool(definition.get("inherited")) and any(
             parent in context.creates or parent in context.drops for parent in inherited_from(fact, context)
         )
@@ -150,6 +162,11 @@ class ColumnRule(Rule):
             yield from taken_back(fact, table, context)
             yield from self.alter(fact, context)
             return
+        if brought := brought_by(fact, context):
+            if is_required(context.new(fact)) and not any(is_required(context.new(parent)) for parent in brought):
+                yield from _backfilled(fact, context, only_missing=True)
+            yield from set_apart(fact, context)
+            return
         size = context.sizes.get(table)
         default = next((context.new(member) for member in folded if member.kind == "default"), None)
         clause = column_clause(fact, default, context)
@@ -164,6 +181,9 @@ class ColumnRule(Rule):
             return
         if definition.get("not_null") and fact in context.intent.backfills:
             yield from self._add_filled(fact, default, context, table)
+            return
+        if is_numbered_first(fact, context):
+            yield from self._add_numbered(fact, context, table)
             return
         found: list[Hazard] = []
         fills = default is not None or "generated" in definition or "identity" in definition
@@ -207,11 +227,35 @@ class ColumnRule(Rule):
             yield Draft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
         yield from column_settings(fact, {}, definition)
 
+    def _add_numbered(self, fact: FactId, context: Context, table: FactId) -> Iterable[Draft]:
+        """A new identity in a table and all that get it from there, which are numbered by a sequence of that while."""
+        counter = counter_of(fact, context)
+        clause = column_clause(fact, {"expression": next_of(counter)}, context, identity_later=True)
+        if clause is None:
+            return
+        via, column = context.via(fact), name(fact.name[2])
+        found = (hazards.rewrites(table, f"numbers every row for {fact}", context.sizes.get(table)),)
+        yield Draft(sql=counting_text(fact, context))
+        add = compose("ALTER TABLE {} ADD COLUMN {}", via, clause)
+        yield Draft(sql=add, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+        identity = cast("Definition", context.new(fact)["identity"])
+        alter = raw(compose("ALTER TABLE {}", qualified(fact)))
+        texts = [
+            compose("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT", via, column),
+            *becomes_identity(fact, identity, qualified(counter), alter),
+            compose("DROP SEQUENCE {}", qualified(counter)),
+        ]
+        yield from (Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table) for text in texts)
+        yield from column_settings(fact, {}, context.new(fact))
+        yield from added_later(fact, context)
+
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         table = context.live.parent(fact)
         size = context.sizes.get(table) if table is not None else None
         if fact in context.parked and table is not None:
             yield from parked(fact, table, context)
+            return
+        if context.old(fact).get("inherited") and any(each in context.drops for each in inherited_from(fact, context)):
             return
         computed = "generated" in context.old(fact)
         template: LiteralString = "ALTER TABLE {} DROP COLUMN {}"
@@ -369,7 +413,7 @@ class ColumnRule(Rule):
             return
         filled = fact in context.intent.backfills
         if fact in context.creates:
-            given = FactId("default", fact.name) in context.goal or new.keys() & {"generated", "identity"}
+            given = any(_has_values(each, context) for each in (fact, *brought_by(fact, context)))
             if is_required(new) and not given and not filled:
                 yield from checks.without_rows(fact, context)
             return

@@ -7,25 +7,39 @@ from typing import TYPE_CHECKING
 from reconciler.snapshot import TABLE_KINDS, FactId
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from reconciler.ddl.rule import Context
 
-__all__ = ["inherited_from", "inheriting", "is_declared_otherwise"]
+__all__ = ["brought_by", "inherited_from", "inheriting", "is_declared_otherwise", "parents_columns"]
 
 
 def inherited_from(column: FactId, context: Context) -> list[FactId]:
     """The same column of the parents, by the goal's links where they persist."""
+    return [found for link, found in _by_link(column, context) if context.persists(link)]
+
+
+def parents_columns(column: FactId, context: Context) -> list[FactId]:
+    """The same column of the parents in the goal."""
+    return [found for _, found in _by_link(column, context) if found in context.goal]
+
+
+def _by_link(column: FactId, context: Context) -> Iterable[tuple[FactId, FactId]]:
     table = context.goal.parent(column) or context.live.parent(column)
     if table is None:
-        return []
-    found: list[FactId] = []
+        return
     for link in context.goal.children.get(table, ()):
-        if link.kind == "inheritance" and context.persists(link):
-            found += [
-                FactId(column.kind, (*needed.name, *column.name[2:]))
-                for needed in context.goal.dependencies.get(link, ())
-                if needed != table and needed.kind in TABLE_KINDS
-            ]
-    return found
+        if link.kind == "inheritance":
+            for needed in context.goal.dependencies.get(link, ()):
+                if needed != table and needed.kind in TABLE_KINDS:
+                    yield link, FactId(column.kind, (*needed.name, *column.name[2:]))
+
+
+def brought_by(column: FactId, context: Context) -> list[FactId]:
+    """The parents' new columns with which this new one comes to its table."""
+    if column not in context.creates or not context.new(column).get("inherited"):
+        return []
+    return [parent for parent in inherited_from(column, context) if parent in context.creates]
 
 
 def inheriting(column: FactId, context: Context) -> list[FactId]:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler.ddl import online
 from reconciler.ddl.casts import rewrites
-from reconciler.ddl.column_text import column_kind, identity_clause, identity_options
+from reconciler.ddl.column_text import column_kind
 from reconciler.ddl.inherited_columns import inherited_from
 from reconciler.ddl.names import qualified, split_name
 from reconciler.ddl.not_null import required, required_name_aside
+from reconciler.ddl.numbering import becomes_identity, counter_of, counting_text, next_of
 from reconciler.ddl.rule import Draft
-from reconciler.ddl.text import Part, compose, joined, literal, name, raw
+from reconciler.ddl.text import Part, compose, literal, name, raw
 from reconciler.leftovers import TRIGGER_PREFIX, temporary_name
 from reconciler.plan import LockMode, Stage
 from reconciler.snapshot import SATELLITE_KINDS, FactId
@@ -218,14 +219,7 @@ def _identity(column: FactId, alter: Part, context: Context) -> Iterable[str]:
     sequence = str(identity["sequence"])
     aside = temporary_name(*column.name, "sequence")
     yield compose("ALTER SEQUENCE {} RENAME TO {}", raw(sequence), name(aside))
-    yield from _becomes_identity(column, identity, name(split_name(sequence)[0], aside), alter)
-
-
-def _becomes_identity(column: FactId, identity: Definition, before: Part, alter: Part) -> Iterable[str]:
-    """The column gets a sequence of its own, which goes on where the sequence `before` is."""
-    yield compose("{} ALTER COLUMN {} ADD {}", alter, name(column.name[2]), identity_clause(identity))
-    sequence = literal(str(identity["sequence"]))
-    yield compose("SELECT pg_catalog.setval({}, last_value, is_called) FROM {}", sequence, before)
+    yield from becomes_identity(column, identity, name(split_name(sequence)[0], aside), alter)
 
 
 def _keep_equal(column: FactId, shadow: str, expression: str, table: FactId, context: Context) -> Iterable[Draft]:
@@ -316,11 +310,12 @@ def is_filled_online(column: FactId, default: str | None, context: Context) -> b
     new = context.new(column)
     if column in context.drops or new.keys() & _NEVER_FILLED or table is None or not _is_large(table, context):
         return False
-    if ("identity" in new and _is_parent(table, context)) or not all(
+    if not all(
         heir.kind == "table"
         and context.persists(heir)
         and (same := FactId("column", (*heir.name, column.name[2]))) in context.creates
         and context.new(same).get("inherited")
+        and "identity" not in context.new(same)
         for heir in _heirs(table, context)
     ):
         return False
@@ -374,12 +369,11 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
     table = context.goal.parent(column)
     assert table is not None
     identity = cast("Definition | None", context.new(column).get("identity"))
-    counter = FactId("sequence", (column.name[0], temporary_name(*column.name, context.goal.facts[column], "counter")))
+    counter = counter_of(column, context)
     if identity is not None and not online.adopt(counter, context):
-        text = compose("CREATE SEQUENCE {}{}", qualified(counter), _as_column(column, identity, context))
-        yield Draft(sql=text, stage=Stage.BEFORE)
+        yield Draft(sql=counting_text(column, context), stage=Stage.BEFORE)
     said = _said(column, context)
-    value = said or default or compose("nextval({}::regclass)", literal(compose("{}", qualified(counter))))
+    value = said or default or next_of(counter)
     shadow = shadow_name(column, f"{context.goal.facts[column]} default {value}")
     # Clients may have no right to use the sequence, or not yet, nor to what the hint names: the trigger has.
     needs_rights = (identity or said) is not None or any(
@@ -416,15 +410,8 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
         yield draft(required(column, context))
     yield from last
     if identity is not None:
-        yield from (draft(text) for text in _becomes_identity(column, identity, qualified(counter), alter))
+        yield from (draft(text) for text in becomes_identity(column, identity, qualified(counter), alter))
         yield draft(compose("DROP SEQUENCE {}", qualified(counter)))
-
-
-def _as_column(column: FactId, identity: Definition, context: Context) -> Part:
-    """The options of a sequence that counts as the identity does."""
-    return joined(
-        [raw(""), raw(compose("AS {}", raw(str(context.new(column)["type"])))), *identity_options(identity)], " "
-    )
 
 
 # --- indexes on it ----------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from reconciler.ddl.detaching import detach
 from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import added_later
 from reconciler.ddl.options import changed_foreign_options, changed_options, foreign_options, storage_options
+from reconciler.ddl.own_columns import set_apart
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, name, raw
 from reconciler.hazards import hazards
@@ -73,11 +74,11 @@ class TableRule(Rule):
         columns = [member for member in folded if member.kind == "column"]
         defaults = {member.name: context.new(member) for member in folded if member.kind == "default"}
         parents = [member for member in folded if member.kind == "inheritance"]
-        elements: list[Part] = []
-        for column in columns:
-            clause = column_clause(column, defaults.get(column.name), context, typed="of_type" in definition)
-            if clause is not None:
-                elements.append(clause)
+        clauses = {
+            column: column_clause(column, defaults.get(column.name), context, typed="of_type" in definition)
+            for column in columns
+        }
+        elements = [clause for clause in clauses.values() if clause is not None]
         constraints = [member for member in folded if member.kind == "constraint"]
         constraints.sort(key=lambda member: _CONSTRAINT_ORDER.index(str(context.new(member)["type"])))
         elements += [inline_constraint(member, context) for member in constraints]
@@ -109,7 +110,10 @@ class TableRule(Rule):
         elif definition.get("unlogged"):
             start = "CREATE UNLOGGED TABLE {}{}"
         yield Draft(sql=compose(start, qualified(fact), joined(parts, "")))
-        for column in columns:
+        for column, clause in clauses.items():
+            if clause is None and context.new(column).get("inherited"):
+                yield from set_apart(column, context)
+                continue
             yield from column_settings(column, {}, context.new(column))
             yield from added_later(column, context)
         yield from _security(fact, {}, definition)

@@ -197,6 +197,27 @@ CASES: dict[str, Case] = {
         " d is null from t order by id",
         loses=True,
     ),
+    "a new column that children have in a way of their own": Case(
+        "create table p (k int); create table c (x int) inherits (p); create table d () inherits (c);"
+        " create table q (k int) partition by list (k); create table q1 partition of q for values in (1);",
+        "insert into p values (1); insert into c values (2, 0); insert into d values (3, 0); insert into q values (1)",
+        "create table p (k int, n int not null default 4, t text); create table c (x int) inherits (p);"
+        " create table d () inherits (c); alter table c alter n drop default, alter n add generated always as identity;"
+        " alter table p alter t set storage external; alter table d alter t set statistics 7, alter n set default 5;"
+        " create table q (k int, n int default 0) partition by list (k); create table q1 partition of q for values in (1);"
+        " alter table q1 alter n drop default, alter n set not null;",
+        "select tableoid::regclass::text, k from p union all select tableoid::regclass::text, k from q order by 1, 2",
+        loses=True,
+    ),
+    "new children that have a column in a way of their own": Case(
+        "create table p (k int, n int default 4, t text);",
+        "insert into p values (1)",
+        "create table p (k int, n int default 4, t text); create table c (x int) inherits (p);"
+        " create table d () inherits (c); alter table c alter n set not null, alter t set storage external;"
+        " alter table d alter n drop default, alter n add generated always as identity;",
+        "select k from p",
+        loses=True,
+    ),
     "an enum gets a label before its only one": Case(
         "create type e as enum ('b'); create table t (a e);",
         "insert into t values ('b')",
@@ -335,6 +356,31 @@ def test_numbers_go_on_after_what_is_there(database: str, old: str, new: str) ->
         assert reconciler.migrate("default", f"create table t ({new}, a text);").statements
         _run(database, "insert into t (a) values ('y')")
         assert _rows(database, "select id from t order by id") == [(41,), (42,)]
+
+
+NUMBERED_TREES = {
+    "partitions": "create table t (k int{}) partition by list (k); create table t1 partition of t for values in (1);"
+    " create table t2 partition of t for values in (2) partition by range (k); create table t3 partition of t2 default;",
+    "children": "create table t (k int{}); create table t1 (x int) inherits (t); create table t3 () inherits (t1);",
+}
+
+
+@pytest.mark.every_server
+@pytest.mark.parametrize("tree", NUMBERED_TREES.values(), ids=NUMBERED_TREES)
+def test_an_identity_numbers_the_rows_of_all_tables_that_get_it_from_one(database: str, tree: str) -> None:
+    with Reconciler(database) as reconciler:
+        reconciler.migrate("default", tree.format(""))
+        _run(database, "insert into t select 1 from generate_series(1, 3)")
+        _run(database, "insert into t1 values (1); insert into t3 values (2), (2)")
+        numbered = tree.format(
+            ", n smallint generated always as identity (start 100 increment -5 minvalue 5 maxvalue 100)"
+        )
+        plan = reconciler.plan(numbered).plan
+        assert [hazard.kind for hazard in plan.hazards if hazard.message.startswith("rewrites")]
+        reconciler.migrate("default", numbered)
+        assert reconciler.plan(numbered).plan.is_empty
+    _run(database, "insert into t values (1)")
+    assert _rows(database, "select n from t order by n") == [(70,), (75,), (80,), (85,), (90,), (95,), (100,)]
 
 
 def test_an_empty_table_numbers_from_the_start(database: str) -> None:
