@@ -26,17 +26,18 @@ from reconciler.snapshot import RELATION_KINDS, FactId, Snapshot
 from reconciler.source.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.db.connections import Connection
     from reconciler.db.session import Session
     from reconciler.drift import ObjectState
+    from reconciler.intent.intent import Rename
     from reconciler.options import Options
     from reconciler.plan import Plan
     from reconciler.scratch.scratch import Scratch
     from reconciler.source.source import AnySource
 
-__all__ = ["narrow", "plan_source"]
+__all__ = ["narrow", "plan_source", "renamed_only"]
 
 
 def plan_source(session: Session, plugin: str, source: AnySource, options: Options) -> PlanResult:
@@ -109,12 +110,21 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
         notes=(
             *(source.warnings if isinstance(source, Source) else ()),
             *intent.warnings,
-            *told(by_hand, desired.snapshot, live),
             *_unreadable(live),
             *_left_behind(scope, desired.snapshot, recorded),
             *(rows.warnings if rows is not None else ()),
         ),
+        renamed_by_hand=tuple(told(by_hand, desired.snapshot, live)),
     )
+
+
+def renamed_only(session: Session, found: PlanResult, renames: Sequence[Rename], options: Options) -> Renamed:
+    """Live and the record after these of the plan's renames, and those that follow from them."""
+    recorded = found.recorded.snapshot if found.recorded else None
+    scratch = _scratch(session, replace(found.scope, schemas=found.live.schemas), options)
+    intent = Intent(renames=tuple(renames))
+    wanted = found.goal.snapshot
+    return rename_first(intent, wanted, found.live, recorded, scratch, found.scope, current_user=session.user)
 
 
 def narrow(

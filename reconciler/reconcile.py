@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from reconciler.apply.apply import require_live
 from reconciler.catalog import read_snapshot
 from reconciler.db.session import Session
-from reconciler.drift import ObjectState, State, compare
+from reconciler.drift import compare
 from reconciler.errors import ConfigError, PluginFailuresError, ReconcilerError, StalePlanError
 from reconciler.goal import Desired, make_goal
 from reconciler.hazards.kinds import Hazard, HazardKind
@@ -25,11 +25,12 @@ from reconciler.ledger.schema import ensure_ledger, lock_plugin
 from reconciler.ledger.steps import load_unfinished
 from reconciler.options import Options, Proof, scope_of
 from reconciler.plan import Plan
-from reconciler.planning import narrow, plan_source
+from reconciler.planning import plan_source
 from reconciler.plugins import DEFAULT_PLUGIN
 from reconciler.preflight.preflight import look_ahead
 from reconciler.renaming.by_hand import renamed_by_hand, told
-from reconciler.renaming.renaming import Renamed, with_renames
+from reconciler.renaming.renaming import with_renames
+from reconciler.repairing import narrow_to_drift
 from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
 from reconciler.running import is_unchanged, record_failure, require_head, run_plan
 from reconciler.source.reading import Reading, read_object, source_from_object
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
     from reconciler.db.connections import Connection
     from reconciler.plan import Statement
-    from reconciler.snapshot import FactId, Snapshot
     from reconciler.source.source import AnySource
 
 __all__ = ["Reconciler", "reconcile_all"]
@@ -307,32 +307,7 @@ class Reconciler:
         chosen = self._chosen(options)
         with self.connection.transaction(force_rollback=True):
             found = plan_source(self._session, plugin, _source(source), replace(chosen, proof=Proof.OFF))
-            before = found.renamed
-            assert before is not None  # only a plan that was read from a file has none
-            # What a hint asks to rename is pending: it stays as it is, under the name that it has. What was renamed by
-            # hand is renamed back.
-            if accept or objects or any(rename.where for rename in before.renames):
-                before = Renamed(live=found.live, recorded=found.recorded.snapshot if found.recorded else None)
-            renamed = {fact for rename in found.plan.renames for fact in (rename.old, rename.new)}
-            states = compare(before.recorded, before.live, found.goal)
-            if not before.renames:
-                states = tuple(each for each in states if renamed.isdisjoint(_facts_of(each, found.live)))
-            drifted = {
-                each.object: each
-                for each in states
-                if each.state in (State.DRIFTED, State.CONFLICT)
-                or (each.state is State.UNMANAGED and each.object not in found.goal.foreign)
-            }
-            if objects:
-                known = {owner.key: owner for owner in drifted}
-                missing = [key for key in objects if key not in known]
-                if missing:
-                    raise ConfigError(
-                        f"{missing[0]} did not drift",
-                        hint=f"drifted are: {', '.join(sorted(known)) or 'none'}",
-                    )
-                drifted = {known[key]: drifted[known[key]] for key in objects}
-            narrowed = narrow(self._session, found, before, drifted, accept=accept, options=chosen)
+            narrowed = narrow_to_drift(self._session, found, accept=accept, objects=objects, options=chosen)
         return self.look_again(narrowed)
 
     def rollback(
@@ -468,10 +443,6 @@ def reconcile_all(
 
 def _migrate(reconciler: Reconciler, plugin: str, source: object) -> MigrateResult:
     return reconciler.migrate(plugin, source)
-
-
-def _facts_of(state: ObjectState, live: Snapshot) -> set[FactId]:
-    return {state.object, *live.descendants(state.object), *(difference.fact for difference in state.differences)}
 
 
 def _source(source: object) -> AnySource:

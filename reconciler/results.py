@@ -31,7 +31,8 @@ class PlanResult:
     `head` is how far the record had come, `rolls_back_to` the migration whose declaration a rollback brings back.
     `renamed` is live after the plan's renames; a plan that was read from a file has none. `findings` are what stood in
     its way, or could hold it up, when it was made; `suggestions` what looks like a rename and is planned as none.
-    `notes` are the warnings that came of making it; what is allowed can change until it is applied.
+    `notes` are the warnings that came of making it, `renamed_by_hand` those of renames that nobody declared; what is
+    allowed can change until it is applied.
     """
 
     plugin: str
@@ -48,6 +49,7 @@ class PlanResult:
     scratch: str
     head: Head
     notes: tuple[str, ...] = ()
+    renamed_by_hand: tuple[str, ...] = ()
     rolls_back_to: int | None = None
     renamed: Renamed | None = None
     findings: tuple[Finding, ...] = ()
@@ -61,7 +63,7 @@ class PlanResult:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What came of making the plan, and which consents it has no use for."""
-        return (*self.notes, *unused_consents(self.plan.hazards, self.options.allow))
+        return (*self.notes, *self.renamed_by_hand, *unused_consents(self.plan.hazards, self.options.allow))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -201,7 +201,9 @@ def _refresh_mark(session: Session, planned: PlanResult, record: Record) -> None
         desired_fingerprint=planned.desired_fingerprint,
         scope=record.scope,
     )
-    ledger.save_mark(session.connection, planned.plugin, mark, lasting_addresses(live))
+    before = ledger.load_addresses(session.connection, planned.plugin)
+    addresses = lasting_addresses(live, record.snapshot, before)
+    ledger.save_mark(session.connection, planned.plugin, mark, addresses)
 
 
 def record_failure(

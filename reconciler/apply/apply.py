@@ -12,7 +12,7 @@ from reconciler.apply.locks import LOCK_ERRORS, lock_tables, set_timeouts, state
 from reconciler.catalog import read_mark, read_snapshot
 from reconciler.diff import diff
 from reconciler.errors import LockTimeoutError, StalePlanError, VerificationError
-from reconciler.ledger.ledger import Mark, RecordedStatement, record_migration, save_mark
+from reconciler.ledger.ledger import Mark, RecordedStatement, load_addresses, record_migration, save_mark
 from reconciler.ledger.managers import JournalManager
 from reconciler.ledger.schema import ensure_ledger, lock_plugin
 from reconciler.ledger.steps import take_steps
@@ -148,7 +148,8 @@ def record_plan(
         desired_fingerprint=record.desired_fingerprint,
         scope=record.scope,
     )
-    save_mark(connection, record.plugin, mark, lasting_addresses(after))
+    before = load_addresses(connection, record.plugin)
+    save_mark(connection, record.plugin, mark, lasting_addresses(after, record.snapshot, before))
     return idx
 
 

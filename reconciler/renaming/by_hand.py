@@ -20,36 +20,48 @@ if TYPE_CHECKING:
     from reconciler.intent.intent import Intent
     from reconciler.snapshot import Address, Snapshot
 
-__all__ = ["KINDS", "lasting_addresses", "renamed_by_hand", "taken_back", "told"]
+__all__ = ["KINDS", "lasting_addresses", "renamed_by_hand", "taken_back", "told", "told_of_accepted"]
 
 KINDS = frozenset({*RELATION_KINDS, *ROUTINE_KINDS, "column", "domain", "enum", "index", "range_type"})
 _PARTS = frozenset({"column", "index"})
 
 
-def lasting_addresses(live: Snapshot) -> dict[FactId, Address]:
-    """Where the objects lie that a rename can be told of: those of `KINDS`, and columns of tables."""
-    return {
+def lasting_addresses(live: Snapshot, record: Snapshot, before: Mapping[FactId, Address]) -> dict[FactId, Address]:
+    """Where the objects lie that a rename can be told of: those of `KINDS`, and columns of tables.
+
+    What has another name in live than it is recorded under keeps the address `before`: its rename is yet to be ended.
+    """
+    pending = {old: new for old, new in _moved(before, live).items() if old in record.facts and new not in record.facts}
+    moved = frozenset(pending.values())
+    found = {
         fact: address
         for fact, address in live.addresses.items()
         if fact.kind in KINDS
+        and fact not in moved
         and (fact.kind != "column" or ((table := live.parent(fact)) is not None and table.kind in TABLE_KINDS))
     }
+    return found | {old: before[old] for old in pending}
 
 
 def renamed_by_hand(addresses: Mapping[FactId, Address], live: Snapshot) -> tuple[Rename, ...]:
     """The renames since `addresses` were recorded, without those of parts that only follow from their table's."""
+    now = _moved(addresses, live)
+    return tuple(
+        Rename(old=old, new=new, by_hand=True) for old, new in sorted(now.items()) if not _follows(old, new, now)
+    )
+
+
+def _moved(addresses: Mapping[FactId, Address], live: Snapshot) -> dict[FactId, FactId]:
+    """What has another name in live than when `addresses` were recorded, parts included, and that name."""
     kept = [live.addresses.get(fact) == address for fact, address in addresses.items() if fact in live.facts]
     if 2 * sum(kept) < len(kept):
-        return ()
+        return {}
     gone = {address: fact for fact, address in addresses.items() if fact not in live.facts}
-    now = {
+    return {
         gone[address]: fact
         for fact, address in live.addresses.items()
         if address in gone and fact.kind == gone[address].kind and fact not in addresses and not is_leftover(fact)
     }
-    return tuple(
-        Rename(old=old, new=new, by_hand=True) for old, new in sorted(now.items()) if not _follows(old, new, now)
-    )
 
 
 def _follows(old: FactId, new: FactId, now: Mapping[FactId, FactId]) -> bool:
@@ -81,3 +93,12 @@ def told(renames: Iterable[Rename], declared: Snapshot, live: Snapshot) -> Itera
             back = rename_statements([Rename(old=rename.new, new=rename.old)], live)
             said += f"; as it is declared, it is renamed back: {'; '.join(statement.sql for statement in back)}"
         yield said
+
+
+def told_of_accepted(renames: Iterable[Rename]) -> Iterable[str]:
+    """A warning for each rename that the record follows now, and the declaration does not yet."""
+    for rename in renames:
+        yield (
+            f"{rename.old} is recorded as {rename.new} from now on: declare it under that name, or the next plan has it"
+            f" dropped and {rename.old} made"
+        )

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from reconciler.drift import State
+from reconciler.errors import ConfigError
 from reconciler.options import Options
 from reconciler.reconcile import Reconciler
 
@@ -25,9 +26,9 @@ BY_HAND = {
 }
 
 
-def _change(database: str, *texts: str) -> None:
+def _change(database: str, *texts: str, declared: str = DECLARED) -> None:
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", DECLARED)
+        reconciler.migrate("default", declared)
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("insert into public.t select n, n, n, 'ok' from generate_series(1, 50) n")
         for text in texts:
@@ -56,6 +57,90 @@ def test_a_rename_by_hand_is_said_and_taken_back(database: str, change: str, way
         assert {each.state for each in found.objects} == {State.IN_SYNC}
         assert not found.warnings
         assert reconciler.connection.execute("select sum(b) from public.t").fetchone() == (50 * 51 // 2,)
+
+
+@pytest.mark.parametrize("change", BY_HAND)
+def test_a_rename_by_hand_that_is_accepted_is_what_the_record_has(database: str, change: str) -> None:
+    old, new = BY_HAND[change]
+    _change(database, change)
+    with Reconciler(database) as reconciler:
+        accepted = reconciler.plan_repair(DECLARED, accept=True)
+        assert not accepted.plan.statements
+        (said,) = accepted.warnings
+        assert said.startswith(f"{old} is recorded as {new} from now on: declare it under that name")
+        assert reconciler.repair(DECLARED, accept=True).idx is not None
+        found = reconciler.check()
+        assert {each.state for each in found.objects} == {State.IN_SYNC}
+        assert not found.warnings
+        found = reconciler.check(DECLARED)
+        assert not found.has_drift
+        assert found.of(State.PENDING)
+        assert not found.warnings
+        left = [each.sql for each in reconciler.plan(_declared_as(change)).plan.statements]
+        assert not [each for each in left if "RENAME CONSTRAINT" not in each]
+
+
+def _declared_as(change: str) -> str:
+    """What the declaration is when it follows the rename."""
+    wanted = {
+        "alter table t rename to u": DECLARED.replace("table t ", "table u ")
+        .replace("on t ", "on u ")
+        .replace("id int primary key", "id int constraint t_pkey primary key"),
+        "alter table t rename column b to c": DECLARED.replace("b int", "c int"),
+        "alter type mood rename to feeling": DECLARED.replace("type mood", "type feeling").replace(
+            "m mood", "m feeling"
+        ),
+        "alter function f(int) rename to g": DECLARED.replace("function f", "function g"),
+        "alter index t_a rename to t_a2": DECLARED.replace("index t_a", "index t_a2"),
+    }
+    return wanted[change]
+
+
+VIEWED = (
+    DECLARED + "create view v as select id, b from t; create view w as select 1 as one; grant select on t to public;"
+)
+TWO = ("alter table t rename to u", "alter function f(int) rename to g", "create or replace view w as select 2 as one")
+
+
+@pytest.mark.parametrize("key", ["table:public.t", "table:public.u"])
+def test_one_rename_by_hand_is_taken_back_by_either_name(database: str, key: str) -> None:
+    _change(database, *TWO, declared=VIEWED)
+    with Reconciler(database) as reconciler:
+        (statement,) = reconciler.repair(VIEWED, objects=[key]).statements
+        assert statement.sql == 'ALTER TABLE "public"."u" RENAME TO "t"'
+        found = reconciler.check(VIEWED)
+        (said,) = found.warnings
+        assert said.startswith("function public.f(x integer) was renamed to function public.g(x integer) by hand")
+        assert {each.object.key for each in found.of(State.DRIFTED)} == {
+            "function:public.f(x integer)",
+            "view:public.w",
+        }
+        with pytest.raises(ConfigError, match="did not drift"):
+            reconciler.repair(VIEWED, objects=["table:public.other"])
+
+
+@pytest.mark.parametrize("key", ["table:public.t", "table:public.u"])
+def test_one_rename_by_hand_is_accepted_by_either_name_with_what_moved_along(database: str, key: str) -> None:
+    _change(database, *TWO, declared=VIEWED)
+    with Reconciler(database) as reconciler:
+        assert not reconciler.repair(VIEWED, objects=[key], accept=True).statements
+        found = reconciler.check()
+        (said,) = found.warnings
+        assert said.startswith("function public.f(x integer) was renamed to function public.g(x integer) by hand")
+        states = {each.object.key: each.state for each in found.objects}
+        assert states["table:public.u"] is State.IN_SYNC
+        assert states["view:public.v"] is State.IN_SYNC
+        assert states["view:public.w"] is State.DRIFTED
+        assert "table:public.t" not in states
+
+
+def test_what_else_is_repaired_forgets_no_rename(database: str) -> None:
+    _change(database, "alter table t rename to u", "alter table other add column y int")
+    with Reconciler(database) as reconciler:
+        reconciler.repair(DECLARED, objects=["table:public.other"], accept=True)
+        (said,) = reconciler.check(DECLARED).warnings
+        assert said.startswith("table public.t was renamed to table public.u by hand")
+        assert [each.sql.split()[-3:-1] for each in reconciler.repair(DECLARED).statements] == [["RENAME", "TO"]]
 
 
 def test_a_rename_by_hand_that_is_declared_then_is_no_drift(database: str) -> None:
