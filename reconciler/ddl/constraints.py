@@ -92,6 +92,27 @@ def _index_settings(fact: FactId, old: Definition, new: Definition, context: Con
     yield from index_marks(fact, old, new, context)
 
 
+def _would_merge(fact: FactId, table: FactId, context: Context) -> bool:
+    """Whether Postgres would make one of this constraint and a twin if they stood in one CREATE TABLE."""
+    mine = _without_kind(context.new(fact))
+    return mine is not None and any(
+        _without_kind(context.new(other)) == mine and _goes_first(other, fact, context)
+        for other in context.goal.children.get(table, ())
+        if other.kind == "constraint"
+    )
+
+
+def _without_kind(definition: Definition) -> str | None:
+    """What a key or an exclusion constraint is over, whether or not it is the primary key."""
+    if definition["type"] not in _INDEXED:
+        return None
+    return str(definition["definition"]).removeprefix("PRIMARY KEY").removeprefix("UNIQUE")
+
+
+def _goes_first(fact: FactId, other: FactId, context: Context) -> bool:
+    return (context.new(fact)["type"] != "primary_key", fact) < (context.new(other)["type"] != "primary_key", other)
+
+
 class ConstraintRule(Rule):
     """Primary keys, unique, check, exclusion constraints and foreign keys."""
 
@@ -110,7 +131,9 @@ class ConstraintRule(Rule):
             "clustered", "index_comment", "index_options", "inherited", "invalid", "not_valid", "parent",
             "replica_identity", "tablespace",
         }  # fmt: skip
-        return table if plain and table is not None and table.kind == "table" else None
+        if not plain or table is None or table.kind != "table" or _would_merge(fact, table, context):
+            return None
+        return table
 
     def is_silent(self, fact: FactId, context: Context) -> bool:
         if fact in context.alters or self._is_validated_alone(fact, context):

@@ -35,7 +35,7 @@ class EventTriggerRule(Rule):
     """Event triggers: dropped before and created after all else, so that new ones do not see the plan's statements."""
 
     kinds = ("event_trigger",)
-    rank = 99
+    rank = 100
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
         new, when = context.new(fact), raw("")

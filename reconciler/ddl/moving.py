@@ -105,12 +105,17 @@ def goes_alone(fact: FactId, owners: Sequence[FactId], context: Context) -> Sequ
         case "trigger" | "policy" | "rule":
             alone = any(_leaving(fact, context))
         case "inheritance":
-            alone = detaches_aside(fact, context)
+            alone = detaches_aside(fact, context) or _leaves_parent(fact, context)
         case _:
             alone = False
     if not alone or (table is not None and table not in context.renamed):
         return owners
     return [owner for owner in owners if owner.kind in ("index", "constraint")]
+
+
+def _leaves_parent(link: FactId, context: Context) -> bool:
+    """Whether the old table would follow a parent that stays, and is altered before the rows have moved."""
+    return "bound" not in context.old(link) and FactId("table", link.name[2:]) not in context.renamed
 
 
 def _leaving(fact: FactId, context: Context) -> Iterable[FactId]:

@@ -53,10 +53,15 @@ def _moving(context: Context) -> Iterable[FactId]:
 
 
 def _dropped_needs(kind: FactId, context: Context) -> set[FactId]:
-    """What goes in this plan though the type, or a constraint of it, needs it."""
+    """What goes in this plan though the type, or a constraint of it, needs it: a collation that changes, too."""
     parts = (kind, *context.live.children.get(kind, ()))
     needed = {each for part in parts for each in context.live.dependencies.get(part, ())}
-    return (needed & context.drops) - {*parts}
+    return {each for each in needed if each in context.drops or _is_remade(each, context)} - {*parts}
+
+
+def _is_remade(fact: FactId, context: Context) -> bool:
+    """Whether its alteration is to drop and to make it."""
+    return fact.kind == "collation" and fact in context.alters
 
 
 def _may_stand_aside(kind: FactId, context: Context) -> bool:
@@ -82,6 +87,8 @@ def _renamed(kind: FactId) -> FactId:
 
 
 def _moves_at_once(column: FactId, context: Context) -> bool:
+    if column in context.unpacked:
+        return False
     table = context.live.parent(column)
     needed = (context.live.dependencies.get(column, frozenset()) & context.drops) - {table}
     return needed <= context.aside

@@ -34,6 +34,7 @@ __all__ = [
     "is_partitioned",
     "is_remade_otherwise",
     "is_small",
+    "keys_after_partitions",
     "leaves_parent",
     "left_behind",
     "ordered",
@@ -389,6 +390,33 @@ def _keys_to(link: FactId, state: Snapshot, dependents: Mapping[FactId, Sequence
                 for key in dependents.get(part, ()):
                     if key.kind == "constraint" and key.name[:2] not in (link.name[:2], link.name[2:], table.name):
                         yield key
+
+
+def keys_after_partitions(context: Context) -> Iterable[tuple[list[FactId], list[FactId]]]:
+    """(links, keys): new partitions of a table, and the new foreign keys of others to it.
+
+    Postgres makes a part of such a key for each partition, and names it by the order in which they meet: the partitions
+    first is what a script that makes whole tables one after the other does, and pg_dump.
+    """
+    keys: dict[FactId, list[FactId]] = {}
+    for fact in sorted(context.creates):
+        if fact.kind == "constraint" and context.new(fact)["type"] == "foreign_key":
+            table = context.goal.parent(fact)
+            referred = {context.goal.object_of(each) for each in context.goal.dependencies.get(fact, ())} - {table}
+            for other in referred:
+                if is_partitioned(other, context.goal):
+                    keys.setdefault(other, []).append(fact)
+    for table, found in keys.items():
+        links = list(_links_below(table, context.goal))
+        family = {table, *(context.goal.parent(link) for link in links)}
+        others = [key for key in found if context.goal.parent(key) not in family]
+        yield [link for link in links if link in context.creates], others
+
+
+def _links_below(table: FactId, state: Snapshot) -> Iterable[FactId]:
+    for link, child in partitions_of(table, state):
+        yield link
+        yield from _links_below(child, state)
 
 
 def _before_attaching(link: FactId, context: Context) -> Iterable[tuple[Node, Node]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.ddl import RULES, inheriting, moving, partitions, typed_tables
+from reconciler.ddl import RULES, inheriting, moving, partitions, row_types, typed_tables
 from reconciler.ddl.bodies import wishes
 from reconciler.ddl.consequences import with_consequences
 from reconciler.ddl.lock_windows import with_lock_windows
@@ -80,6 +80,7 @@ def make_plan(
         _decide([difference for difference in differences if difference.fact not in unmodelled], context, forced)
         _require_ground(context)
         context.moved, context.renamed = moving.moved(context)
+        context.unpacked = row_types.held_rows(context).keys()
         context.aside.update(set_aside(context))
         context.released = typed_tables.letting_go(context)
         context.followers = typed_tables.following(context)
@@ -187,6 +188,12 @@ def _decide(differences: Sequence[Difference], context: Context, forced: frozens
                 )
                 for fact in sorted({fact for facts in found for fact in facts} - context.drops):
                     replace(fact)
+                for fact, table in row_types.held_rows(context).items():
+                    if fact not in context.drops and _rule(fact).parks(fact, table, context):
+                        replace(fact)
+                        context.parked.add(fact)
+                    elif fact not in context.drops:
+                        replace(_rule(fact).replaced(fact, context))
                 if not dropped:
                     return
             continue
@@ -302,6 +309,7 @@ def _edges(context: Context) -> Iterable[tuple[Node, Node]]:
     yield from moving.ordered(context)
     yield from typed_tables.ordered(context)
     yield from inheriting.ordered(context)
+    yield from row_types.ordered(context)
     for claim, node in takes.items():
         for giver in gives.get(claim, ()):
             if giver != node and context.swaps.get(node.fact) != giver.fact:
@@ -319,7 +327,8 @@ def _is_mutual(altered: FactId, fact: FactId, alters: Collection[FactId], state:
 
 
 def _wishes(context: Context) -> Iterable[Wish[Node]]:
-    for earlier, later, strength in wishes(context):
+    after_partitions = ((links, keys, -1) for links, keys in partitions.keys_after_partitions(context))
+    for earlier, later, strength in (*wishes(context), *after_partitions):
         yield Wish(
             earlier=[_made(fact, context) for fact in earlier],
             later=[_made(fact, context) for fact in later],

@@ -19,7 +19,7 @@ from reconciler.plan import Stage
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from reconciler.checks import Check
     from reconciler.hazards.kinds import Hazard, IndexUse, TableSize
@@ -66,6 +66,8 @@ class Context:
     # have moved) or as text or JSON in between.
     parked: set[FactId] = field(default_factory=set["FactId"])
     aside: set[FactId] = field(default_factory=set["FactId"])
+    # Columns that hold rows of a table which is rewritten, and so JSON meanwhile.
+    unpacked: Collection[FactId] = frozenset()
     # Tables that are made anew and whose rows move; with their partitions they are `renamed` meanwhile.
     moved: set[FactId] = field(default_factory=set["FactId"])
     renamed: set[FactId] = field(default_factory=set["FactId"])

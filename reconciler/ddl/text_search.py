@@ -84,8 +84,12 @@ class TextSearchDictionaryRule(_TextSearchRule):
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         old, new = self._options(context.old(fact)), self._options(context.new(fact))
+        kept = [option for option in old if new.get(option) == old[option]]
+        # What is set anew stands last; where that is not the order declared, all are set anew.
+        if list(new)[: len(kept)] != kept:
+            kept = []
         parts: list[Part] = [raw(option) for option in old if option not in new]
-        parts += [raw(f"{option} = {value}") for option, value in new.items() if old.get(option) != value]
+        parts += [raw(f"{option} = {value}") for option, value in new.items() if option not in kept]
         if parts:
             yield Draft(sql=compose("ALTER {} ({})", object_phrase(fact), joined(parts)))
 

@@ -1,12 +1,11 @@
 -- Extended statistics. They may stand in another schema than their table. Their parts are taken apart because
--- pg_get_statisticsobjdef lists columns in the table's order, which is no difference.
+-- pg_get_statisticsobjdef lists columns in the table's order, which is no difference. Expressions stand as declared.
 select 'statistics' as kind, array[n.nspname::text, s.stxname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         (select to_json(m.members) from (select array(select a.attname from pg_attribute a
                 where a.attrelid = c.oid and a.attnum = any(s.stxkeys) order by a.attname collate "C") as members) m
             where cardinality(m.members) > 0) as columns,
-        case when s.stxexprs is not null then to_json(array(select e
-            from unnest(pg_get_statisticsobjdef_expressions(s.oid)) e order by e collate "C")) end as expressions,
+        case when s.stxexprs is not null then to_json(pg_get_statisticsobjdef_expressions(s.oid)) end as expressions,
         case when s.stxkind && array['d', 'f', 'm']::"char"[] and not s.stxkind @> array['d', 'f', 'm']::"char"[]
             then to_json(array_remove(array[case when 'f' = any(s.stxkind) then 'dependencies' end,
                 case when 'm' = any(s.stxkind) then 'mcv' end,

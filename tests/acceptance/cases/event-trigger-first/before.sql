@@ -1,0 +1,3 @@
+CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF tg_tag = 'ALTER DEFAULT PRIVILEGES' THEN RAISE EXCEPTION 'no change'; END IF; END $$;
+ALTER DEFAULT PRIVILEGES FOR ROLE case_owner GRANT SELECT ON TABLES TO case_reader;
+CREATE EVENT TRIGGER watch ON ddl_command_start EXECUTE FUNCTION public.refuse();
