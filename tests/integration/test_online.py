@@ -483,6 +483,32 @@ def test_a_new_required_column_is_filled_as_its_hint_says_while_clients_write(da
         assert later == (7,), "the default is for the rows to come"
 
 
+def test_new_required_columns_that_come_together_are_filled_each_as_its_hint_says(database: str) -> None:
+    before = "create table t (a int not null, b text, c text)"
+    _prepare(database, before, "insert into public.t select n, 'row' from generate_series(1, 3000) n")
+    hinted = """b text, c text not null, -- reconciler: backfill 'none'
+    length int not null, -- reconciler: backfill length(t.b) + A
+    "Twice A" int not null default 0, -- reconciler: backfill t.a * 2
+    e int default 4, f uuid default gen_random_uuid()"""
+    after = before.replace("b text, c text", hinted)
+    with psycopg.connect(database, autocommit=True) as client:
+
+        def write(position: int) -> None:
+            client.execute("insert into public.t (a, b, c) values (%s, 'four', 'none')", (10_000 + position,))
+            client.execute("update public.t set b = 'longer' where a = %s", (position,))
+
+        with Reconciler(database, options=ONLINE) as reconciler:
+            plan = reconciler.plan(after).plan
+            assert not [hazard for hazard in plan.hazards if hazard.kind in ("blocking_lock", "table_rewrite")]
+            assert len({each.sql for each in plan.statements if each.batched}) == 4
+            alone = [step.first for step in plan.steps if len(step.statements) == 1]
+            reconciler.migrate("default", after, progress=lambda at, _: write(at) if at in alone else None)
+            assert reconciler.plan(after).plan.is_empty
+        wrong = "select from public.t where \"Twice A\" <> a * 2 or length not in (a + 3, a + 4, a + 6) or f is null or c <> 'none'"
+        assert not client.execute(wrong).fetchall()
+        assert client.execute("select count(*) from public.t").fetchone() == (3000 + len(alone),)
+
+
 def test_a_hint_that_names_a_column_that_comes_too_is_followed_in_one_transaction(database: str) -> None:
     _prepare(database, ROWS_OF_T, "insert into public.t select n, 'row' from generate_series(1, 30) n")
     hinted = "b text, c int default 3,\nd int not null -- reconciler: backfill t.c + 1\n"
