@@ -108,9 +108,14 @@ def _made(act: Act, fact: FactId, context: Context) -> Iterable[Hazard]:
             old, new = str(context.old(fact)["version"]), str(context.new(fact)["version"])
             if old != new:
                 yield changes_version(fact, old, new)
-        case "table" if act is Act.ALTER and "unlogged" in context.changed(fact):
-            if context.new(fact).get("unlogged"):
+        case "table" if act is Act.ALTER:
+            changed = context.changed(fact)
+            if "unlogged" in changed and context.new(fact).get("unlogged"):
                 yield goes_wrong(fact, "unlogged: it is empty after a crash, and on standbys and subscribers")
+            if "replica_identity" in changed:
+                yield _told_otherwise(fact)
+        case "index" | "constraint" if act is Act.ALTER and "replica_identity" in context.changed(fact):
+            yield _told_otherwise(context.goal.object_of(fact))
         case "trigger" if act is Act.ALTER and context.new(fact).get("enabled") == "DISABLE":
             if "enabled" in context.changed(fact):
                 yield goes_wrong(fact, "what it did for each change is not done while it is disabled")
@@ -122,6 +127,11 @@ def _made(act: Act, fact: FactId, context: Context) -> Iterable[Hazard]:
             yield blocks_reads_and_writes(fact, "it is filled anew", context.sizes.get(fact))
         case _:
             return
+
+
+def _told_otherwise(table: FactId) -> Hazard:
+    why = "subscribers are told of its rows by another replica identity"
+    return goes_wrong(table, f"{why}; without any, UPDATE and DELETE fail where it is published")
 
 
 def _computed_before(function: FactId, context: Context) -> Iterable[Hazard]:

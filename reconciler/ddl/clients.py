@@ -50,15 +50,37 @@ def _gone(fact: FactId, context: Context) -> Iterable[Hazard]:
             yield breaks_clients(fact, f"drops {fact}: clients that name it fail")
         case "default" if (column := FactId("column", fact.name)) in context.goal:
             new = context.new(column)
-            if new.get("not_null") and not new.keys() & {"identity", "generated"}:
-                yield breaks_clients(column, f"takes the default of {column}: INSERTs that leave it out fail")
-        case "inheritance" if "bound" in context.old(fact) and context.live.parent(fact) in context.goal:
+            if not new.keys() & {"identity", "generated"}:
+                result = "fail" if new.get("not_null") else "write NULL"
+                yield breaks_clients(column, f"takes the default of {column}: INSERTs that leave it out {result}")
+        case "inheritance" if context.live.parent(fact) in context.goal:
             parent = ".".join(fact.name[2:])
-            yield breaks_clients(fact, f"detaches {'.'.join(fact.name[:2])} from {parent}: its rows are not seen there")
+            stays = any(FactId(kind, fact.name[2:]) in context.goal for kind in TABLE_KINDS)
+            if stays or "bound" in context.old(fact):
+                text = f"detaches {'.'.join(fact.name[:2])} from {parent}: its rows are not seen there"
+                yield breaks_clients(fact, text)
+        case "policy" if _lets_in(fact, context):
+            yield breaks_clients(fact, f"drops {fact}: rows that it let through are neither seen nor written")
+        case "database_setting" | "role_setting":
+            yield from _sought_elsewhere(fact)
         case "privileges":
             yield from _revoked(fact, context)
         case _:
             return
+
+
+def _lets_in(policy: FactId, context: Context) -> bool:
+    """Whether rows of a table that stays are let through by this policy."""
+    table = context.live.parent(policy)
+    if table is None or not context.persists(table) or context.old(policy).get("restrictive"):
+        return False
+    return bool(context.old(table).get("row_security") and context.new(table).get("row_security"))
+
+
+def _sought_elsewhere(setting: FactId) -> Iterable[Hazard]:
+    """A search_path that comes, goes or changes."""
+    if setting.name[-1].lower() == "search_path":
+        yield breaks_clients(setting, "new sessions look for unqualified names in other schemas")
 
 
 def _gone_routine(fact: FactId, context: Context) -> Hazard:
@@ -81,6 +103,8 @@ def _changed(fact: FactId, context: Context) -> Iterable[Hazard]:
             yield from _changed_column(fact, context)
         case "privileges":
             yield from _revoked(fact, context)
+        case "database_setting" | "role_setting":
+            yield from _sought_elsewhere(fact)
         case _ if fact not in context.live:
             return
         case kind if kind in _VIEWS:
@@ -99,6 +123,10 @@ def _changed(fact: FactId, context: Context) -> Iterable[Hazard]:
         case "composite_type":
             before, after = (_attributes(definition) for definition in (context.old(fact), context.new(fact)))
             yield from _compared(fact, before, after, "attribute")
+            for part in after:
+                if part not in before:
+                    text = f"gives {fact} an attribute {part}: values that clients write without it fail"
+                    yield breaks_clients(fact, text)
         case _:
             return
 
