@@ -283,14 +283,18 @@ def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) 
     attached: list[TupleRow] = []
     inherited_names: dict[FactId, str] = {}
     owners: dict[str, str] = {}
+    declared: set[FactId] = set()
     cloned: set[FactId] = set()
     for row in rows:
         kind, name, definition, classid, objid, subid, owner, acl, acl_default = row
         if kind in _ATTACHED:
             attached.append(row)
             continue
-        if kind == "inherited_name":
-            inherited_names[FactId("column", tuple(name))] = definition
+        if kind in ("inherited_name", "declared_name"):
+            column = FactId("column", tuple(name))
+            inherited_names[column] = definition
+            if kind == "declared_name":
+                declared.add(column)
             continue
         if kind == "cloned_key":
             cloned.add(FactId("constraint", tuple(name)))
@@ -320,6 +324,7 @@ def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) 
         addresses=addresses,
         secrets=secrets,
         inherited_names=inherited_names,
+        declared=frozenset(declared),
         cloned=frozenset(cloned),
     )
 

@@ -440,6 +440,15 @@ class _Generator:
             self.say("CREATE INDEX h2_own ON app.h2 (own)")
         if tape.has("inherit.default", 0.3):
             self.say("ALTER TABLE app.h2 ALTER COLUMN a SET DEFAULT 3")
+        if tape.has("inherit.note", 0.5):
+            self.say("ALTER TABLE app.h0 ADD COLUMN note text")
+        for table in ("h0", "h2"):
+            if tape.has(f"inherit.{table}.required", 0.2):
+                self.say(f"ALTER TABLE app.{table} ALTER COLUMN a SET NOT NULL")
+            if tape.has("inherit.note", 0.5):
+                for setting in ("STORAGE EXTERNAL", "STATISTICS 7", "SET (n_distinct = 5)"):
+                    if tape.has(f"inherit.{table}.{setting}", 0.2):
+                        self.say(f"ALTER TABLE ONLY app.{table} ALTER COLUMN note SET {setting.removeprefix('SET ')}")
         self.rows.append("INSERT INTO app.h2 (id, a) VALUES (1, 1), (2, 2);")
         self.tables.append(Table("h2", {"id": "integer"}, keyed=False))
 

@@ -61,6 +61,14 @@ def _follows_alteration(column: FactId, context: Context) -> bool:
     return any(parent in context.alters for parent in inherited_from(column, context))
 
 
+def _is_stored_as_type(column: FactId, context: Context) -> bool:
+    """Whether the type's own alteration gives the column its storage."""
+    needed = context.live.dependencies.get(column, frozenset())
+    return any(
+        each.kind == "base_type" and each in context.alters and "storage" in context.changed(each) for each in needed
+    )
+
+
 def _why_not_in_steps(column: FactId, context: Context) -> str:
     """What is added to the hazard of a rewrite where steps were asked for."""
     if context.online is None:
@@ -165,7 +173,7 @@ class ColumnRule(Rule):
         if brought := brought_by(fact, context):
             if is_required(context.new(fact)) and not any(is_required(context.new(parent)) for parent in brought):
                 yield from _backfilled(fact, context, only_missing=True)
-            yield from set_apart(fact, context)
+            yield from set_apart(fact, context, with_table=False)
             return
         size = context.sizes.get(table)
         default = next((context.new(member) for member in folded if member.kind == "default"), None)
@@ -383,6 +391,8 @@ class ColumnRule(Rule):
             hidden = (context.live.secrets.get(fact, {}), context.goal.secrets.get(fact, {}))
             options = changed_foreign_options(before, after, *hidden, context)
             yield draft(compose("{} OPTIONS ({})", foreign, options))
+        if "storage" not in new and _is_stored_as_type(fact, context):
+            old = {key: value for key, value in old.items() if key != "storage"}
         yield from column_settings(fact, old, new)
 
     def _made_plain(self, fact: FactId, context: Context, alter: Part, draft: _DraftMaker) -> Iterable[Draft]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler.ddl import online
-from reconciler.ddl.inherited_columns import inherited_from
+from reconciler.ddl.inherited_columns import inherited_from, inheriting
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Draft
 from reconciler.ddl.text import Part, compose, literal, name, raw
@@ -136,17 +136,60 @@ def change_not_null(column: FactId, context: Context) -> Iterable[Draft]:
     unvalidated = bool(after.get("not_valid")) and not before.get("not_valid")
     if unvalidated and _comes_along(column, context):
         return
-    if had and (not has or unvalidated):
+    if had and (unvalidated or not (has or _goes_along(column, context))):
+        keepers = list(_keepers(column, context))
+        if context.version >= 180000:  # what is their own stays with them
+            yield from (_draft(_set_text(child), child_table) for child, child_table in keepers)
         yield _draft(compose("{} DROP NOT NULL", alter), table)
+        if context.version < 180000:  # theirs is gone with the parent's
+            for child, _ in keepers:
+                yield from _set(child, context)
     if not has:
         return
     if not had or unvalidated:
-        yield from _set(column, context)
+        if not _is_brought(column, context):
+            yield from _set(column, context)
         yield from _comment(column, {}, context)
         return
     if not after.get("inherited"):
         yield from _alter(column, before, after, context)
     yield from _comment(column, before, context)
+
+
+def _keepers(column: FactId, context: Context) -> Iterable[tuple[FactId, FactId]]:
+    """The same column of tables below, and its table, where NOT NULL is to be its own when the parent's goes."""
+    for child in inheriting(column, context):
+        table = context.goal.parent(child)
+        if table is not None and context.persists(child) and _is_own(child, context):
+            yield child, table
+            continue  # and with it all below
+        yield from _keepers(child, context)
+
+
+def _is_own(column: FactId, context: Context) -> bool:
+    """Whether a column that has NOT NULL keeps it whatever its table's parents have."""
+    old, new = context.old(column), context.new(column)
+    return bool(old.get("not_null")) and is_required(new) and not _constraint(new).get("inherited")
+
+
+def _goes_along(column: FactId, context: Context) -> bool:
+    """Whether NOT NULL goes from this column as it goes from that of a parent."""
+    if column in context.live.declared:
+        return False
+    return any(
+        parent in context.alters and is_required(context.old(parent)) and not context.new(parent).get("not_null")
+        for parent in inherited_from(column, context)
+    )
+
+
+def _is_brought(column: FactId, context: Context) -> bool:
+    """Whether NOT NULL comes to this column as it comes to that of a parent; what is said of it, too, is declared."""
+    if context.version >= 180000 and not _constraint(context.new(column)).get("inherited"):
+        return False
+    return any(
+        parent in context.alters and not context.old(parent).get("not_null") and is_required(context.new(parent))
+        for parent in inherited_from(column, context)
+    )
 
 
 def _comes_along(column: FactId, context: Context) -> bool:
@@ -222,6 +265,10 @@ def required(column: FactId, context: Context) -> str:
         return _add(column, context).sql
     if not constraint.get("inherited") and explicit_name(column, context):
         return _add(column, context).sql
+    return _set_text(column)
+
+
+def _set_text(column: FactId) -> str:
     return compose("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", qualified(column), name(column.name[2]))
 
 

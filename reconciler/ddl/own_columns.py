@@ -8,6 +8,7 @@ from reconciler.ddl.column_text import column_settings, identity_clause
 from reconciler.ddl.inherited_columns import parents_columns
 from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import added_later, is_required, required
+from reconciler.ddl.options import changed_foreign_options
 from reconciler.ddl.rule import Draft
 from reconciler.ddl.sequences import continue_after
 from reconciler.ddl.text import compose, name, raw
@@ -25,8 +26,12 @@ if TYPE_CHECKING:
 __all__ = ["set_apart"]
 
 
-def set_apart(column: FactId, context: Context) -> Iterable[Draft]:
-    """Makes a column its own that is new in its table and as its parents' by now; another default follows by itself."""
+def set_apart(column: FactId, context: Context, *, with_table: bool) -> Iterable[Draft]:
+    """Makes a column its own that is new in its table and as its parents' by now; another default follows by itself.
+
+    It came with the new table, which takes a parent's storage over, or with a parent's new column, whose storage is set
+    after that.
+    """
     new = context.new(column)
     table = context.goal.parent(column)
     assert table is not None
@@ -39,7 +44,10 @@ def set_apart(column: FactId, context: Context) -> Iterable[Draft]:
     defaults = [FactId("default", each.name) in context.goal for each in (column, *parents)]
     if any(defaults[1:]) and not defaults[0]:
         yield draft(compose("{} DROP DEFAULT", alter))
-    given = any(context.new(parent).get("not_null") for parent in parents)
+    brought = _brought([context.new(parent) for parent in parents], new, with_table=with_table)
+    if new.get("generated") != brought.get("generated"):
+        yield draft(compose("{} SET EXPRESSION AS ({})", alter, raw(str(new["generated"]))))
+    given = _gives_not_null([context.new(parent) for parent in parents], new, context)
     if given and not new.get("not_null"):
         yield draft(compose("{} DROP NOT NULL", alter))
     elif is_required(new) and not given:
@@ -54,6 +62,29 @@ def set_apart(column: FactId, context: Context) -> Iterable[Draft]:
         yield draft(compose("{} ADD {}", alter, identity_clause(identity)))
         if context.persists(table):
             yield continue_after(column, str(identity["sequence"]), identity)
-    yield from column_settings(column, {}, new)
+    if new.get("compression") != brought.get("compression"):
+        yield draft(compose("{} SET COMPRESSION {}", alter, raw(str(new.get("compression", "default")))))
+    if "fdw_options" in new:
+        foreign = raw(compose("ALTER FOREIGN TABLE {} ALTER COLUMN {}", qualified(column), name(column.name[2])))
+        hidden = context.goal.secrets.get(column, {})
+        options = changed_foreign_options([], cast("list[str]", new["fdw_options"]), {}, hidden, context)
+        yield draft(compose("{} OPTIONS ({})", foreign, options))
+    yield from column_settings(column, brought, new)
     if not given:
         yield from added_later(column, context)
+
+
+def _brought(parents: list[Definition], new: Definition, *, with_table: bool) -> Definition:
+    """What the column has from its parents' that an own setting could differ from."""
+    keys = ("generated", "compression", *(("storage", "storage_usual") if with_table else ()))
+    found = {"type": new["type"]}
+    for parent in parents:
+        found |= {key: parent[key] for key in keys if key in parent and key not in found}
+    return found
+
+
+def _gives_not_null(parents: list[Definition], new: Definition, context: Context) -> bool:
+    """Whether a parent's NOT NULL is the column's, too."""
+    if context.version >= 180000 and new.get("not_null"):
+        return bool(cast("Definition", new.get("not_null_constraint") or {}).get("inherited"))
+    return any(parent.get("not_null") for parent in parents)

@@ -112,7 +112,7 @@ class TableRule(Rule):
         yield Draft(sql=compose(start, qualified(fact), joined(parts, "")))
         for column, clause in clauses.items():
             if clause is None and context.new(column).get("inherited"):
-                yield from set_apart(column, context)
+                yield from set_apart(column, context, with_table=True)
                 continue
             yield from column_settings(column, {}, context.new(column))
             yield from added_later(column, context)

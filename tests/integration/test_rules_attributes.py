@@ -177,6 +177,27 @@ CASES: dict[str, tuple[str, str]] = {
         ALTER TABLE app.t ALTER a SET STORAGE external;
         """,
     ),
+    "columns that parents bring, with settings of their own": (
+        """
+        CREATE TABLE app.p (a integer);
+        CREATE TABLE app.c () INHERITS (app.p);
+        CREATE TABLE app.r (k integer) PARTITION BY LIST (k);
+        CREATE TABLE app.r_1 PARTITION OF app.r FOR VALUES IN (1);
+        """,
+        """
+        CREATE TABLE app.p (a integer, b text, d text COMPRESSION pglz);
+        CREATE TABLE app.c () INHERITS (app.p);
+        CREATE TABLE app.n () INHERITS (app.p);
+        ALTER TABLE ONLY app.p ALTER b SET STORAGE external;
+        ALTER TABLE app.c ALTER b SET STATISTICS 7, ALTER b SET NOT NULL, ALTER d SET (n_distinct = 5);
+        ALTER TABLE app.n ALTER b SET STORAGE main, ALTER b SET NOT NULL, ALTER a SET NOT NULL,
+            ALTER a ADD GENERATED ALWAYS AS IDENTITY,
+            ALTER d SET COMPRESSION default;
+        CREATE TABLE app.r (k integer, b text) PARTITION BY LIST (k);
+        CREATE TABLE app.r_1 PARTITION OF app.r FOR VALUES IN (1);
+        ALTER TABLE app.r_1 ALTER b SET STORAGE external, ALTER b SET NOT NULL, ALTER b SET STATISTICS 9;
+        """,
+    ),
     "the columns of a materialized view": (
         "CREATE MATERIALIZED VIEW app.m AS SELECT 1 AS a, 'x'::text AS b;",
         """

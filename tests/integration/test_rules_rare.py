@@ -56,6 +56,10 @@ CASES: dict[str, tuple[str, str]] = {
         _BASE.format("")
         + "CREATE TABLE app.t (a app.mood, b app.mood[]); CREATE MATERIALIZED VIEW app.m AS SELECT a FROM app.t;",
     ),
+    "the storage of a base type, which a column had before": (
+        _BASE.format("") + "CREATE TABLE app.t (a app.mood); ALTER TABLE app.t ALTER a SET STORAGE external;",
+        _BASE.format("").replace("STORAGE = extended", "STORAGE = external") + "CREATE TABLE app.t (a app.mood);",
+    ),
     "an operator class in use": (
         "CREATE TABLE app.t (a integer);",
         (

@@ -1,0 +1,6 @@
+ALTER TABLE "public"."fair" ALTER COLUMN "id" DROP NOT NULL;
+ALTER TABLE "public"."fair_1" ALTER COLUMN "id" SET NOT NULL;
+ALTER TABLE "public"."fair" ALTER COLUMN "note" DROP NOT NULL;
+ALTER TABLE "public"."fair_2_low" ALTER COLUMN "note" SET NOT NULL;
+ALTER TABLE "public"."stall" ALTER COLUMN "id" DROP NOT NULL;
+ALTER TABLE "public"."stall_own" ALTER COLUMN "id" SET NOT NULL;
