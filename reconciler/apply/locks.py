@@ -13,14 +13,14 @@ from __future__ import annotations
 import secrets
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
 from psycopg import sql
 
 from reconciler.db.connections import connect, errors_as, fetch_all, fetch_one
-from reconciler.db.sqlfiles import trusted
+from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import LockTimeoutError
 from reconciler.hazards.kinds import HazardKind
 from reconciler.ledger.schema import hold_lease
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from reconciler.db.connections import Connection
     from reconciler.plan import Statement
-    from reconciler.snapshot import FactId
 
 __all__ = ["LOCK_ERRORS", "Patience", "lease", "lock_tables", "retried", "set_timeouts", "statement_timeout_ms"]
 
@@ -98,47 +97,87 @@ def retried(work: Callable[[], Result], patience: Patience) -> Result:
 def lock_tables(connection: Connection, statements: Sequence[Statement], patience: Patience) -> None:
     """Locks the tables that the statements will lock strongly, ordered by name, in `timeout_ms` for all of them.
 
-    Who works on a table without being a client is waited for before, behind a lock that clients do not mind.
-    Autovacuum gives way to whoever waits for `deadlock_timeout`, which as a strong lock would hold clients up, or never
-    be reached. Tables that this role does not own are left to the statements themselves. Raises psycopg's
+    With them go the partitions and children that a statement reaches, after those that they belong to, as clients come
+    that way too. Who works on a table without being a client is waited for before, behind a lock that clients do not
+    mind. Autovacuum gives way to whoever waits for `deadlock_timeout`, which as a strong lock would hold clients up, or
+    never be reached. Tables that this role does not own are left to the statements themselves. Raises psycopg's
     LockNotAvailable.
     """
-    wanted: dict[FactId, LockMode] = {}
-    for statement in statements:
-        table, mode = statement.locks, statement.lock
-        if table is not None and table.kind == "table" and mode is not None and mode.blocks_clients:
-            wanted[table] = max(wanted.get(table, mode), mode, key=_MODES.index)
-    if not wanted:
-        return
-    owned = fetch_all(
-        connection,
-        "select n.nspname::text, c.relname::text, exists (select from pg_catalog.pg_locks l where l.relation = c.oid"
-        " and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())"
-        " and l.granted and l.pid <> pg_catalog.pg_backend_pid() and l.mode = any(%s)),"
-        " (select s.setting::int from pg_catalog.pg_settings s where s.name = 'deadlock_timeout')"
-        " from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
-        " join unnest(%s::text[], %s::text[]) w(schema, name) on w.schema = n.nspname and w.name = c.relname"
-        " where c.relkind in ('r', 'p') and pg_catalog.pg_has_role(c.relowner, 'USAGE')",
-        (_MAINTENANCE, [table.name[0] for table in wanted], [table.name[1] for table in wanted]),
-    )
-    present: dict[tuple[str, ...], bool] = {
-        (str(schema), str(table)): bool(maintained) for schema, table, maintained, _ in owned
-    }
-    tables = [table for table in sorted(wanted) if table.name in present]
+    tables = _tables(connection, statements)
     for table in tables:
-        if present[table.name]:
-            yields_ms = 2 * int(owned[0][3])
-            _lock(connection, table, _HARMLESS, max(patience.timeout_ms, yields_ms) if patience.timeout_ms else 0)
+        if table.yields_ms:
+            limit_ms = max(patience.timeout_ms, table.yields_ms) if patience.timeout_ms else 0
+            _lock(connection, table.name, _HARMLESS, limit_ms)
     deadline = time.monotonic() + patience.timeout_ms / 1000
     for table in tables:
         left_ms = max(1, round((deadline - time.monotonic()) * 1000)) if patience.timeout_ms else 0
-        _lock(connection, table, wanted[table], left_ms)
+        _lock(connection, table.name, table.mode, left_ms)
 
 
-def _lock(connection: Connection, table: FactId, mode: LockMode, timeout_ms: int) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Table:
+    """A table to be locked, so many levels below the one that a statement names.
+
+    `yields_ms` is how long who works on it without being a client may take to give way; 0 where nobody does.
+    """
+
+    root: tuple[str, ...]
+    depth: int
+    name: tuple[str, ...]
+    mode: LockMode
+    yields_ms: int
+
+
+def _tables(connection: Connection, statements: Sequence[Statement]) -> list[_Table]:
+    """The tables that this role owns, in the order in which they are locked: each after what it belongs to."""
+    wanted: dict[tuple[str, ...], tuple[int, LockMode]] = {}
+    for statement in statements:
+        table, mode = statement.locks, statement.lock
+        if table is not None and table.kind == "table" and mode is not None and mode.blocks_clients:
+            reach, strongest = wanted.get(table.name, (0, mode))
+            wanted[table.name] = max(reach, _reach(statement)), max(strongest, mode, key=_MODES.index)
+    if not wanted:
+        return []
+    names = list(wanted)
+    rows = fetch_all(
+        connection,
+        trusted(read_sql("apply/trees.sql")),
+        {
+            "modes": _MAINTENANCE,
+            "schemas": [name[0] for name in names],
+            "names": [name[1] for name in names],
+            "reach": [wanted[name][0] for name in names],
+        },
+    )
+    found: dict[tuple[str, ...], _Table] = {}
+    for root_schema, root, schema, name, depth, is_maintained, deadlock_ms in rows:
+        each = _Table(
+            root=(str(root_schema), str(root)),
+            depth=int(depth),
+            name=(str(schema), str(name)),
+            mode=wanted[str(root_schema), str(root)][1],
+            yields_ms=2 * int(deadlock_ms) if is_maintained else 0,
+        )
+        other = found.get(each.name, each)
+        deeper = each if each.depth >= other.depth else other
+        found[each.name] = replace(deeper, mode=max(each.mode, other.mode, key=_MODES.index))
+    return sorted(found.values(), key=lambda table: (table.root, table.depth, table.name))
+
+
+def _reach(statement: Statement) -> int:
+    """Whether what the statement does to a table is done to its partitions (1), or to its children too (2)."""
+    if statement.sql.startswith("ALTER TABLE ONLY ") or " ON ONLY " in statement.sql.partition("(")[0]:
+        return 0
+    kinds = {fact.kind for fact in (*statement.creates, *statement.drops, *statement.alters)}
+    if kinds & {"column", "constraint"}:
+        return 2
+    return 1 if kinds & {"index", "trigger"} else 0
+
+
+def _lock(connection: Connection, table: tuple[str, ...], mode: LockMode, timeout_ms: int) -> None:
     _set(connection, "lock_timeout", timeout_ms)
     template = sql.SQL("LOCK TABLE ONLY {} IN {} MODE")
-    connection.execute(template.format(sql.Identifier(*table.name), sql.SQL(trusted(mode.value))))
+    connection.execute(template.format(sql.Identifier(*table), sql.SQL(trusted(mode.value))))
 
 
 def set_timeouts(connection: Connection, statement: Statement, patience: Patience, usual_ms: int) -> None:

@@ -267,16 +267,31 @@ def test_a_lock_is_tried_again_and_everything_is_let_go_between(database: str) -
     assert released.is_set()
 
 
-def test_autovacuum_gives_way_without_a_client_or_a_second_try(database: str) -> None:
+VACUUMED = {
+    "a table": ("create table t (a int primary key, b text){};", "t"),
+    "a partition": (
+        """create table t (a int primary key, b text) partition by range (a);
+        create table t1 partition of t for values from (0) to (1000000) partition by range (a);
+        create table aa partition of t1 default{};""",
+        "aa",
+    ),
+    "a child": ("create table t (a int primary key, b text); create table aa (c int) inherits (t){};", "aa"),
+}
+
+
+@pytest.mark.parametrize("case", VACUUMED)
+def test_autovacuum_gives_way_without_a_client_or_a_second_try(database: str, case: str) -> None:
+    declared, table = VACUUMED[case]
     slow = "autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1, autovacuum_vacuum_threshold = 1"
-    before = f"create table t (a int primary key, b text) with ({slow}, autovacuum_vacuum_scale_factor = 0)"
-    _prepare(database, before, "insert into public.t select n, repeat('x', 200) from generate_series(1, 20000) n")
+    before = declared.format(f" with ({slow}, autovacuum_vacuum_scale_factor = 0)")
+    rows = f"insert into public.{table} (a, b) select n, repeat('x', 200) from generate_series(1, 20000) n"
+    _prepare(database, before, rows)
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("alter system set autovacuum_naptime = 1")
         connection.execute("select pg_reload_conf()")
         connection.execute("delete from public.t where a % 2 = 0")
         try:
-            vacuum = "select from pg_stat_progress_vacuum where relid = 'public.t'::regclass"
+            vacuum = f"select from pg_stat_progress_vacuum where relid = 'public.{table}'::regclass".encode()
             deadline = time.monotonic() + 60
             while connection.execute(vacuum).fetchone() is None:
                 assert time.monotonic() < deadline, "autovacuum does not come"
