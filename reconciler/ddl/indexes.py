@@ -41,17 +41,19 @@ class IndexRule(Rule):
         unique = bool(definition.get("unique"))
         found: list[Hazard] = []
         size = context.sizes.get(table)
-        if context.persists(table) and unique:
+        joined = partitions.is_joined(fact, context)
+        if context.persists(table) and unique and not joined:
             found.append(hazards.may_fail(fact, "fails if a value is twice there", size))
         using = raw(shadow.on_shadows(str(definition["using"]), fact, context))
         build = self._text(fact, unique=unique, using=using, alone=partitions.is_made_alone(fact, context))
         if online_indexes.builds_online(fact, context):
             yield from online_indexes.build_index(fact, build, tuple(found), context)
         else:
-            if context.persists(table):
+            if context.persists(table) and not joined:
                 found.insert(0, hazards.blocks_writes(table, f"{fact} is built", size))
             text = build(fact.name[2], concurrently=False)
-            yield Draft(sql=text, hazards=tuple(found), lock=LockMode.SHARE, locks=table)
+            brief = joined and context.online is not None
+            yield Draft(sql=text, hazards=tuple(found), lock=LockMode.SHARE, locks=table, brief=brief)
         yield from attachments(fact, context)
         yield from self._settings(fact, {}, definition, context)
 

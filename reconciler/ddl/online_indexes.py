@@ -54,7 +54,7 @@ def is_replaced_online(fact: FactId, context: Context) -> bool:
     """Whether a new index is built before the old one goes, so that queries always have one of them."""
     if fact not in context.drops or fact not in context.creates or context.old(fact).get("invalid"):
         return False
-    if shadow.shadowed_columns(fact, context):
+    if shadow.shadowed_columns(fact, context) or context.goes_with_parent(fact):
         return False
     if any(needed in context.drops for needed in context.live.dependencies.get(fact, ())):
         return False

@@ -27,6 +27,7 @@ __all__ = [
     "gets_attached",
     "in_the_way",
     "is_alone",
+    "is_joined",
     "is_left_behind",
     "is_left_by_all",
     "is_made_alone",
@@ -175,6 +176,15 @@ def is_made_alone(fact: FactId, context: Context) -> bool:
     if context.new(fact).get("invalid"):
         return True
     return fact.kind == "index" and any(_taken_with(fact, table, context))
+
+
+def is_joined(fact: FactId, context: Context) -> bool:
+    """Whether the index of a partitioned table is made in no time, of those that its partitions have by then."""
+    table = context.goal.parent(fact)
+    if table is None or not is_partitioned(table, context.goal):
+        return False
+    tables = {context.goal.parent(part) for part in context.adopted(fact)}
+    return is_made_alone(fact, context) or all(child in tables for _, child in partitions_of(table, context.goal))
 
 
 def _taken_with(whole: FactId, table: FactId, context: Context) -> Iterable[FactId]:

@@ -46,8 +46,10 @@ def in_steps(drafted: Sequence[tuple[Draft, Statement]], context: Context) -> li
 
 
 def _needs_late(statement: Statement, late: set[FactId], context: Context) -> bool:
-    """Whether the statement makes or alters what is, or needs, something that is made after the transaction."""
+    """Whether the statement makes or alters what is, needs or adopts something that is made after the transaction."""
     return bool(late) and any(
-        fact in late or not late.isdisjoint(context.goal.dependencies.get(fact, ()))
+        fact in late
+        or not late.isdisjoint(context.goal.dependencies.get(fact, ()))
+        or not late.isdisjoint(context.adopted(fact))
         for fact in (*statement.creates, *statement.alters)
     )

@@ -358,6 +358,51 @@ create index p2_b_idx on p2 (b);
 """
 
 
+INDEXED = """
+create table i (a int{column}) partition by list (a);
+create table i1 partition of i for values in (1);
+create table i2 partition of i for values in (2) partition by list (a);
+create table i3 partition of i2 default;
+"""
+INDEX_CHANGES = {
+    "a new one": (INDEXED.format(column=", b int"), INDEXED.format(column=", b int") + "create index on i (b);"),
+    "a new one on a new column": (
+        INDEXED.format(column=""),
+        INDEXED.format(column=", b int") + "create index on i (b); create unique index on i (a, b);",
+    ),
+    "another one": (
+        INDEXED.format(column=", b int") + "create index i_i on i (a, b);",
+        INDEXED.format(column=", b int") + "create index i_i on i (b);",
+    ),
+    "another one, whose partitions have names of their own": (
+        INDEXED.format(column=", b int") + "create index own on i1 (a, b); create index i_i on i (a, b);",
+        INDEXED.format(column=", b int") + "create index own on i1 (b); create index i_i on i (b);",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", INDEX_CHANGES)
+def test_an_index_of_a_partitioned_table_is_built_in_its_partitions_while_clients_write(
+    database: str, change: str
+) -> None:
+    before, after = INDEX_CHANGES[change]
+    _prepare(database, before, "insert into public.i (a) values (1), (2)")
+    with psycopg.connect(database, autocommit=True) as client:
+
+        def write(_position: int, statement: Statement) -> None:
+            if not statement.transactional:
+                client.execute("insert into public.i (a) values (1), (2)")
+
+        with Reconciler(database, options=ONLINE) as reconciler:
+            plan = reconciler.plan(after).plan
+            assert not [hazard for hazard in plan.hazards if hazard.kind == "blocking_lock"]
+            wholes = {"i", "i2"}
+            built = [each for each in plan.statements if "INDEX CONCURRENTLY" in each.sql]
+            assert len({each.locks.name[1] for each in built if each.locks is not None} - wholes) == 2
+            reconciler.migrate("default", after, progress=write)
+            assert reconciler.plan(after).plan.is_empty
+
+
 def test_a_partition_is_detached_while_its_parent_is_used(database: str) -> None:
     _prepare(database, PARTITIONED, "insert into public.p values (1, 1), (2, 2)")
     with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database, autocommit=True) as connection:
