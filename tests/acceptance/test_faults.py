@@ -1,6 +1,6 @@
 """Whatever happens at whatever statement: no row is lost, no change is unrecorded, the next run ends at the declaration.
 
-Three plans (one transaction, online steps, an exchange of a column), cut off at each of their statements, and while one
+Four plans (one transaction, online steps, an exchange of a column, a partitioned table in steps), cut off at each of their statements, and while one
 waits in the server. Where the server itself suffers (it is stopped at once, its disk is full) it is one of the test's own.
 """
 
@@ -38,23 +38,44 @@ ROWS = """
 insert into public.parent select generate_series(1, 5);
 insert into public.kept (n, p, label) select n, n % 5 + 1, 'row ' || n from generate_series(1, 200) n;
 """
+TREE = """
+create table parent (id int primary key);
+create table kept (n int, p int, label text) partition by list (p);
+create table kept_1 partition of kept for values in (1, 2);
+create table kept_2 partition of kept default partition by range (n);
+create table kept_3 partition of kept_2 default;
+"""
 PLANS = {
     "one transaction": (
+        BEFORE,
         BEFORE.replace("label text", "label text not null default '', added date") + "create table other (id int);",
         False,
     ),
     "online steps": (
+        BEFORE,
         BEFORE.replace("n int", "n int not null").replace("(n)", "(n, p)")
         + "alter table kept add foreign key (p) references parent; alter table kept add check (n > 0);",
         True,
     ),
-    "exchange of a column": (BEFORE.replace("n int,", "n bigint not null,"), True),
+    "exchange of a column": (BEFORE, BEFORE.replace("n int,", "n bigint not null,"), True),
+    "a partitioned table": (
+        TREE,
+        TREE.replace(
+            "label text",
+            """label text, id int generated always as identity, twice int not null, -- reconciler: backfill n * 2
+            thrice int not null -- reconciler: backfill n * 3
+            """,
+        )
+        + "create index on kept (n); create index on kept (twice);",
+        True,
+    ),
 }
 # All pairs take minutes: they run where RECONCILER_ALL_FAULTS is set, else each fault and each plan in one of them.
 FEW = (
     *(("one transaction", fault) for fault in ("connection cut", "statement cancelled", "lock timeout", "disk full")),
     ("online steps", "client killed"),
     ("exchange of a column", "connection cut"),
+    ("a partitioned table", "connection cut"),
 )
 FAULTS = ("client killed", "connection cut", "statement cancelled", "lock timeout", "server stopped", "disk full")
 # Those that a server has as a whole.
@@ -191,9 +212,9 @@ def _assert_whole(url: str) -> None:
     assert found == (200, 20100, 200)
 
 
-def _assert_recorded(url: str, before: int) -> None:
+def _assert_recorded(url: str, declared: str, before: int) -> None:
     with Reconciler(url) as reconciler:
-        done = reconciler.check(BEFORE)
+        done = reconciler.check(declared)
         unfinished = reconciler.get_status().unfinished
         recorded = len(reconciler.history("default"))
         assert not done.plan.statements or unfinished is not None or recorded > before
@@ -210,16 +231,12 @@ def _assert_next_run_ends_at(url: str, after: str, online: bool) -> None:
         assert connection.execute(left).fetchall() == []
 
 
-def _prepare(url: str, after: str, online: bool) -> list[int]:
-    """The first state with its rows; gives where the plan's steps begin."""
-    with Reconciler(url, options=Options(online=online, proof=Proof.OFF)) as reconciler:
-        reconciler.migrate("default", BEFORE)
+def _prepare(url: str, before: str) -> None:
+    """The first state with its rows."""
+    with Reconciler(url, options=Options(proof=Proof.OFF)) as reconciler:
+        reconciler.migrate("default", before)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(ROWS)
-        plan = reconciler.plan(after).plan
-        if len(plan.steps) == 1:
-            return list(range(1, len(plan.statements) + 1))
-        return [step.first for step in plan.steps]
 
 
 def _plan(url: str, after: str, online: bool) -> Plan:
@@ -235,9 +252,9 @@ def test_after_a_fault_at_each_statement_the_next_run_ends_at_the_declaration(
     database: str, server: EmbeddedServer, tmp_path: Path, plan: str, fault: str
 ) -> None:
     """Each fault meets what the one before has left, one step further, as it would in life."""
-    after, online = PLANS[plan]
+    before, after, online = PLANS[plan]
     with _ground(fault, database, server, tmp_path) as ground:
-        _prepare(ground.url, after, online)
+        _prepare(ground.url, before)
         tried = step = 0
         while step < len((found := _plan(ground.url, after, online)).steps):
             for position, statement in enumerate(found.steps[step].statements, start=found.steps[step].first):
@@ -251,7 +268,7 @@ def test_after_a_fault_at_each_statement_the_next_run_ends_at_the_declaration(
                     # Only a disk that is full can pass a statement by; then the run went through.
                     assert fault == "disk full"
                     break
-                _assert_recorded(ground.url, before=1)
+                _assert_recorded(ground.url, before, 1)
                 if step > 0:
                     break  # the steps before it are done: the next plan counts anew
             # What was done is not planned again, but for filling and analyzing the new column.
