@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, LiteralString, cast
 
+from reconciler.ddl.inherited_columns import parents_columns
 from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import not_null_clause
 from reconciler.ddl.options import changed_options, foreign_options
@@ -96,7 +97,7 @@ def column_clause(
     extra: list[Part] = []
     if default is not None:
         extra.append(raw(compose("DEFAULT {}", raw(str(default["expression"])))))
-    if "generated" in definition:
+    if "generated" in definition and (attaches or not _takes_expression(column, table, context)):
         kind = raw("VIRTUAL" if definition.get("virtual") else "STORED")
         extra.append(raw(compose("GENERATED ALWAYS AS ({}) {}", raw(str(definition["generated"])), kind)))
     later = identity_later or (attaches and definition.get("inherited") and context.version >= 170000)
@@ -112,6 +113,15 @@ def column_clause(
     if typed and not extra:
         return None
     return joined([*parts, *([raw("WITH OPTIONS")] if typed else []), *extra], " ")
+
+
+def _takes_expression(column: FactId, table: FactId | None, context: Context) -> bool:
+    """Whether a new table has from a parent how its own column is computed, and must not say so before 16."""
+    return (
+        context.version < 160000
+        and table in context.creates
+        and any("generated" in context.new(above) for above in parents_columns(column, context))
+    )
 
 
 def column_kind(definition: Definition) -> Part:

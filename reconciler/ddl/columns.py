@@ -153,7 +153,7 @@ class ColumnRule(Rule):
         is_type = dropped.kind in _TYPES or (dropped.kind == "table" and dropped != table)
         return (
             (is_type or dropped.kind == "extension")
-            and dropped in context.goal
+            and (dropped in context.goal or (is_type and _is_another_kind(dropped, context)))
             and fact in context.goal
             and table is not None
             and table.kind in TABLE_KINDS
@@ -540,6 +540,11 @@ def _follows_type(fact: FactId, context: Context) -> bool:
         return False
     needed = context.live.dependencies.get(table, frozenset())
     return any(each.kind == "composite_type" and each in context.alters for each in needed)
+
+
+def _is_another_kind(kind: FactId, context: Context) -> bool:
+    """Whether a type of another kind takes the name of the one that goes: a domain an enum's."""
+    return any(FactId(other, kind.name) in context.goal for other in (*_TYPES, "table"))
 
 
 def disturbed_by_type_change(fact: FactId, context: Context, *, same_family: bool) -> Iterable[FactId]:

@@ -229,7 +229,9 @@ def _require_ground(context: Context) -> None:
         if fact.kind in SATELLITE_KINDS or live.facts[fact] != goal.facts[fact]:
             continue
         before, after = live.dependencies.get(fact, frozenset()), goal.dependencies.get(fact, frozenset())
-        gone = sorted(needed for needed in before if needed in context.drops and needed not in goal.facts)
+        # A function depends on the transforms that its types had when it was made, whether or not it uses them.
+        lost = (needed for needed in before if needed.kind != "transform" and needed in context.drops)
+        gone = sorted(needed for needed in lost if needed not in goal.facts)
         if not gone or not after < before:
             continue
         if taken is None:

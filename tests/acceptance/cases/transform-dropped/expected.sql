@@ -1,0 +1,1 @@
+DROP TRANSFORM FOR integer LANGUAGE "sql";
