@@ -152,8 +152,27 @@ def change_not_null(column: FactId, context: Context) -> Iterable[Draft]:
         yield from _comment(column, {}, context)
         return
     if not after.get("inherited"):
+        if _takes_no_name(column, context):
+            yield _draft(compose("{} DROP NOT NULL", alter), table)
+            yield from _set(column, context)
+            yield from _comment(column, {}, context)
+            return
         yield from _alter(column, before, after, context)
     yield from _comment(column, before, context)
+
+
+def _takes_no_name(column: FactId, context: Context) -> bool:
+    """Whether Postgres refuses to rename the constraint: it would rename those below, which have other names."""
+    held = context.live.not_null_name(column)
+    if held == context.goal.not_null_name(column):
+        return False
+    return any(context.live.not_null_name(below) != held for below in _all_below(column, context))
+
+
+def _all_below(column: FactId, context: Context) -> Iterable[FactId]:
+    for child in inheriting(column, context):
+        yield child
+        yield from _all_below(child, context)
 
 
 def _keepers(column: FactId, context: Context) -> Iterable[tuple[FactId, FactId]]:

@@ -262,6 +262,19 @@ CASES: dict[str, tuple[str, str]] = {
 }
 
 CASES_18: dict[str, tuple[str, str, int]] = {
+    "the name of a NOT NULL constraint above ones with other names": (
+        """
+        CREATE TABLE app.p (a integer CONSTRAINT one NOT NULL);
+        CREATE TABLE app.c (a integer CONSTRAINT two NOT NULL) INHERITS (app.p);
+        COMMENT ON CONSTRAINT one ON app.p IS 'about';
+        """,
+        """
+        CREATE TABLE app.p (a integer CONSTRAINT three NOT NULL);
+        CREATE TABLE app.c (a integer CONSTRAINT two NOT NULL) INHERITS (app.p);
+        COMMENT ON CONSTRAINT three ON app.p IS 'about';
+        """,
+        3,
+    ),
     "names of NOT NULL": (
         "CREATE TABLE app.t (a integer NOT NULL, b integer CONSTRAINT held NOT NULL, c integer, d integer NOT NULL);",
         """
