@@ -19,8 +19,11 @@ from reconciler.ddl.names import qualified, split_name
 from reconciler.ddl.not_null import (
     added_later,
     change_not_null,
+    is_lifted,
     is_required,
+    lifted,
     not_null_claims,
+    put_back,
     required,
 )
 from reconciler.ddl.numbering import becomes_identity, counter_of, counting_text, is_numbered_first, next_of
@@ -364,7 +367,9 @@ class ColumnRule(Rule):
         comes_along = _follows_alteration(fact, context) or fact in context.parked or _follows_type(fact, context)
         if changed & {"type", "collation"}:
             if not comes_along:
+                yield from lifted(fact, context)
                 yield self._change_type(fact, context, alter, draft)
+                yield from put_back(fact, context)
             # A new type brings its own storage and compression.
             old = {key: value for key, value in old.items() if key not in ("storage", "compression")}
             changed = (changed - {"storage", "compression"}) | ({"compression"} & new.keys())
@@ -372,7 +377,7 @@ class ColumnRule(Rule):
             why = f"computes {fact}; {_NO_OTHER_WAY}"
             found = () if new.get("virtual") else (hazards.rewrites(table, why, size),)
             yield draft(compose("{} SET EXPRESSION AS ({})", alter, raw(str(new["generated"]))), *found)
-        if changed & {"not_null", "not_null_constraint"}:
+        if changed & {"not_null", "not_null_constraint"} and not is_lifted(fact, context):
             fills: list[Draft] = []
             if new.get("not_null") and not old.get("not_null"):
                 fills = list(_backfilled(fact, context, only_missing=True))

@@ -25,9 +25,12 @@ __all__ = [
     "added_later",
     "change_not_null",
     "explicit_name",
+    "is_lifted",
     "is_required",
+    "lifted",
     "not_null_claims",
     "not_null_clause",
+    "put_back",
     "required",
     "required_name_aside",
     "swapped_names",
@@ -130,20 +133,11 @@ def change_not_null(column: FactId, context: Context) -> Iterable[Draft]:
     old, new = context.old(column), context.new(column)
     before, after = _constraint(old), _constraint(new)
     had, has = bool(old.get("not_null")), bool(new.get("not_null"))
-    table = context.goal.parent(column)
-    assert table is not None
-    alter = raw(compose("ALTER TABLE {} ALTER COLUMN {}", qualified(column), name(column.name[2])))
     unvalidated = bool(after.get("not_valid")) and not before.get("not_valid")
     if unvalidated and _comes_along(column, context):
         return
     if had and (unvalidated or not (has or _goes_along(column, context))):
-        keepers = list(_keepers(column, context))
-        if context.version >= 180000:  # what is their own stays with them
-            yield from (_draft(_set_text(child), child_table) for child, child_table in keepers)
-        yield _draft(compose("{} DROP NOT NULL", alter), table)
-        if context.version < 180000:  # theirs is gone with the parent's
-            for child, _ in keepers:
-                yield from _set(child, context)
+        yield from _dropped(column, context)
     if not has:
         return
     if not had or unvalidated:
@@ -153,12 +147,66 @@ def change_not_null(column: FactId, context: Context) -> Iterable[Draft]:
         return
     if not after.get("inherited"):
         if _takes_no_name(column, context):
-            yield _draft(compose("{} DROP NOT NULL", alter), table)
+            yield from _dropped(column, context)
             yield from _set(column, context)
             yield from _comment(column, {}, context)
             return
         yield from _alter(column, before, after, context)
     yield from _comment(column, before, context)
+
+
+def is_lifted(column: FactId, context: Context) -> bool:
+    """Whether NOT NULL must go for as long as the column changes its type.
+
+    With the type Postgres 18 makes the constraint anew, first those of the children by the same name, and then stops at
+    one that a child declares by another name.
+    """
+    if context.version < 180000 or column not in context.alters or not _is_declared(column, context):
+        return False
+    held = context.live.not_null_name(column)
+    return bool(context.changed(column) & {"type", "collation"}) and any(
+        _is_declared(below, context) and context.live.not_null_name(below) != held
+        for below in _all_below(column, context)
+    )
+
+
+def _is_declared(column: FactId, context: Context) -> bool:
+    """Whether the live table has the constraint not from its parents alone, and its children have it, too."""
+    old = context.old(column)
+    constraint = _constraint(old)
+    if not old.get("not_null") or constraint.get("no_inherit"):
+        return False
+    return column in context.live.declared or not constraint.get("inherited")
+
+
+def lifted(column: FactId, context: Context) -> Iterable[Draft]:
+    """NOT NULL goes from the column, and from those below that would be in the way of theirs."""
+    for each in (column, *_all_below(column, context)):
+        if is_lifted(each, context):
+            yield from _dropped(each, context)
+
+
+def put_back(column: FactId, context: Context) -> Iterable[Draft]:
+    """NOT NULL as it is to be, where it went for a while: a parent's takes those below as they are."""
+    for each in (*reversed(list(_all_below(column, context))), column):
+        if is_lifted(each, context) and context.new(each).get("not_null"):
+            yield from _set(each, context)
+            yield from _comment(each, {}, context)
+
+
+def _dropped(column: FactId, context: Context) -> Iterable[Draft]:
+    """NOT NULL goes from the column, and with it from those below, but for what is to stay theirs."""
+    table = context.goal.parent(column)
+    assert table is not None
+    keepers = list(_keepers(column, context))
+    if context.version >= 180000:  # what is their own stays with them
+        yield from (_draft(_set_text(child), child_table) for child, child_table in keepers)
+    yield _draft(
+        compose("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", qualified(column), name(column.name[2])), table
+    )
+    if context.version < 180000:  # theirs is gone with the parent's
+        for child, _ in keepers:
+            yield from _set(child, context)
 
 
 def _takes_no_name(column: FactId, context: Context) -> bool:

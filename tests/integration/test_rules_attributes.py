@@ -262,6 +262,21 @@ CASES: dict[str, tuple[str, str]] = {
 }
 
 CASES_18: dict[str, tuple[str, str, int]] = {
+    "the type of a column with NOT NULL constraints that children declare by other names": (
+        """
+        CREATE TABLE app.p (a integer CONSTRAINT one NOT NULL, b integer NOT NULL);
+        CREATE TABLE app.c (a integer CONSTRAINT two NOT NULL) INHERITS (app.p);
+        CREATE TABLE app.g (a integer CONSTRAINT three NOT NULL, b integer NOT NULL) INHERITS (app.c);
+        COMMENT ON CONSTRAINT one ON app.p IS 'about';
+        """,
+        """
+        CREATE TABLE app.p (a bigint CONSTRAINT one NOT NULL, b bigint);
+        CREATE TABLE app.c (a bigint CONSTRAINT two NOT NULL) INHERITS (app.p);
+        CREATE TABLE app.g (a bigint CONSTRAINT three NOT NULL, b bigint NOT NULL) INHERITS (app.c);
+        COMMENT ON CONSTRAINT one ON app.p IS 'about';
+        """,
+        9,
+    ),
     "the name of a NOT NULL constraint above ones with other names": (
         """
         CREATE TABLE app.p (a integer CONSTRAINT one NOT NULL);
