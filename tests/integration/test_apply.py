@@ -73,7 +73,7 @@ def test_live_that_does_not_end_at_the_goal_is_rolled_back(database: str) -> Non
 
 
 def test_a_lock_that_is_not_granted_in_time_is_told_apart(database: str) -> None:
-    options = Options(lock_timeout_ms=100)
+    options = Options(lock_timeout_ms=100, lock_retries=1)
     with Reconciler(database, options=options) as reconciler, psycopg.connect(database) as other:
         reconciler.migrate("default", TABLE)
         planned = reconciler.plan(INDEXED)
