@@ -1,7 +1,8 @@
 -- Not facts, but evidence beside them: the names of NOT NULL constraints that come from a parent. They depend on the
--- path on which they came, and cannot be changed until they are the table's own. A declared one stays when the parent's
--- goes; from then on only.
-select case when o.conislocal then 'declared_name' else 'inherited_name' end as kind, array[n.nspname::text, c.relname::text, a.attname::text] as name,
+-- path on which they came, and cannot be changed until they are the table's own. One that the table declares, too, stays
+-- when the parent's goes.
+select case when o.conislocal then 'declared_name' else 'inherited_name' end as kind,
+    array[n.nspname::text, c.relname::text, a.attname::text] as name,
     o.conname::text as definition,
     'pg_constraint'::regclass::oid as classid, o.oid as objid, 0 as subid,
     null::text as owner, null::text[] as acl, null::text[] as acl_default
