@@ -73,9 +73,7 @@ def column_clause(
 ) -> Part | None:
     """A column as CREATE TABLE and ADD COLUMN take it, `nullable` until its rows are filled in.
 
-    One whose rows are numbered first is an identity only later.
-
-    None where the table has it from elsewhere.
+    One whose rows are numbered first is an identity only later. None where the table has it from elsewhere.
     """
     definition = context.new(column)
     table = context.goal.parent(column)

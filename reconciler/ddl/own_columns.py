@@ -44,14 +44,17 @@ def set_apart(column: FactId, context: Context, *, with_table: bool) -> Iterable
     defaults = [FactId("default", each.name) in context.goal for each in (column, *parents)]
     if any(defaults[1:]) and not defaults[0]:
         yield draft(compose("{} DROP DEFAULT", alter))
-    brought = _brought([context.new(parent) for parent in parents], new, with_table=with_table)
-    if new.get("generated") != brought.get("generated"):
-        yield draft(compose("{} SET EXPRESSION AS ({})", alter, raw(str(new["generated"]))))
-    given = _gives_not_null([context.new(parent) for parent in parents], new, context)
+    size = context.sizes.get(table)
+    above = [context.new(parent) for parent in parents]
+    brought = _brought(above, new, with_table=with_table)
+    if "generated" in new and new["generated"] != brought.get("generated"):
+        computed = context.persists(table) and not new.get("virtual")
+        found = (hazards.rewrites(table, f"computes {column}", size),) if computed else ()
+        yield draft(compose("{} SET EXPRESSION AS ({})", alter, raw(str(new["generated"]))), *found)
+    given = _gives_not_null(above, new, context)
     if given and not new.get("not_null"):
         yield draft(compose("{} DROP NOT NULL", alter))
     elif is_required(new) and not given:
-        size = context.sizes.get(table)
         costs = (
             hazards.may_fail(column, "NOT NULL fails if a row has no value", size),
             hazards.blocks_reads_and_writes(table, f"every row is checked for {column}", size),
