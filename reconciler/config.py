@@ -54,6 +54,7 @@ class Configuration:
     online_above: int | None = None
     no_preflight: bool | None = None
     preflight_timeout: int | None = None
+    search_path: tuple[str, ...] | None = None
 
 
 def find_configuration(start: Path) -> Configuration:
@@ -103,6 +104,7 @@ def parse_configuration(table: dict[str, object], path: Path) -> Configuration:
         online_above=_only(values, path, _size).get("online_above"),
         no_preflight=flags.get("no_preflight"),
         preflight_timeout=numbers.get("preflight_timeout"),
+        search_path=lists.get("search_path"),
     )
 
 
@@ -227,6 +229,7 @@ _KINDS: dict[str, Callable[[object], object]] = {
     "online_above": _size,
     "no_preflight": _flag,
     "preflight_timeout": _number,
+    "search_path": _strings,
 }
 
 

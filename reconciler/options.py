@@ -33,6 +33,7 @@ class Options:
     `lock_timeout_ms`; what was not granted then is tried again `lock_retries` times. `online` changes tables in steps
     that hold nobody up: None those of more than `online_above_bytes`, True all, False none. With `preflight` the rows
     that would make a statement fail are looked for before the first lock, no query longer than `preflight_timeout_ms`.
+    Functions that a plan's statements call find names without a schema in `search_path`, and else in pg_catalog alone.
 
     `allow` has kinds of hazards, and consents for one object (`data-loss:table:public.old_orders`); of `hazard_rules`
     the first that fits decides about what is not allowed so. Raises ConfigError for a hazard of no kind.
@@ -52,6 +53,7 @@ class Options:
     online_above_bytes: int = 64 * 1024 * 1024
     preflight: bool = True
     preflight_timeout_ms: int = 5_000
+    search_path: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "allow", consents(self.allow))

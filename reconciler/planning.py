@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.catalog import managed_schemas, read_fixed_extensions, read_index_use, read_sizes, read_snapshot
+from reconciler.db.search_path import statement_path
 from reconciler.ddl.planner import make_plan
 from reconciler.errors import HazardError
 from reconciler.goal import Desired, Goal, Scope, make_goal
@@ -90,7 +91,8 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
     plan = renamed.before(plan, live)
     rows = _rows(session, plan, live, goal.snapshot, intent, options)
     if options.proof is not Proof.OFF and plan.differences:
-        prove(plan, live, goal.snapshot, scratch, scope, current_user=user, rows=rows)
+        path = statement_path(options.search_path)
+        prove(plan, live, goal.snapshot, scratch, scope, current_user=user, rows=rows, search_path=path)
     return PlanResult(
         plugin=plugin,
         plan=plan,
@@ -184,6 +186,7 @@ def narrow(
             found.scope,
             current_user=user,
             rows=rows,
+            search_path=statement_path(options.search_path),
         )
     previous = found.recorded.hash if found.recorded else found.desired_fingerprint
     return replace(found, plan=plan, goal=goal, renamed=renamed, desired_fingerprint=previous, options=options)

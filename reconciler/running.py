@@ -10,6 +10,7 @@ from reconciler.apply.apply import Record, apply_plan
 from reconciler.apply.locks import Patience, lease, retried
 from reconciler.apply.steps import StepRun, run_steps
 from reconciler.catalog import read_mark, read_snapshot
+from reconciler.db.search_path import statement_path
 from reconciler.errors import ReconcilerError, StalePlanError, UnmodelledError
 from reconciler.hazards.policy import hazard_error
 from reconciler.intent.suggestions import as_hint
@@ -120,6 +121,7 @@ def _in_steps(
             check_lease=check_lease,
             begin=lambda: require_head(session.connection, planned),
             progress=progress,
+            search_path=statement_path(planned.options.search_path),
         )
         return run_steps(session.connection, planned.plan, run)
 
@@ -139,7 +141,15 @@ def _at_once(
         require_head(session.connection, planned)
         schemas = planned.live.schemas
         end_cut_off_runs(session.connection, planned.plugin, session.clock())
-        idx = apply_plan(session.connection, plan, record, schemas, patience=patience, progress=progress)
+        idx = apply_plan(
+            session.connection,
+            plan,
+            record,
+            schemas,
+            patience=patience,
+            progress=progress,
+            search_path=statement_path(planned.options.search_path),
+        )
         ledger.record_run(
             session.connection,
             plugin=planned.plugin,

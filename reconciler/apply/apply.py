@@ -10,6 +10,8 @@ import psycopg
 
 from reconciler.apply.locks import LOCK_ERRORS, lock_tables, set_timeouts, statement_timeout_ms
 from reconciler.catalog import read_mark, read_snapshot
+from reconciler.db.connections import SEARCH_PATH
+from reconciler.db.search_path import searching
 from reconciler.diff import diff
 from reconciler.errors import LockTimeoutError, StalePlanError, VerificationError
 from reconciler.ledger.ledger import Mark, RecordedStatement, load_addresses, record_migration, save_mark
@@ -64,6 +66,7 @@ def apply_plan(
     *,
     patience: Patience,
     progress: Callable[[int, Statement], None] | None = None,
+    search_path: str = SEARCH_PATH,
 ) -> int:
     """Applies and records a plan that is one transaction; returns the migration's idx.
 
@@ -78,7 +81,7 @@ def apply_plan(
         connection.execute("select set_config('check_function_bodies', 'off', true)")
         recorded: list[RecordedStatement] = []
         for step in plan.steps:
-            durations = run_transaction(connection, step, patience, progress, left=_LEFT)
+            durations = run_transaction(connection, step, patience, progress, left=_LEFT, search_path=search_path)
             recorded += [recorded_statement(*each) for each in zip(step.statements, durations, strict=True)]
 
         def with_earlier_steps(idx: int) -> Sequence[RecordedStatement]:
@@ -94,8 +97,12 @@ def run_transaction(
     progress: Callable[[int, Statement], None] | None,
     *,
     left: str,
+    search_path: str = SEARCH_PATH,
 ) -> list[float]:
-    """Runs the statements of a step in the open transaction; gives how long each took, in milliseconds."""
+    """Runs the statements of a step in the open transaction; gives how long each took, in milliseconds.
+
+    Functions that they call find names without a schema in `search_path`.
+    """
     durations: list[float] = []
     usual_ms = statement_timeout_ms(connection)
     if progress is not None:
@@ -104,11 +111,12 @@ def run_transaction(
         lock_tables(connection, step.statements, patience)
     except LOCK_ERRORS as exc:
         raise _no_lock(exc, step.statements[0], step.first, left) from exc
-    for position, statement in enumerate(step.statements, start=step.first):
-        if progress is not None and position > step.first:
-            progress(position, statement)
-        set_timeouts(connection, statement, patience, usual_ms)
-        durations.append(run_timed(connection, statement, position, left=left))
+    with searching(connection, search_path):
+        for position, statement in enumerate(step.statements, start=step.first):
+            if progress is not None and position > step.first:
+                progress(position, statement)
+            set_timeouts(connection, statement, patience, usual_ms)
+            durations.append(run_timed(connection, statement, position, left=left))
     connection.execute("select set_config('statement_timeout', %s, true)", (str(usual_ms),))
     return durations
 

@@ -16,7 +16,8 @@ from psycopg import sql
 
 from reconciler.apply.apply import run_told
 from reconciler.apply.locks import Patience, retried
-from reconciler.db.connections import fetch_one
+from reconciler.db.connections import SEARCH_PATH, fetch_one
+from reconciler.db.search_path import searching
 from reconciler.db.sqlfiles import trusted
 from reconciler.errors import ApplyError
 
@@ -69,6 +70,7 @@ def run_batches(
     progress: object,
     *,
     left: str,
+    search_path: str = SEARCH_PATH,
 ) -> None:
     """Runs the statement over all ranges of the table's pages; tells `progress` of each where it follows filling.
 
@@ -98,7 +100,10 @@ def run_batches(
         began = time.monotonic()
         limit_ms = _LONGEST_BATCH_MS if size > 1 else 0
         try:
-            written = retried(lambda: _run_batch(connection, batch, position, timeout_ms, limit_ms, left), row_patience)  # noqa: B023 - called at once
+            written = retried(
+                lambda: _run_batch(connection, batch, position, timeout_ms, limit_ms, left, search_path),  # noqa: B023 - called at once
+                row_patience,
+            )
         except ApplyError as error:
             took_ms = (time.monotonic() - began) * 1000
             if error.sqlstate != psycopg.errors.QueryCanceled.sqlstate or not 0 < limit_ms <= took_ms:
@@ -118,13 +123,14 @@ def run_batches(
 
 
 def _run_batch(
-    connection: Connection, batch: Statement, position: int, timeout_ms: int, limit_ms: int, left: str
+    connection: Connection, batch: Statement, position: int, timeout_ms: int, limit_ms: int, left: str, search_path: str
 ) -> int:
     with connection.transaction():
         _without_triggers(connection)
         connection.execute("select pg_catalog.set_config('lock_timeout', %s, true)", (str(timeout_ms),))
         connection.execute("select pg_catalog.set_config('statement_timeout', %s, true)", (str(limit_ms),))
-        return run_told(connection, batch, position, left=left)
+        with searching(connection, search_path):
+            return run_told(connection, batch, position, left=left)
 
 
 def _without_triggers(connection: Connection) -> None:

@@ -17,7 +17,7 @@ from psycopg.pq import TransactionStatus
 from reconciler.apply.apply import Record, record_plan, recorded_statement, require_live, run_timed, run_transaction
 from reconciler.apply.backfill import run_batches
 from reconciler.apply.locks import retried
-from reconciler.db.connections import fetch_one
+from reconciler.db.connections import SEARCH_PATH, fetch_one
 from reconciler.errors import ApplyError, ReconcilerError
 from reconciler.ledger import ledger
 from reconciler.ledger import steps as ledger_steps
@@ -49,6 +49,7 @@ class StepRun:
     check_lease: Callable[[], None]
     begin: Callable[[], None]
     progress: Callable[[int, Statement], None] | None = None
+    search_path: str = SEARCH_PATH
 
 
 def run_steps(connection: Connection, plan: Plan, run: StepRun) -> int:
@@ -110,7 +111,9 @@ def _transaction(
         recorded = [recorded_statement(each, None) for each in step.statements]
         ledger_steps.begin_step(connection, run_id, run.record.plugin, number, len(plan.steps), recorded)
         connection.execute("select set_config('check_function_bodies', 'off', true)")
-        durations = run_transaction(connection, step, run.patience, run.progress, left=_LEFT)
+        durations = run_transaction(
+            connection, step, run.patience, run.progress, left=_LEFT, search_path=run.search_path
+        )
         ledger_steps.end_step(connection, run_id, number, durations)
         return _finish(connection, plan, run, run_id) if last else None
 
@@ -125,7 +128,16 @@ def _alone(connection: Connection, step: Step, run: StepRun, run_id: int, number
         run.progress(step.first, statement)
     if statement.batched is not None:
         started = time.monotonic()
-        run_batches(connection, statement, step.first, run.patience, run.check_lease, run.progress, left=_LEFT)
+        run_batches(
+            connection,
+            statement,
+            step.first,
+            run.patience,
+            run.check_lease,
+            run.progress,
+            left=_LEFT,
+            search_path=run.search_path,
+        )
         duration = round((time.monotonic() - started) * 1000, 3)
     else:
         with _unhurried(connection):

@@ -70,6 +70,7 @@ class CommandOptions:
     online_above_bytes: int
     preflight: bool
     preflight_timeout_ms: int
+    search_path: tuple[str, ...]
     dry_run: bool
 
 
@@ -115,6 +116,7 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) ->
         online_above_bytes=found.online_above if found.online_above is not None else _ONLINE_ABOVE_BYTES,
         preflight=not pick("no_preflight", default=False),
         preflight_timeout_ms=int(pick("preflight_timeout", 5_000)),
+        search_path=tuple(pick("search_path", ())),
         dry_run=bool(values.get("dry_run")),
     )
 
@@ -156,6 +158,7 @@ def options_of(chosen: CommandOptions) -> Options:
         online_above_bytes=chosen.online_above_bytes,
         preflight=chosen.preflight,
         preflight_timeout_ms=chosen.preflight_timeout_ms,
+        search_path=chosen.search_path,
     )
 
 
@@ -222,6 +225,13 @@ def planning(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
             type=click.IntRange(min=1),
             metavar="MS",
             help="How long a query may look for rows that a statement would fail on.  [default: 5000]",
+        ),
+        click.option(
+            "--search-path",
+            multiple=True,
+            metavar="SCHEMA",
+            help="Where functions that the statements call may look for names without a schema; may be repeated."
+            "  [default: pg_catalog alone]",
         ),
         click.option("--no-preflight", is_flag=True, help="Do not look for what stands in the way before locking."),
         click.option("--no-proof", is_flag=True, help="The same as --proof off."),

@@ -26,6 +26,7 @@ _DECIDED = {
     "all_schemas": "--all-schemas",
     "exact": "--exact",
     "scratch": "--scratch",
+    "search_path": "--search-path",
 }
 
 

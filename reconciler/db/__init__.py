@@ -3,6 +3,7 @@
 Who does what:
 
     connections  opens them, pins what their text depends on, words their errors
+    search_path  where functions that a plan's statements call look for what they name
     dsn          connection strings, and what may be shown of them
     session      the connection that a use case works on, ours or the caller's
     sqlalchemy   the psycopg connection under one of SQLAlchemy's

@@ -13,11 +13,11 @@ from reconciler.ddl.text import compose, name, raw
 from reconciler.plan import LockMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from reconciler.snapshot import Definition, FactId
+    from reconciler.snapshot import Definition, FactId, Snapshot
 
-__all__ = ["MaterializedViewRule", "ViewRule"]
+__all__ = ["MaterializedViewRule", "ViewRule", "reads_one_of"]
 
 
 def _query(definition: Definition) -> str:
@@ -62,13 +62,22 @@ class ViewRule(Rule):
 
 def _stays_empty(fact: FactId, context: Context) -> bool:
     """Whether the view is made WITH NO DATA: it held none, or reads from one that holds none and so cannot be read."""
+    return reads_one_of(
+        fact,
+        lambda view: view in (context.live if view in context.live else context.goal).unpopulated,
+        context.goal,
+    )
+
+
+def reads_one_of(fact: FactId, unfilled: Callable[[FactId], bool], state: Snapshot) -> bool:
+    """Whether the view is one of those that are `unfilled`, or reads from one, through other views too."""
     seen = {fact}
     waiting = [fact]
     while waiting:
         view = waiting.pop()
-        if view in (context.live if view in context.live else context.goal).unpopulated:
+        if unfilled(view):
             return True
-        needed = {context.goal.object_of(each) for each in context.goal.dependencies.get(view, ())} - seen
+        needed = {state.object_of(each) for each in state.dependencies.get(view, ())} - seen
         seen |= needed
         waiting += [each for each in needed if each.kind in ("view", "materialized_view")]
     return False

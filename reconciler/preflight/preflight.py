@@ -8,6 +8,7 @@ privilege, an error) is said and stops nothing: the statement itself will tell.
 from __future__ import annotations
 
 import json
+import re
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,7 +17,8 @@ import psycopg
 from psycopg import sql
 
 from reconciler.checks import Finding, FindingKind
-from reconciler.db.connections import cursor, errors_as, server_message
+from reconciler.db.connections import SEARCH_PATH, cursor, errors_as, server_message
+from reconciler.db.search_path import found_nothing, path_hint, statement_path
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import PreflightError
 from reconciler.hazards.hazards import describe_size
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from psycopg.rows import TupleRow
 
     from reconciler.checks import Check
-    from reconciler.db.connections import Connection
+    from reconciler.db.connections import Connection, ServerMessage
     from reconciler.results import PlanResult
 
 __all__ = ["look_ahead", "refuse_blocked"]
@@ -46,6 +48,7 @@ _LOCK_TIMEOUT_MS = 1_000
 # A rewrite of less is not worth a word.
 _MUCH_BYTES = 256 * 1024 * 1024
 _FAILS_ON_VALUES = ("22", "23")
+_WORD = re.compile(r"[\w$]+")
 
 
 def look_ahead(connection: Connection, planned: PlanResult) -> tuple[Finding, ...]:
@@ -57,7 +60,7 @@ def look_ahead(connection: Connection, planned: PlanResult) -> tuple[Finding, ..
     if not options.preflight or not planned.plan.statements:
         return ()
     found = [*_missing(connection, planned), *_rows(connection, planned, options.preflight_timeout_ms)]
-    found += [*_holders(connection, planned), *_disk(connection, planned)]
+    found += [*_shared_path(connection, planned), *_holders(connection, planned), *_disk(connection, planned)]
     return tuple(found)
 
 
@@ -88,15 +91,15 @@ def _rows(connection: Connection, planned: PlanResult, timeout_ms: int) -> Itera
             if left_ms <= 0:
                 yield _not_checked(check, position, "the time for all checks is over")
                 continue
-            finding = _asked(connection, check, position, left_ms)
+            finding = _asked(connection, check, position, left_ms, planned)
             if finding is not None:
                 yield finding
 
 
-def _asked(connection: Connection, check: Check, position: int, timeout_ms: int) -> Finding | None:
+def _asked(connection: Connection, check: Check, position: int, timeout_ms: int, planned: PlanResult) -> Finding | None:
     started = time.monotonic()
     try:
-        with _reading(connection, timeout_ms):
+        with _reading(connection, timeout_ms, statement_path(planned.options.search_path)):
             if check.attempt is None:
                 examples = _fetch(connection, _limited(check.sql))
                 count, at_least = min(len(examples), _MOST), len(examples) > _MOST
@@ -109,8 +112,10 @@ def _asked(connection: Connection, check: Check, position: int, timeout_ms: int)
         if exc.sqlstate is None or (isinstance(exc, psycopg.errors.QueryCanceled) and not is_timeout):
             with errors_as(doing="look at the rows before the plan"):
                 raise
-        why = f"not within {timeout_ms} ms" if is_timeout else server_message(exc).message
-        return _not_checked(check, position, why)
+        said = server_message(exc)
+        if found_nothing(said) and not _comes_with(planned, said):
+            return _without_path(check, position, said)
+        return _not_checked(check, position, f"not within {timeout_ms} ms" if is_timeout else said.message)
     if not count:
         return None
     message = f"{check.fact} {check.problem}: {_counted(count, check.unit, at_least=at_least)} of {check.table}"
@@ -162,6 +167,23 @@ def _attempted(
     found = json.loads(row[0])
     # The whole table failed once: a row that was not reached in time is one at least.
     return max(int(found["count"]), 1), not found["ended"], tuple(found["examples"])
+
+
+def _without_path(check: Check, position: int, said: ServerMessage) -> Finding:
+    return Finding(
+        kind=FindingKind.MISSING,
+        message=f"{check.fact}: a function that it calls does not find what it names: {said.message}",
+        hint=path_hint(said, while_building=check.fact.kind == "index"),
+        fact=check.fact,
+        blocks=True,
+        statement=position,
+    )
+
+
+def _comes_with(planned: PlanResult, said: ServerMessage) -> bool:
+    """Whether the plan makes what has a name that the message says, so that it may be there in time."""
+    made = {part for statement in planned.plan.statements for fact in statement.creates for part in fact.name}
+    return not made.isdisjoint(_WORD.findall(said.message))
 
 
 def _not_checked(check: Check, position: int, why: str) -> Finding:
@@ -245,6 +267,33 @@ def _missing(connection: Connection, planned: PlanResult) -> Iterable[Finding]:
             yield Finding(kind=kind, message=message, hint=hint, fact=need.fact, blocks=True, statement=need.position)
 
 
+# --- what may be others' --------------------------------------------------------------------------------------------
+
+
+def _shared_path(connection: Connection, planned: PlanResult) -> Iterable[Finding]:
+    """Schemas of the search path in which anybody may make what then runs with the rights of this role."""
+    if not planned.options.search_path:
+        return
+    with errors_as(), _reading(connection, 0):
+        rows = _fetch(
+            connection,
+            sql.SQL(
+                "SELECT nspname, pg_catalog.quote_ident(nspname) FROM pg_catalog.pg_namespace"
+                " WHERE nspname = ANY (%(schemas)s) AND pg_catalog.has_schema_privilege('public', oid, 'CREATE')"
+                " ORDER BY nspname"
+            ),
+            {"schemas": [*planned.options.search_path]},
+        )
+    for schema, quoted in rows:
+        yield Finding(
+            kind=FindingKind.PRIVILEGE,
+            message=f"anybody may make objects in schema {schema}, which is in the search path: what functions take for"
+            " their own may be others', and runs with the rights of this role",
+            hint=f"REVOKE CREATE ON SCHEMA {quoted} FROM PUBLIC",
+            fact=FactId("schema", (schema,)),
+        )
+
+
 # --- what could hold it up --------------------------------------------------------------------------------------------
 
 
@@ -314,7 +363,7 @@ def _disk(connection: Connection, planned: PlanResult) -> Iterable[Finding]:
 
 
 @contextmanager
-def _reading(connection: Connection, timeout_ms: int) -> Generator[None]:
+def _reading(connection: Connection, timeout_ms: int, search_path: str = SEARCH_PATH) -> Generator[None]:
     """Inside, a transaction (or a part of the caller's) that cannot write, waits shortly, and is rolled back."""
     settings = {
         "transaction_read_only": "on",
@@ -322,6 +371,7 @@ def _reading(connection: Connection, timeout_ms: int) -> Generator[None]:
         "lock_timeout": str(_LOCK_TIMEOUT_MS),
         "row_security": "off",
         "jit": "off",
+        "search_path": search_path,
     }
     with connection.transaction(force_rollback=True):
         for setting, value in settings.items():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.catalog import managed_schemas
-from reconciler.db.connections import fetch_all
+from reconciler.db.connections import SEARCH_PATH, fetch_all
 from reconciler.ddl import RULES
 from reconciler.ddl.planner import make_plan
+from reconciler.ddl.views import reads_one_of
 from reconciler.diff import Difference, diff
 from reconciler.errors import ApplyError, ProofError
 from reconciler.proof.rows import around_rows, with_rows
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["copy_of_live", "prove"]
 
 _SHOWN = 10
+_NO_DATA = "\nWITH NO DATA"
+_WITHOUT_PROOF = "pass --no-proof to apply without a rehearsal, if you have read the plan"
 
 
 def prove(
@@ -37,23 +41,25 @@ def prove(
     *,
     current_user: str,
     rows: RowRehearsal | None = None,
+    search_path: str = SEARCH_PATH,
 ) -> None:
     """Nothing, where the plan leads from a copy of live to the goal, fact by fact, and keeps the `rows` in the copy.
 
+    Functions that its statements call find names without a schema in `search_path`.
     Raises ProofError otherwise, with the failing statement, the facts that are left over, or the table and column.
     """
     with scratch.fresh() as place:
         live, goal = _with_settable_owners(_with_early_labels(plan, live, goal), goal, place, current_user)
         running = _running(live) | _running(goal)
-        missing = _copy(live.without(running), place, scope, current_user, rows) | running
+        missing = _copy(live.without(running), place, scope, current_user, rows, search_path) | running
         copy = _read(place, live, scope, dependencies=rows is not None)
         _compare(live, copy, "the copy of live differs from live", scope, missing)
         if rows is not None:
             rows.hold(place, copy)
         statements = [statement for statement in plan.statements if not _is_about(statement, missing, live, goal)]
         try:
-            made = statements if rows is None else with_rows(statements)
-            run_statements(place.connection, made, transactional=place.transactional)
+            made = [*_without_data(statements, goal)] if rows is None else with_rows(statements)
+            run_statements(place.connection, made, transactional=place.transactional, search_path=search_path)
         except ApplyError as exc:
             sampled = " with sampled rows" if rows is not None else ""
             raise ProofError(
@@ -89,9 +95,16 @@ def copy_of_live(live: Snapshot, place: Place, scope: Scope, current_user: str) 
 
 
 def _copy(
-    live: Snapshot, place: Place, scope: Scope, current_user: str, rows: RowRehearsal | None = None
+    live: Snapshot,
+    place: Place,
+    scope: Scope,
+    current_user: str,
+    rows: RowRehearsal | None = None,
+    search_path: str = SEARCH_PATH,
 ) -> frozenset[FactId]:
     """Makes live's schema in the place, with `rows` in it; what cannot be copied is given back.
+
+    Without rows, materialized views hold nothing: their queries may call what works in live alone.
 
     That is e.g. a mapping with a password, and in the live database itself what is of the database as a whole and hangs
     on what stepped aside: a table's publication, a type's cast.
@@ -102,18 +115,21 @@ def _copy(
         wide = {fact: text for fact, text in start.facts.items() if _is_wide(fact, start)}
         apart = frozenset(fact for fact in live.facts if _is_wide(fact, live) and fact not in wide)
         live = live.with_facts({**{f: t for f, t in live.facts.items() if not _is_wide(f, live)}, **wide})
+    if rows is None:
+        views = frozenset(fact for fact in live.facts if fact.kind == "materialized_view")
+        live = replace(live, unpopulated=views)
     rebuild = make_plan(start, live, current_user=current_user)
     skipped: tuple[Statement, ...] = ()
     try:
         first, last = (rebuild.statements, ()) if rows is None else around_rows(rebuild.statements, live)
-        skipped = _made(place, first)
+        skipped = _made(place, first, search_path)
         if rows is not None:
             rows.load(place, first)
-            skipped += _made(place, last)
+            skipped += _made(place, last, search_path)
     except ApplyError as exc:
         raise ProofError(
             f"live's schema cannot be rebuilt for the rehearsal: {exc.message}\n  {exc.statement}",
-            hint="pass --no-proof to apply without a rehearsal, if you have read the plan",
+            hint="; ".join(filter(None, [exc.hint, _WITHOUT_PROOF])),
             left="nothing was changed",
         ) from exc
     # What only a superuser makes in a database (an event trigger, a publication for all tables) is not rehearsed.
@@ -121,7 +137,7 @@ def _copy(
     if within := sorted(fact for fact in absent if fact.kind not in DATABASE_WIDE_KINDS):
         raise ProofError(
             f"live's schema cannot be rebuilt for the rehearsal: this role may not make {within[0]} as it is",
-            hint="pass --no-proof to apply without a rehearsal, if you have read the plan",
+            hint=_WITHOUT_PROOF,
             left="nothing was changed",
         )
     unmodelled = {difference.fact for difference in rebuild.unmodelled}
@@ -129,12 +145,26 @@ def _copy(
     return apart | unmodelled | skipped_too
 
 
-def _made(place: Place, statements: Sequence[Statement]) -> tuple[Statement, ...]:
+def _made(place: Place, statements: Sequence[Statement], search_path: str) -> tuple[Statement, ...]:
     """Runs them; what this role may not is given back where the others go on without it."""
     if place.transactional:
-        run_statements(place.connection, statements, transactional=True)
+        run_statements(place.connection, statements, transactional=True, search_path=search_path)
         return ()
-    return run_permitted(place.connection, statements)
+    return run_permitted(place.connection, statements, search_path=search_path)
+
+
+def _without_data(statements: Sequence[Statement], goal: Snapshot) -> Iterable[Statement]:
+    """The same, but a materialized view that reads from one of the copy's, which hold nothing, holds nothing either."""
+    made = {fact for statement in statements for fact in statement.creates}
+    unfilled = {fact for fact in goal.facts if fact.kind == "materialized_view" and fact not in made}
+    for statement in statements:
+        views = [fact for fact in statement.creates if fact.kind == "materialized_view"]
+        if any(reads_one_of(view, unfilled.__contains__, goal) for view in views):
+            unfilled.update(views)
+            text = statement.sql.removesuffix(_NO_DATA)
+            yield replace(statement, rehearsal=f"{text}{_NO_DATA}")
+        else:
+            yield statement
 
 
 def _with_settable_owners(live: Snapshot, goal: Snapshot, place: Place, user: str) -> tuple[Snapshot, Snapshot]:

@@ -18,8 +18,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from reconciler.catalog import managed_schemas, read_snapshot
-from reconciler.db.connections import connect, errors_as, fetch_all, fetch_one, watched
+from reconciler.db.connections import SEARCH_PATH, connect, errors_as, fetch_all, fetch_one, server_message, watched
 from reconciler.db.dsn import libpq_dsn
+from reconciler.db.search_path import found_nothing, path_hint
 from reconciler.ddl.planner import make_plan
 from reconciler.errors import ApplyError, ConnectError, ScratchError
 from reconciler.goal import Desired
@@ -51,6 +52,8 @@ _LOCK_TIMEOUT_MS = 5_000
 # undefined_object, undefined_function, undefined_table, invalid_schema_name
 _MISSING = frozenset({"42704", "42883", "42P01", "3F000"})
 _NO_FACTS = Snapshot(facts={})
+# Postgres 17 and newer make these with a search_path that has pg_catalog alone, whatever is set.
+_BUILT = frozenset({"index", "materialized_view"})
 # What a temporary database gets from live before the source runs: what sources refer to and do not declare. Event
 # triggers, publications, subscriptions and settings would act on the scratch place itself.
 _SURROUNDING_KINDS = frozenset(
@@ -437,10 +440,15 @@ def _prepare(connection: Connection, scope: Scope) -> None:
     connection.execute(sql.SQL("SET search_path = {}").format(names))
 
 
-def run_statements(connection: Connection, statements: Sequence[Statement], *, transactional: bool) -> None:
-    """Runs a plan's statements; in one transaction unless some refuse that. Raises ApplyError with the failing one."""
+def run_statements(
+    connection: Connection, statements: Sequence[Statement], *, transactional: bool, search_path: str = SEARCH_PATH
+) -> None:
+    """Runs a plan's statements; in one transaction unless some refuse that. Raises ApplyError with the failing one.
+
+    Functions that they call find names without a schema in `search_path`.
+    """
     connection.execute("select set_config('check_function_bodies', 'off', %s)", (transactional,))
-    connection.execute("SET search_path = pg_catalog, pg_temp")
+    connection.execute("select pg_catalog.set_config('search_path', %s, false)", (search_path,))
     for position, statement in enumerate(statements, start=1):
         try:
             if statement.rehearsal is None:
@@ -451,13 +459,15 @@ def run_statements(connection: Connection, statements: Sequence[Statement], *, t
             raise apply_error(exc, statement, position) from exc
 
 
-def run_permitted(connection: Connection, statements: Sequence[Statement]) -> tuple[Statement, ...]:
+def run_permitted(
+    connection: Connection, statements: Sequence[Statement], *, search_path: str = SEARCH_PATH
+) -> tuple[Statement, ...]:
     """Runs what this role may, in autocommit; what it may not, and what fails for want of that, is given back.
 
     Some extensions, publications and the like only a superuser makes. Raises ApplyError for any other failure.
     """
     connection.execute("select set_config('check_function_bodies', 'off', false)")
-    connection.execute("SET search_path = pg_catalog, pg_temp")
+    connection.execute("select pg_catalog.set_config('search_path', %s, false)", (search_path,))
     skipped: list[Statement] = []
     for position, statement in enumerate(statements, start=1):
         try:
@@ -486,12 +496,14 @@ def run_statement(connection: Connection, statement: Statement) -> int:
 
 def apply_error(exc: psycopg.Error, statement: Statement, position: int) -> ApplyError:
     """The error of a failed statement, with what Postgres says of it."""
-    from reconciler.db.connections import server_message
-
     said = server_message(exc)
+    hint = said.hint
+    if found_nothing(said):
+        building = any(fact.kind in _BUILT for fact in statement.creates)
+        hint = path_hint(said, while_building=building)
     return ApplyError(
         statement.concealed(said.message),
-        hint=statement.concealed(said.hint) if said.hint else None,
+        hint=statement.concealed(hint) if hint else None,
         statement=statement.sql,
         position=position,
         sqlstate=said.sqlstate,

@@ -17,6 +17,8 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow, tuple_row
 
+from reconciler.db.connections import server_message
+from reconciler.db.search_path import found_nothing, path_hint
 from reconciler.errors import SourceError
 from reconciler.source.screening import changes_settings, leading_keywords
 from reconciler.source.splitter import tokens
@@ -312,10 +314,17 @@ class _Loader:
         if len(failures) > _SHOWN_FAILURES:
             lines.append(f"and {len(failures) - _SHOWN_FAILURES} more")
         cause = failures[0][1]
-        error = SourceError("\n".join(lines), hint=cause.diag.message_hint)
+        error = SourceError("\n".join(lines), hint=self._hint(*failures[0]))
         error.__cause__ = cause
         error.finds_existing = any(failure.sqlstate in _EXISTS for _, failure in failures)
         return error
+
+    def _hint(self, index: int, failure: psycopg.Error) -> str | None:
+        """Postgres's, or ours where it builds with a search_path of its own and a function does not find its names."""
+        said = server_message(failure)
+        words = leading_keywords(self.statements[index].sql)
+        is_built = self.connection.info.server_version >= 170000 and bool({"INDEX", "MATERIALIZED"}.intersection(words))
+        return path_hint(said, while_building=True) if is_built and found_nothing(said) else said.hint
 
     def _cursor(self) -> psycopg.Cursor[TupleRow]:
         """A plain cursor, whatever kinds of cursors and rows the connection gives its owner."""
