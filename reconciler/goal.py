@@ -63,13 +63,14 @@ class Goal:
     """`snapshot` is what live must become; `record` what the ledger keeps of it: nothing of what is others'.
 
     `following` are the facts that are as live has them because the source says nothing of them; `foreign` those of
-    others' objects.
+    others' objects; `kept` all that is there because live has it and not because the source declares it.
     """
 
     snapshot: Snapshot
     record: Snapshot
     following: frozenset[FactId] = field(default=frozenset())
     foreign: frozenset[FactId] = field(default=frozenset())
+    kept: frozenset[FactId] = field(default=frozenset())
 
 
 def make_goal(
@@ -87,12 +88,14 @@ def make_goal(
     whole_truth = scope.exact and scope.all_schemas
     facts: dict[FactId, str] = {}
     following: set[FactId] = set()
+    kept: set[FactId] = set()
     others: dict[FactId, str] = {}
     for fact, text in wanted.facts.items():
         if whole_truth or (scope.exact and _is_in_schema(fact, wanted)) or desired.mentions(fact):
             facts[fact] = text
         elif fact in live.facts:
             facts[fact] = live.facts[fact]
+            kept.add(fact)
             if live.facts[fact] != text:
                 following.add(fact)
         elif not _is_initial(fact, desired, live):
@@ -125,7 +128,13 @@ def make_goal(
         automatic=_merged(wanted.automatic, live.automatic, foreign | following, facts),
     )
     record = goal.with_facts({fact: text for fact, text in facts.items() if fact not in foreign})
-    return Goal(snapshot=goal, record=record, following=frozenset(following), foreign=frozenset(foreign))
+    return Goal(
+        snapshot=goal,
+        record=record,
+        following=frozenset(following),
+        foreign=frozenset(foreign),
+        kept=frozenset(kept | following | foreign),
+    )
 
 
 def _with_state_of_live(fact: FactId, text: str, live: Snapshot, *, exact: bool) -> str:

@@ -75,7 +75,7 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
         record=replace(goal.record, schemas=schemas, server_version=live.server_version),
     )
     fixed = read_fixed_extensions(connection, live, goal.snapshot)
-    plan = make_plan(renamed.live, goal.snapshot, current_user=user, fixed=fixed, intent=intent)
+    plan = make_plan(renamed.live, goal.snapshot, current_user=user, fixed=fixed, intent=intent, kept=goal.kept)
     if plan.statements:
         plan = make_plan(
             renamed.live,
@@ -86,6 +86,7 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
             online=options.steps,
             fixed=fixed,
             intent=intent,
+            kept=goal.kept,
             former={new: old for old, new in renamed.names.items() if new != old},
         )
     plan = renamed.before(plan, live)
@@ -163,6 +164,7 @@ def narrow(
         record=found.goal.record.with_facts(record),
         following=found.goal.following,
         foreign=found.goal.foreign,
+        kept=found.goal.kept | (facts.keys() - found.goal.snapshot.facts.keys()),
     )
     user = session.user
     fixed = read_fixed_extensions(session.connection, live, goal.snapshot)
@@ -174,6 +176,7 @@ def narrow(
         index_use=_index_use(session.connection, found.plan, renamed),
         online=options.steps,
         fixed=fixed,
+        kept=goal.kept,
     )
     plan = renamed.before(plan, found.live)
     rows = _rows(session, plan, found.live, goal.snapshot, Intent(), options)

@@ -51,13 +51,15 @@ def make_plan(
     online: Online | None = None,
     intent: Intent | None = None,
     former: Mapping[FactId, FactId] | None = None,
+    kept: Collection[FactId] = frozenset(),
 ) -> Plan:
     """The statements that turn `live` into `goal`; both with their dependencies. `current_user` runs them.
     `fixed` are the extensions that cannot be altered into what the goal says.
 
     With `online`, tables that it covers are changed in steps, and the statements may need more than one transaction.
     `intent` says how values are converted and filled in; its renames have been made in `live` already, and
-    `former` says what is called otherwise in the database until they are made there.
+    `former` says what is called otherwise in the database until they are made there. `kept` is what the goal has only
+    because live has it.
     Raises PlanError where no order of statements does it.
     """
     differences = diff(live, goal)
@@ -78,7 +80,7 @@ def make_plan(
         )
         unmodelled = _unmodelled(differences, context)
         _decide([difference for difference in differences if difference.fact not in unmodelled], context, forced)
-        _require_ground(context)
+        _require_ground(context, kept)
         context.moved, context.renamed = moving.moved(context)
         context.unpacked = row_types.held_rows(context).keys()
         context.aside.update(set_aside(context))
@@ -217,15 +219,16 @@ def _decide(differences: Sequence[Difference], context: Context, forced: frozens
                 replace(_rule(dependent).replaced(dependent, context))
 
 
-def _require_ground(context: Context) -> None:
-    """Raises PlanError where something stays as it is though what it needs goes for good.
+def _require_ground(context: Context, kept: Collection[FactId]) -> None:
+    """Raises PlanError where something that is left alone needs what goes for good.
 
-    What the declaration holds was built with all that it needs; so this is something of others, or in the database as a
-    whole, that is left alone.
+    What the declaration holds was built with all that it needs, also where its text is the same and only what it stands
+    on is another (an index, as its column takes another type). What is `kept` was not: others' things, or some of the
+    database as a whole.
     """
     live, goal = context.live, context.goal
     taken: set[tuple[str, ...]] | None = None
-    for fact in sorted(context.creates & context.drops):
+    for fact in sorted(context.creates & context.drops & set(kept)):
         if fact.kind in SATELLITE_KINDS or live.facts[fact] != goal.facts[fact]:
             continue
         before, after = live.dependencies.get(fact, frozenset()), goal.dependencies.get(fact, frozenset())
