@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.ddl.columns import ColumnRule, DefaultRule
+from reconciler.ddl.columns import ColumnRule
 from reconciler.ddl.constraints import ConstraintRule, DomainConstraintRule
 from reconciler.ddl.database import (
     AccessMethodRule,
@@ -17,6 +17,7 @@ from reconciler.ddl.database import (
     SubscriptionRule,
     TransformRule,
 )
+from reconciler.ddl.defaults import DefaultRule
 from reconciler.ddl.foreign import ForeignDataWrapperRule, ForeignServerRule, UserMappingRule
 from reconciler.ddl.indexes import IndexRule
 from reconciler.ddl.operators import (

@@ -1,9 +1,10 @@
-"""A column as SQL has it: its clause, its identity, the settings that no clause can say. Pure: no I/O."""
+"""A column as SQL has it: its clause, its type, the settings that no clause can say. Pure: no I/O."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, LiteralString, cast
+from typing import TYPE_CHECKING, cast
 
+from reconciler.ddl.identity import short_identity_clause
 from reconciler.ddl.inherited_columns import parents_columns
 from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import not_null_clause
@@ -21,45 +22,9 @@ __all__ = [
     "column_clause",
     "column_kind",
     "column_settings",
-    "identity_clause",
-    "identity_options",
     "settings_lost_with_type",
     "view_column_settings",
 ]
-
-
-def identity_options(identity: Definition) -> list[Part]:
-    """The options of the identity's sequence that are not the default."""
-    words: tuple[tuple[str, LiteralString], ...] = (
-        ("start", "START WITH {}"),
-        ("increment", "INCREMENT BY {}"),
-        ("min", "MINVALUE {}"),
-        ("max", "MAXVALUE {}"),
-        ("cache", "CACHE {}"),
-    )
-    options: list[Part] = [
-        raw(compose(template, raw(str(identity[key])))) for key, template in words if key in identity
-    ]
-    if identity.get("cycle"):
-        options.append(raw("CYCLE"))
-    return options
-
-
-def identity_clause(identity: Definition) -> Part:
-    """`GENERATED ... AS IDENTITY` with all that is not the default."""
-    how = raw("ALWAYS" if identity.get("always") else "BY DEFAULT")
-    options = [raw(compose("SEQUENCE NAME {}", raw(str(identity["sequence"])))), *identity_options(identity)]
-    return raw(compose("GENERATED {} AS IDENTITY ({})", how, joined(options, " ")))
-
-
-def _is_conventional(column: FactId, identity: Definition) -> bool:
-    """The sequence has the name that Postgres would choose, and all options are the default."""
-    usual = compose("{}", name(column.name[0], f"{column.name[1]}_{column.name[2]}_seq"))
-    return set(identity) <= {"always", "sequence"} and _unquoted(str(identity["sequence"])) == _unquoted(usual)
-
-
-def _unquoted(text: str) -> str:
-    return text.replace('"', "")
 
 
 def column_clause(
@@ -100,12 +65,7 @@ def column_clause(
         extra.append(raw(compose("GENERATED ALWAYS AS ({}) {}", raw(str(definition["generated"])), kind)))
     later = identity_later or (attaches and definition.get("inherited") and context.version >= 170000)
     if "identity" in definition and not later:
-        identity = cast("Definition", definition["identity"])
-        if _is_conventional(column, identity):
-            how = raw("ALWAYS" if identity.get("always") else "BY DEFAULT")
-            extra.append(raw(compose("GENERATED {} AS IDENTITY", how)))
-        else:
-            extra.append(identity_clause(identity))
+        extra.append(short_identity_clause(column, cast("Definition", definition["identity"])))
     if not nullable and (required := not_null_clause(column, context)) is not None:
         extra.append(required)
     if typed and not extra:

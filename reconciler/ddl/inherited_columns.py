@@ -11,7 +11,14 @@ if TYPE_CHECKING:
 
     from reconciler.ddl.rule import Context
 
-__all__ = ["brought_by", "inherited_from", "inheriting", "is_declared_otherwise", "parents_columns"]
+__all__ = [
+    "brought_by",
+    "follows_alteration",
+    "inherited_from",
+    "inheriting",
+    "is_declared_otherwise",
+    "parents_columns",
+]
 
 
 def inherited_from(column: FactId, context: Context) -> list[FactId]:
@@ -40,6 +47,11 @@ def brought_by(column: FactId, context: Context) -> list[FactId]:
     if column not in context.creates or not context.new(column).get("inherited"):
         return []
     return [parent for parent in inherited_from(column, context) if parent in context.creates]
+
+
+def follows_alteration(column: FactId, context: Context) -> bool:
+    """Whether the column is altered with its parents', whose statement reaches it."""
+    return any(parent in context.alters for parent in inherited_from(column, context))
 
 
 def inheriting(column: FactId, context: Context) -> list[FactId]:

@@ -14,7 +14,7 @@ from reconciler.ddl.names import qualified, split_name
 from reconciler.ddl.nodes import Act, Node
 from reconciler.ddl.partitions import detaches_aside, partitions_of
 from reconciler.ddl.rule import Draft
-from reconciler.ddl.sequences import continue_after
+from reconciler.ddl.sequence_values import continue_after
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
 from reconciler.hazards import hazards
 from reconciler.leftovers import temporary_name

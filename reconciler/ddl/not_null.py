@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler.ddl import online
+from reconciler.ddl.hinted_values import fills_before
 from reconciler.ddl.inherited_columns import inherited_from, inheriting
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Draft
@@ -322,7 +323,7 @@ def _set(column: FactId, context: Context) -> Iterable[Draft]:
 def _is_set_online(column: FactId, table: FactId, context: Context) -> bool:
     if "type" in context.changed(column) or not online.changes_online(table, context):
         return False
-    return column not in context.intent.backfills or online.fills_before(column, context)
+    return column not in context.intent.backfills or fills_before(column, context)
 
 
 def required(column: FactId, context: Context) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from reconciler.ddl.column_text import identity_clause, identity_options
+from reconciler.ddl.identity import identity_clause, identity_options
 from reconciler.ddl.names import qualified
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
 from reconciler.leftovers import temporary_name

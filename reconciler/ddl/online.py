@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.ddl.hinted_values import may_name_any
 from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Draft
 from reconciler.ddl.text import compose, name, raw
@@ -28,10 +27,8 @@ __all__ = [
     "changes_online",
     "checked_not_null",
     "comes_after",
-    "fills_before",
     "is_ready",
     "name_is_free",
-    "unsettled",
     "validated",
 ]
 
@@ -128,22 +125,6 @@ def _validate(fact: FactId, constraint: str, table: FactId, stage: Stage, may_fa
         locks=table,
         stage=stage,
     )
-
-
-def fills_before(column: FactId, context: Context) -> bool:
-    """Whether missing values are filled in batches: what a hint says of them can only name columns that are there."""
-    table = context.goal.parent(column)
-    if table is None or column in context.creates or not changes_online(table, context):
-        return False
-    if "type" in context.changed(column):
-        return False
-    return not may_name_any(context.intent.backfills.get(column, ""), unsettled(column, context))
-
-
-def unsettled(column: FactId, context: Context) -> list[FactId]:
-    """The other columns of the table that are not there yet, or not as they will be."""
-    changing = context.creates | context.alters
-    return [each for each in sorted(changing - {column}) if each.kind == "column" and each.name[:2] == column.name[:2]]
 
 
 def checked_not_null(column: FactId, target: str, table: FactId, context: Context) -> tuple[list[Draft], list[Draft]]:

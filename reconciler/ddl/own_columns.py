@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from reconciler.ddl.column_text import column_settings, identity_clause
+from reconciler.ddl.column_text import column_settings
+from reconciler.ddl.identity import identity_clause
 from reconciler.ddl.inherited_columns import parents_columns
 from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import added_later, is_required, required
 from reconciler.ddl.options import changed_foreign_options
 from reconciler.ddl.rule import Draft
-from reconciler.ddl.sequences import continue_after
+from reconciler.ddl.sequence_values import continue_after
 from reconciler.ddl.text import compose, name, raw
 from reconciler.hazards import hazards
 from reconciler.plan import LockMode

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from reconciler.ddl.text import Part, compose, literal, name
 from reconciler.intent.intent import Intent
 from reconciler.masking import MASK, Secret, SecretText
-from reconciler.plan import Stage
+from reconciler.plan import LockMode, Stage
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from reconciler.checks import Check
     from reconciler.hazards.kinds import Hazard, IndexUse, TableSize
-    from reconciler.plan import LockMode, Online
+    from reconciler.plan import Online
     from reconciler.snapshot import Definition, Snapshot
 
-__all__ = ["Context", "Draft", "Rule"]
+__all__ = ["Context", "Draft", "Rule", "exclusive"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,11 @@ class Draft:
     rehearsal: str | None = None
     batched: FactId | None = None
     brief: bool = False
+
+
+def exclusive(text: str, relation: FactId | None, /, *found: Hazard, brief: bool = False) -> Draft:
+    """A statement that keeps everybody else out of the relation: most forms of ALTER TABLE do."""
+    return Draft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=relation, brief=brief)
 
 
 @dataclass(kw_only=True)

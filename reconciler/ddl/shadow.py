@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, LiteralString, cast
 from reconciler.ddl import online
 from reconciler.ddl.casts import rewrites
 from reconciler.ddl.column_text import column_kind
-from reconciler.ddl.hinted_values import may_name_any
+from reconciler.ddl.hinted_values import may_name_unsettled
 from reconciler.ddl.inherited_columns import inherited_from
 from reconciler.ddl.names import qualified, split_name
 from reconciler.ddl.not_null import required, required_name_aside
@@ -324,9 +324,7 @@ def is_filled_online(column: FactId, default: str | None, context: Context) -> b
         return online.is_ready(column, context, among=(column,))
     if (said := _said(column, context)) is not None:
         # What the hint says may name any column that is there, but none that is not, or not as it will be.
-        return not may_name_any(said, online.unsettled(column, context)) and online.is_ready(
-            column, context, among=(column,)
-        )
+        return not may_name_unsettled(said, column, context) and online.is_ready(column, context, among=(column,))
     if default is None or is_one_for_all(default):
         return False
     fact = FactId("default", column.name)

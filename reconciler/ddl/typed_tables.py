@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.ddl.rule import Context
     from reconciler.snapshot import FactId, Snapshot
 
-__all__ = ["follow", "following", "let_go", "letting_go", "ordered", "out_of_order"]
+__all__ = ["follow", "following", "follows_type", "let_go", "letting_go", "ordered", "out_of_order"]
 
 # What may be made with the table's row as a value of its type.
 _READERS = frozenset({"constraint", "index", "materialized_view", "policy", "rule", "trigger", "view"})
@@ -67,6 +67,17 @@ def _unlike_type(table: FactId, context: Context) -> Iterable[FactId]:
         goes, comes = column in context.drops, column in context.creates
         if (goes and comes) or ((goes or comes) and not follows):
             yield column
+
+
+def follows_type(column: FactId, context: Context) -> bool:
+    """Whether ALTER TYPE ... CASCADE alters the column, as its table goes on following the type."""
+    table = context.goal.parent(column) or context.live.parent(column)
+    if table is None or not context.alters or not context.persists(table) or table in context.released:
+        return False
+    if "of_type" not in context.old(table):
+        return False
+    needed = context.live.dependencies.get(table, frozenset())
+    return any(each.kind == "composite_type" and each in context.alters for each in needed)
 
 
 def _columns(table: FactId, state: Snapshot) -> list[FactId]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.ddl import online, value_checks
 from reconciler.ddl.column_text import settings_lost_with_type
-from reconciler.ddl.columns import disturbed_by_type_change
+from reconciler.ddl.column_types import disturbed_by_type_change
 from reconciler.ddl.names import object_phrase, qualified
 from reconciler.ddl.not_null import explicit_name
 from reconciler.ddl.rule import Context, Draft, Rule
