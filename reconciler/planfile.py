@@ -44,7 +44,7 @@ _MODULES = (
     "hazards.policy",
     "plan",
     "goal",
-    "ledger.ledger",
+    "ledger.migrations",
     "renaming.renaming",
     "reconcile",
 )

@@ -13,7 +13,9 @@ from reconciler.goal import Desired, Goal, Scope, make_goal
 from reconciler.hazards.kinds import HazardKind, IndexUse, TableSize
 from reconciler.intent.intent import Intent
 from reconciler.intent.suggestions import suggest
-from reconciler.ledger import ledger
+from reconciler.ledger.history import load_migration
+from reconciler.ledger.marks import load_addresses
+from reconciler.ledger.migrations import Recorded, load_head, load_recorded
 from reconciler.options import Proof, scope_of
 from reconciler.proof.proof import prove
 from reconciler.proof.rows import RowRehearsal
@@ -47,8 +49,8 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
     Raises SourceError, ScratchError, PlanError, ProofError, and HazardError for a source that declares nothing.
     """
     connection = session.connection
-    head = ledger.head(connection, plugin)
-    recorded = ledger.load_recorded(connection, plugin)
+    head = load_head(connection, plugin)
+    recorded = load_recorded(connection, plugin)
     scope = scope_of(plugin, options)
     if isinstance(source, Source) and source.is_empty and HazardKind.EMPTY_SOURCE not in options.allow:
         raise HazardError(
@@ -63,7 +65,7 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
     live = read_snapshot(connection, schemas, dependencies=True)
     user = session.user
     intent = _intent(session.connection, plugin, source, desired, live, recorded, scope)
-    by_hand = renamed_by_hand(ledger.load_addresses(connection, plugin), live)
+    by_hand = renamed_by_hand(load_addresses(connection, plugin), live)
     intent = replace(intent, renames=(*intent.renames, *taken_back(by_hand, desired.snapshot, intent)))
     renamed = rename_first(
         intent, desired.snapshot, live, recorded.snapshot if recorded else None, scratch, scope, current_user=user
@@ -211,7 +213,7 @@ def _intent(
     source: AnySource,
     desired: Desired,
     live: Snapshot,
-    recorded: ledger.Recorded | None,
+    recorded: Recorded | None,
     scope: Scope,
 ) -> Intent:
     hints = source.hints if isinstance(source, Source) else ()
@@ -220,7 +222,7 @@ def _intent(
     known = recorded.snapshot if recorded else None
 
     def recorded_text() -> str | None:
-        return ledger.show(connection, plugin, recorded.idx).source_text if recorded else None
+        return load_migration(connection, plugin, recorded.idx).source_text if recorded else None
 
     return find_intent(hints, desired.snapshot, live, known, scope, recorded_text=recorded_text)
 
@@ -266,7 +268,7 @@ def _unreadable(live: Snapshot) -> Iterable[str]:
             yield f"{fact}: this role may not read what it holds, so that is neither compared nor changed"
 
 
-def _left_behind(scope: Scope, desired: Snapshot, recorded: ledger.Recorded | None) -> Iterable[str]:
+def _left_behind(scope: Scope, desired: Snapshot, recorded: Recorded | None) -> Iterable[str]:
     """A warning for each schema that the last run managed and this one would empty, as after a misspelt name."""
     if scope.all_schemas or recorded is None:
         return
@@ -290,9 +292,7 @@ def _as_source_text(desired: Snapshot, user: str) -> str:
     return "" if plan.unmodelled else plan.sql
 
 
-def _live_schemas(
-    connection: Connection, scope: Scope, desired: Desired, recorded: ledger.Recorded | None
-) -> tuple[str, ...]:
+def _live_schemas(connection: Connection, scope: Scope, desired: Desired, recorded: Recorded | None) -> tuple[str, ...]:
     """The schemas to read in live: the managed ones, those that the source makes, those that were recorded."""
     wanted: Iterable[str] = desired.snapshot.schemas
     if scope.all_schemas:

@@ -18,9 +18,11 @@ from reconciler.drift import compare
 from reconciler.errors import ConfigError, PluginFailuresError, ReconcilerError, StalePlanError
 from reconciler.goal import Desired, make_goal
 from reconciler.hazards.kinds import Hazard, HazardKind
-from reconciler.ledger import ledger
-from reconciler.ledger.ledger import HistoryEntry, MigrationRecord, RunKind
+from reconciler.ledger.history import HistoryEntry, MigrationRecord, load_history, load_migration
 from reconciler.ledger.managers import JournalManager, SnapshotManager
+from reconciler.ledger.marks import load_addresses
+from reconciler.ledger.migrations import forget_plugin, load_recorded
+from reconciler.ledger.runs import RunKind, load_runs
 from reconciler.ledger.schema import ensure_ledger, lock_plugin
 from reconciler.ledger.steps import load_unfinished
 from reconciler.options import Options, Proof, scope_of
@@ -136,7 +138,7 @@ class Reconciler:
         )
 
     def _check_recorded(self, plugin: str, options: Options) -> CheckResult:
-        recorded = ledger.load_recorded(self.connection, plugin)
+        recorded = load_recorded(self.connection, plugin)
         if recorded is None:
             raise ConfigError(
                 f"nothing is recorded for plugin {plugin}, and no source was given",
@@ -148,7 +150,7 @@ class Reconciler:
         plan = Plan(
             statements=(), differences=(), live_fingerprint=live.fingerprint, goal_fingerprint=goal.snapshot.fingerprint
         )
-        by_hand = renamed_by_hand(ledger.load_addresses(self.connection, plugin), live)
+        by_hand = renamed_by_hand(load_addresses(self.connection, plugin), live)
         return CheckResult(
             plugin=plugin,
             objects=compare(recorded.snapshot, live, goal),
@@ -166,8 +168,8 @@ class Reconciler:
         """What the ledger knows of the plugin; also where there is no ledger."""
         connection = self.connection
         with connection.transaction():
-            entries = ledger.history(connection, plugin_name)
-            runs = ledger.runs(connection, plugin_name, limit=1)
+            entries = load_history(connection, plugin_name)
+            runs = load_runs(connection, plugin_name, limit=1)
             journal = JournalManager(connection).load_journal(plugin_name) if entries else None
             return Status(
                 plugin=plugin_name,
@@ -182,18 +184,18 @@ class Reconciler:
     def history(self, plugin: str | None = None) -> tuple[HistoryEntry, ...]:
         """All recorded migrations."""
         with self.connection.transaction():
-            return ledger.history(self.connection, plugin)
+            return load_history(self.connection, plugin)
 
     def show(self, idx: int, plugin: str = DEFAULT_PLUGIN) -> MigrationRecord:
         """One recorded migration with its statements and source. Raises LedgerError where there is none."""
         with self.connection.transaction():
-            return ledger.show(self.connection, plugin, idx)
+            return load_migration(self.connection, plugin, idx)
 
     def reset(self, plugin_name: str = DEFAULT_PLUGIN) -> int:
         """Forgets what was recorded of the plugin, in the ledger only; returns the number of rows."""
         with self.connection.transaction():
             lock_plugin(self.connection, plugin_name)
-            return ledger.reset(self.connection, plugin_name)
+            return forget_plugin(self.connection, plugin_name)
 
     @property
     def journals(self) -> JournalManager:

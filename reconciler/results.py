@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from reconciler.goal import Goal, Scope
     from reconciler.hazards.kinds import Hazard
     from reconciler.intent.intent import Suggestion
-    from reconciler.ledger.ledger import Head, HistoryEntry, Recorded, Run
+    from reconciler.ledger.history import HistoryEntry
     from reconciler.ledger.managers import Journal
+    from reconciler.ledger.migrations import Head, Recorded
+    from reconciler.ledger.runs import Run
     from reconciler.ledger.steps import UnfinishedRun
     from reconciler.options import Options
     from reconciler.plan import Plan, Statement

@@ -15,7 +15,8 @@ from reconciler.errors import ConfigError
 from reconciler.goal import Scope
 from reconciler.intent.intent import Hint, HintKind, Subject, written
 from reconciler.intent.resolve import has, pairs_of
-from reconciler.ledger import ledger
+from reconciler.ledger.history import load_history, load_migration
+from reconciler.ledger.marks import load_mark
 from reconciler.snapshot import RELATION_KINDS, ROUTINE_KINDS, SATELLITE_KINDS, FactId
 from reconciler.source.hints import read_hints
 from reconciler.source.reading import source_from_text
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.db.connections import Connection
-    from reconciler.ledger.ledger import MigrationRecord
+    from reconciler.ledger.history import MigrationRecord
     from reconciler.plan import Plan
     from reconciler.snapshot import Snapshot
     from reconciler.source.source import Source
@@ -45,7 +46,7 @@ def find_target(connection: Connection, plugin: str, *, to: int | None, steps: i
     """
     if (to is None) == (steps is None):
         raise ConfigError("a rollback needs either a migration or a number of steps", hint="pass --to IDX or --steps N")
-    known = sorted(entry.idx for entry in ledger.history(connection, plugin))
+    known = sorted(entry.idx for entry in load_history(connection, plugin))
     if steps is not None:
         if not 0 < steps < len(known):
             raise ConfigError(
@@ -55,12 +56,12 @@ def find_target(connection: Connection, plugin: str, *, to: int | None, steps: i
             )
         to = known[-1 - steps]
     assert to is not None
-    return ledger.show(connection, plugin, to)
+    return load_migration(connection, plugin, to)
 
 
 def last_scope(connection: Connection, plugin: str) -> Scope | None:
     """What the last run of the plugin managed; None where that is not known."""
-    mark = ledger.load_mark(connection, plugin)
+    mark = load_mark(connection, plugin)
     if mark is None or not isinstance(mark.scope, dict):
         return None
     schemas = str(mark.scope.get("schemas", ""))
@@ -105,8 +106,8 @@ def with_renames_back(connection: Connection, source: Source, target: MigrationR
     steps: list[Mapping[FactId, FactId]] = []
     schemas: set[str] = set()
     before, said = target.snapshot, frozenset[tuple[FactId, FactId]]()
-    for idx in sorted(entry.idx for entry in ledger.history(connection, plugin) if entry.idx >= target.entry.idx):
-        record = target if idx == target.entry.idx else ledger.show(connection, plugin, idx)
+    for idx in sorted(entry.idx for entry in load_history(connection, plugin) if entry.idx >= target.entry.idx):
+        record = target if idx == target.entry.idx else load_migration(connection, plugin, idx)
         if record.snapshot is None or before is None:
             return replace(source, hints=kept)
         text, origin = record.source_text or "", f"<migration {idx}>"

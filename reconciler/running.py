@@ -14,8 +14,9 @@ from reconciler.db.search_path import statement_path
 from reconciler.errors import ReconcilerError, StalePlanError, UnmodelledError
 from reconciler.hazards.policy import hazard_error
 from reconciler.intent.suggestions import as_hint
-from reconciler.ledger import ledger
-from reconciler.ledger.ledger import RunKind, RunOutcome
+from reconciler.ledger.marks import Mark, load_addresses, load_mark, save_mark
+from reconciler.ledger.migrations import load_head
+from reconciler.ledger.runs import RunKind, RunOutcome, record_run
 from reconciler.ledger.schema import ensure_ledger, lock_plugin, program_version
 from reconciler.ledger.steps import end_cut_off_runs, take_steps
 from reconciler.options import scope_of
@@ -47,7 +48,7 @@ def is_unchanged(session: Session, plugin: str, source: AnySource | Reading, opt
     if isinstance(source, DatabaseSource):
         return False
     with session.connection.transaction():
-        mark = ledger.load_mark(session.connection, plugin)
+        mark = load_mark(session.connection, plugin)
         if mark is None or mark.scope != _scope_value(source.digest, scope_of(plugin, options), session.connection):
             return False
         return read_mark(session.connection, mark.schemas) == mark.mark
@@ -150,7 +151,7 @@ def _at_once(
             progress=progress,
             search_path=statement_path(planned.options.search_path),
         )
-        ledger.record_run(
+        record_run(
             session.connection,
             plugin=planned.plugin,
             kind=kind,
@@ -168,7 +169,7 @@ def _at_once(
 
 def require_head(connection: Connection, planned: PlanResult) -> None:
     """Raises StalePlanError where somebody recorded something since, or the server is another version's."""
-    now = ledger.head(connection, planned.plugin)
+    now = load_head(connection, planned.plugin)
     if now != planned.head:
         raise StalePlanError(
             f"the record of plugin {planned.plugin} moved since the plan was made: "
@@ -204,16 +205,16 @@ def _refresh_mark(session: Session, planned: PlanResult, record: Record) -> None
     assert planned.recorded is not None
     end_cut_off_runs(session.connection, planned.plugin, session.clock())
     take_steps(session.connection, planned.plugin, planned.recorded.idx)
-    mark = ledger.Mark(
+    mark = Mark(
         idx=planned.recorded.idx,
         mark=read_mark(session.connection, planned.live.schemas),
         schemas=planned.live.schemas,
         desired_fingerprint=planned.desired_fingerprint,
         scope=record.scope,
     )
-    before = ledger.load_addresses(session.connection, planned.plugin)
+    before = load_addresses(session.connection, planned.plugin)
     addresses = lasting_addresses(live, record.snapshot, before)
-    ledger.save_mark(session.connection, planned.plugin, mark, addresses)
+    save_mark(session.connection, planned.plugin, mark, addresses)
 
 
 def record_failure(
@@ -231,7 +232,7 @@ def record_failure(
     try:
         with session.connection.transaction():
             ensure_ledger(session.connection)
-            ledger.record_run(
+            record_run(
                 session.connection,
                 plugin=planned.plugin if planned else plugin or DEFAULT_PLUGIN,
                 kind=kind,

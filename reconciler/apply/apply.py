@@ -14,8 +14,9 @@ from reconciler.db.connections import SEARCH_PATH
 from reconciler.db.search_path import searching
 from reconciler.diff import diff
 from reconciler.errors import LockTimeoutError, StalePlanError, VerificationError
-from reconciler.ledger.ledger import Mark, RecordedStatement, load_addresses, record_migration, save_mark
 from reconciler.ledger.managers import JournalManager
+from reconciler.ledger.marks import Mark, load_addresses, save_mark
+from reconciler.ledger.migrations import RecordedStatement, record_migration
 from reconciler.ledger.schema import ensure_ledger, lock_plugin
 from reconciler.ledger.steps import take_steps
 from reconciler.renaming.by_hand import lasting_addresses

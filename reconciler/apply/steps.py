@@ -19,8 +19,8 @@ from reconciler.apply.backfill import run_batches
 from reconciler.apply.locks import retried
 from reconciler.db.connections import SEARCH_PATH, fetch_one
 from reconciler.errors import ApplyError, ReconcilerError
-from reconciler.ledger import ledger
 from reconciler.ledger import steps as ledger_steps
+from reconciler.ledger.runs import RunOutcome, finish_run, start_run
 from reconciler.ledger.schema import ensure_ledger
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from reconciler.apply.locks import Patience
     from reconciler.db.connections import Connection
-    from reconciler.ledger.ledger import RunKind
+    from reconciler.ledger.migrations import RecordedStatement
+    from reconciler.ledger.runs import RunKind
     from reconciler.plan import Plan, Statement, Step
 
 __all__ = ["StepRun", "run_steps"]
@@ -70,7 +71,7 @@ def run_steps(connection: Connection, plan: Plan, run: StepRun) -> int:
             ensure_ledger(connection)
             require_live(connection, plan, run.schemas)
             ledger_steps.end_cut_off_runs(connection, run.record.plugin, run.clock())
-            run_id = ledger.start_run(
+            run_id = start_run(
                 connection,
                 plugin=run.record.plugin,
                 kind=run.kind,
@@ -148,10 +149,10 @@ def _alone(connection: Connection, step: Step, run: StepRun, run_id: int, number
 
 def _finish(connection: Connection, plan: Plan, run: StepRun, run_id: int) -> int:
     idx = record_plan(connection, plan, run.record, run.schemas, lambda idx: _taken(connection, run, idx), left=_LEFT)
-    ledger.finish_run(
+    finish_run(
         connection,
         run_id,
-        outcome=ledger.RunOutcome.SUCCEEDED,
+        outcome=RunOutcome.SUCCEEDED,
         finished_at=run.clock(),
         idx=idx,
         live_after=plan.goal_fingerprint,
@@ -160,7 +161,7 @@ def _finish(connection: Connection, plan: Plan, run: StepRun, run_id: int) -> in
     return idx
 
 
-def _taken(connection: Connection, run: StepRun, idx: int) -> Sequence[ledger.RecordedStatement]:
+def _taken(connection: Connection, run: StepRun, idx: int) -> Sequence[RecordedStatement]:
     return ledger_steps.take_steps(connection, run.record.plugin, idx)
 
 
@@ -170,10 +171,10 @@ def _end_failed(connection: Connection, run: StepRun, run_id: int, error: Reconc
         return
     try:
         with connection.transaction():
-            ledger.finish_run(
+            finish_run(
                 connection,
                 run_id,
-                outcome=ledger.RunOutcome.FAILED,
+                outcome=RunOutcome.FAILED,
                 finished_at=run.clock(),
                 error=error.message,
                 sqlstate=getattr(error, "sqlstate", None),

@@ -232,7 +232,7 @@ def repair(choice: str | None, objects: tuple[str, ...], **values: Any) -> int:
             print_note("dry run: nothing was changed")
             return DONE
         from reconciler.cli.progress import following
-        from reconciler.ledger.ledger import RunKind
+        from reconciler.ledger.runs import RunKind
 
         with following("repairing", reconciler) as progress:
             result = reconciler.apply(planned, kind=RunKind.REPAIR, progress=progress)

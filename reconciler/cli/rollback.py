@@ -38,7 +38,7 @@ def rollback(to: int | None, steps: int | None, *, yes: bool, **values: Any) -> 
             if not click.confirm(question, default=False, err=True):
                 return DONE
         from reconciler.cli.progress import following
-        from reconciler.ledger.ledger import RunKind
+        from reconciler.ledger.runs import RunKind
 
         with following("rolling back", reconciler) as progress:
             result = reconciler.apply(planned, kind=RunKind.ROLLBACK, progress=progress)

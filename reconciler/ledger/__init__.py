@@ -1,9 +1,18 @@
 """What was done, by whom, from which source: the tables in schema `migrations`.
 
+Every function takes an open connection and leaves its transaction alone: begin and commit are the caller's, so that the
+record of a migration stands or falls with the migration. In order: `lock_plugin`, `ensure_ledger`, the work,
+`record_migration`, `record_run`, commit. Functions that read create nothing and work where there is no ledger, with a
+role that may only read, and on the three tables of an elizaOS database. All raise LedgerError where the ledger cannot
+be read or written, LedgerVersionError where a newer program wrote it.
+
 Who does what:
 
-    schema    makes the tables, tells their version, locks them
-    ledger    migrations, statements, sources, runs, marks
-    steps     the steps of runs that take several transactions
-    managers  the journal and the snapshots, in elizaOS's shape
+    schema      makes the tables, tells their version, locks them
+    migrations  migrations with their statements and sources, and the state that each leads to
+    history     what people ask of them: all in short, one with all that is known of it
+    runs        what ran, and how it ended, also what failed
+    steps       the steps of runs that take several transactions
+    marks       what live was when it was last seen to be as declared
+    managers    the journal and the snapshots, in elizaOS's shape
 """

@@ -1,8 +1,4 @@
-"""The ledger's tables: making them, telling their version, locking. Does I/O on a connection that is handed in.
-
-Transactions belong to the caller: nothing here begins, commits or rolls back. What only reads never creates anything
-and works where there is no ledger, or only elizaOS's three tables.
-"""
+"""The ledger's tables: making them, telling their version, locking. Does I/O on a connection that is handed in."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The steps of runs that take several transactions, in migrations._steps. Does I/O on a connection handed in.
 
-As in `ledger`, transactions are the caller's: the row of a step stands or falls with the step.
+The row of a step stands or falls with the step.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.db.connections import cursor, errors_as
 from reconciler.errors import LedgerError
-from reconciler.ledger.ledger import RecordedStatement
+from reconciler.ledger.migrations import RecordedStatement
 from reconciler.ledger.schema import ledger_state
 from reconciler.redaction import redact_sql
 from reconciler.snapshot import Json, canonical_json

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from reconciler.errors import ReconcilerError
     from reconciler.hazards.kinds import Hazard
     from reconciler.intent.intent import Rename, Suggestion
-    from reconciler.ledger.ledger import HistoryEntry, MigrationRecord, Run
+    from reconciler.ledger.history import HistoryEntry, MigrationRecord
+    from reconciler.ledger.runs import Run
     from reconciler.plan import Plan, Statement
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.diff import Difference
-    from reconciler.ledger.ledger import RecordedStatement
+    from reconciler.ledger.migrations import RecordedStatement
     from reconciler.plan import Statement
 
 __all__ = ["recorded_script", "script"]

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from reconciler.diff import Difference
     from reconciler.drift import ObjectState
     from reconciler.hazards.kinds import Hazard
-    from reconciler.ledger.ledger import HistoryEntry, MigrationRecord, RecordedStatement
+    from reconciler.ledger.history import HistoryEntry, MigrationRecord
+    from reconciler.ledger.migrations import RecordedStatement
     from reconciler.plan import LockMode, Plan, Statement
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
     from reconciler.snapshot import FactId

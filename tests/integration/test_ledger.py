@@ -17,8 +17,18 @@ import reconciler
 from reconciler.db import connections
 from reconciler.db.sqlfiles import read_sql
 from reconciler.errors import ConnectError, LedgerError, LedgerVersionError, LockTimeoutError
-from reconciler.ledger import ledger
-from reconciler.ledger.ledger import Mark, RecordedStatement, RunKind, RunOutcome
+from reconciler.ledger.history import load_history, load_migration
+from reconciler.ledger.marks import Mark, load_mark, save_mark
+from reconciler.ledger.migrations import (
+    RecordedStatement,
+    forget_plugin,
+    last_migration,
+    load_plugins,
+    load_recorded,
+    record_migration,
+)
+from reconciler.ledger.runs import RunKind, RunOutcome, finish_run, load_runs, record_run, start_run
+from reconciler.ledger.schema import LEDGER_VERSION, ensure_ledger, ledger_version, lock_plugin
 from reconciler.snapshot import FactId, Snapshot, canonical_json
 
 if TYPE_CHECKING:
@@ -60,7 +70,7 @@ def conn(database: str) -> Iterator[connections.Connection]:
 @pytest.fixture
 def made(conn: connections.Connection) -> connections.Connection:
     """The same with a committed ledger."""
-    ledger.ensure_ledger(conn)
+    ensure_ledger(conn)
     conn.commit()
     return conn
 
@@ -71,7 +81,7 @@ def snapshot_of(*tables: str) -> Snapshot:
 
 
 def record(connection: connections.Connection, plugin: str = "chat", created_at: int = NOON, *tables: str) -> int:
-    return ledger.record_migration(
+    return record_migration(
         connection,
         plugin=plugin,
         migration_hash=f"hash of {','.join(tables)}",
@@ -97,16 +107,16 @@ def objects(connection: connections.Connection) -> list[tuple[object, ...]]:
 
 def test_ensuring_twice_makes_it_once(made: connections.Connection) -> None:
     before = objects(made)
-    ledger.ensure_ledger(made)
+    ensure_ledger(made)
     assert objects(made) == before
     assert connections.fetch_all(made, "SELECT max(version), count(*) FROM migrations._ledger") == [
-        (ledger.LEDGER_VERSION, ledger.LEDGER_VERSION)
+        (LEDGER_VERSION, LEDGER_VERSION)
     ]
-    assert ledger.ledger_version(made) == ledger.LEDGER_VERSION
+    assert ledger_version(made) == LEDGER_VERSION
 
 
 def test_a_rollback_leaves_no_trace_of_it(conn: connections.Connection) -> None:
-    ledger.ensure_ledger(conn)
+    ensure_ledger(conn)
     conn.rollback()
     assert connections.fetch_one(conn, "SELECT to_regnamespace('migrations')") == (None,)
 
@@ -124,7 +134,7 @@ def test_the_three_tables_are_those_of_elizaos(conn: connections.Connection, mak
         WHERE conrelid::regclass::text IN ('migrations._migrations', 'migrations._journal', 'migrations._snapshots')
             AND contype <> 'n' ORDER BY 1, 2
     """
-    ledger.ensure_ledger(conn)
+    ensure_ledger(conn)
     with connections.connect(make_database()) as theirs:
         theirs.execute(ELIZAOS)
         assert len(connections.fetch_all(conn, describe)) == 13
@@ -138,7 +148,7 @@ def test_public_gets_nothing_even_where_default_privileges_grant_all(conn: conne
     for kind in ("TABLES", "SEQUENCES", "SCHEMAS"):
         conn.execute(f"ALTER DEFAULT PRIVILEGES GRANT ALL ON {kind} TO PUBLIC".encode())
         conn.execute(f"ALTER DEFAULT PRIVILEGES GRANT ALL ON {kind} TO auditor".encode())
-    ledger.ensure_ledger(conn)
+    ensure_ledger(conn)
     granted = """
         SELECT relname, privilege_type FROM pg_class, aclexplode(relacl)
         WHERE relnamespace = to_regnamespace('migrations') AND grantee = %s::regrole::oid
@@ -163,13 +173,11 @@ def test_every_table_and_sequence_of_the_ledger_is_named_by_the_revoke(made: con
 
 def test_a_newer_ledger_is_refused_by_readers_and_writers(made: connections.Connection) -> None:
     made.execute("INSERT INTO migrations._ledger (version, program_version) VALUES (99, '99.0')")
-    for use in (ledger.ensure_ledger, ledger.ledger_version, ledger.history, ledger.plugins, ledger.runs):
-        with pytest.raises(
-            LedgerVersionError, match=f"version 99, this program knows {ledger.LEDGER_VERSION}"
-        ) as caught:
+    for use in (ensure_ledger, ledger_version, load_history, load_plugins, load_runs):
+        with pytest.raises(LedgerVersionError, match=f"version 99, this program knows {LEDGER_VERSION}") as caught:
             use(made)
         assert caught.value.hint
-    for use in (ledger.load_recorded, ledger.load_mark, ledger.last_migration, ledger.reset):
+    for use in (load_recorded, load_mark, last_migration, forget_plugin):
         with pytest.raises(LedgerVersionError):
             use(made, "chat")
 
@@ -177,16 +185,16 @@ def test_a_newer_ledger_is_refused_by_readers_and_writers(made: connections.Conn
 def test_a_ledger_without_its_version_is_called_damaged(made: connections.Connection) -> None:
     made.execute("DELETE FROM migrations._ledger")
     with pytest.raises(LedgerError, match=r"damaged: migrations\._ledger has no row"):
-        ledger.ensure_ledger(made)
+        ensure_ledger(made)
 
 
 def test_a_role_that_may_not_create_is_told_what_it_needs(conn: connections.Connection) -> None:
     conn.execute("CREATE ROLE reader")
     conn.execute("SET ROLE reader")
     with pytest.raises(LedgerError, match="permission denied for database") as caught, conn.transaction():
-        ledger.ensure_ledger(conn)
+        ensure_ledger(conn)
     assert "CREATE ON DATABASE" in (caught.value.hint or "")
-    assert ledger.history(conn) == ()
+    assert load_history(conn) == ()
 
 
 # --- reading it -------------------------------------------------------------------------------------------------------
@@ -194,16 +202,16 @@ def test_a_role_that_may_not_create_is_told_what_it_needs(conn: connections.Conn
 
 def test_reading_without_a_ledger_finds_nothing_and_makes_nothing(conn: connections.Connection) -> None:
     conn.execute("SET TRANSACTION READ ONLY")
-    assert ledger.ledger_version(conn) is None
-    assert ledger.history(conn) == ledger.history(conn, "chat") == ()
-    assert ledger.runs(conn) == ()
-    assert ledger.plugins(conn) == ()
-    assert ledger.load_recorded(conn, "chat") is None
-    assert ledger.load_mark(conn, "chat") is None
-    assert ledger.last_migration(conn, "chat") is None
-    assert ledger.reset(conn, "chat") == 0
+    assert ledger_version(conn) is None
+    assert load_history(conn) == load_history(conn, "chat") == ()
+    assert load_runs(conn) == ()
+    assert load_plugins(conn) == ()
+    assert load_recorded(conn, "chat") is None
+    assert load_mark(conn, "chat") is None
+    assert last_migration(conn, "chat") is None
+    assert forget_plugin(conn, "chat") == 0
     with pytest.raises(LedgerError, match="plugin chat has no migration 0"):
-        ledger.show(conn, "chat", 0)
+        load_migration(conn, "chat", 0)
 
 
 def test_a_role_that_may_only_read_can_read_all_of_it(made: connections.Connection) -> None:
@@ -212,10 +220,10 @@ def test_a_role_that_may_only_read_can_read_all_of_it(made: connections.Connecti
     made.execute("GRANT USAGE ON SCHEMA migrations TO reader")
     made.execute("GRANT SELECT ON ALL TABLES IN SCHEMA migrations TO reader")
     made.execute("SET ROLE reader")
-    ledger.ensure_ledger(made)
-    assert [entry.idx for entry in ledger.history(made)] == [0]
-    assert ledger.load_recorded(made, "chat") is not None
-    assert ledger.show(made, "chat", 0).source_text == "-- the source"
+    ensure_ledger(made)
+    assert [entry.idx for entry in load_history(made)] == [0]
+    assert load_recorded(made, "chat") is not None
+    assert load_migration(made, "chat", 0).source_text == "-- the source"
     with pytest.raises(LedgerError, match="permission denied"):
         record(made)
 
@@ -229,7 +237,7 @@ def test_a_role_that_may_not_read_is_told_what_it_needs(made: connections.Connec
         made.execute(f"GRANT {grant} TO stranger".encode())
     made.execute("SET ROLE stranger")
     with pytest.raises(LedgerError, match=r"may not read migrations\._") as caught:
-        ledger.history(made)
+        load_history(made)
     assert "GRANT USAGE ON SCHEMA migrations" in (caught.value.hint or "")
 
 
@@ -237,9 +245,9 @@ def test_a_callers_connection_may_make_other_rows(made: connections.Connection, 
     record(made, "chat", NOON, "users")
     made.commit()
     with psycopg.connect(database, row_factory=dict_row, cursor_factory=psycopg.RawCursor) as theirs:
-        assert [entry.tag for entry in ledger.history(theirs)] == ["0000_chat_loyw3v28"]
+        assert [entry.tag for entry in load_history(theirs)] == ["0000_chat_loyw3v28"]
         assert record(theirs, "chat", NOON, "users", "orders") == 1
-        ledger.record_run(
+        record_run(
             theirs,
             plugin="chat",
             kind=RunKind.APPLY,
@@ -247,7 +255,7 @@ def test_a_callers_connection_may_make_other_rows(made: connections.Connection, 
             finished_at=STARTED,
             outcome=RunOutcome.SUCCEEDED,
         )
-        assert len(ledger.runs(theirs)) == 1
+        assert len(load_runs(theirs)) == 1
 
 
 # --- elizaOS's tables -------------------------------------------------------------------------------------------------
@@ -256,14 +264,14 @@ def test_a_callers_connection_may_make_other_rows(made: connections.Connection, 
 def test_elizaos_tables_are_read_without_being_touched(conn: connections.Connection) -> None:
     conn.execute(ELIZAOS)
     before = objects(conn)
-    assert ledger.ledger_version(conn) is None
-    assert ledger.plugins(conn) == ("@elizaos/plugin-sql",)
-    assert [(entry.idx, entry.tag, entry.hash, entry.statement_count) for entry in ledger.history(conn)] == [
+    assert ledger_version(conn) is None
+    assert load_plugins(conn) == ("@elizaos/plugin-sql",)
+    assert [(entry.idx, entry.tag, entry.hash, entry.statement_count) for entry in load_history(conn)] == [
         (0, "introspected_1700000000001", "first", None),
         (1, "0001_plugin-sql_loyw3v28", "second", None),
     ]
-    assert ledger.load_recorded(conn, "@elizaos/plugin-sql") is None
-    shown = ledger.show(conn, "@elizaos/plugin-sql", 1)
+    assert load_recorded(conn, "@elizaos/plugin-sql") is None
+    shown = load_migration(conn, "@elizaos/plugin-sql", 1)
     assert (shown.entry.hash, shown.snapshot, shown.statements, shown.source_text) == ("second", None, (), None)
     assert objects(conn) == before
 
@@ -279,17 +287,17 @@ def test_elizaos_tables_are_taken_over_with_their_rows(conn: connections.Connect
     conn.execute(ELIZAOS.replace("CREATE SCHEMA IF NOT EXISTS migrations;", "").encode())
     theirs = objects(conn)
     conn.execute("SET ROLE app")
-    ledger.ensure_ledger(conn)
+    ensure_ledger(conn)
     assert objects(conn)[: len(theirs)] == theirs
     assert record(conn, "@elizaos/plugin-sql", NOON + 5000, "users") == 2
     assert record(conn, "chat", NOON, "messages") == 0
-    assert [(entry.plugin, entry.idx, entry.hash) for entry in ledger.history(conn)] == [
+    assert [(entry.plugin, entry.idx, entry.hash) for entry in load_history(conn)] == [
         ("@elizaos/plugin-sql", 0, "first"),
         ("@elizaos/plugin-sql", 1, "second"),
         ("@elizaos/plugin-sql", 2, "hash of users"),
         ("chat", 0, "hash of messages"),
     ]
-    recorded = ledger.load_recorded(conn, "@elizaos/plugin-sql")
+    recorded = load_recorded(conn, "@elizaos/plugin-sql")
     assert recorded is not None
     assert (recorded.idx, recorded.hash) == (2, "hash of users")
 
@@ -297,7 +305,7 @@ def test_elizaos_tables_are_taken_over_with_their_rows(conn: connections.Connect
 def test_hashes_that_cannot_be_told_apart_are_left_out(conn: connections.Connection) -> None:
     conn.execute(ELIZAOS)
     conn.execute("DELETE FROM migrations._migrations WHERE hash = 'first'")
-    assert [entry.hash for entry in ledger.history(conn)] == [None, None]
+    assert [entry.hash for entry in load_history(conn)] == [None, None]
 
 
 # --- migrations -------------------------------------------------------------------------------------------------------
@@ -324,7 +332,7 @@ def test_all_of_a_migration_is_shown_again(made: connections.Connection) -> None
         RecordedStatement(sql='DROP TABLE "it\'s"', hazards=({"kind": "data_loss", "rows": 3},), duration_ms=1.5),
         RecordedStatement(sql="CREATE INDEX CONCURRENTLY i ON t (c)", transactional=False),
     )
-    idx = ledger.record_migration(
+    idx = record_migration(
         made,
         plugin="chat",
         migration_hash="h",
@@ -335,7 +343,7 @@ def test_all_of_a_migration_is_shown_again(made: connections.Connection) -> None
         created_at=NOON,
         tag="introspected_1",
     )
-    run_id = ledger.record_run(
+    run_id = record_run(
         made,
         plugin="chat",
         kind=RunKind.ADOPT,
@@ -344,7 +352,7 @@ def test_all_of_a_migration_is_shown_again(made: connections.Connection) -> None
         idx=idx,
         outcome=RunOutcome.SUCCEEDED,
     )
-    shown = ledger.show(made, "chat", idx)
+    shown = load_migration(made, "chat", idx)
     assert shown.statements == statements
     assert shown.source_text == "CREATE TABLE users ();\n-- ü %s {}"
     assert shown.snapshot == snapshot_of("users")
@@ -360,7 +368,7 @@ def test_all_of_a_migration_is_shown_again(made: connections.Connection) -> None
 
 
 def test_no_password_is_written_down(made: connections.Connection) -> None:
-    ledger.record_migration(
+    record_migration(
         made,
         plugin="chat",
         migration_hash="h",
@@ -370,7 +378,7 @@ def test_no_password_is_written_down(made: connections.Connection) -> None:
         source_description="postgresql://joe:hunter2@db/app",
         created_at=NOON,
     )
-    ledger.record_run(
+    record_run(
         made,
         plugin="chat",
         kind=RunKind.APPLY,
@@ -395,7 +403,7 @@ def test_snapshots_come_back_with_the_same_fingerprint(made: connections.Connect
         for name in hostile
     }
     snapshot = Snapshot(facts=facts, schemas=hostile, server_version=180000)
-    ledger.record_migration(
+    record_migration(
         made,
         plugin="chat",
         migration_hash="h",
@@ -405,7 +413,7 @@ def test_snapshots_come_back_with_the_same_fingerprint(made: connections.Connect
         source_description="",
         created_at=NOON,
     )
-    recorded = ledger.load_recorded(made, "chat")
+    recorded = load_recorded(made, "chat")
     assert recorded is not None
     assert recorded.snapshot == snapshot
     assert recorded.snapshot.fingerprint == snapshot.fingerprint
@@ -415,7 +423,7 @@ def test_a_snapshot_that_somebody_edited_is_called_damaged(made: connections.Con
     record(made, "chat", NOON, "users")
     made.execute("UPDATE migrations._snapshots SET snapshot = jsonb_set(snapshot, '{facts}', '[]')")
     with pytest.raises(LedgerError, match="snapshot 0 of plugin chat is damaged"):
-        ledger.load_recorded(made, "chat")
+        load_recorded(made, "chat")
 
 
 def test_a_journal_that_somebody_edited_is_called_damaged(made: connections.Connection) -> None:
@@ -428,10 +436,10 @@ def test_a_journal_that_somebody_edited_is_called_damaged(made: connections.Conn
 def test_the_last_recorded_stays_the_last_though_a_clock_is_behind(made: connections.Connection) -> None:
     assert record(made, "chat", NOON, "users") == 0
     assert record(made, "chat", NOON - 60_000, "orders") == 1
-    last = ledger.last_migration(made, "chat")
+    last = last_migration(made, "chat")
     assert last is not None
     assert last.hash == "hash of orders"
-    recorded = ledger.load_recorded(made, "chat")
+    recorded = load_recorded(made, "chat")
     assert recorded is not None
     assert (recorded.idx, recorded.hash, recorded.snapshot) == (1, "hash of orders", snapshot_of("orders"))
 
@@ -441,8 +449,8 @@ def test_reset_forgets_one_plugin_and_touches_nothing_else(made: connections.Con
     made.execute("CREATE TABLE app.users ()")
     for plugin in ("chat", "mail"):
         record(made, plugin, NOON, "users")
-        ledger.save_mark(made, plugin, Mark(idx=0, mark="m", schemas=("app",), desired_fingerprint="f"), {})
-        ledger.record_run(
+        save_mark(made, plugin, Mark(idx=0, mark="m", schemas=("app",), desired_fingerprint="f"), {})
+        record_run(
             made,
             plugin=plugin,
             kind=RunKind.APPLY,
@@ -450,13 +458,13 @@ def test_reset_forgets_one_plugin_and_touches_nothing_else(made: connections.Con
             finished_at=STARTED,
             outcome=RunOutcome.SUCCEEDED,
         )
-    assert ledger.reset(made, "chat") == 7
-    assert ledger.plugins(made) == ("mail",)
-    assert {run.plugin for run in ledger.runs(made)} == {"mail"}
-    assert ledger.load_mark(made, "chat") is None
-    assert ledger.load_recorded(made, "mail") is not None
+    assert forget_plugin(made, "chat") == 7
+    assert load_plugins(made) == ("mail",)
+    assert {run.plugin for run in load_runs(made)} == {"mail"}
+    assert load_mark(made, "chat") is None
+    assert load_recorded(made, "mail") is not None
     assert connections.fetch_one(made, "SELECT to_regclass('app.users')::text") == ("app.users",)
-    assert ledger.ledger_version(made) == ledger.LEDGER_VERSION
+    assert ledger_version(made) == LEDGER_VERSION
     assert record(made, "chat", NOON, "users") == 0
 
 
@@ -465,11 +473,11 @@ def test_reset_forgets_one_plugin_and_touches_nothing_else(made: connections.Con
 
 def test_a_failed_run_is_kept_with_its_statement(made: connections.Connection) -> None:
     tokyo = STARTED.astimezone(timezone(timedelta(hours=9)))
-    run_id = ledger.start_run(
+    run_id = start_run(
         made, plugin="chat", kind=RunKind.REPAIR, started_at=tokyo, desired_fingerprint="d", live_before="b"
     )
-    assert [run.outcome for run in ledger.runs(made)] == [RunOutcome.RUNNING]
-    ledger.finish_run(
+    assert [run.outcome for run in load_runs(made)] == [RunOutcome.RUNNING]
+    finish_run(
         made,
         run_id,
         outcome=RunOutcome.FAILED,
@@ -480,7 +488,7 @@ def test_a_failed_run_is_kept_with_its_statement(made: connections.Connection) -
         failed_statement="SELECT 1/0",
         live_after="b",
     )
-    (run,) = ledger.runs(made, "chat")
+    (run,) = load_runs(made, "chat")
     assert (run.id, run.kind, run.outcome, run.idx) == (run_id, RunKind.REPAIR, RunOutcome.FAILED, None)
     assert (run.error, run.sqlstate, run.failed_statement) == ("division by zero", "22012", "SELECT 1/0")
     assert (run.desired_fingerprint, run.live_before, run.live_after, run.statement_count) == ("d", "b", "b", 3)
@@ -490,26 +498,26 @@ def test_a_failed_run_is_kept_with_its_statement(made: connections.Connection) -
 
 
 def test_runs_are_newest_first_and_can_be_limited(made: connections.Connection) -> None:
-    ids = [ledger.start_run(made, plugin=plugin, kind=RunKind.APPLY, started_at=STARTED) for plugin in ("a", "b", "a")]
-    assert [run.id for run in ledger.runs(made)] == ids[::-1]
-    assert [run.id for run in ledger.runs(made, "a")] == [ids[2], ids[0]]
-    assert [run.id for run in ledger.runs(made, limit=1)] == [ids[2]]
+    ids = [start_run(made, plugin=plugin, kind=RunKind.APPLY, started_at=STARTED) for plugin in ("a", "b", "a")]
+    assert [run.id for run in load_runs(made)] == ids[::-1]
+    assert [run.id for run in load_runs(made, "a")] == [ids[2], ids[0]]
+    assert [run.id for run in load_runs(made, limit=1)] == [ids[2]]
 
 
 def test_the_end_of_a_run_that_was_never_started_is_an_error(made: connections.Connection) -> None:
     with pytest.raises(LedgerError, match="run 7 is not in the ledger"):
-        ledger.finish_run(made, 7, outcome=RunOutcome.SUCCEEDED, finished_at=STARTED)
+        finish_run(made, 7, outcome=RunOutcome.SUCCEEDED, finished_at=STARTED)
 
 
 def test_a_mark_is_kept_and_replaced(made: connections.Connection) -> None:
     first = Mark(idx=0, mark="a", schemas=("app", 'we"ird'), desired_fingerprint="f", scope={"exact": True, "n": None})
     second = Mark(idx=1, mark="b", schemas=(), desired_fingerprint="g")
-    ledger.save_mark(made, "chat", first, {})
-    ledger.save_mark(made, "mail", first, {})
-    assert ledger.load_mark(made, "chat") == first
-    ledger.save_mark(made, "chat", second, {})
-    assert ledger.load_mark(made, "chat") == second
-    assert ledger.load_mark(made, "mail") == first
+    save_mark(made, "chat", first, {})
+    save_mark(made, "mail", first, {})
+    assert load_mark(made, "chat") == first
+    save_mark(made, "chat", second, {})
+    assert load_mark(made, "chat") == second
+    assert load_mark(made, "mail") == first
 
 
 # --- locks ------------------------------------------------------------------------------------------------------------
@@ -518,33 +526,33 @@ def test_a_mark_is_kept_and_replaced(made: connections.Connection) -> None:
 def test_a_plugins_lock_keeps_others_out_until_the_transaction_ends(
     made: connections.Connection, database: str
 ) -> None:
-    ledger.lock_plugin(made, "chat")
+    lock_plugin(made, "chat")
     with connections.connect(database) as other:
         other.execute("SET lock_timeout = '20ms'")
         other.commit()
         with pytest.raises(LockTimeoutError, match="another run holds the lock of plugin chat") as caught:
-            ledger.lock_plugin(other, "chat")
+            lock_plugin(other, "chat")
         assert caught.value.sqlstate == "55P03"
         other.rollback()
-        ledger.lock_plugin(other, "mail")
+        lock_plugin(other, "mail")
         made.rollback()
-        ledger.lock_plugin(other, "chat")
+        lock_plugin(other, "chat")
 
 
 def test_a_lock_without_a_transaction_is_refused(database: str) -> None:
     with connections.connect(database, autocommit=True) as connection:
-        for lock in (lambda: ledger.lock_plugin(connection, "chat"), lambda: ledger.ensure_ledger(connection)):
+        for lock in (lambda: lock_plugin(connection, "chat"), lambda: ensure_ledger(connection)):
             with pytest.raises(LedgerError, match="there is no transaction"):
                 lock()
         with connection.transaction():
-            ledger.ensure_ledger(connection)
-            ledger.lock_plugin(connection, "chat")
+            ensure_ledger(connection)
+            lock_plugin(connection, "chat")
 
 
 def test_a_lock_that_would_not_show_what_the_last_run_did_is_refused(made: connections.Connection) -> None:
     made.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     with pytest.raises(LedgerError, match="would not see") as caught:
-        ledger.lock_plugin(made, "chat")
+        lock_plugin(made, "chat")
     assert "READ COMMITTED" in (caught.value.hint or "")
 
 
@@ -552,23 +560,24 @@ def test_a_lost_connection_is_no_ledger_error(made: connections.Connection) -> N
     with pytest.raises(ConnectError):
         connections.fetch_one(made, "SELECT pg_terminate_backend(pg_backend_pid())")
     with pytest.raises(ConnectError):
-        ledger.history(made)
+        load_history(made)
 
 
 WORKER = """
 import sys
 from reconciler.db import connections
-from reconciler.ledger import ledger
+from reconciler.ledger.migrations import last_migration, record_migration
+from reconciler.ledger.schema import ensure_ledger, lock_plugin
 from reconciler.snapshot import Snapshot
 
 with connections.connect(sys.argv[1]) as connection:
     print("ready", flush=True)
     sys.stdin.readline()
-    ledger.lock_plugin(connection, "chat")
-    ledger.ensure_ledger(connection)
-    last = ledger.last_migration(connection, "chat")
+    lock_plugin(connection, "chat")
+    ensure_ledger(connection)
+    last = last_migration(connection, "chat")
     if last is None or last.hash != sys.argv[2]:
-        ledger.record_migration(
+        record_migration(
             connection, plugin="chat", migration_hash=sys.argv[2], snapshot=Snapshot(facts={}), statements=[],
             source_text="", source_description="", created_at=1,
         )
@@ -605,16 +614,16 @@ def at_once(database: str, *hashes: str) -> None:
 def test_twenty_processes_on_a_fresh_database_record_one_migration(database: str, conn: connections.Connection) -> None:
     at_once(database, *["same"] * 20)
     assert connections.fetch_all(conn, "SELECT plugin_name, hash FROM migrations._migrations") == [("chat", "same")]
-    assert [entry.idx for entry in ledger.history(conn)] == [0]
-    assert connections.fetch_one(conn, "SELECT count(*) FROM migrations._ledger") == (ledger.LEDGER_VERSION,)
+    assert [entry.idx for entry in load_history(conn)] == [0]
+    assert connections.fetch_one(conn, "SELECT count(*) FROM migrations._ledger") == (LEDGER_VERSION,)
 
 
 def test_twenty_processes_on_a_ready_ledger_record_one_migration(database: str, made: connections.Connection) -> None:
     at_once(database, *["same"] * 20)
-    assert [entry.hash for entry in ledger.history(made)] == ["same"]
+    assert [entry.hash for entry in load_history(made)] == ["same"]
 
 
 def test_twenty_processes_with_different_schemas_get_an_idx_each(database: str, made: connections.Connection) -> None:
     at_once(database, *[f"hash {number}" for number in range(20)])
-    assert [entry.idx for entry in ledger.history(made)] == list(range(20))
-    assert {entry.hash for entry in ledger.history(made)} == {f"hash {number}" for number in range(20)}
+    assert [entry.idx for entry in load_history(made)] == list(range(20))
+    assert {entry.hash for entry in load_history(made)} == {f"hash {number}" for number in range(20)}

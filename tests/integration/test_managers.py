@@ -6,8 +6,8 @@ import pytest
 
 from reconciler.db import connections
 from reconciler.errors import LedgerError
-from reconciler.ledger import ledger
-from reconciler.ledger.ledger import Journal, JournalEntry, JournalManager, SnapshotManager
+from reconciler.ledger.managers import Journal, JournalEntry, JournalManager, SnapshotManager
+from reconciler.ledger.schema import ensure_ledger
 from reconciler.snapshot import FactId, Snapshot
 
 FIRST = JournalEntry(idx=0, when=1, tag="0000_chat_1")
@@ -20,7 +20,7 @@ def snapshot_of(table: str) -> Snapshot:
 
 @pytest.fixture
 def made(connection: connections.Connection) -> connections.Connection:
-    ledger.ensure_ledger(connection)
+    ensure_ledger(connection)
     return connection
 
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from reconciler.errors import ApplyError, LockTimeoutError
-from reconciler.ledger.ledger import runs
+from reconciler.ledger.runs import load_runs
 from reconciler.options import Options
 from reconciler.reconcile import Reconciler
 from reconciler.report.text import status_text
@@ -201,7 +201,7 @@ def test_an_invalid_index_that_a_failed_build_left_is_built_again(database: str)
             assert unfinished is not None
             assert (unfinished.steps_done, unfinished.step_count) == (0, 1)
             assert "UNFINISHED" in status_text(reconciler.get_status())
-            assert [run.outcome for run in runs(reconciler.connection)] == ["failed", "succeeded"]
+            assert [run.outcome for run in load_runs(reconciler.connection)] == ["failed", "succeeded"]
             assert not reconciler.check(after).has_drift
             connection.execute("delete from public.t where id = 1001")
             texts = _texts(reconciler.plan(after).plan)
@@ -312,7 +312,7 @@ def test_a_lock_that_is_never_granted_ends_the_run_with_the_number_of_tries(data
         holder.execute("lock table public.t in access share mode")
         with pytest.raises(LockTimeoutError, match="tried 3 times"):
             reconciler.migrate("default", BEFORE.replace("a int", "a int, c int"))
-        assert [run.outcome for run in runs(reconciler.connection)] == ["failed", "succeeded"]
+        assert [run.outcome for run in load_runs(reconciler.connection)] == ["failed", "succeeded"]
 
 
 def test_while_a_run_takes_steps_another_waits_and_finds_the_work_done(database: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from reconciler.checks import FindingKind
 from reconciler.cli.commands import run
 from reconciler.errors import ApplyError, PreflightError
-from reconciler.ledger.ledger import runs
+from reconciler.ledger.runs import load_runs
 from reconciler.options import Options, Proof
 from reconciler.reconcile import Reconciler
 from reconciler.report import json, text
@@ -197,7 +197,7 @@ def test_rows_that_a_statement_would_fail_on_are_found_before_it(database: str, 
         assert said in caught.value.message
         assert caught.value.findings == tuple(found)
         assert "nothing was locked" in str(caught.value.left)
-        assert [run.outcome for run in runs(reconciler.connection)][:1] == ["failed"]
+        assert [run.outcome for run in load_runs(reconciler.connection)][:1] == ["failed"]
         # Without the look ahead it is the statement that tells.
         with pytest.raises(ApplyError):
             reconciler.migrate("default", after, allow_data_loss=True, options=Options(online=online, preflight=False))

@@ -15,7 +15,7 @@ from reconciler.errors import ConfigError, StalePlanError
 from reconciler.goal import Goal, Scope
 from reconciler.hazards.kinds import Hazard, HazardKind, TableSize
 from reconciler.intent.intent import Suggestion
-from reconciler.ledger.ledger import Head, Recorded
+from reconciler.ledger.migrations import Head, Recorded
 from reconciler.masking import SecretText
 from reconciler.options import Options
 from reconciler.plan import LockMode, Plan, Statement

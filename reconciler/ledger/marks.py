@@ -1,0 +1,85 @@
+"""What live was when it was last seen to be as declared: a mark, and where its objects lay. Does I/O."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from reconciler.db.connections import cursor, errors_as
+from reconciler.errors import LedgerError
+from reconciler.ledger.schema import ledger_state
+from reconciler.snapshot import FactId, Json, canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.db.connections import Connection
+    from reconciler.snapshot import Address
+
+__all__ = ["Mark", "load_addresses", "load_mark", "save_mark"]
+
+_VERSION_WITH_ADDRESSES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """The cheap mark of the live catalog when it was last seen to equal the declaration, and what it was taken over."""
+
+    idx: int
+    mark: str
+    schemas: tuple[str, ...]
+    desired_fingerprint: str
+    scope: Json = None
+
+
+def save_mark(connection: Connection, plugin: str, mark: Mark, addresses: Mapping[FactId, Address]) -> None:
+    """Keeps the plugin's mark, instead of the one before, and where live's objects lay in the catalogs."""
+    places = [[fact.kind, list(fact.name), *address] for fact, address in addresses.items()]
+    with errors_as(LedgerError, f"write the mark of plugin {plugin}"), cursor(connection) as rows:
+        rows.execute(
+            "INSERT INTO migrations._marks (plugin_name, idx, mark, schemas, desired_fingerprint, scope, addresses)"
+            " VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s::jsonb)"
+            " ON CONFLICT (plugin_name) DO UPDATE SET idx = excluded.idx, mark = excluded.mark,"
+            " schemas = excluded.schemas, desired_fingerprint = excluded.desired_fingerprint,"
+            " scope = excluded.scope, addresses = excluded.addresses, updated_at = now()",
+            [
+                plugin,
+                mark.idx,
+                mark.mark,
+                list(mark.schemas),
+                mark.desired_fingerprint,
+                canonical_json(mark.scope),
+                json.dumps(places),
+            ],
+        )
+
+
+def load_addresses(connection: Connection, plugin: str) -> Mapping[FactId, Address]:
+    """Where the objects of live lay when the plugin's mark was taken; empty where that was not written down."""
+    state = ledger_state(connection)
+    if "_marks" not in state or (state.version or 0) < _VERSION_WITH_ADDRESSES:
+        return {}
+    with errors_as(LedgerError, f"read the mark of plugin {plugin}"), cursor(connection) as rows:
+        row = rows.execute(
+            "SELECT addresses::text FROM migrations._marks WHERE plugin_name = %s AND addresses IS NOT NULL", [plugin]
+        ).fetchone()
+    places = cast("list[tuple[str, list[str], int, int, int]]", json.loads(row[0]) if row else [])
+    return {FactId(kind, tuple(name)): (classid, objid, subid) for kind, name, classid, objid, subid in places}
+
+
+def load_mark(connection: Connection, plugin: str) -> Mark | None:
+    """The plugin's mark, or None where none was kept."""
+    if "_marks" not in ledger_state(connection):
+        return None
+    with errors_as(LedgerError, f"read the mark of plugin {plugin}"), cursor(connection) as rows:
+        row = rows.execute(
+            "SELECT idx, mark, schemas, desired_fingerprint, scope::text FROM migrations._marks WHERE plugin_name = %s",
+            [plugin],
+        ).fetchone()
+    if row is None:
+        return None
+    idx, mark, schemas, desired_fingerprint, scope = row
+    return Mark(
+        idx=idx, mark=mark, schemas=tuple(schemas), desired_fingerprint=desired_fingerprint, scope=json.loads(scope)
+    )

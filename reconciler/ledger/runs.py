@@ -1,0 +1,198 @@
+"""What ran, and how it ended, also what failed. Does I/O on a connection that is handed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, cast
+
+from psycopg import Cursor
+from psycopg.rows import class_row
+
+from reconciler.db.connections import cursor, errors_as
+from reconciler.errors import LedgerError
+from reconciler.ledger.schema import ledger_state, program_version
+from reconciler.redaction import redact_sql
+
+if TYPE_CHECKING:
+    from reconciler.db.connections import Connection
+
+__all__ = ["Run", "RunKind", "RunOutcome", "finish_run", "load_runs", "record_run", "start_run"]
+
+
+class RunKind(StrEnum):
+    """What a run was asked to do."""
+
+    APPLY = "apply"
+    REPAIR = "repair"
+    ADOPT = "adopt"
+    ROLLBACK = "rollback"
+
+
+class RunOutcome(StrEnum):
+    """How a run ended. One that was killed between two steps stays `running`."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run, also a failed one. `idx` is the migration it wrote, fingerprints are those of snapshots."""
+
+    id: int
+    plugin: str
+    kind: RunKind
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: RunOutcome
+    idx: int | None
+    desired_fingerprint: str | None
+    live_before: str | None
+    live_after: str | None
+    statement_count: int
+    error: str | None
+    sqlstate: str | None
+    failed_statement: str | None
+    program_version: str
+    database_user: str
+    client_address: str | None
+    application_name: str
+
+
+def start_run(
+    connection: Connection,
+    *,
+    plugin: str,
+    kind: RunKind,
+    started_at: datetime,
+    desired_fingerprint: str | None = None,
+    live_before: str | None = None,
+) -> int:
+    """Writes down that a run begins and returns its id, for `finish_run`; commit it to leave a trace of a crash."""
+    with errors_as(LedgerError, f"record a run of plugin {plugin}"), cursor(connection) as rows:
+        row = rows.execute(
+            "INSERT INTO migrations._runs"
+            " (plugin_name, kind, started_at, outcome, desired_fingerprint, live_before, program_version)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id",
+            [
+                plugin,
+                kind.value,
+                started_at,
+                RunOutcome.RUNNING.value,
+                desired_fingerprint,
+                live_before,
+                program_version(),
+            ],
+        ).fetchone()
+    return cast("int", row[0]) if row else 0
+
+
+def finish_run(
+    connection: Connection,
+    run_id: int,
+    *,
+    outcome: RunOutcome,
+    finished_at: datetime,
+    idx: int | None = None,
+    live_after: str | None = None,
+    statement_count: int = 0,
+    error: str | None = None,
+    sqlstate: str | None = None,
+    failed_statement: str | None = None,
+) -> None:
+    """Writes down how the run ended. Passwords are taken out of `error` and `failed_statement`."""
+    with errors_as(LedgerError, f"record the end of run {run_id}"), cursor(connection) as rows:
+        found = rows.execute(
+            "UPDATE migrations._runs SET outcome = %s, finished_at = %s, idx = %s, live_after = %s,"
+            " statement_count = %s, error = %s, sqlstate = %s, failed_statement = %s WHERE id = %s",
+            [
+                outcome.value,
+                finished_at,
+                idx,
+                live_after,
+                statement_count,
+                None if error is None else redact_sql(error),
+                sqlstate,
+                None if failed_statement is None else redact_sql(failed_statement),
+                run_id,
+            ],
+        ).rowcount
+    if not found:
+        raise LedgerError(f"run {run_id} is not in the ledger", hint="`start_run` gives the id")
+
+
+def record_run(
+    connection: Connection,
+    *,
+    plugin: str,
+    kind: RunKind,
+    started_at: datetime,
+    finished_at: datetime,
+    outcome: RunOutcome,
+    idx: int | None = None,
+    desired_fingerprint: str | None = None,
+    live_before: str | None = None,
+    live_after: str | None = None,
+    statement_count: int = 0,
+    error: str | None = None,
+    sqlstate: str | None = None,
+    failed_statement: str | None = None,
+) -> int:
+    """Writes a run down that has ended, and returns its id.
+
+    A failed one is recorded after its rollback in a transaction of its own, which calls `ensure_ledger` first: the
+    rollback may have taken a fresh ledger with it.
+    """
+    run_id = start_run(
+        connection,
+        plugin=plugin,
+        kind=kind,
+        started_at=started_at,
+        desired_fingerprint=desired_fingerprint,
+        live_before=live_before,
+    )
+    finish_run(
+        connection,
+        run_id,
+        outcome=outcome,
+        finished_at=finished_at,
+        idx=idx,
+        live_after=live_after,
+        statement_count=statement_count,
+        error=error,
+        sqlstate=sqlstate,
+        failed_statement=failed_statement,
+    )
+    return run_id
+
+
+def load_runs(connection: Connection, plugin: str | None = None, *, limit: int | None = None) -> tuple[Run, ...]:
+    """The runs of one plugin or of all, newest first, also the failed ones; at most `limit`."""
+    if "_runs" not in ledger_state(connection):
+        return ()
+    with errors_as(LedgerError, "read the runs"), Cursor(connection, row_factory=class_row(Run)) as rows:
+        found = rows.execute(_RUNS, {"plugin": plugin, "limit": limit}).fetchall()
+    return tuple(
+        replace(
+            run,
+            kind=RunKind(run.kind),
+            outcome=RunOutcome(run.outcome),
+            started_at=run.started_at.astimezone(UTC),
+            finished_at=run.finished_at.astimezone(UTC) if run.finished_at else None,
+        )
+        for run in found
+    )
+
+
+_RUNS = """
+    SELECT id, plugin_name AS plugin, kind, started_at, finished_at, outcome, idx, desired_fingerprint, live_before,
+        live_after, statement_count, error, sqlstate, failed_statement, program_version, database_user,
+        host(client_address) AS client_address, application_name
+    FROM migrations._runs
+    WHERE %(plugin)s::text IS NULL OR plugin_name = %(plugin)s
+    ORDER BY id DESC
+    LIMIT %(limit)s
+"""
