@@ -11,16 +11,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.catalog import managed_schemas, read_fixed_extensions, read_snapshot
-from reconciler.db.connections import connect, fetch_one
+from reconciler.db.connections import connect, current_user
 from reconciler.errors import ConfigError
 from reconciler.goal import Desired, Scope
 from reconciler.plan import Plan
-from reconciler.snapshot import SATELLITE_KINDS, FactId, Snapshot
+from reconciler.snapshot import SATELLITE_KINDS, FactId, Snapshot, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from reconciler.db.connections import Connection
+    from reconciler.snapshot import Json
     from reconciler.source.source import Source
 
 __all__ = ["compare_databases", "compare_sources", "dump", "files_of_dump", "rebuild"]
@@ -46,7 +47,7 @@ def compare_databases(before: str, after: str, schemas: Sequence[str] = ()) -> P
 
         old, new = pool.map(_read_with_dependencies, opened, (schemas, schemas))
         fixed = read_fixed_extensions(opened[0], old, new)
-        return make_plan(old, new, current_user=_current_user(opened[0]), fixed=fixed)
+        return make_plan(old, new, current_user=current_user(opened[0]), fixed=fixed)
 
 
 def compare_sources(
@@ -61,7 +62,7 @@ def compare_sources(
     with connect(server, autocommit=True) as connection:
         old, new = (_side(each, connection, server, scratch, schemas) for each in (before, after))
         live, goal = _alike(old, new), _alike(new, old)
-        return make_plan(live, goal, current_user=_current_user(connection))
+        return make_plan(live, goal, current_user=current_user(connection))
 
 
 def dump(dsn: str, schemas: Sequence[str] = ()) -> tuple[Plan, Snapshot]:
@@ -75,7 +76,7 @@ def dump(dsn: str, schemas: Sequence[str] = ()) -> tuple[Plan, Snapshot]:
         if absent:
             present = ", ".join(managed_schemas(connection))
             raise ConfigError(f"there is no schema {absent[0]} in the database", hint=f"there are: {present}")
-        return rebuild(live, current_user=_current_user(connection)), live
+        return rebuild(live, current_user=current_user(connection)), live
 
 
 def rebuild(live: Snapshot, *, current_user: str) -> Plan:
@@ -131,7 +132,8 @@ def _read_with_dependencies(connection: Connection, schemas: Sequence[str]) -> S
 def _side(
     what: str | Source, connection: Connection, server: str, scratch: str, schemas: Sequence[str]
 ) -> Desired | Snapshot:
-    from reconciler.scratch.scratch import DatabaseScratch, build
+    from reconciler.scratch.building import build
+    from reconciler.scratch.database import DatabaseScratch
 
     if isinstance(what, str):
         with _reading(what) as other:
@@ -172,15 +174,9 @@ def _initial(live: Snapshot) -> Snapshot:
         return replace(live, facts={}, dependencies={}, automatic={})
     owner = "pg_database_owner" if live.server_version >= 150000 else None
     facts = {_PUBLIC: "{}", FactId("comment", ("schema", "public")): '{"text":"standard public schema"}'}
-    granted = '["USAGE"]' if live.server_version >= 150000 else '["CREATE","USAGE"]'
-    facts[FactId("privileges", ("schema", "public", ""))] = f'{{"privileges":{granted}}}'
+    granted: list[Json] = ["USAGE"] if live.server_version >= 150000 else ["CREATE", "USAGE"]
+    facts[FactId("privileges", ("schema", "public", ""))] = canonical_json({"privileges": granted})
     theirs = live.find(FactId("owner", ("schema", "public")))
     if theirs is not None:
-        role = owner or theirs["role"]
-        facts[FactId("owner", ("schema", "public"))] = f'{{"role":"{role}"}}'
+        facts[FactId("owner", ("schema", "public"))] = canonical_json({"role": owner or theirs["role"]})
     return replace(live, facts=facts, dependencies={}, automatic={})
-
-
-def _current_user(connection: Connection) -> str:
-    row = fetch_one(connection, "select current_user::text")
-    return str(row[0]) if row else ""

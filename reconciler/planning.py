@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from reconciler.intent.intent import Rename
     from reconciler.options import Options
     from reconciler.plan import Plan
-    from reconciler.scratch.scratch import Scratch
+    from reconciler.scratch.place import Scratch
     from reconciler.source.source import AnySource
 
 __all__ = ["narrow", "plan_source", "renamed_only"]

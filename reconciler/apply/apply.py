@@ -20,8 +20,8 @@ from reconciler.ledger.migrations import RecordedStatement, record_migration
 from reconciler.ledger.schema import ensure_ledger, lock_plugin
 from reconciler.ledger.steps import take_steps
 from reconciler.renaming.by_hand import lasting_addresses
-from reconciler.scratch.scratch import apply_error, run_statement
 from reconciler.spelling import alike
+from reconciler.statements import apply_error, run_statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

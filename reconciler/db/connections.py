@@ -38,6 +38,7 @@ __all__ = [
     "Connection",
     "ServerMessage",
     "connect",
+    "current_user",
     "cursor",
     "errors_as",
     "fetch_all",
@@ -308,3 +309,10 @@ def fetch_one(connection: Connection, query: QueryNoTemplate, params: Params | N
     """The first row, or None. Raises DatabaseError."""
     with errors_as(), cursor(connection) as rows:
         return rows.execute(query, params).fetchone()
+
+
+def current_user(connection: Connection) -> str:
+    """The role that statements run as."""
+    row = fetch_one(connection, "select current_user::text")
+    assert row is not None
+    return str(row[0])

@@ -9,7 +9,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 
-from reconciler.db.connections import connect, errors_as, fetch_one
+from reconciler.db.connections import connect, current_user, errors_as, fetch_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,8 +55,7 @@ class Session:
     @property
     def user(self) -> str:
         """The role that statements run as."""
-        row = fetch_one(self.connection, "select current_user::text")
-        return str(row[0]) if row else ""
+        return current_user(self.connection)
 
     def close(self) -> None:
         """Closes the connection if it is ours."""

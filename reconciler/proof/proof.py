@@ -13,8 +13,8 @@ from reconciler.ddl.views import reads_one_of
 from reconciler.diff import Difference, diff
 from reconciler.errors import ApplyError, ProofError
 from reconciler.proof.rows import around_rows, with_rows
-from reconciler.scratch.scratch import Place, run_permitted, run_statements
 from reconciler.snapshot import DATABASE_WIDE_KINDS, FactId, canonical_json
+from reconciler.statements import run_permitted, run_statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.goal import Scope
     from reconciler.plan import Plan, Statement
     from reconciler.proof.rows import RowRehearsal
-    from reconciler.scratch.scratch import Scratch
+    from reconciler.scratch.place import Place, Scratch
     from reconciler.snapshot import Snapshot
 
 __all__ = ["copy_of_live", "prove"]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from reconciler.plan import Plan, Statement
     from reconciler.proof.sampling import Sample
-    from reconciler.scratch.scratch import Place
+    from reconciler.scratch.place import Place
     from reconciler.snapshot import Snapshot
 
 __all__ = ["RowRehearsal", "around_rows", "with_rows"]

@@ -15,10 +15,10 @@ from reconciler.errors import ApplyError, PlanError
 from reconciler.intent.intent import HintKind, Intent
 from reconciler.intent.resolve import pairs_of, resolve
 from reconciler.proof.proof import copy_of_live
-from reconciler.scratch.scratch import run_statements
 from reconciler.snapshot import SATELLITE_KINDS, FactId
 from reconciler.source.hints import read_hints
 from reconciler.source.splitter import split
+from reconciler.statements import run_statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reconciler.goal import Scope
     from reconciler.intent.intent import Hint, Rename
     from reconciler.plan import Plan, Statement
-    from reconciler.scratch.scratch import Scratch
+    from reconciler.scratch.place import Scratch
     from reconciler.snapshot import Snapshot
 
 __all__ = ["Renamed", "find_intent", "rename_first", "with_renames"]

@@ -1,8 +1,15 @@
 """The disposable place where Postgres builds the desired state and where plans are rehearsed.
 
+Three ways, one interface: `fresh()` gives a connection on which the managed schemas are as initdb would have made them,
+and takes everything back afterwards. `schema` works inside one transaction of the live database that is always rolled
+back; `database` in a temporary database of the same server; `server` in one of another server.
+
 Who does what:
 
-    scratch   the three places: a schema, a database, another server
-    choice    which of them serves and disturbs nobody
-    building  the desired state, built in it
+    place         a fresh place, and what gives such places
+    schema        `schema`
+    database      `database` and `server`
+    surroundings  what a temporary database gets of live before the source runs
+    choice        which of them serves and disturbs nobody
+    building      the desired state, built in it
 """

@@ -6,22 +6,31 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from psycopg import sql
+
+from reconciler.catalog import managed_schemas, read_snapshot
+from reconciler.db.connections import connect, current_user
 from reconciler.errors import ReconcilerError, SourceError
+from reconciler.goal import Desired
 from reconciler.scratch.choice import choose_scratch
-from reconciler.scratch.scratch import SchemaScratch, build
+from reconciler.scratch.schema import SchemaScratch
+from reconciler.scratch.surroundings import stands_in
 from reconciler.snapshot import DATABASE_WIDE_KINDS
+from reconciler.source.loader import load
 from reconciler.source.screening import leading_keywords
 from reconciler.source.source import DatabaseSource, Source
 from reconciler.source.splitter import tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reconciler.db.connections import Connection
-    from reconciler.goal import Desired, Scope
-    from reconciler.scratch.scratch import Scratch
+    from reconciler.goal import Scope
+    from reconciler.scratch.place import Scratch
     from reconciler.snapshot import Snapshot
     from reconciler.source.source import AnySource
 
-__all__ = ["build_anywhere", "created_schemas"]
+__all__ = ["build", "build_anywhere", "created_schemas"]
 
 
 def build_anywhere(
@@ -72,3 +81,54 @@ def created_schemas(source: AnySource) -> frozenset[str]:
             name = words[3] if len(words) > 3 and words[2].upper() == "AUTHORIZATION" else words[2]
             found.add(name[1:-1].replace('""', '"') if name.startswith('"') else name.lower())
     return frozenset(found)
+
+
+def build(
+    scratch: Scratch,
+    source: AnySource,
+    scope: Scope,
+    *,
+    claimed: Sequence[str] = (),
+    named: frozenset[str] = frozenset(),
+) -> Desired:
+    """The desired state: what Postgres makes of the source in a fresh place.
+
+    `claimed` are schemas beyond the scope that are fresh in the place as well; one counts where the source named it in
+    a CREATE SCHEMA (`named`) or made something in it.
+
+    Raises SourceError with file and line where Postgres refuses it.
+    """
+    if isinstance(source, DatabaseSource):
+        with connect(source.url) as connection, connection.transaction():
+            connection.execute("set transaction isolation level repeatable read, read only")
+            schemas = managed_schemas(connection) if scope.all_schemas else scope.schemas
+            snapshot = read_snapshot(connection, schemas, dependencies=True)
+            return Desired(snapshot=snapshot, baseline={}, builder=current_user(connection))
+    with scratch.fresh() as place:
+        connection = place.connection
+        _prepare(connection, scope)
+        before = managed_schemas(connection)
+        baseline = place.read(before if scope.all_schemas else scope.schemas)
+        load(connection, source, transactional=place.transactional)
+        present = managed_schemas(connection)
+        made = tuple(schema for schema in present if schema not in before or schema in claimed)
+        snapshot = place.read(present if scope.all_schemas else (*scope.schemas, *made), dependencies=True)
+        snapshot = _without_unmade(snapshot, frozenset(claimed) & frozenset(before) - named)
+        return Desired(snapshot=snapshot, baseline=baseline.facts, builder=place.user)
+
+
+def _without_unmade(snapshot: Snapshot, schemas: frozenset[str]) -> Snapshot:
+    """Without those of the schemas that are empty: the place had them, the source did not make them."""
+    owners = {snapshot.object_of(fact) for fact in snapshot.facts}
+    unmade = schemas - {owner.name[0] for owner in owners if owner.kind != "schema" and stands_in(owner, schemas)}
+    kept = {fact: text for fact, text in snapshot.facts.items() if not stands_in(snapshot.object_of(fact), unmade)}
+    return replace(snapshot.with_facts(kept), schemas=tuple(each for each in snapshot.schemas if each not in unmade))
+
+
+def _prepare(connection: Connection, scope: Scope) -> None:
+    """Unqualified names mean the plugin's schema, then public, where extensions mostly are."""
+    path = ["public"] if scope.all_schemas else [*scope.schemas]
+    for schema in path:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+    names = sql.SQL(", ").join(sql.Identifier(schema) for schema in dict.fromkeys([*path, "public"]))
+    connection.execute(sql.SQL("SET search_path = {}").format(names))

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from reconciler.db.connections import fetch_one
+from reconciler.db.connections import current_user, fetch_one
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import ScratchError
-from reconciler.scratch.scratch import DatabaseScratch, SchemaScratch
+from reconciler.scratch.database import DatabaseScratch
+from reconciler.scratch.schema import SchemaScratch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.db.connections import Connection
     from reconciler.goal import Scope
-    from reconciler.scratch.scratch import Scratch
+    from reconciler.scratch.place import Scratch
     from reconciler.snapshot import FactId
 
 __all__ = ["choose_scratch"]
@@ -72,7 +73,7 @@ def choose_scratch(
         raise ScratchError(
             "a standby takes no scratch", hint="name another server with --scratch postgresql://..., or ask the primary"
         )
-    role = _current_user(live)
+    role = current_user(live)
     database = f"ALTER ROLE {role} CREATEDB, for scratch `database`"
     elsewhere = "or name another server with --scratch postgresql://..."
     if obstacle is None:
@@ -93,7 +94,7 @@ class _Obstacle:
 
 def _obstacle(live: Connection, schemas: Sequence[str]) -> _Obstacle | None:
     """The right that scratch `schema` lacks: to make and rename schemas, and to move the extensions in them."""
-    role, database = _current_user(live), live.info.dbname
+    role, database = current_user(live), live.info.dbname
     row = fetch_one(live, "select has_database_privilege(current_database(), 'CREATE')")
     if row is None or not row[0]:
         return _Obstacle(
@@ -125,12 +126,6 @@ def _obstacle(live: Connection, schemas: Sequence[str]) -> _Obstacle | None:
         what=f"extension {extension} in schema {schema} belongs to {owner}, not to role {role}",
         hint=f"ALTER EXTENSION {extension} SET SCHEMA one that is not managed",
     )
-
-
-def _current_user(live: Connection) -> str:
-    row = fetch_one(live, "select current_user::text")
-    assert row is not None
-    return str(row[0])
 
 
 def _disturbance(found: _Live, statements: int) -> str | None:

@@ -15,7 +15,7 @@ from reconciler import Options, Reconciler, ScratchError, reconcile_on_startup
 from reconciler.cli.commands import run
 from reconciler.cli.progress import server_process
 from reconciler.goal import Scope
-from reconciler.scratch.scratch import DatabaseScratch
+from reconciler.scratch.database import DatabaseScratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

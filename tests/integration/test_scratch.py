@@ -95,7 +95,7 @@ def test_an_abandoned_database_is_swept_and_one_in_use_is_not(database: str) -> 
 
 def _prefix_of(reconciler: Reconciler, url: str) -> str:
     from reconciler.goal import Scope
-    from reconciler.scratch.scratch import DatabaseScratch
+    from reconciler.scratch.database import DatabaseScratch
 
     scratch = DatabaseScratch(reconciler.connection, admin_dsn=url, scope=Scope(), why="a test")
     with reconciler.connection.transaction(), scratch.fresh() as place:

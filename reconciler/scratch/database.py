@@ -1,0 +1,178 @@
+"""Scratch `database` and `server`: a temporary database, of the live server or of another. Does I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from reconciler.db.connections import connect, current_user, errors_as, fetch_all, fetch_one, watched
+from reconciler.db.dsn import libpq_dsn
+from reconciler.errors import ConnectError, ScratchError
+from reconciler.scratch.place import PREFIX, Place
+from reconciler.scratch.surroundings import make_surroundings, read_surroundings, stub_roles
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from reconciler.db.connections import Connection
+    from reconciler.goal import Scope
+    from reconciler.snapshot import FactId, Snapshot
+
+__all__ = ["DatabaseScratch"]
+
+
+class DatabaseScratch:
+    """Scratch in a temporary database, of the live server (needs CREATEDB) or of another."""
+
+    def __init__(
+        self,
+        live: Connection,
+        *,
+        admin_dsn: str,
+        scope: Scope,
+        why: str,
+        kind: str = "database",
+        own: frozenset[FactId] = frozenset(),
+    ) -> None:
+        self.kind = kind
+        self._own = own
+        self.why = why
+        self._live = live
+        self._admin_dsn = libpq_dsn(admin_dsn)
+        self._scope = scope
+        name = str(live.info.dbname)
+        self._prefix = f"{PREFIX}{hashlib.sha256(name.encode()).hexdigest()[:8]}_"
+        self._surroundings: Snapshot | None = None
+
+    @contextmanager
+    def fresh(self) -> Generator[Place]:
+        name = self._prefix + secrets.token_hex(8)
+        with connect(self._admin_dsn, autocommit=True) as admin, self._in_use(name):
+            self._sweep(admin)
+            with errors_as(ScratchError, "create a temporary database"):
+                admin.execute(self._create(admin, name))
+            try:
+                with self._entered(name) as connection:
+                    self._furnish(connection)
+                    user = current_user(self._live)
+                    builder = current_user(connection) if self.kind == "server" else user
+                    try:
+                        yield Place(connection=connection, transactional=False, builder=builder, user=user)
+                    finally:
+                        _drop_subscriptions(connection)
+            finally:
+                _drop_database(admin, name)
+
+    @contextmanager
+    def _in_use(self, name: str) -> Generator[None]:
+        """Holds a lock as long as the database is used: a crash lets it go, and the next run sweeps.
+
+        It is a transaction's lock, as a session's would stay in a pooler; on the live server it needs no connection
+        of its own.
+        """
+        with ExitStack() as stack:
+            keeper = self._live
+            if self.kind == "server":
+                keeper = stack.enter_context(connect(self._admin_dsn, autocommit=True))
+            stack.enter_context(keeper.transaction())
+            keeper.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+            yield
+
+    @contextmanager
+    def _entered(self, name: str) -> Generator[Connection]:
+        """A connection to the temporary database. What is set on its session must hold until it is left."""
+        try:
+            connection = connect(make_conninfo(self._admin_dsn, dbname=name), autocommit=True)
+        except ConnectError as exc:
+            raise ScratchError(
+                f"the temporary database was made, but {exc.message}",
+                hint="where a pooler stands between, give the server itself: --scratch postgresql://...",
+            ) from exc
+        with connection, watched(connection):
+            before = _backend(connection)
+            yield connection
+            if not connection.closed and _backend(connection) != before:
+                raise ScratchError(
+                    "a pooler gave another session of the server in the midst of the work",
+                    hint="give the server itself, without the pooler: --scratch postgresql://...",
+                )
+
+    def _create(self, admin: Connection, name: str) -> sql.Composed:
+        row = fetch_one(
+            self._live,
+            "select pg_encoding_to_char(encoding), datcollate, datctype from pg_catalog.pg_database"
+            " where datname = current_database()",
+        )
+        assert row is not None
+        text = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}").format(sql.Identifier(name), row[0])
+        if self.kind == "database":
+            text += sql.SQL(" LC_COLLATE {} LC_CTYPE {}").format(row[1], row[2])
+        if self.kind == "database" and admin.info.server_version >= 150000:
+            # Without it the server would write a checkpoint before and after.
+            text += sql.SQL(" STRATEGY wal_log")
+        return text
+
+    def _sweep(self, admin: Connection) -> None:
+        """Drops the databases that a crashed run left; never one that somebody uses."""
+        rows = fetch_all(
+            admin,
+            "select datname from pg_catalog.pg_database d where starts_with(datname, %s)"
+            " and not exists (select from pg_catalog.pg_stat_activity a where a.datid = d.oid)",
+            (self._prefix,),
+        )
+        for (name,) in rows:
+            # Nobody comes back to it who let its lock go, so that it need not be held.
+            free = fetch_one(admin, "select pg_try_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+            if free and free[0]:
+                # Another role's, or in use after all, or dropped by another sweep at this moment.
+                with suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectInUse, psycopg.InternalError):
+                    admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+
+    def _furnish(self, connection: Connection) -> None:
+        if self.kind == "server":
+            stub_roles(connection, self._live)
+        if self._scope.all_schemas and self._scope.exact:
+            return
+        if self._surroundings is None:
+            self._surroundings = read_surroundings(self._live, self._scope, self._own)
+        make_surroundings(connection, self._surroundings)
+
+
+def _drop_database(admin: Connection, name: str) -> None:
+    """Drops the database with the sessions that a pooler keeps in it, or waits until ours has ended.
+
+    To end a session one must be a member of the role that logged in, which is another after SET ROLE.
+    """
+    try:
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    except psycopg.errors.InsufficientPrivilege:
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+
+
+def _drop_subscriptions(connection: Connection) -> None:
+    """A database with a subscription cannot be dropped; those made in scratch have no slot anywhere."""
+    if connection.closed:
+        return
+    rows = fetch_all(
+        connection,
+        "select subname from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid"
+        " where d.datname = current_database()",
+    )
+    for (name,) in rows:
+        subscription = sql.Identifier(name)
+        connection.execute(sql.SQL("ALTER SUBSCRIPTION {} DISABLE").format(subscription))
+        connection.execute(sql.SQL("ALTER SUBSCRIPTION {} SET (slot_name = NONE)").format(subscription))
+        connection.execute(sql.SQL("DROP SUBSCRIPTION {}").format(subscription))
+
+
+def _backend(connection: Connection) -> int:
+    """The server's process, which is not the one that a pooler says."""
+    row = fetch_one(connection, "select pg_backend_pid()")
+    assert row is not None
+    return int(row[0])
