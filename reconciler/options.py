@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from reconciler.goal import Scope
 from reconciler.hazards.policy import consents
-from reconciler.plan import Online
 from reconciler.plugins import DEFAULT_PLUGIN, derive_schema_name
 
 if TYPE_CHECKING:
+    from reconciler.goal import Scope
     from reconciler.hazards.policy import HazardRule
+    from reconciler.plan import Online
 
 __all__ = ["Options", "Proof", "scope_of"]
 
@@ -27,7 +27,7 @@ class Proof(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a use case works; the defaults are those of the command line.
+    """How a use case works; the command line has its defaults from here.
 
     `scratch` is auto, schema, database or a server's URL. Nobody waits behind a lock that we want for longer than
     `lock_timeout_ms`; what was not granted then is tried again `lock_retries` times. `online` changes tables in steps
@@ -63,10 +63,14 @@ class Options:
         """Which tables are changed in steps."""
         if self.online is False:
             return None
+        from reconciler.plan import Online
+
         return Online(above_bytes=-1 if self.online else self.online_above_bytes)
 
 
 def scope_of(plugin: str, options: Options) -> Scope:
     """The schemas that the plugin manages; the default plugin's is `public`, another's is derived from its name."""
+    from reconciler.goal import Scope
+
     schemas = options.schemas or (("public",) if plugin == DEFAULT_PLUGIN else (derive_schema_name(plugin),))
     return Scope(schemas=schemas, all_schemas=options.all_schemas, exact=options.exact)

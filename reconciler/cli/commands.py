@@ -358,20 +358,21 @@ def diff(before: str, after: str, **values: Any) -> int:
     from reconciler.compare import compare_databases, compare_sources
 
     chosen = read_options(values)
+    schemas = chosen.options.schemas or ()
     urls = [side for side in (before, after) if is_url(side)]
     if len(urls) == 2:
-        found = compare_databases(before, after, chosen.schemas)
+        found = compare_databases(before, after, schemas)
     else:
         old, new = (side if is_url(side) else _file(side) for side in (before, after))
         with opened(values["dsn"] or (urls[0] if urls else chosen.dsn)) as server, working("comparing"):
-            found = compare_sources(old, new, server=server, scratch=chosen.scratch, schemas=chosen.schemas)
+            found = compare_sources(old, new, server=server, scratch=chosen.options.scratch, schemas=schemas)
     if chosen.output == "json":
         from reconciler.report import json
 
         print_text(json.to_text(json.diff_document(found)))
     else:
         _print_script(found)
-    if found.unmodelled and not chosen.ignore_unmodelled:
+    if found.unmodelled and not chosen.options.ignore_unmodelled:
         return FAILED
     return DIFFERENCES if found.statements else DONE
 
@@ -411,14 +412,14 @@ def dump(output: Path | None, **values: Any) -> int:
 
     chosen = read_options(values)
     with opened(chosen.dsn) as dsn, working("reading"):
-        plan, live = dumped(dsn, chosen.schemas)
+        plan, live = dumped(dsn, chosen.options.schemas or ())
     if output is None:
         _print_script(plan)
     else:
         files = files_of_dump(plan, live)
         _write_files({path: [plan.statements[position] for position in files[path]] for path in files}, output)
         _tell_unmodelled(plan)
-    return FAILED if plan.unmodelled and not chosen.ignore_unmodelled else DONE
+    return FAILED if plan.unmodelled and not chosen.options.ignore_unmodelled else DONE
 
 
 def _write_files(files: Mapping[str, Sequence[Statement]], folder: Path) -> None:

@@ -15,14 +15,13 @@ from reconciler.config import find_configuration
 from reconciler.errors import ConfigError
 from reconciler.hazards.kinds import HazardKind
 from reconciler.hazards.policy import consents, rule_of_consent
+from reconciler.options import Options, Proof
 from reconciler.plugins import DEFAULT_PLUGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from reconciler.config import Configuration
-    from reconciler.hazards.policy import HazardRule
-    from reconciler.options import Options
     from reconciler.reconcile import Reconciler
     from reconciler.source.source import AnySource
 
@@ -40,11 +39,10 @@ __all__ = [
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
-_PROOFS = ("schema", "rows", "off")
 FORMATS = ("text", "json", "sql")
 PLAN_FORMATS = (*FORMATS, "sarif")
-_ONLINE_ABOVE_BYTES = 64 * 1024 * 1024
 _DESTRUCTIVE = "RECONCILER_ALLOW_DESTRUCTIVE"
+_USUAL = Options()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,21 +54,7 @@ class CommandOptions:
     output: str
     sources: tuple[str, ...]
     folder: Path
-    schemas: tuple[str, ...]
-    all_schemas: bool
-    exact: bool
-    scratch: str
-    allow: frozenset[str]
-    hazard_rules: tuple[HazardRule, ...]
-    ignore_unmodelled: bool
-    proof: str
-    lock_timeout_ms: int
-    lock_retries: int
-    online: bool | None
-    online_above_bytes: int
-    preflight: bool
-    preflight_timeout_ms: int
-    search_path: tuple[str, ...]
+    options: Options
     dry_run: bool
 
 
@@ -102,71 +86,53 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) ->
         output=output,
         sources=given_sources or found.source or (),
         folder=Path.cwd() if given_sources or found.folder is None else found.folder,
-        schemas=tuple(pick("schema", ())),
-        all_schemas=bool(pick("all_schemas", default=False)),
-        exact=bool(pick("exact", default=False)),
-        scratch=pick("scratch", "auto"),
-        allow=allow,
-        hazard_rules=(*(rule_of_consent(text) for text in narrowed), *(found.hazards or ())),
-        ignore_unmodelled=bool(pick("ignore_unmodelled", default=False)),
-        proof=_proof(values, found),
-        lock_timeout_ms=int(pick("lock_timeout", 1_000)),
-        lock_retries=int(pick("lock_retries", 30)),
-        online=values["online"] if values.get("online") is not None else found.online,
-        online_above_bytes=found.online_above if found.online_above is not None else _ONLINE_ABOVE_BYTES,
-        preflight=not pick("no_preflight", default=False),
-        preflight_timeout_ms=int(pick("preflight_timeout", 5_000)),
-        search_path=tuple(pick("search_path", ())),
+        options=Options(
+            schemas=tuple(pick("schema", ())) or None,
+            all_schemas=bool(pick("all_schemas", _USUAL.all_schemas)),
+            exact=bool(pick("exact", _USUAL.exact)),
+            scratch=pick("scratch", _USUAL.scratch),
+            allow=allow,
+            hazard_rules=(*(rule_of_consent(text) for text in narrowed), *(found.hazards or ())),
+            ignore_unmodelled=bool(pick("ignore_unmodelled", _USUAL.ignore_unmodelled)),
+            proof=_proof(values, found),
+            lock_timeout_ms=int(pick("lock_timeout", _USUAL.lock_timeout_ms)),
+            lock_retries=int(pick("lock_retries", _USUAL.lock_retries)),
+            online=values["online"] if values.get("online") is not None else found.online,
+            online_above_bytes=int(pick("online_above", _USUAL.online_above_bytes)),
+            preflight=not pick("no_preflight", not _USUAL.preflight),
+            preflight_timeout_ms=int(pick("preflight_timeout", _USUAL.preflight_timeout_ms)),
+            search_path=tuple(pick("search_path", _USUAL.search_path)),
+        ),
         dry_run=bool(values.get("dry_run")),
     )
 
 
-def _proof(values: dict[str, Any], found: Configuration) -> str:
+def _proof(values: dict[str, Any], found: Configuration) -> Proof:
     """How the plan is rehearsed; --no-proof is --proof off, and what the command line says holds."""
-    said = values.get("proof") or ("off" if values.get("no_proof") else None)
-    said = said or found.proof or ("off" if found.no_proof else "schema")
-    if said not in _PROOFS:
-        raise ConfigError(f"there is no proof {said}", hint=f"it is one of {', '.join(_PROOFS)}")
-    return said
+    said = values.get("proof") or (Proof.OFF if values.get("no_proof") else None)
+    said = said or found.proof or (Proof.OFF if found.no_proof else _USUAL.proof)
+    try:
+        return Proof(said)
+    except ValueError as exc:
+        raise ConfigError(f"there is no proof {said}", hint=f"it is one of {', '.join(Proof)}") from exc
 
 
-def options_of(chosen: CommandOptions) -> Options:
-    from reconciler.options import Options, Proof
-
-    if (
-        chosen.scratch not in ("auto", "schema", "database")
-        and "=" not in chosen.scratch
-        and "://" not in chosen.scratch
-    ):
+def _require_sense(options: Options) -> None:
+    """Raises ConfigError where the options cannot serve, alone or together."""
+    named = "=" in options.scratch or "://" in options.scratch
+    if options.scratch not in ("auto", "schema", "database") and not named:
         raise ConfigError(
-            f"there is no scratch {chosen.scratch}", hint="it is auto, schema, database or a server's URL"
+            f"there is no scratch {options.scratch}", hint="it is auto, schema, database or a server's URL"
         )
-    if chosen.schemas and chosen.all_schemas:
+    if options.schemas and options.all_schemas:
         raise ConfigError("--schema and --all-schemas cannot be combined", hint="name the schemas, or take all")
-    return Options(
-        schemas=chosen.schemas or None,
-        all_schemas=chosen.all_schemas,
-        exact=chosen.exact,
-        scratch=chosen.scratch,
-        allow=chosen.allow,
-        hazard_rules=chosen.hazard_rules,
-        ignore_unmodelled=chosen.ignore_unmodelled,
-        proof=Proof(chosen.proof),
-        lock_timeout_ms=chosen.lock_timeout_ms,
-        lock_retries=chosen.lock_retries,
-        online=chosen.online,
-        online_above_bytes=chosen.online_above_bytes,
-        preflight=chosen.preflight,
-        preflight_timeout_ms=chosen.preflight_timeout_ms,
-        search_path=chosen.search_path,
-    )
 
 
 def source_of(chosen: CommandOptions) -> AnySource:
     from reconciler.source.reading import parse_source
     from reconciler.source.source import Source
 
-    empty_is_meant = HazardKind.EMPTY_SOURCE in chosen.allow
+    empty_is_meant = HazardKind.EMPTY_SOURCE in chosen.options.allow
     source = parse_source(chosen.sources, cwd=chosen.folder, allow_empty=empty_is_meant)
     if isinstance(source, Source):
         print_warnings(source.warnings)
@@ -175,12 +141,12 @@ def source_of(chosen: CommandOptions) -> AnySource:
 
 @contextmanager
 def open_reconciler(chosen: CommandOptions) -> Generator[Reconciler]:
-    options = options_of(chosen)
+    _require_sense(chosen.options)
     with opened(chosen.dsn) as dsn:
         from reconciler.db.connections import errors_as, version_note
         from reconciler.reconcile import Reconciler
 
-        with Reconciler(dsn, options=options) as reconciler, errors_as():
+        with Reconciler(dsn, options=chosen.options) as reconciler, errors_as():
             note = version_note(reconciler.connection)
             print_warnings([note] if note else [])
             yield reconciler
@@ -224,7 +190,8 @@ def planning(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
             "--preflight-timeout",
             type=click.IntRange(min=1),
             metavar="MS",
-            help="How long a query may look for rows that a statement would fail on.  [default: 5000]",
+            help="How long a query may look for rows that a statement would fail on."
+            f"  [default: {_USUAL.preflight_timeout_ms}]",
         ),
         click.option(
             "--search-path",
@@ -237,8 +204,9 @@ def planning(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
         click.option("--no-proof", is_flag=True, help="The same as --proof off."),
         click.option(
             "--proof",
-            type=click.Choice(_PROOFS),
-            help="Rehearse the plan in scratch first, on live's schema alone or with sampled rows.  [default: schema]",
+            type=click.Choice([each.value for each in Proof]),
+            help="Rehearse the plan in scratch first, on live's schema alone or with sampled rows."
+            f"  [default: {_USUAL.proof}]",
         ),
         click.option("--ignore-unmodelled", is_flag=True, help="Go on although something differs that has no rule."),
         click.option("--allow-empty", is_flag=True, help="The source may declare nothing."),
@@ -252,7 +220,7 @@ def planning(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
         click.option(
             "--scratch",
             metavar="auto|schema|database|URL",
-            help="Where Postgres builds the declared schema.  [default: auto]",
+            help=f"Where Postgres builds the declared schema.  [default: {_USUAL.scratch}]",
         ),
         click.option("--exact", is_flag=True, help="Owners, privileges and unknown objects must be as declared too."),
         click.option("--all-schemas", is_flag=True, help="Manage every schema of the database."),

@@ -42,7 +42,7 @@ def show_plan(planned: PlanResult, chosen: CommandOptions, source: AnySource | N
             print_text(text.plan_text(planned))
     if found.unmodelled and chosen.output != "text":
         print_note(text.unmodelled_text(found).rstrip())
-    if found.unmodelled and not chosen.ignore_unmodelled:
+    if found.unmodelled and not chosen.options.ignore_unmodelled:
         return FAILED
     return DIFFERENCES if found.statements else DONE
 
