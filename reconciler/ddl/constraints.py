@@ -9,7 +9,7 @@ from reconciler.ddl.constraint_marks import alter_actions, can_alter, marked
 from reconciler.ddl.migra import constraint_statements
 from reconciler.ddl.names import qualified
 from reconciler.ddl.options import changed_options
-from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.rule import Context, Draft, Rule, exclusive
 from reconciler.ddl.text import Part, compose, literal, name, raw
 from reconciler.hazards import hazards
 from reconciler.plan import LockMode, Stage
@@ -47,12 +47,12 @@ def attachments(fact: FactId, context: Context) -> Iterable[Draft]:
             yield _attachment(fact, part, context)
     if partitions.gets_attached(fact, context):
         text = compose("ALTER INDEX {} ATTACH PARTITION {}", raw(str(context.new(fact)["parent"])), _index(fact))
-        yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.goal.parent(fact))
+        yield exclusive(text, context.goal.parent(fact))
 
 
 def _attachment(whole: FactId, part: FactId, context: Context) -> Draft:
     text = compose("ALTER INDEX {} ATTACH PARTITION {}", _index(whole), _index(part))
-    return Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.goal.parent(part))
+    return exclusive(text, context.goal.parent(part))
 
 
 def _index(fact: FactId) -> Part:
@@ -240,7 +240,7 @@ class ConstraintRule(Rule):
         if any(above in context.drops for above in self._from_parents(fact, context)):
             return
         for text in constraint_statements(fact, context.old(fact), None):
-            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact))
+            yield exclusive(text, context.live.parent(fact))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         changed = context.changed(fact)
@@ -283,7 +283,7 @@ class ConstraintRule(Rule):
         if "definition" in changed:
             yield from self._change_marks(fact, table, context)
         for text in _index_settings(fact, old, new, context):
-            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+            yield exclusive(text, table)
 
     def _change_marks(self, fact: FactId, table: FactId, context: Context) -> Iterable[Draft]:
         """When and whether the constraint holds; where it becomes ENFORCED or valid, every row is checked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.ddl import online
-from reconciler.ddl.rule import Draft
+from reconciler.ddl.rule import Draft, exclusive
 from reconciler.ddl.text import compose, joined, literal, name, raw
 from reconciler.plan import LockMode, Stage
 from reconciler.snapshot import FactId
@@ -34,7 +34,7 @@ def detach(link: FactId, context: Context) -> Iterable[Draft]:
         yield Draft(sql=text, rehearsal=plain, lock=LockMode.ACCESS_EXCLUSIVE, locks=child, stage=stage)
         return
     if not _detaches_online(link, child, parent, context):
-        yield Draft(sql=plain, lock=LockMode.ACCESS_EXCLUSIVE, locks=child)
+        yield exclusive(plain, child)
         return
     yield Draft(
         sql=compose("{} CONCURRENTLY", alter),

@@ -9,7 +9,7 @@ from reconciler.ddl.constraints import attachments, index_marks
 from reconciler.ddl.names import qualified
 from reconciler.ddl.options import changed_options
 from reconciler.ddl.partitions import without_options
-from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.rule import Context, Draft, Rule, exclusive
 from reconciler.ddl.text import Part, compose, name, raw
 from reconciler.hazards import hazards
 from reconciler.plan import LockMode
@@ -81,10 +81,9 @@ class IndexRule(Rule):
         # A key that is attached to a plain index goes with it, but only if that is said.
         parts = context.adopted_in_live.get(fact, ())
         keys = any(part.kind == "constraint" and context.goes_with_parent(part) for part in parts)
-        yield Draft(
-            sql=compose("DROP INDEX {}{}", name(fact.name[0], fact.name[2]), raw(" CASCADE" if keys else "")),
-            lock=LockMode.ACCESS_EXCLUSIVE,
-            locks=context.live.parent(fact),
+        yield exclusive(
+            compose("DROP INDEX {}{}", name(fact.name[0], fact.name[2]), raw(" CASCADE" if keys else "")),
+            context.live.parent(fact),
         )
 
     def in_place(self, fact: FactId, context: Context) -> bool:
@@ -128,7 +127,7 @@ class IndexRule(Rule):
                     text = compose("ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}", index, raw(column), target)
                     texts.append(text)
         for text in (*texts, *index_marks(fact, old, new, context)):
-            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+            yield exclusive(text, table)
 
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("relation", fact.name[0], fact.name[2])

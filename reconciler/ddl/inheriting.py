@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.ddl.names import qualified
 from reconciler.ddl.nodes import Act, Node
-from reconciler.ddl.rule import Draft
+from reconciler.ddl.rule import Draft, exclusive
 from reconciler.ddl.text import Part, compose, joined, name, raw
 from reconciler.leftovers import temporary_name
-from reconciler.plan import LockMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -130,7 +129,7 @@ def take_stand_in(table: FactId, context: Context) -> Iterable[Draft]:
         if part.kind == "constraint":
             definition = raw(str(context.old(part)["definition"]))
             yield Draft(sql=compose("ALTER TABLE {} ADD CONSTRAINT {} {}", stand_in, name(part.name[2]), definition))
-    yield _draft(compose("ALTER TABLE {} INHERIT {}", qualified(table), stand_in), table)
+    yield exclusive(compose("ALTER TABLE {} INHERIT {}", qualified(table), stand_in), table)
 
 
 def _column(column: FactId, context: Context) -> Part:
@@ -153,12 +152,8 @@ def _column(column: FactId, context: Context) -> Part:
 def leave_stand_in(table: FactId, context: Context) -> Iterable[Draft]:
     """The stand-in has done its work when the parents are there."""
     stand_in = context.stand_ins[table]
-    yield _draft(compose("ALTER TABLE {} NO INHERIT {}", qualified(table), stand_in), table)
+    yield exclusive(compose("ALTER TABLE {} NO INHERIT {}", qualified(table), stand_in), table)
     yield Draft(sql=compose("DROP TABLE {}", stand_in))
-
-
-def _draft(text: str, table: FactId) -> Draft:
-    return Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
 
 
 def _declared_twice(table: FactId, context: Context) -> Iterable[tuple[Node, Node]]:

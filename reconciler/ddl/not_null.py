@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler.ddl import online
 from reconciler.ddl.hinted_values import fills_before
 from reconciler.ddl.inherited_columns import inherited_from, inheriting
 from reconciler.ddl.names import qualified
-from reconciler.ddl.rule import Draft
+from reconciler.ddl.rule import Draft, exclusive
 from reconciler.ddl.text import Part, compose, literal, name, raw
 from reconciler.hazards import hazards
 from reconciler.leftovers import temporary_name
@@ -201,8 +200,8 @@ def _dropped(column: FactId, context: Context) -> Iterable[Draft]:
     assert table is not None
     keepers = list(_keepers(column, context))
     if context.version >= 180000:  # what is their own stays with them
-        yield from (_draft(_set_text(child), child_table) for child, child_table in keepers)
-    yield _draft(
+        yield from (exclusive(_set_text(child), child_table) for child, child_table in keepers)
+    yield exclusive(
         compose("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", qualified(column), name(column.name[2])), table
     )
     if context.version < 180000:  # theirs is gone with the parent's
@@ -276,14 +275,14 @@ def _alter(column: FactId, before: Definition, after: Definition, context: Conte
     wanted = context.goal.not_null_name(column)
     rename: LiteralString = "ALTER TABLE {} RENAME CONSTRAINT {} TO {}"
     if (other := context.swaps.get(column)) is not None:
-        yield _draft(compose(rename, on, name(wanted), name(_aside(other))), table)
+        yield exclusive(compose(rename, on, name(wanted), name(_aside(other))), table)
     if column in context.swaps.values():
         held = _aside(column)
     if held != wanted:
-        yield _draft(compose(rename, on, name(held), name(wanted)), table)
+        yield exclusive(compose(rename, on, name(held), name(wanted)), table)
     if before.get("no_inherit") != after.get("no_inherit"):
         inherit = raw("NO INHERIT" if after.get("no_inherit") else "INHERIT")
-        yield _draft(compose("ALTER TABLE {} ALTER CONSTRAINT {} {}", on, name(wanted), inherit), table)
+        yield exclusive(compose("ALTER TABLE {} ALTER CONSTRAINT {} {}", on, name(wanted), inherit), table)
     if before.get("not_valid") and not after.get("not_valid"):
         yield Draft(
             sql=compose("ALTER TABLE {} VALIDATE CONSTRAINT {}", on, name(wanted)),
@@ -305,18 +304,15 @@ def _set(column: FactId, context: Context) -> Iterable[Draft]:
     if _is_set_online(column, table, context):
         first, last = online.checked_not_null(column, column.name[2], table, context)
         yield from first
-        yield replace(_draft(text, table), brief=True)
+        yield exclusive(text, table, brief=True)
         yield from last
         return
     size = context.sizes.get(table)
-    yield Draft(
-        sql=text,
-        hazards=(
-            hazards.may_fail(column, "NOT NULL fails if a row has no value", size),
-            hazards.blocks_reads_and_writes(table, f"every row is checked for {column}", size),
-        ),
-        lock=LockMode.ACCESS_EXCLUSIVE,
-        locks=table,
+    yield exclusive(
+        text,
+        table,
+        hazards.may_fail(column, "NOT NULL fails if a row has no value", size),
+        hazards.blocks_reads_and_writes(table, f"every row is checked for {column}", size),
     )
 
 
@@ -369,7 +365,7 @@ def _add(column: FactId, context: Context) -> Draft:
     named = raw(explicit_name(column, context))
     on = context.via(column) if _on_parent(column, context) else qualified(column)
     text = compose("ALTER TABLE {} ADD {}NOT NULL {}{}", on, named, name(column.name[2]), raw(marks))
-    return _draft(text, table)
+    return exclusive(text, table)
 
 
 def _comment(column: FactId, before: Definition, context: Context) -> Iterable[Draft]:
@@ -379,7 +375,3 @@ def _comment(column: FactId, before: Definition, context: Context) -> Iterable[D
         value = literal(str(after["comment"])) if "comment" in after else raw("NULL")
         constraint = name(context.goal.not_null_name(column))
         yield Draft(sql=compose("COMMENT ON CONSTRAINT {} ON {} IS {}", constraint, qualified(column), value))
-
-
-def _draft(text: str, table: FactId) -> Draft:
-    return Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.ddl.names import qualified
-from reconciler.ddl.rule import Draft
+from reconciler.ddl.rule import Draft, exclusive
 from reconciler.ddl.text import compose, name, raw
 from reconciler.hazards import hazards
 from reconciler.leftovers import temporary_name
@@ -114,7 +114,7 @@ def validated(fact: FactId, lock: LockMode, may_fail: tuple[Hazard, ...], contex
         yield _validate(fact, chosen, table, check_stage, may_fail)
     if beside:
         text = compose("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", qualified(fact), name(chosen), name(final))
-        yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table, brief=True)
+        yield exclusive(text, table, brief=True)
 
 
 def _validate(fact: FactId, constraint: str, table: FactId, stage: Stage, may_fail: tuple[Hazard, ...]) -> Draft:
@@ -145,4 +145,4 @@ def checked_not_null(column: FactId, target: str, table: FactId, context: Contex
         why = hazards.may_fail(column, "NOT NULL fails if a row has no value", context.sizes.get(table))
         drafts.append(_validate(table, check, table, Stage.BEFORE, (why,)))
     text = compose("{} DROP CONSTRAINT {}", alter, name(check))
-    return drafts, [Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table, brief=True)]
+    return drafts, [exclusive(text, table, brief=True)]

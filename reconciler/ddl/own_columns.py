@@ -10,18 +10,16 @@ from reconciler.ddl.inherited_columns import parents_columns
 from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import added_later, is_required, required
 from reconciler.ddl.options import changed_foreign_options
-from reconciler.ddl.rule import Draft
+from reconciler.ddl.rule import Draft, exclusive
 from reconciler.ddl.sequence_values import continue_after
 from reconciler.ddl.text import compose, name, raw
 from reconciler.hazards import hazards
-from reconciler.plan import LockMode
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from reconciler.ddl.rule import Context
-    from reconciler.hazards.kinds import Hazard
     from reconciler.snapshot import Definition
 
 __all__ = ["set_apart"]
@@ -39,40 +37,37 @@ def set_apart(column: FactId, context: Context, *, with_table: bool) -> Iterable
     parents = parents_columns(column, context)
     alter = raw(compose("ALTER TABLE {} ALTER COLUMN {}", qualified(column), name(column.name[2])))
 
-    def draft(text: str, *found: Hazard) -> Draft:
-        return Draft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
-
     defaults = [FactId("default", each.name) in context.goal for each in (column, *parents)]
     if any(defaults[1:]) and not defaults[0]:
-        yield draft(compose("{} DROP DEFAULT", alter))
+        yield exclusive(compose("{} DROP DEFAULT", alter), table)
     size = context.sizes.get(table)
     above = [context.new(parent) for parent in parents]
     brought = _brought(above, new, with_table=with_table)
     if "generated" in new and new["generated"] != brought.get("generated"):
         computed = context.persists(table) and not new.get("virtual")
         found = (hazards.rewrites(table, f"computes {column}", size),) if computed else ()
-        yield draft(compose("{} SET EXPRESSION AS ({})", alter, raw(str(new["generated"]))), *found)
+        yield exclusive(compose("{} SET EXPRESSION AS ({})", alter, raw(str(new["generated"]))), table, *found)
     given = _gives_not_null(above, new, context)
     if given and not new.get("not_null"):
-        yield draft(compose("{} DROP NOT NULL", alter))
+        yield exclusive(compose("{} DROP NOT NULL", alter), table)
     elif is_required(new) and not given:
         costs = (
             hazards.may_fail(column, "NOT NULL fails if a row has no value", size),
             hazards.blocks_reads_and_writes(table, f"every row is checked for {column}", size),
         )
-        yield draft(required(column, context), *(costs if context.persists(table) else ()))
+        yield exclusive(required(column, context), table, *(costs if context.persists(table) else ()))
     identity = cast("Definition | None", new.get("identity"))
     if identity is not None:
-        yield draft(compose("{} ADD {}", alter, identity_clause(identity)))
+        yield exclusive(compose("{} ADD {}", alter, identity_clause(identity)), table)
         if context.persists(table):
             yield continue_after(column, str(identity["sequence"]), identity)
     if new.get("compression") != brought.get("compression"):
-        yield draft(compose("{} SET COMPRESSION {}", alter, raw(str(new.get("compression", "default")))))
+        yield exclusive(compose("{} SET COMPRESSION {}", alter, raw(str(new.get("compression", "default")))), table)
     if "fdw_options" in new:
         foreign = raw(compose("ALTER FOREIGN TABLE {} ALTER COLUMN {}", qualified(column), name(column.name[2])))
         hidden = context.goal.secrets.get(column, {})
         options = changed_foreign_options([], cast("list[str]", new["fdw_options"]), {}, hidden, context)
-        yield draft(compose("{} OPTIONS ({})", foreign, options))
+        yield exclusive(compose("{} OPTIONS ({})", foreign, options), table)
     yield from column_settings(column, brought, new)
     if not given:
         yield from added_later(column, context)

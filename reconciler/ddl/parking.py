@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.ddl.names import object_phrase, qualified
-from reconciler.ddl.rule import Context, Draft
+from reconciler.ddl.rule import Context, Draft, exclusive
 from reconciler.ddl.text import Part, compose, name, raw
 from reconciler.hazards import hazards
-from reconciler.plan import LockMode
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def parked(column: FactId, table: FactId, context: Context) -> Iterable[Draft]:
     using = raw(compose(" USING {}", value) if table.kind == "table" else "")
     text = compose("ALTER TABLE {} ALTER COLUMN {} TYPE {}{}", context.via(column), field, kind, using)
     hazard = hazards.rewrites(table, f"the type of {column} is made anew", context.sizes.get(table))
-    yield Draft(sql=text, hazards=(hazard,), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+    yield exclusive(text, table, hazard)
 
 
 def taken_back(column: FactId, table: FactId, context: Context) -> Iterable[Draft]:
@@ -130,14 +129,11 @@ def taken_back(column: FactId, table: FactId, context: Context) -> Iterable[Draf
         )
     using = raw(compose(" USING {}", value) if table.kind == "table" else "")
     size = context.sizes.get(table)
-    yield Draft(
-        sql=compose("ALTER TABLE {} ALTER COLUMN {} TYPE {}{}{}", context.via(column), field, kind, collate, using),
-        hazards=(
-            hazards.rewrites(table, f"{column} takes its type again", size),
-            hazards.may_fail(column, f"fails if a value is no {new['type']} any more", size),
-        ),
-        lock=LockMode.ACCESS_EXCLUSIVE,
-        locks=table,
+    yield exclusive(
+        compose("ALTER TABLE {} ALTER COLUMN {} TYPE {}{}{}", context.via(column), field, kind, collate, using),
+        table,
+        hazards.rewrites(table, f"{column} takes its type again", size),
+        hazards.may_fail(column, f"fails if a value is no {new['type']} any more", size),
     )
     if by_record:
         yield Draft(sql=compose("DROP TYPE {}", _RECORD))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, LiteralString
 
 from reconciler.ddl import shadow
 from reconciler.ddl.names import qualified
-from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.rule import Context, Draft, Rule, exclusive
 from reconciler.ddl.sequence_values import continue_after, explicit_bounds, first_value, made_room, new_bounds
 from reconciler.ddl.text import Part, compose, joined, name, raw
 from reconciler.hazards import hazards
@@ -95,7 +95,7 @@ class SequenceRule(Rule):
         if "unlogged" in changed:
             logged = raw("UNLOGGED" if new.get("unlogged") else "LOGGED")
             text = compose("ALTER SEQUENCE {} SET {}", qualified(fact), logged)
-            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
+            yield exclusive(text, fact)
 
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("relation", *fact.name)

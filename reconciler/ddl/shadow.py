@@ -18,7 +18,7 @@ from reconciler.ddl.inherited_columns import inherited_from
 from reconciler.ddl.names import qualified, split_name
 from reconciler.ddl.not_null import required, required_name_aside
 from reconciler.ddl.numbering import becomes_identity, counter_of, counting_text, next_of
-from reconciler.ddl.rule import Draft
+from reconciler.ddl.rule import Draft, exclusive
 from reconciler.ddl.text import Part, compose, literal, name, raw
 from reconciler.leftovers import TRIGGER_PREFIX, temporary_name
 from reconciler.plan import LockMode, Stage
@@ -193,25 +193,22 @@ def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Cont
     alter = raw(compose("ALTER TABLE {}", qualified(column)))
     final = name(column.name[2])
 
-    def draft(text: str) -> Draft:
-        return Draft(sql=text, lock=_EXCLUSIVE, locks=table, brief=True)
-
     yield from _without_trigger(shadow, table, context)
     identity = "identity" in old
     aside = name(temporary_name(*column.name, "old"))
     if identity:
         for text in required_name_aside(column, temporary_name(*column.name, "not null"), context):
-            yield draft(text)
-        yield draft(compose("{} RENAME COLUMN {} TO {}", alter, final, aside))
+            yield exclusive(text, table, brief=True)
+        yield exclusive(compose("{} RENAME COLUMN {} TO {}", alter, final, aside), table, brief=True)
     else:
-        yield draft(compose("{} DROP COLUMN {}", alter, final))
-    yield draft(compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final))
+        yield exclusive(compose("{} DROP COLUMN {}", alter, final), table, brief=True)
+    yield exclusive(compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final), table, brief=True)
     if new.get("not_null"):
-        yield draft(required(column, context))
+        yield exclusive(required(column, context), table, brief=True)
     yield from last
     if identity:
-        yield from (draft(text) for text in _identity(column, alter, context))
-        yield draft(compose("{} DROP COLUMN {}", alter, aside))
+        yield from (exclusive(text, table, brief=True) for text in _identity(column, alter, context))
+        yield exclusive(compose("{} DROP COLUMN {}", alter, aside), table, brief=True)
 
 
 def _identity(column: FactId, alter: Part, context: Context) -> Iterable[str]:
@@ -268,9 +265,9 @@ def _triggered(
 def _without_trigger(shadow: str, table: FactId, context: Context) -> Iterable[Draft]:
     for each in _triggered_tables(table, context):
         text = compose("DROP TRIGGER {} ON {}", name(_trigger(shadow)), qualified(each))
-        yield Draft(sql=text, lock=_EXCLUSIVE, locks=each, brief=True)
+        yield exclusive(text, each, brief=True)
     text = compose("DROP FUNCTION {}()", name(table.name[0], shadow))
-    yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, brief=True)
+    yield exclusive(text, table, brief=True)
 
 
 def _trigger(shadow: str) -> str:
@@ -399,19 +396,18 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
     yield _analyze(table, shadow)
     yield from _without_trigger(shadow, table, context)
 
-    def draft(text: str) -> Draft:
-        return Draft(sql=text, lock=_EXCLUSIVE, locks=table, brief=True)
-
     final = name(column.name[2])
-    yield draft(compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final))
+    yield exclusive(compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final), table, brief=True)
     if needs_rights and default is not None:
-        yield draft(compose("{} ALTER COLUMN {} SET DEFAULT {}", alter, final, raw(default)))
+        yield exclusive(compose("{} ALTER COLUMN {} SET DEFAULT {}", alter, final, raw(default)), table, brief=True)
     if context.new(column).get("not_null"):
-        yield draft(required(column, context))
+        yield exclusive(required(column, context), table, brief=True)
     yield from last
     if identity is not None:
-        yield from (draft(text) for text in becomes_identity(column, identity, qualified(counter), alter))
-        yield draft(compose("DROP SEQUENCE {}", qualified(counter)))
+        yield from (
+            exclusive(text, table, brief=True) for text in becomes_identity(column, identity, qualified(counter), alter)
+        )
+        yield exclusive(compose("DROP SEQUENCE {}", qualified(counter)), table, brief=True)
 
 
 # --- indexes on it ----------------------------------------------------------------------------------------------------

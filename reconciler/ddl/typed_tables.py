@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.ddl.names import qualified
 from reconciler.ddl.nodes import Act, Node
-from reconciler.ddl.rule import Draft
+from reconciler.ddl.rule import Draft, exclusive
 from reconciler.ddl.text import compose, raw
-from reconciler.plan import LockMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -104,17 +103,13 @@ def _stays(table: FactId, column: str, context: Context) -> bool:
 
 def let_go(table: FactId) -> Iterable[Draft]:
     """The table becomes an ordinary one, of the same columns."""
-    yield _draft(compose("ALTER TABLE {} NOT OF", qualified(table)), table)
+    yield exclusive(compose("ALTER TABLE {} NOT OF", qualified(table)), table)
 
 
 def follow(table: FactId, context: Context) -> Iterable[Draft]:
     """The table follows its type."""
     kind = raw(str(context.new(table)["of_type"]))
-    yield _draft(compose("ALTER TABLE {} OF {}", qualified(table), kind), table)
-
-
-def _draft(text: str, table: FactId) -> Draft:
-    return Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+    yield exclusive(compose("ALTER TABLE {} OF {}", qualified(table), kind), table)
 
 
 def ordered(context: Context) -> Iterable[tuple[Node, Node]]:

@@ -9,10 +9,10 @@ from reconciler.ddl.column_text import settings_lost_with_type
 from reconciler.ddl.column_types import disturbed_by_type_change
 from reconciler.ddl.names import object_phrase, qualified
 from reconciler.ddl.not_null import explicit_name
-from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.rule import Context, Draft, Rule, exclusive
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
 from reconciler.hazards import hazards
-from reconciler.plan import LockMode, Stage
+from reconciler.plan import Stage
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class RemadeUnderColumns(_Type):
             raw(using),
         )
         hazard = hazards.rewrites(table, f"{fact} is made anew under {column}", context.sizes.get(table))
-        return Draft(sql=text, hazards=(hazard,), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+        return exclusive(text, table, hazard)
 
 
 class EnumRule(_Type):

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, cast
 from reconciler.ddl.column_text import view_column_settings
 from reconciler.ddl.names import object_phrase, qualified
 from reconciler.ddl.options import changed_options
-from reconciler.ddl.rule import Context, Draft, Rule
+from reconciler.ddl.rule import Context, Draft, Rule, exclusive
 from reconciler.ddl.tables import options_clause
 from reconciler.ddl.text import compose, name, raw
-from reconciler.plan import LockMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -35,7 +34,7 @@ class ViewRule(Rule):
         yield Draft(sql=compose("CREATE VIEW {}{} AS\n{}", qualified(fact), options_clause(new), raw(_query(new))))
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP VIEW {}", qualified(fact)), lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
+        yield exclusive(compose("DROP VIEW {}", qualified(fact)), fact)
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         if not context.changed(fact) - {"options"}:
@@ -48,12 +47,12 @@ class ViewRule(Rule):
         if "definition" in context.changed(fact):
             options = options_clause(new)
             text = compose("CREATE OR REPLACE VIEW {}{} AS\n{}", qualified(fact), options, raw(_query(new)))
-            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
+            yield exclusive(text, fact)
             return
         alter = raw(compose("ALTER VIEW {}", qualified(fact)))
         before, after = (cast("list[str]", definition.get("options") or []) for definition in (old, new))
         for text in changed_options(alter, before, after):
-            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
+            yield exclusive(text, fact)
 
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("relation", *fact.name)
@@ -109,7 +108,7 @@ class MaterializedViewRule(Rule):
                 yield from view_column_settings(column, {}, context.new(column))
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)), lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
+        yield exclusive(compose("DROP {}", object_phrase(fact)), fact)
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         changed = context.changed(fact)
@@ -120,15 +119,13 @@ class MaterializedViewRule(Rule):
         alter = raw(compose("ALTER MATERIALIZED VIEW {}", qualified(fact)))
         before, after = (cast("list[str]", definition.get("options") or []) for definition in (old, new))
         for text in changed_options(alter, before, after):
-            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
+            yield exclusive(text, fact)
         if "access_method" in context.changed(fact):
             method = name(str(new.get("access_method", "heap")))
-            yield Draft(
-                sql=compose("{} SET ACCESS METHOD {}", alter, method), lock=LockMode.ACCESS_EXCLUSIVE, locks=fact
-            )
+            yield exclusive(compose("{} SET ACCESS METHOD {}", alter, method), fact)
         if "tablespace" in context.changed(fact):
             space = name(str(new.get("tablespace", "pg_default")))
-            yield Draft(sql=compose("{} SET TABLESPACE {}", alter, space), lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
+            yield exclusive(compose("{} SET TABLESPACE {}", alter, space), fact)
 
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("relation", *fact.name)
