@@ -10,7 +10,7 @@ from reconciler.ddl.generated_columns import NO_OTHER_WAY
 from reconciler.ddl.hinted_values import filled_in
 from reconciler.ddl.inherited_columns import brought_by
 from reconciler.ddl.names import qualified
-from reconciler.ddl.not_null import added_later, is_required
+from reconciler.ddl.not_null import added_later, is_required, required
 from reconciler.ddl.numbering import becomes_identity, counter_of, counting_text, is_numbered_first, next_of
 from reconciler.ddl.own_columns import set_apart
 from reconciler.ddl.rule import Draft, exclusive
@@ -48,8 +48,6 @@ def added(column: FactId, default: Definition | None, context: Context) -> Itera
         yield from shadow.add_filled(column, column_kind(definition), expression, context)
     elif definition.get("not_null") and column in context.intent.backfills:
         yield from _filled(column, default, context)
-        yield from column_settings(column, {}, definition)
-        return
     elif is_numbered_first(column, context):
         yield from _numbered(column, context)
     else:
@@ -86,11 +84,12 @@ def _filled(column: FactId, default: Definition | None, context: Context) -> Ite
     assert clause is not None
     yield exclusive(compose("ALTER TABLE {} ADD COLUMN {}", qualified(column), clause), table)
     yield from filled_in(column, context, only_missing=False)
-    alter = raw(compose("ALTER TABLE {} ALTER COLUMN {}", qualified(column), name(column.name[2])))
     if default is not None:
-        yield exclusive(compose("{} SET DEFAULT {}", alter, raw(str(default["expression"]))), table)
-    cost = hazards.blocks_reads_and_writes(table, f"every row is checked for {column}", context.sizes.get(table))
-    yield exclusive(compose("{} SET NOT NULL", alter), table, cost)
+        parts = (qualified(column), name(column.name[2]), raw(str(default["expression"])))
+        yield exclusive(compose("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}", *parts), table)
+    if is_required(context.new(column)):
+        cost = hazards.blocks_reads_and_writes(table, f"every row is checked for {column}", context.sizes.get(table))
+        yield exclusive(required(column, context), table, cost)
 
 
 def _numbered(column: FactId, context: Context) -> Iterable[Draft]:

@@ -1,0 +1,11 @@
+ALTER TABLE "shop"."item" ADD COLUMN "alone" integer;
+UPDATE "shop"."item" SET "alone" = (id + 2);
+ALTER TABLE "shop"."item" ADD NOT NULL "alone" NO INHERIT;
+ALTER TABLE "shop"."item" ADD COLUMN "later" integer;
+UPDATE "shop"."item" SET "later" = (id + 3);
+ALTER TABLE "shop"."item" ADD CONSTRAINT "item_has_later" NOT NULL "later" NOT VALID;
+ALTER TABLE "shop"."item" ADD COLUMN "named" integer;
+UPDATE "shop"."item" SET "named" = (id + 1);
+ALTER TABLE "shop"."item" ALTER COLUMN "named" SET DEFAULT 5;
+ALTER TABLE "shop"."item" ADD CONSTRAINT "item_is_named" NOT NULL "named";
+COMMENT ON CONSTRAINT "item_is_named" ON "shop"."item" IS 'from the id';
