@@ -47,9 +47,6 @@ class EventTriggerRule(Rule):
         if "enabled" in new:
             yield from self.alter(fact, context)
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
-
     def in_place(self, fact: FactId, context: Context) -> bool:
         return not context.changed(fact) - {"enabled"}
 
@@ -277,9 +274,6 @@ class LanguageRule(Rule):
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
         yield self._draft("CREATE {}LANGUAGE {}{}", fact, context)
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
-
     def in_place(self, fact: FactId, context: Context) -> bool:
         return True
 
@@ -310,9 +304,6 @@ class AccessMethodRule(Rule):
         kind, handler = raw(str(new["type"])), raw(str(new["handler"]))
         yield Draft(sql=compose("CREATE {} TYPE {} HANDLER {}", object_phrase(fact), kind, handler))
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
-
 
 class TransformRule(Rule):
     """Transforms between a type and a procedural language."""
@@ -328,9 +319,6 @@ class TransformRule(Rule):
         if "to_sql" in new:
             parts.append(raw(compose("TO SQL WITH FUNCTION {}", raw(str(new["to_sql"])))))
         yield Draft(sql=compose("CREATE {} ({})", object_phrase(fact), joined(parts)))
-
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
 
 
 class CastRule(Rule):
@@ -350,9 +338,6 @@ class CastRule(Rule):
                 how = compose("WITH FUNCTION {}", raw(str(new["function"])))
         context_of_use = {"assignment": " AS ASSIGNMENT", "implicit": " AS IMPLICIT"}.get(str(new.get("context")), "")
         yield Draft(sql=compose("CREATE {} {}{}", object_phrase(fact), raw(how), raw(context_of_use)))
-
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
 
 
 class SettingRule(Rule):

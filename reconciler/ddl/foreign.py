@@ -80,9 +80,6 @@ class ForeignDataWrapperRule(_WithOptions):
         parts.append(self._clause(fact, context))
         yield Draft(sql=compose("CREATE {}{}", object_phrase(fact), joined(parts, "")))
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
-
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         new, changed = context.new(fact), context.changed(fact)
         parts: list[Part] = []
@@ -112,9 +109,6 @@ class ForeignServerRule(_WithOptions):
         parts.append(raw(compose(" FOREIGN DATA WRAPPER {}", name(str(new["wrapper"])))))
         parts.append(self._clause(fact, context))
         yield Draft(sql=compose("CREATE {}{}", object_phrase(fact), joined(parts, "")))
-
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return not context.changed(fact) & {"type", "wrapper"}

@@ -37,9 +37,6 @@ class OperatorRule(Rule):
         operator = raw(compose("{}.{}", name(fact.name[0]), raw(fact.name[1])))
         yield Draft(sql=compose("CREATE OPERATOR {} ({})", operator, joined(parts)))
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
-
     def in_place(self, fact: FactId, context: Context) -> bool:
         old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
         if old.get("shell"):
@@ -149,9 +146,6 @@ class OperatorClassRule(Rule):
         )
         yield Draft(sql=text)
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
-
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("operator_class", *fact.name)
         if definition.get("default"):
@@ -168,9 +162,6 @@ class OperatorFamilyRule(Rule):
         yield Draft(sql=compose("CREATE {}", object_phrase(fact)))
         if parts := [add for _, add, _ in _members(context.new(fact))]:
             yield Draft(sql=compose("ALTER {} ADD\n    {}", object_phrase(fact), joined(parts, ",\n    ")))
-
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return True
@@ -240,9 +231,6 @@ class ConversionRule(Rule):
             raw(str(new["function"])),
         )
         yield Draft(sql=text)
-
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
 
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("conversion", *fact.name)

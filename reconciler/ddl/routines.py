@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, LiteralString
 
-from reconciler.ddl.names import object_phrase, qualified
+from reconciler.ddl.names import qualified
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, literal, raw
 
@@ -27,9 +27,6 @@ class RoutineRule(Rule):
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
         yield Draft(sql=str(context.new(fact)["definition"]).rstrip())
-
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         """The arguments of one identity differ in their defaults only."""
@@ -114,9 +111,6 @@ class AggregateRule(Rule):
         parts += [raw(word) for key, word in _FLAGS.items() if new.get(key)]
         arguments = raw(str(new["arguments"]) or "*")
         return Draft(sql=compose(template, qualified(fact), arguments, joined(parts, ",\n    ")))
-
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
 
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("routine", *fact.name)

@@ -12,6 +12,7 @@ from functools import cached_property
 from secrets import token_hex
 from typing import TYPE_CHECKING, ClassVar
 
+from reconciler.ddl.names import object_phrase
 from reconciler.ddl.text import Part, compose, literal, name
 from reconciler.intent.intent import Intent
 from reconciler.masking import MASK, Secret, SecretText
@@ -259,8 +260,8 @@ class Rule:
         raise NotImplementedError
 
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        """Statements that remove the fact."""
-        raise NotImplementedError
+        """Statements that remove the fact; most kinds have one that names it."""
+        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
 
     def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
         """Statements that change the fact in place; only asked where `in_place` says so."""

@@ -33,9 +33,6 @@ class StatisticsRule(Rule):
         if "target" in new:
             yield self._target(fact, context)
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
-
     def in_place(self, fact: FactId, context: Context) -> bool:
         return context.changed(fact) <= {"target"}
 

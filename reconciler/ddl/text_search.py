@@ -38,9 +38,6 @@ def _assignments(words: dict[str, str], definition: Definition) -> Part:
 
 
 class _TextSearchRule(Rule):
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
-
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield (fact.kind, *fact.name)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from reconciler.ddl import online, value_checks
 from reconciler.ddl.column_text import settings_lost_with_type
 from reconciler.ddl.column_types import disturbed_by_type_change
-from reconciler.ddl.names import object_phrase, qualified
+from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import explicit_name
 from reconciler.ddl.rule import Context, Draft, Rule, exclusive
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
@@ -27,9 +27,6 @@ __all__ = ["CompositeTypeRule", "DomainRule", "EnumRule", "RemadeUnderColumns", 
 
 class _Type(Rule):
     """A type that columns hold."""
-
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
 
     def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("type", *fact.name)

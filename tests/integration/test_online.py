@@ -604,21 +604,28 @@ def test_clients_without_a_right_to_the_sequence_write_while_rows_are_numbered(d
             owner.execute("drop owned by clerk; drop role clerk")
 
 
-@pytest.mark.parametrize("added", ["n serial", "n bigint generated always as identity"], ids=["serial", "identity"])
-def test_a_numbering_that_was_cut_off_is_gone_on_with(database: str, added: str) -> None:
-    _prepare(database, ROWS_OF_T, "insert into public.t select n, 'row' from generate_series(1, 3000) n")
-    after = ROWS_OF_T.replace("b text", f"b text, {added}")
+class CutOffError(Exception):
+    """What a run ends with where a test stops it."""
 
-    class CutOffError(Exception):
-        pass
+
+def _cut_off(reconciler: Reconciler, after: str) -> None:
+    """A run to `after` that ends before anything is validated."""
 
     def cut(_position: int, statement: Statement) -> None:
         if "VALIDATE" in statement.sql:
             raise CutOffError
 
+    with pytest.raises(CutOffError):
+        reconciler.migrate("default", after, progress=cut)
+
+
+@pytest.mark.parametrize("added", ["n serial", "n bigint generated always as identity"], ids=["serial", "identity"])
+def test_a_numbering_that_was_cut_off_is_gone_on_with(database: str, added: str) -> None:
+    _prepare(database, ROWS_OF_T, "insert into public.t select n, 'row' from generate_series(1, 3000) n")
+    after = ROWS_OF_T.replace("b text", f"b text, {added}")
+
     with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database) as connection:
-        with pytest.raises(CutOffError):
-            reconciler.migrate("default", after, progress=cut)
+        _cut_off(reconciler, after)
         assert not reconciler.check(after).has_drift
         texts = _texts(reconciler.plan(after).plan)
         assert not [text for text in texts if "CREATE SEQUENCE" in text or "ADD COLUMN" in text]
@@ -632,16 +639,8 @@ def test_a_cut_off_numbering_that_nobody_wants_any_more_is_taken_away(database: 
     _prepare(database, ROWS_OF_T, "insert into public.t select n, 'row' from generate_series(1, 3000) n")
     after = ROWS_OF_T.replace("b text", "b text, n bigint generated always as identity")
 
-    class CutOffError(Exception):
-        pass
-
-    def cut(_position: int, statement: Statement) -> None:
-        if "VALIDATE" in statement.sql:
-            raise CutOffError
-
     with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database) as connection:
-        with pytest.raises(CutOffError):
-            reconciler.migrate("default", after, progress=cut)
+        _cut_off(reconciler, after)
         reconciler.migrate("default", ROWS_OF_T)
         assert reconciler.plan(ROWS_OF_T).plan.is_empty
         assert not connection.execute("select from pg_class where relname ~ 'reconciler_tmp'").fetchall()
@@ -726,16 +725,8 @@ def test_an_exchange_in_tables_that_belong_together_that_was_cut_off_is_gone_on_
     after = before.replace("b int", "b bigint")
     _prepare(database, before, TREE_ROWS)
 
-    class CutOffError(Exception):
-        pass
-
-    def cut(_position: int, statement: Statement) -> None:
-        if "VALIDATE" in statement.sql:
-            raise CutOffError
-
     with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database) as connection:
-        with pytest.raises(CutOffError):
-            reconciler.migrate("default", after, progress=cut)
+        _cut_off(reconciler, after)
         assert not reconciler.check(after).has_drift
         texts = _texts(reconciler.plan(after).plan)
         assert not [text for text in texts if "ADD COLUMN" in text or "CREATE TRIGGER" in text or "NOT VALID" in text]
