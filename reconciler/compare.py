@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.catalog import managed_schemas, read_fixed_extensions, read_snapshot
+from reconciler.column_places import has_other_order, in_live_order
 from reconciler.db.connections import connect, current_user
 from reconciler.errors import ConfigError
 from reconciler.goal import Desired, Scope
@@ -39,13 +40,14 @@ def compare_databases(before: str, after: str, schemas: Sequence[str] = ()) -> P
     with ExitStack() as stack, ThreadPoolExecutor(max_workers=2) as pool:
         opened = (stack.enter_context(_reading(before)), stack.enter_context(_reading(after)))
         old, new = pool.map(_read, opened, (schemas, schemas))
-        if old.facts == new.facts:
+        if old.facts == new.facts and not has_other_order(old, new):
             return Plan(
                 statements=(), differences=(), live_fingerprint=old.fingerprint, goal_fingerprint=old.fingerprint
             )
         from reconciler.ddl.planner import make_plan  # equal databases, the common case, end without it
 
         old, new = pool.map(_read_with_dependencies, opened, (schemas, schemas))
+        new = new.with_facts({**new.facts, **in_live_order(new, new, old)})
         fixed = read_fixed_extensions(opened[0], old, new)
         return make_plan(old, new, current_user=current_user(opened[0]), fixed=fixed)
 
@@ -62,6 +64,7 @@ def compare_sources(
     with connect(server, autocommit=True) as connection:
         old, new = (_side(each, connection, server, scratch, schemas) for each in (before, after))
         live, goal = _alike(old, new), _alike(new, old)
+        goal = goal.with_facts({**goal.facts, **in_live_order(goal, goal, live)})
         return make_plan(live, goal, current_user=current_user(connection))
 
 

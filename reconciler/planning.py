@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.catalog import managed_schemas, read_fixed_extensions, read_index_use, read_sizes, read_snapshot
+from reconciler.column_places import in_live_order
 from reconciler.db.search_path import statement_path
 from reconciler.ddl.planner import make_plan
 from reconciler.errors import HazardError
@@ -71,10 +72,11 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
         intent, desired.snapshot, live, recorded.snapshot if recorded else None, scratch, scope, current_user=user
     )
     goal = make_goal(desired, renamed.live, renamed.recorded, scope, intent)
+    places = in_live_order(goal.snapshot, desired.snapshot, renamed.live, goal.foreign | goal.following)
     goal = replace(
         goal,
-        snapshot=replace(goal.snapshot, schemas=schemas, server_version=live.server_version),
-        record=replace(goal.record, schemas=schemas, server_version=live.server_version),
+        snapshot=replace(_with(goal.snapshot, places), schemas=schemas, server_version=live.server_version),
+        record=replace(_with(goal.record, places), schemas=schemas, server_version=live.server_version),
     )
     fixed = read_fixed_extensions(connection, live, goal.snapshot)
     plan = make_plan(renamed.live, goal.snapshot, current_user=user, fixed=fixed, intent=intent, kept=goal.kept)
@@ -275,6 +277,11 @@ def _left_behind(scope: Scope, desired: Snapshot, recorded: Recorded | None) -> 
     held = {fact.name[0] for fact in recorded.snapshot.facts if fact.kind in RELATION_KINDS}
     for schema in sorted(held - {*scope.schemas, *desired.schemas}):
         yield f"schema {schema} was managed until now: what was recorded there goes unless --schema names it too"
+
+
+def _with(state: Snapshot, texts: Mapping[FactId, str]) -> Snapshot:
+    """The state with these definitions, of the facts that it has."""
+    return state.with_facts({fact: texts.get(fact, text) for fact, text in state.facts.items()}) if texts else state
 
 
 def _put(facts: dict[FactId, str], fact: FactId, text: str | None) -> None:

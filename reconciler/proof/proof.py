@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.catalog import managed_schemas
+from reconciler.column_places import has_other_order, misread
 from reconciler.db.connections import SEARCH_PATH, fetch_all
 from reconciler.ddl import RULES
 from reconciler.ddl.planner import make_plan
@@ -69,8 +70,11 @@ def prove(
                 left="nothing was changed",
             ) from exc
         aside = missing | {difference.fact for difference in plan.unmodelled}
-        reached = _read(place, goal, scope)
+        other_order = has_other_order(goal, live)
+        reached = _read(place, goal, scope, dependencies=other_order)
         _compare(goal, reached, "the rehearsed plan does not end at the goal", scope, aside)
+        if other_order:
+            _compare_columns(goal, reached, aside)
         if rows is not None:
             rows.compare(place, reached, plan)
 
@@ -223,6 +227,17 @@ def _compare(wanted: Snapshot, found: Snapshot, what: str, scope: Scope, aside: 
             hint="nothing was applied; `--no-proof` skips the rehearsal, if you have read the plan",
             left="nothing was changed",
         )
+
+
+def _compare_columns(goal: Snapshot, reached: Snapshot, aside: frozenset[FactId]) -> None:
+    """Raises ProofError where something reads other columns than it was declared to, as it counts them."""
+    for fact in misread(goal, reached):
+        if fact not in aside:
+            raise ProofError(
+                f"{fact} counts columns of a table that have another order in the database, and so reads other ones",
+                hint="name the columns in its query instead of counting them, or declare them in the database's order",
+                left="nothing was changed",
+            )
 
 
 def _countable(
