@@ -121,11 +121,12 @@ class ColumnRule(Rule):
         if fact in context.parked and table is not None:
             yield from parked(fact, table, context)
             return
-        if context.old(fact).get("inherited") and any(each in context.drops for each in inherited_from(fact, context)):
+        above = [each for each in inherited_from(fact, context) if each in context.drops]
+        if context.old(fact).get("inherited") and any(not _goes_alone(each, context) for each in above):
             return
         computed = "generated" in context.old(fact)
         template: LiteralString = "ALTER TABLE {} DROP COLUMN {}"
-        if any(context.persists(child) for child in inheriting(fact, context)):
+        if _goes_alone(fact, context):
             template = "ALTER TABLE ONLY {} DROP COLUMN {}"  # the child keeps it, as its own
         found = () if computed or is_leftover(fact) else (hazards.loses_column(fact, size),)
         yield exclusive(compose(template, qualified(fact), name(fact.name[2])), table, *found)
@@ -207,7 +208,7 @@ class ColumnRule(Rule):
             old = {key: value for key, value in old.items() if key not in ("storage", "compression")}
             changed = (changed - {"storage", "compression"}) | ({"compression"} & new.keys())
         if "generated" in changed and "generated" in new:
-            yield set_expression(fact, alter, context)
+            yield from set_expression(fact, alter, context)
         if changed & {"not_null", "not_null_constraint"} and not is_lifted(fact, context):
             yield from _change_not_null(fact, context)
         if "identity" in new and "identity" in changed and not narrows:
@@ -259,6 +260,17 @@ def _change_foreign_options(column: FactId, table: FactId, context: Context) -> 
     options = changed_foreign_options(before, after, *hidden, context)
     template: LiteralString = "ALTER FOREIGN TABLE {} ALTER COLUMN {} OPTIONS ({})"
     return exclusive(compose(template, qualified(column), name(column.name[2]), options), table)
+
+
+def _goes_alone(column: FactId, context: Context) -> bool:
+    """Whether a child keeps the column when it goes from its parent."""
+    children = inheriting(column, context)
+    return any(context.persists(child) and not _has_left(child, column, context) for child in children)
+
+
+def _has_left(child: FactId, column: FactId, context: Context) -> bool:
+    """Whether the table of `child` inherits no more when the parent's column goes."""
+    return FactId("inheritance", (*child.name[:2], *column.name[:2])) in context.drops
 
 
 def _cuts_partitions(column: FactId, context: Context) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from reconciler.ddl import checks, online, online_indexes, partitions, value_checks
+from reconciler.ddl import checks, inheriting, online, online_indexes, partitions, value_checks
 from reconciler.ddl.constraint_marks import alter_actions, can_alter, marked
 from reconciler.ddl.migra import constraint_statements
 from reconciler.ddl.names import qualified
@@ -215,7 +215,8 @@ class ConstraintRule(Rule):
                 found.append(hazards.blocks_reads_and_writes(table, why, size))
         texts = constraint_statements(fact, None, definition)
         if table in context.stand_ins and definition.get("inherited"):
-            texts = [compose("ALTER TABLE {} ADD {}", context.via(fact), inline_constraint(fact, context))]
+            texts = [*inheriting.with_columns(fact, context)]
+            texts.append(compose("ALTER TABLE {} ADD {}", context.via(fact), inline_constraint(fact, context)))
         elif partitions.is_made_alone(fact, context):
             element = inline_constraint(fact, context)
             texts = [compose("ALTER TABLE ONLY {} ADD {}", qualified(fact), element)]

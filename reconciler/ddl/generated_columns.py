@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from reconciler.ddl.column_text import column_settings, settings_lost_with_type
 from reconciler.ddl.column_types import change_type
 from reconciler.ddl.identity import change_identity
-from reconciler.ddl.inherited_columns import follows_alteration, inheriting
+from reconciler.ddl.inherited_columns import follows_alteration, inherited_from, inheriting
 from reconciler.ddl.names import qualified
 from reconciler.ddl.not_null import added_later, is_required, required
 from reconciler.ddl.rule import exclusive
@@ -43,7 +43,45 @@ def takes_expression(column: FactId, context: Context) -> bool:
         return True
     if "generated" not in old:
         return False
-    return context.version >= 170000 and not (new.get("virtual") and _is_guarded(column, context))
+    if context.version < 170000 or _is_split(column, context):
+        return False
+    return not (new.get("virtual") and _is_guarded(column, context))
+
+
+def _leaders(column: FactId, context: Context) -> list[FactId]:
+    """The same column of parents that SET EXPRESSION changes to the same expression: it reaches this one."""
+    wanted = context.new(column).get("generated")
+    return [
+        parent
+        for parent in inherited_from(column, context)
+        if parent in context.live
+        and "generated" in context.changed(parent)
+        and context.new(parent).get("generated") == wanted
+    ]
+
+
+def _is_split(column: FactId, context: Context) -> bool:
+    """Whether SET EXPRESSION would do more, or less: it reaches children that have an expression of their own.
+
+    Of a child alone it also takes the checks that name the column and come from a parent (seen in 17 and 18).
+    """
+    if leaders := _leaders(column, context):
+        return any(_is_split(parent, context) for parent in leaders)
+    wanted = context.new(column).get("generated")
+    waiting = inheriting(column, context)
+    while waiting:
+        child = waiting.pop()
+        if child in context.goal and context.new(child).get("generated") != wanted:
+            return True
+        waiting += inheriting(child, context)
+    table = context.goal.parent(column)
+    parts = context.goal.children.get(table, ()) if table is not None and inherited_from(column, context) else ()
+    return any(
+        part.kind == "constraint"
+        and bool(context.new(part).get("inherited"))
+        and column in context.goal.dependencies.get(part, ())
+        for part in parts
+    )
 
 
 def _is_guarded(column: FactId, context: Context) -> bool:
@@ -67,13 +105,15 @@ def drop_expression(column: FactId, alter: Part, context: Context) -> Iterable[D
     yield exclusive(compose("{} DROP EXPRESSION{}", alter, exists), context.goal.parent(column))
 
 
-def set_expression(column: FactId, alter: Part, context: Context) -> Draft:
-    """The column is computed otherwise."""
+def set_expression(column: FactId, alter: Part, context: Context) -> Iterable[Draft]:
+    """The column is computed otherwise; a child's column with its parent's."""
+    if _leaders(column, context):
+        return
     table, new = context.goal.parent(column), context.new(column)
     assert table is not None
     why = f"computes {column}; {NO_OTHER_WAY}"
     found = () if new.get("virtual") else (hazards.rewrites(table, why, context.sizes.get(table)),)
-    return exclusive(compose("{} SET EXPRESSION AS ({})", alter, raw(str(new["generated"]))), table, *found)
+    yield exclusive(compose("{} SET EXPRESSION AS ({})", alter, raw(str(new["generated"]))), table, *found)
 
 
 def becomes_plain(column: FactId, context: Context) -> bool:

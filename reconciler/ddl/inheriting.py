@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reconciler.ddl.rule import Context
     from reconciler.snapshot import Definition, FactId, Snapshot
 
-__all__ = ["joined_anew", "leave_stand_in", "ordered", "stand_ins", "take_stand_in"]
+__all__ = ["joined_anew", "leave_stand_in", "ordered", "stand_ins", "take_stand_in", "with_columns"]
 
 
 def joined_anew(context: Context) -> Iterable[FactId]:
@@ -88,6 +88,8 @@ def _is_unsettled(table: FactId, context: Context) -> bool:
             return True
     if any(_moves_at_twice(part, before, context) for part in context.goal.children.get(table, ())):
         return True
+    if any(_is_remade_below(part, stay, context) for part in context.goal.children.get(table, ())):
+        return True
     own = (part for part in _inherited(table, context.live) if part not in wanted and context.persists(part))
     return any(_is_brought(part, stay, context) for part in own)
 
@@ -103,6 +105,16 @@ def _moves_at_twice(part: FactId, links: list[FactId], context: Context) -> bool
         part.kind == "column" and part in context.alters and context.changed(part) & {"type", "collation"}
     )
     return bool(changes) and sum(_above(part, link) in context.live for link in links) > 1
+
+
+def _is_remade_below(part: FactId, links: list[FactId], context: Context) -> bool:
+    """Whether a column is made anew that comes with a parent's, which stays and keeps it from going.
+
+    That is the way before 17 where the table computes it otherwise.
+    """
+    if part.kind != "column" or part in context.parked or part not in context.drops & context.creates:
+        return False
+    return any(context.persists(_above(part, link)) for link in links)
 
 
 def _held(table: FactId, context: Context) -> Iterable[FactId]:
@@ -123,7 +135,9 @@ def _brought(table: FactId, context: Context) -> Iterable[FactId]:
 def take_stand_in(table: FactId, context: Context) -> Iterable[Draft]:
     """Makes the stand-in as like the live table as that inherits, and makes it a parent."""
     stand_in, held = context.stand_ins[table], sorted(_held(table, context))
-    columns = [_column(part, context) for part in held if part.kind == "column"]
+    named = {column for part in held for column in _declared_within(part, context) if context.persists(column)}
+    wanted = sorted({*named, *(part for part in held if part.kind == "column")})
+    columns = [_column(part, context.old(part), context.new(part), context) for part in wanted]
     yield Draft(sql=compose("CREATE TABLE {} ({})", stand_in, joined(columns)))
     for part in held:
         if part.kind == "constraint":
@@ -132,8 +146,29 @@ def take_stand_in(table: FactId, context: Context) -> Iterable[Draft]:
     yield exclusive(compose("ALTER TABLE {} INHERIT {}", qualified(table), stand_in), table)
 
 
-def _column(column: FactId, context: Context) -> Part:
-    old, new = context.old(column), context.new(column)
+def with_columns(constraint: FactId, context: Context) -> Iterable[str]:
+    """Gives the stand-in the columns that a check names which the table declares itself, and made before it."""
+    table = context.goal.parent(constraint)
+    assert table is not None
+    for column in sorted(_declared_within(constraint, context)):
+        new = context.new(column)
+        text = _column(column, new, new, context)
+        yield compose("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}", context.stand_ins[table], text)
+
+
+def _declared_within(part: FactId, context: Context) -> Iterable[FactId]:
+    """The columns that a check names, and that its table declares though its parents have them."""
+    if part.kind == "constraint":
+        for needed in context.goal.dependencies.get(part, ()):
+            if (
+                needed.kind == "column"
+                and needed.name[:2] == part.name[:2]
+                and not context.new(needed).get("inherited")
+            ):
+                yield needed
+
+
+def _column(column: FactId, old: Definition, new: Definition, context: Context) -> Part:
     kind = raw(str(old["type"]))
     parts: list[Part] = [name(column.name[2]), kind]
     if "collation" in old:

@@ -253,6 +253,8 @@ def in_the_way(context: Context) -> Iterable[FactId]:
             if table is not None and _is_key(fact, context.goal):
                 yield from _taken_with(fact, table, context)
     for fact in [*context.drops]:
+        if fact.kind == "column":
+            yield from _apart(fact, context)
         if fact.kind not in ("index", "constraint"):
             continue
         owner, table = _owner(fact, context.live), context.live.parent(fact)
@@ -262,6 +264,21 @@ def in_the_way(context: Context) -> Iterable[FactId]:
             table = context.live.parent(part)
             if table is not None and not _is_detached(table, context):
                 yield part
+
+
+def _apart(column: FactId, context: Context) -> Iterable[FactId]:
+    """The links above and below a table whose column is made anew while its parent or a partition keeps theirs.
+
+    That is the way before 17 where one of them computes it otherwise, and no column goes from one of them alone.
+    """
+    table = context.live.parent(column)
+    if table is None or column not in context.creates or column in context.parked or not context.persists(table):
+        return
+    above = ((link, link.name[2:]) for link in _bound_links(table, context.live))
+    below = ((link, child.name) for link, child in partitions_of(table, context.live))
+    for link, other in (*above, *below):
+        if context.persists(link) and context.persists(FactId("column", (*other, column.name[2]))):
+            yield link
 
 
 def _incomplete(link: FactId, context: Context) -> Iterable[FactId]:
