@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from reconciler.snapshot import FactId
 
-__all__ = ["Check", "Finding", "FindingKind"]
+__all__ = ["Check", "Finding", "FindingKind", "Question"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,19 @@ class Check:
     hint: str
     unit: str = "row"
     attempt: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a plan depends on beside the catalogs: whether `sql`, which only reads, gives any row of the table.
+
+    `others` gives the rows that `sql` does not; None where these do not matter.
+    """
+
+    fact: FactId
+    table: FactId
+    sql: str
+    others: str | None = None
 
 
 class FindingKind(StrEnum):

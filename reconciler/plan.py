@@ -13,7 +13,7 @@ from reconciler.errors import PlanError
 from reconciler.hazards.policy import refused_of
 
 if TYPE_CHECKING:
-    from reconciler.checks import Check
+    from reconciler.checks import Check, Question
     from reconciler.diff import Difference
     from reconciler.hazards.kinds import Hazard, TableSize
     from reconciler.hazards.policy import HazardRule
@@ -155,7 +155,8 @@ class Plan:
     """Ordered statements that turn live into the goal, and what they were made from.
 
     `unmodelled` holds the differences that no rule can plan; a plan that has some does not reach its goal. `renames`
-    are made by the first statements, and `differences` are what is left after them.
+    are made by the first statements, and `differences` are what is left after them. `questions` are to be answered for
+    a plan of the same two states that also keeps rows which belong to other partitions now; it is another plan then.
     """
 
     statements: tuple[Statement, ...]
@@ -164,6 +165,7 @@ class Plan:
     goal_fingerprint: str
     unmodelled: tuple[Difference, ...] = field(default=())
     renames: tuple[Rename, ...] = field(default=())
+    questions: tuple[Question, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def is_empty(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.catalog import managed_schemas, read_fixed_extensions, read_index_use, read_sizes, read_snapshot
@@ -18,6 +19,7 @@ from reconciler.ledger.history import load_migration
 from reconciler.ledger.marks import load_addresses
 from reconciler.ledger.migrations import Recorded, load_head, load_recorded
 from reconciler.options import Proof, scope_of
+from reconciler.preflight.preflight import answered
 from reconciler.proof.proof import prove
 from reconciler.proof.rows import RowRehearsal
 from reconciler.proof.sampling import sample_rows
@@ -78,22 +80,7 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
         snapshot=replace(_with(goal.snapshot, places), schemas=schemas, server_version=live.server_version),
         record=replace(_with(goal.record, places), schemas=schemas, server_version=live.server_version),
     )
-    fixed = read_fixed_extensions(connection, live, goal.snapshot)
-    plan = make_plan(renamed.live, goal.snapshot, current_user=user, fixed=fixed, intent=intent, kept=goal.kept)
-    if plan.statements:
-        plan = make_plan(
-            renamed.live,
-            goal.snapshot,
-            current_user=user,
-            sizes=_sizes(session.connection, plan, renamed),
-            index_use=_index_use(session.connection, plan, renamed),
-            online=options.steps,
-            fixed=fixed,
-            intent=intent,
-            kept=goal.kept,
-            former={new: old for old, new in renamed.names.items() if new != old},
-        )
-    plan = renamed.before(plan, live)
+    plan = renamed.before(_plan(session, live, renamed, goal, intent, options), live)
     rows = _rows(session, plan, live, goal.snapshot, intent, options)
     if options.proof is not Proof.OFF and plan.differences:
         path = statement_path(options.search_path)
@@ -171,18 +158,7 @@ def narrow(
         kept=found.goal.kept | (facts.keys() - found.goal.snapshot.facts.keys()),
     )
     user = session.user
-    fixed = read_fixed_extensions(session.connection, live, goal.snapshot)
-    plan = make_plan(
-        live,
-        goal.snapshot,
-        current_user=user,
-        sizes=_sizes(session.connection, found.plan, renamed),
-        index_use=_index_use(session.connection, found.plan, renamed),
-        online=options.steps,
-        fixed=fixed,
-        kept=goal.kept,
-    )
-    plan = renamed.before(plan, found.live)
+    plan = renamed.before(_plan(session, live, renamed, goal, Intent(), options), found.live)
     rows = _rows(session, plan, found.live, goal.snapshot, Intent(), options)
     if options.proof is not Proof.OFF and plan.statements:
         prove(
@@ -197,6 +173,30 @@ def narrow(
         )
     previous = found.recorded.hash if found.recorded else found.desired_fingerprint
     return replace(found, plan=plan, goal=goal, renamed=renamed, desired_fingerprint=previous, options=options)
+
+
+def _plan(session: Session, live: Snapshot, renamed: Renamed, goal: Goal, intent: Intent, options: Options) -> Plan:
+    """The plan after the renames, with what live says beside its catalogs: made once to know what to ask."""
+    connection = session.connection
+    make = partial(
+        make_plan,
+        renamed.live,
+        goal.snapshot,
+        current_user=session.user,
+        fixed=read_fixed_extensions(connection, live, goal.snapshot),
+        intent=intent,
+        kept=goal.kept,
+        former={new: old for old, new in renamed.names.items() if new != old},
+    )
+    plan = make()
+    if not plan.statements:
+        return plan
+    return make(
+        sizes=_sizes(connection, plan, renamed),
+        index_use=_index_use(connection, plan, renamed),
+        online=options.steps,
+        answers=answered(connection, plan.questions, options),
+    )
 
 
 def _rows(
@@ -247,6 +247,7 @@ def _sizes(connection: Connection, plan: Plan, renamed: Renamed | None = None) -
         )
         if len(fact.name) > 1
     }
+    tables |= {question.table for question in plan.questions}
     olds = {new: old for old, new in renamed.names.items() if new in tables} if renamed else {}
     found = read_sizes(connection, sorted(olds.get(table, table) for table in tables))
     return {table: found[old] for table in tables if (old := olds.get(table, table)) in found}

@@ -34,6 +34,7 @@ What is made anew while values or rows are kept:
 Partitions, and large tables:
 
     partitions        how their indexes and keys belong to their parent's
+    bounds, displaced which rows are within its bounds; those that belong to another one move there
     detaching         how one leaves
     online            which facts are changed in steps that hold nobody up
     online_indexes, shadow

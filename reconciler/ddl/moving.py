@@ -10,14 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from reconciler.ddl.casts import conversion
-from reconciler.ddl.names import qualified, split_name
+from reconciler.ddl.names import name_meanwhile, qualified, split_name
 from reconciler.ddl.nodes import Act, Node
-from reconciler.ddl.partitions import detaches_aside, partitions_of
+from reconciler.ddl.partitions import detaches_aside, partitions_of, tree
 from reconciler.ddl.rule import Draft
 from reconciler.ddl.sequence_values import continue_after
 from reconciler.ddl.text import Part, compose, joined, literal, name, raw
 from reconciler.hazards import hazards
-from reconciler.leftovers import temporary_name
 from reconciler.plan import LockMode
 from reconciler.snapshot import FactId
 
@@ -28,17 +27,9 @@ if TYPE_CHECKING:
     from reconciler.hazards.kinds import Hazard
     from reconciler.snapshot import Definition, Snapshot
 
-__all__ = ["comes_along", "finish", "goes_alone", "moved", "ordered", "step_aside"]
+__all__ = ["comes_along", "finish", "goes_alone", "moved", "ordered", "step_aside", "waits_for_rows"]
 
 _SUFFIX = "__replaced"
-_NAME_BYTES = 63
-
-
-def _tree(table: FactId, state: Snapshot) -> Iterable[FactId]:
-    """The table and its partitions on all levels."""
-    yield table
-    for _, child in partitions_of(table, state):
-        yield from _tree(child, state)
 
 
 def _holds_rows(table: FactId, context: Context) -> bool:
@@ -53,8 +44,8 @@ def comes_along(table: FactId, context: Context) -> Iterable[FactId]:
         return
     if table.name not in context.live.heirs or not _holds_rows(table, context):
         return
-    after = {*_tree(table, context.goal)}
-    yield from (child for child in _tree(table, context.live) if child in after and child != table)
+    after = {*tree(table, context.goal)}
+    yield from (child for child in tree(table, context.live) if child in after and child != table)
 
 
 def moved(context: Context) -> tuple[set[FactId], set[FactId]]:
@@ -71,7 +62,7 @@ def moved(context: Context) -> tuple[set[FactId], set[FactId]]:
 
 def _family(table: FactId, context: Context) -> Iterable[FactId]:
     """The old table and those of its partitions that leave it only to be made anew, or for good."""
-    after = {*_tree(table, context.goal)}
+    after = {*tree(table, context.goal)}
     waiting = [table]
     while waiting:
         current = waiting.pop()
@@ -235,7 +226,7 @@ def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
     """(earlier, later): the rows come when their new table is whole, and before what would look at each of them."""
     for table in context.moved:
         rows = Node(Act.FINISH, table)
-        family = {*_tree(table, context.goal)}
+        family = {*tree(table, context.goal)}
         for member in family:
             links = [link for link in context.goal.heirs.get(member.name, ()) if link in context.creates]
             parts = [part for part in context.goal.children.get(member, ()) if part.kind in ("column", "default")]
@@ -243,7 +234,7 @@ def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
                 if fact in context.creates | context.alters:
                     yield Node(Act.CREATE if fact in context.creates else Act.ALTER, fact), rows
         for fact in context.creates:
-            if _waits(fact, family, context):
+            if waits_for_rows(fact, family, context):
                 yield rows, Node(Act.CREATE, fact)
         for member in _family(table, context):
             for column in (member, *_columns(member, context.live)):
@@ -252,7 +243,7 @@ def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
                         yield rows, Node(Act.FINISH if needed in context.aside else Act.DROP, needed)
 
 
-def _waits(fact: FactId, family: set[FactId], context: Context) -> bool:
+def waits_for_rows(fact: FactId, family: set[FactId], context: Context) -> bool:
     """Triggers and rules, which would fire, and what reads the rows or has no row to check yet."""
     match fact.kind:
         case "trigger" | "rule":
@@ -280,9 +271,7 @@ def _old(table: FactId) -> Part:
 
 
 def _aside(schema: str, plain: str) -> str:
-    """The name meanwhile."""
-    found = plain + _SUFFIX
-    return found if len(found.encode()) <= _NAME_BYTES else temporary_name(schema, plain, _SUFFIX)
+    return name_meanwhile(schema, plain, _SUFFIX)
 
 
 def _sequence(identity: Definition) -> tuple[str, str]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "attaches",
     "detaches_aside",
+    "foreign_keys_to",
     "gets_attached",
     "in_the_way",
     "is_alone",
@@ -38,9 +39,12 @@ __all__ = [
     "keys_after_partitions",
     "leaves_parent",
     "left_behind",
+    "links_of",
     "ordered",
+    "parent_of",
     "partitions_of",
     "stays_alone",
+    "tree",
     "without_options",
 ]
 
@@ -87,13 +91,13 @@ def _owner(fact: FactId, state: Snapshot) -> FactId | None:
     return next((owner for owner in sorted(owners) if owner.kind in ("index", "constraint")), None)
 
 
-def _bound_links(table: FactId, state: Snapshot) -> list[FactId]:
+def links_of(table: FactId, state: Snapshot) -> list[FactId]:
     """The link by which the table is a partition; none or one."""
     children = state.children.get(table, ())
     return [link for link in children if link.kind == "inheritance" and "bound" in state.definition(link)]
 
 
-def _parent(link: FactId) -> FactId:
+def parent_of(link: FactId) -> FactId:
     return FactId("table", link.name[2:])
 
 
@@ -103,6 +107,13 @@ def partitions_of(table: FactId, state: Snapshot) -> Iterable[tuple[FactId, Fact
         child = state.parent(link)
         if child is not None and "bound" in state.definition(link):
             yield link, child
+
+
+def tree(table: FactId, state: Snapshot) -> Iterable[FactId]:
+    """The table and its partitions on all levels."""
+    yield table
+    for _, child in partitions_of(table, state):
+        yield from tree(child, state)
 
 
 def is_partitioned(table: FactId | None, state: Snapshot) -> bool:
@@ -124,8 +135,8 @@ def is_of_partition(needed: FactId, among: frozenset[FactId], state: Snapshot) -
     if owner is not None:
         return True
     table = state.object_of(needed)
-    while links := _bound_links(table, state):
-        table = _parent(links[0])
+    while links := links_of(table, state):
+        table = parent_of(links[0])
         if needed._replace(name=(*table.name, *needed.name[2:])) in among:
             return True
     return False
@@ -144,7 +155,7 @@ def gets_attached(fact: FactId, context: Context) -> bool:
         return False
     if fact in context.alters and "parent" not in context.changed(fact):
         return False
-    return all(context.persists(link) for link in _bound_links(table, context.goal))
+    return all(context.persists(link) for link in links_of(table, context.goal))
 
 
 def attaches(fact: FactId, context: Context) -> bool:
@@ -160,7 +171,7 @@ def leaves_parent(fact: FactId, context: Context) -> bool:
     table = context.live.parent(fact)
     if table is None or "parent" not in context.old(fact):
         return False
-    links = _bound_links(table, context.live)
+    links = links_of(table, context.live)
     moved = {"bound", "detach_pending"}
     return bool(links) and all(link not in context.goal or bool(context.changed(link) & moved) for link in links)
 
@@ -234,8 +245,8 @@ def is_alone(part: FactId, context: Context) -> bool:
 
 def _takers(part: FactId, table: FactId, context: Context) -> Iterable[FactId]:
     """The indexes and keys of the parent that could take this one."""
-    for link in _bound_links(table, context.goal):
-        for whole in context.goal.children.get(_parent(link), ()):
+    for link in links_of(table, context.goal):
+        for whole in context.goal.children.get(parent_of(link), ()):
             if _is_key(whole, context.goal) and _could_be_taken(part, whole, context.goal):
                 yield whole
 
@@ -248,6 +259,10 @@ def in_the_way(context: Context) -> Iterable[FactId]:
             if child is not None and context.persists(child):
                 yield from (part for part in stays_alone(child, context) if is_alone(part, context))
             yield from _incomplete(fact, context)
+            if fact in context.drops:
+                # Where rows refer to its own, a table with another bound could not leave its parent for a while.
+                keys = foreign_keys_to(fact, context.live, context.dependents, own=True)
+                yield from (key for key in keys if context.persists(key))
         elif fact.kind == "constraint" and fact.name[:2] in context.goal.heirs and not is_made_alone(fact, context):
             table = context.goal.parent(fact)
             if table is not None and _is_key(fact, context.goal):
@@ -274,7 +289,7 @@ def _apart(column: FactId, context: Context) -> Iterable[FactId]:
     table = context.live.parent(column)
     if table is None or column not in context.creates or column in context.parked or not context.persists(table):
         return
-    above = ((link, link.name[2:]) for link in _bound_links(table, context.live))
+    above = ((link, link.name[2:]) for link in links_of(table, context.live))
     below = ((link, child.name) for link, child in partitions_of(table, context.live))
     for link, other in (*above, *below):
         if context.persists(link) and context.persists(FactId("column", (*other, column.name[2]))):
@@ -284,7 +299,7 @@ def _apart(column: FactId, context: Context) -> Iterable[FactId]:
 def _incomplete(link: FactId, context: Context) -> Iterable[FactId]:
     """The indexes that the parent has alone: a table that is attached must not get any of theirs."""
     child = context.goal.parent(link)
-    for whole in context.goal.children.get(_parent(link), ()):
+    for whole in context.goal.children.get(parent_of(link), ()):
         alone = whole.kind in ("index", "constraint") and context.persists(whole) and context.new(whole).get("invalid")
         if alone and not any(context.goal.parent(part) == child for part in context.adopted(whole)):
             yield whole
@@ -292,7 +307,7 @@ def _incomplete(link: FactId, context: Context) -> Iterable[FactId]:
 
 def _is_detached(table: FactId, context: Context) -> bool:
     """Whether the table is no partition any more when its and its parent's parts change, or goes itself."""
-    return table in context.drops or any(link in context.drops for link in _bound_links(table, context.live))
+    return table in context.drops or any(link in context.drops for link in links_of(table, context.live))
 
 
 # --- foreign keys of a table that is detached -------------------------------------------------------------------------
@@ -300,13 +315,13 @@ def _is_detached(table: FactId, context: Context) -> bool:
 
 def _foreign_keys_above(link: FactId, state: Snapshot) -> Iterable[FactId]:
     """The foreign keys that a partition has from its parent, and from that one's."""
-    table: FactId | None = _parent(link)
+    table: FactId | None = parent_of(link)
     while table is not None:
         for part in state.children.get(table, ()):
             if part.kind == "constraint" and state.definition(part)["type"] == "foreign_key":
                 yield part
-        above = _bound_links(table, state)
-        table = _parent(above[0]) if above else None
+        above = links_of(table, state)
+        table = parent_of(above[0]) if above else None
 
 
 def is_left_behind(fact: FactId, context: Context) -> bool:
@@ -316,7 +331,7 @@ def is_left_behind(fact: FactId, context: Context) -> bool:
         return False
     return any(
         link in context.drops and _same(fact, above, context)
-        for link in _bound_links(table, context.live)
+        for link in links_of(table, context.live)
         if table not in context.drops and not is_small(table, context)
         for above in _foreign_keys_above(link, context.live)
     )
@@ -333,7 +348,7 @@ def left_behind(link: FactId, context: Context) -> Iterable[FactId]:
         return
     again = {
         (above.name[2], context.goal.facts[above])
-        for new in _bound_links(child, context.goal)
+        for new in links_of(child, context.goal)
         for above in _foreign_keys_above(new, context.goal)
     }
     for above in _foreign_keys_above(link, context.live):
@@ -371,18 +386,18 @@ def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
 
 def detaches_aside(link: FactId, context: Context) -> bool:
     """Whether a table that steps aside leaves its parent before; else it stays attached until it is dropped."""
-    parent = _parent(link)
+    parent = parent_of(link)
     if context.live.parent(link) not in context.renamed or parent in context.renamed:
         return False
     return "bound" in context.old(link) or parent in context.drops
 
 
 def _after_detaching(link: FactId, context: Context) -> Iterable[tuple[Node, Node]]:
-    child, parent = context.live.parent(link), _parent(link)
+    child, parent = context.live.parent(link), parent_of(link)
     if child is None or (child in context.drops and not detaches_aside(link, context)):
         return
     gone = Node(Act.DROP, link)
-    for key in _keys_to(link, context.live, context.dependents):
+    for key in foreign_keys_to(link, context.live, context.dependents):
         yield Node(Act.DROP, key), gone
     first: set[FactId] = set()
     if "bound" in context.old(link):
@@ -404,19 +419,31 @@ def _after_detaching(link: FactId, context: Context) -> Iterable[tuple[Node, Nod
             yield gone, Node(Act.CREATE, part)
 
 
-def _keys_to(link: FactId, state: Snapshot, dependents: Mapping[FactId, Sequence[FactId]]) -> Iterable[FactId]:
-    """The foreign keys of other tables that refer to a partition's parent, or to that one's: to its rows, too."""
+def foreign_keys_to(
+    link: FactId, state: Snapshot, dependents: Mapping[FactId, Sequence[FactId]], *, own: bool = False
+) -> Iterable[FactId]:
+    """The foreign keys of other tables that refer to a partition's parent, or to that one's: to its rows, too.
+
+    With `own` also those of such a table to itself.
+    """
     if "bound" not in state.definition(link):
         return
-    tables = [_parent(link)]
-    while links := _bound_links(tables[-1], state):
-        tables.append(_parent(links[0]))
+    tables = [parent_of(link)]
+    while links := links_of(tables[-1], state):
+        tables.append(parent_of(links[0]))
     for table in tables:
         for part in state.children.get(table, ()):
-            if part.kind == "column":
-                for key in dependents.get(part, ()):
-                    if key.kind == "constraint" and key.name[:2] not in (link.name[:2], link.name[2:], table.name):
+            for key in dependents.get(part, ()) if part.kind == "column" else ():
+                if key.kind == "constraint" and state.definition(key)["type"] == "foreign_key":
+                    others = key.name[:2] not in (link.name[:2], link.name[2:], table.name)
+                    if others or (own and key.name[:2] == table.name and _refers_to(key, table, state)):
                         yield key
+
+
+def _refers_to(key: FactId, table: FactId, state: Snapshot) -> bool:
+    """Whether a foreign key of the table is to the table itself: it needs a key of it."""
+    needed = state.dependencies.get(key, ())
+    return any(_is_key(each, state) and each.name[:2] == table.name for each in needed if each != key)
 
 
 def keys_after_partitions(context: Context) -> Iterable[tuple[list[FactId], list[FactId]]]:
@@ -447,14 +474,14 @@ def _links_below(table: FactId, state: Snapshot) -> Iterable[FactId]:
 
 
 def _before_attaching(link: FactId, context: Context) -> Iterable[tuple[Node, Node]]:
-    child, parent = context.goal.parent(link), _parent(link)
+    child, parent = context.goal.parent(link), parent_of(link)
     if child is None:
         return
     for table in (child, parent) if child not in context.creates else ():
         for part in context.live.children.get(table, ()):
             if part.kind in _PARTS and part in context.drops:
                 yield Node(Act.DROP, part), Node(Act.CREATE, link)
-    for key in _keys_to(link, context.goal, context.goal_dependents):
+    for key in foreign_keys_to(link, context.goal, context.goal_dependents, own=link in context.drops):
         if context.goal.parent(key) in context.live:
             yield Node(Act.CREATE, link), Node(Act.CREATE, key)
     if "bound" in context.new(link):

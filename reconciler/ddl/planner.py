@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.ddl import RULES, inheriting, moving, partitions, row_types, typed_tables
+from reconciler.ddl import RULES, displaced, inheriting, moving, partitions, row_types, typed_tables
 from reconciler.ddl.bodies import wishes
 from reconciler.ddl.consequences import with_consequences
 from reconciler.ddl.lock_windows import with_lock_windows
@@ -52,6 +52,7 @@ def make_plan(
     intent: Intent | None = None,
     former: Mapping[FactId, FactId] | None = None,
     kept: Collection[FactId] = frozenset(),
+    answers: Mapping[FactId, bool] | None = None,
 ) -> Plan:
     """The statements that turn `live` into `goal`; both with their dependencies. `current_user` runs them.
     `fixed` are the extensions that cannot be altered into what the goal says.
@@ -59,7 +60,8 @@ def make_plan(
     With `online`, tables that it covers are changed in steps, and the statements may need more than one transaction.
     `intent` says how values are converted and filled in; its renames have been made in `live` already, and
     `former` says what is called otherwise in the database until they are made there. `kept` is what the goal has only
-    because live has it.
+    because live has it. `answers` are those to the questions of a plan that was made without: the facts they were about
+    that have such rows, and whether no others.
     Raises PlanError where no order of statements does it.
     """
     differences = diff(live, goal)
@@ -79,7 +81,9 @@ def make_plan(
             dependents=dependents,
         )
         unmodelled = _unmodelled(differences, context)
-        _decide([difference for difference in differences if difference.fact not in unmodelled], context, forced)
+        planned = [difference for difference in differences if difference.fact not in unmodelled]
+        _decide(planned, context, forced | displaced.detached(answers or {}, live, goal))
+        context.displaced = displaced.displaced(answers or {}, context)
         _require_ground(context, kept)
         context.moved, context.renamed = moving.moved(context)
         context.unpacked = row_types.held_rows(context).keys()
@@ -102,6 +106,7 @@ def make_plan(
         live_fingerprint=live.fingerprint,
         goal_fingerprint=goal.fingerprint,
         unmodelled=tuple(difference for difference in differences if difference.fact in unmodelled),
+        questions=tuple(displaced.questions(context)),
     )
 
 
@@ -145,7 +150,7 @@ def _remade_instead(circle: CircleError) -> frozenset[FactId]:
 def _decide(differences: Sequence[Difference], context: Context, forced: frozenset[FactId]) -> None:
     """Fills the context's creates, drops and alters, until nothing that stays depends on what goes.
 
-    `forced` are made anew though they could be altered.
+    `forced` are made anew though they could be altered, or stay as they are.
     """
     dropped: list[FactId] = []
     for difference in differences:
@@ -167,8 +172,8 @@ def _decide(differences: Sequence[Difference], context: Context, forced: frozens
             context.drops.add(fact)
             dropped.append(fact)
 
-    for fact in sorted(context.alters):
-        if fact in context.alters and (fact in forced or not _rule(fact).in_place(fact, context)):
+    for fact in sorted(context.alters | forced):
+        if fact in forced or (fact in context.alters and not _rule(fact).in_place(fact, context)):
             replace(_rule(fact).replaced(fact, context))
     asked: set[FactId] = set()
     while True:
@@ -312,6 +317,7 @@ def _edges(context: Context) -> Iterable[tuple[Node, Node]]:
         yield Node(Act.CREATE, fact), Node(Act.FINISH, fact)
     yield from partitions.ordered(context)
     yield from moving.ordered(context)
+    yield from displaced.ordered(context)
     yield from typed_tables.ordered(context)
     yield from inheriting.ordered(context)
     yield from row_types.ordered(context)
@@ -348,8 +354,9 @@ def _made(fact: FactId, context: Context) -> Node:
 def _heads(context: Context) -> dict[Node, Node]:
     """Each node, and the node that it would like to be folded into."""
     heads: dict[Node, Node] = {}
-    begun = context.released | context.stand_ins.keys()
+    begun = context.released | context.stand_ins.keys() | context.displaced.keys()
     finished = context.aside | context.moved | context.followers | context.stand_ins.keys()
+    finished |= displaced.come_back_to(context)
     for act, facts in ((Act.BEGIN, begun), (Act.ALTER, context.alters), (Act.FINISH, finished)):
         heads.update({Node(act, fact): Node(act, fact) for fact in facts})
     for fact in context.creates:
@@ -419,11 +426,13 @@ def _statements(context: Context) -> Iterable[Statement]:
     return with_lock_windows(in_steps(found, context), context)
 
 
-def _begin(table: FactId, context: Context) -> Iterable[Draft]:
-    if table in context.released:
-        yield from typed_tables.let_go(table)
-    if table in context.stand_ins:
-        yield from inheriting.take_stand_in(table, context)
+def _begin(fact: FactId, context: Context) -> Iterable[Draft]:
+    if fact in context.displaced:
+        yield from displaced.stand_aside(fact, context)
+    if fact in context.released:
+        yield from typed_tables.let_go(fact)
+    if fact in context.stand_ins:
+        yield from inheriting.take_stand_in(fact, context)
 
 
 def _finish(fact: FactId, context: Context) -> Iterable[Draft]:
@@ -431,6 +440,8 @@ def _finish(fact: FactId, context: Context) -> Iterable[Draft]:
         yield from moving.finish(fact, context)
     elif fact in context.aside:
         yield from drop_renamed(fact)
+    if fact in displaced.come_back_to(context):
+        yield from displaced.come_back(fact, context)
     if fact in context.stand_ins:
         yield from inheriting.leave_stand_in(fact, context)
     if fact in context.followers:

@@ -77,6 +77,8 @@ class Context:
     # Tables that are made anew and whose rows move; with their partitions they are `renamed` meanwhile.
     moved: set[FactId] = field(default_factory=set["FactId"])
     renamed: set[FactId] = field(default_factory=set["FactId"])
+    # Links of partitions whose rows move to others of their table, and whether these are all that it has.
+    displaced: Mapping[FactId, bool] = field(default_factory=dict["FactId", bool])
     # Tables that stop to follow their type, for a while or for good, and those that follow one when all else is done.
     released: set[FactId] = field(default_factory=set["FactId"])
     followers: set[FactId] = field(default_factory=set["FactId"])

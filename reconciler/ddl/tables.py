@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, LiteralString, cast
 
-from reconciler.ddl import partitions, value_checks
+from reconciler.ddl import displaced, partitions
 from reconciler.ddl.column_text import column_clause, column_settings
 from reconciler.ddl.constraints import inline_constraint, is_cloned
 from reconciler.ddl.detaching import detach
@@ -121,6 +121,7 @@ class TableRule(Rule):
     def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
         template: LiteralString = "DROP FOREIGN TABLE {}" if fact.kind == "foreign_table" else "DROP TABLE {}"
         empty = fact.kind == "foreign_table" or partitions.is_left_by_all(fact, context)
+        empty = empty or displaced.leaves_all_rows(fact, context)
         yield Draft(
             sql=compose(template, qualified(fact)),
             hazards=() if empty else (hazards.loses_table(fact, context.sizes.get(fact)),),
@@ -239,7 +240,7 @@ class InheritanceRule(Rule):
             yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact))
 
     def checks(self, fact: FactId, context: Context) -> Iterable[Check]:
-        return value_checks.partition_checks(fact, context) if "bound" in context.new(fact) else ()
+        return displaced.checks(fact, context) if "bound" in context.new(fact) else ()
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return not context.changed(fact) & {"bound", "detach_pending"}

@@ -1,17 +1,16 @@
-"""What is asked of values before a type or the bounds of a partition change under them. Pure: no I/O."""
+"""What is asked of values before their type changes. Pure: no I/O."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, LiteralString
+from typing import TYPE_CHECKING
 
 from reconciler.checks import Check
-from reconciler.ddl.printed import bracketed, elements, index_elements, leading_name
+from reconciler.ddl.printed import bracketed, leading_name
 from reconciler.ddl.rows import (
     REMOVE_OR_CHANGE,
     field,
     is_understood,
-    links_below,
     named,
     rows,
     rows_stay,
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from reconciler.ddl.rule import Context
 
-__all__ = ["conversion_checks", "domain_checks", "label_checks", "partition_checks"]
+__all__ = ["conversion_checks", "domain_checks", "label_checks"]
 
 # --- another type -----------------------------------------------------------------------------------------------------
 
@@ -146,95 +145,3 @@ def label_checks(enum: FactId, gone: Sequence[str], context: Context) -> Iterabl
             sql=select(table, raw(condition), context),
             hint="change these values first, or say that a label is renamed: `-- reconciler: renamed from 'old'`",
         )
-
-
-# --- partitions -------------------------------------------------------------------------------------------------------
-
-
-def partition_checks(link: FactId, context: Context) -> Iterable[Check]:
-    """Rows of an attached table outside of its bounds, and those in the default partition that belong there."""
-    child, parent = FactId("table", link.name[:2]), FactId("table", link.name[2:])
-    if child not in context.goal or parent not in context.live or not context.persists(parent):
-        return
-    bound = str(context.new(link).get("bound", ""))
-    key = str(context.old(parent).get("partition_key", ""))
-    fits = _fits(bound, key)
-    if fits is None or "partition_key" not in context.new(parent) or key != context.new(parent)["partition_key"]:
-        return
-    if says_old_names(context):
-        return
-    if context.persists(child) and child in context.live and _stands_alone(child, context):
-        yield Check(
-            fact=link,
-            table=child,
-            problem=f"is outside of {bound}",
-            sql=select(child, raw(compose("({}) IS NOT TRUE", fits)), context),
-            hint="move these rows elsewhere first",
-        )
-    for other in links_below(parent, context):
-        default = FactId("table", other.name[:2])
-        if context.old(other).get("bound") != "DEFAULT" or other in context.drops:
-            continue
-        if rows_stay(default, context) and _keeps_values(default, context):
-            yield Check(
-                fact=link,
-                table=default,
-                problem="belongs there, and is in the default partition",
-                sql=select(default, fits, context),
-                hint="move these rows out of the default partition first",
-            )
-
-
-def _stands_alone(table: FactId, context: Context) -> bool:
-    """Whether the table has plain rows of its own that nothing in the plan changes."""
-    if "partition_key" in context.old(table) or any(
-        column.name[:2] == table.name for column in context.intent.backfills
-    ):
-        return False
-    if links_below(table, context):
-        return False
-    return _keeps_values(table, context)
-
-
-def _keeps_values(table: FactId, context: Context) -> bool:
-    """Whether no column that stays gets other values."""
-    columns = [each for each in context.live.children.get(table, ()) if each.kind == "column"]
-    return all(stays(column, context) or column not in context.goal for column in columns)
-
-
-_BOUNDS = re.compile(r"FOR VALUES (IN|FROM) ")
-
-
-def _fits(bound: str, key: str) -> Part | None:
-    """The condition for a row to be within the bound; None where it is not told here (HASH, MINVALUE of several)."""
-    keyed, listed = bracketed(key), bracketed(bound)
-    if keyed is None or listed is None or not _BOUNDS.match(bound):
-        return None
-    parts = index_elements(keyed[0])
-    if any(part.rest or part.collation for part in parts):
-        return None
-    expressions: list[Part] = [raw(compose("({})", raw(part.expression))) for part in parts]
-    if key.startswith("LIST"):
-        values = elements(listed[0])
-        chosen = [raw(value) for value in values if value != "NULL"]
-        conditions: list[Part] = []
-        if chosen:
-            conditions.append(raw(compose("{} IN ({})", expressions[0], joined(chosen))))
-        if len(chosen) < len(values):
-            conditions.append(raw(compose("{} IS NULL", expressions[0])))
-        return joined(conditions, " OR ")
-    upper = bracketed(bound, listed[1])
-    if not key.startswith("RANGE") or upper is None:
-        return None
-    whole = joined(expressions)
-    conditions = [raw(compose("{} IS NOT NULL", each)) for each in expressions]
-    words: tuple[tuple[str, LiteralString], ...] = ((listed[0], "ROW({}) >= ROW({})"), (upper[0], "ROW({}) < ROW({})"))
-    for text, template in words:
-        values = elements(text)
-        limits = [value for value in values if value in ("MINVALUE", "MAXVALUE")]
-        if len(limits) == len(values):
-            continue
-        if limits:
-            return None
-        conditions.append(raw(compose(template, whole, joined([raw(value) for value in values]))))
-    return joined(conditions, " AND ")

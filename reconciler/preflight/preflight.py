@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 
     from psycopg.rows import TupleRow
 
-    from reconciler.checks import Check
+    from reconciler.checks import Check, Question
     from reconciler.db.connections import Connection, ServerMessage
+    from reconciler.options import Options
     from reconciler.results import PlanResult
 
-__all__ = ["look_ahead", "refuse_blocked"]
+__all__ = ["answered", "look_ahead", "refuse_blocked"]
 
 _MOST = 1_000
 _SHOWN = 3
@@ -62,6 +63,29 @@ def look_ahead(connection: Connection, planned: PlanResult) -> tuple[Finding, ..
     found = [*_missing(connection, planned), *_rows(connection, planned, options.preflight_timeout_ms)]
     found += [*_shared_path(connection, planned), *_holders(connection, planned), *_disk(connection, planned)]
     return tuple(found)
+
+
+def answered(connection: Connection, questions: Iterable[Question], options: Options) -> dict[FactId, bool]:
+    """The facts of the questions that have such rows, and whether they have no others.
+
+    One that cannot be answered is as one without rows: the plan's checks, or its statements, will tell.
+    """
+    found: dict[FactId, bool] = {}
+    timeout_ms = options.preflight_timeout_ms
+    deadline = time.monotonic() + timeout_ms * _ALL_CHECKS_FACTOR / 1000
+    for question in questions:
+        left_ms = min(timeout_ms, round((deadline - time.monotonic()) * 1000))
+        if left_ms <= 0:
+            break
+        started = time.monotonic()
+        try:
+            with _reading(connection, left_ms, statement_path(options.search_path)):
+                if _fetch(connection, _limited(question.sql, 1)):
+                    others = question.others
+                    found[question.fact] = others is not None and not _fetch(connection, _limited(others, 1))
+        except psycopg.Error as exc:
+            _why_not(exc, started, left_ms)
+    return found
 
 
 def refuse_blocked(findings: Sequence[Finding]) -> None:
@@ -107,15 +131,11 @@ def _asked(connection: Connection, check: Check, position: int, timeout_ms: int,
             else:
                 count, at_least, named = _attempted(connection, check, check.attempt, timeout_ms)
     except psycopg.Error as exc:
-        took_ms = (time.monotonic() - started) * 1000
-        is_timeout = isinstance(exc, psycopg.errors.QueryCanceled) and took_ms >= timeout_ms
-        if exc.sqlstate is None or (isinstance(exc, psycopg.errors.QueryCanceled) and not is_timeout):
-            with errors_as(doing="look at the rows before the plan"):
-                raise
+        why = _why_not(exc, started, timeout_ms)
         said = server_message(exc)
         if found_nothing(said) and not _comes_with(planned, said):
             return _without_path(check, position, said)
-        return _not_checked(check, position, f"not within {timeout_ms} ms" if is_timeout else said.message)
+        return _not_checked(check, position, why)
     if not count:
         return None
     message = f"{check.fact} {check.problem}: {_counted(count, check.unit, at_least=at_least)} of {check.table}"
@@ -134,9 +154,19 @@ def _asked(connection: Connection, check: Check, position: int, timeout_ms: int,
     )
 
 
-def _limited(query: str) -> sql.Composed:
+def _why_not(exc: psycopg.Error, started: float, timeout_ms: int) -> str:
+    """Why a query did not answer. Raises DatabaseError or ConnectError where the connection broke or was cancelled."""
+    took_ms = (time.monotonic() - started) * 1000
+    is_timeout = isinstance(exc, psycopg.errors.QueryCanceled) and took_ms >= timeout_ms
+    if exc.sqlstate is None or (isinstance(exc, psycopg.errors.QueryCanceled) and not is_timeout):
+        with errors_as(doing="look at the rows before the plan"):
+            raise exc
+    return f"not within {timeout_ms} ms" if is_timeout else server_message(exc).message
+
+
+def _limited(query: str, most: int = _MOST + 1) -> sql.Composed:
     return sql.SQL("SELECT found.example FROM ({}) AS found (example) LIMIT {}").format(
-        sql.SQL(trusted(query)), sql.Literal(_MOST + 1)
+        sql.SQL(trusted(query)), sql.Literal(most)
     )
 
 
@@ -370,6 +400,8 @@ def _reading(connection: Connection, timeout_ms: int, search_path: str = SEARCH_
         "statement_timeout": str(timeout_ms),
         "lock_timeout": str(_LOCK_TIMEOUT_MS),
         "row_security": "off",
+        # So that a partition of which the bound says that no row can be meant is not read.
+        "constraint_exclusion": "on",
         "jit": "off",
         "search_path": search_path,
     }

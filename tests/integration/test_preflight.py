@@ -141,14 +141,30 @@ BLOCKED: dict[str, tuple[str, str, str, str]] = {
         ),
         "is outside of FOR VALUES FROM (1, 2) TO (2, 2): 2 rows of table public.t (ctid (0,1); ctid (0,3))",
     ),
-    "rows in the default partition": (
-        "create table p (a text) partition by list (a); create table rest partition of p default;",
+    "rows in a default partition that others refer to": (
+        (
+            "create table p (a text) partition by list (a); create table rest partition of p default;"
+            "alter table rest add unique (a); create table q (a text references rest (a));"
+        ),
         "insert into public.p values ('x'), ('y'), (null)",
         (
             "create table p (a text) partition by list (a); create table rest partition of p default;"
+            "alter table rest add unique (a); create table q (a text references rest (a));"
             "create table t partition of p for values in ('x', null);"
         ),
         "is in the default partition: 2 rows of table public.rest",
+    ),
+    "rows that would belong to no partition": (
+        (
+            "create table p (a int) partition by range (a); create table low partition of p for values from (0) to (10);"
+            "create table high partition of p for values from (10) to (20);"
+        ),
+        "insert into public.p select generate_series(0, 19)",
+        (
+            "create table p (a int) partition by range (a); create table low partition of p for values from (2) to (5);"
+            "create table high partition of p for values from (5) to (20);"
+        ),
+        "has rows that no partition takes: 2 rows of table public.low",
     ),
     "rows that exclude each other": (
         "create table t (id int primary key, during int4range);",

@@ -1,0 +1,408 @@
+"""Rows that belong to another partition of their table as bounds change: they move there. Pure: no I/O.
+
+A bound that becomes narrower, a new partition beside a default one that holds its rows, a partition that is split or
+merged into another: Postgres refuses the first two, and with the third its rows would go. Whether there are such rows
+is not in the catalogs. `questions` says what to ask, and a plan that is made with the answers (`Context.displaced`)
+has them stand aside while their table is detached, and go in through its parent when all partitions are attached:
+before what is made then and would fire or look at them. Triggers that are there do not fire, as no row comes or goes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.checks import Check, Question
+from reconciler.ddl.bounds import is_default, within
+from reconciler.ddl.moving import waits_for_rows
+from reconciler.ddl.names import name_meanwhile, qualified
+from reconciler.ddl.nodes import Act, Node
+from reconciler.ddl.partitions import (
+    is_of_partition,
+    links_of,
+    parent_of,
+    partitions_of,
+    tree,
+)
+from reconciler.ddl.rows import is_filled_in, says_old_names, select, stays
+from reconciler.ddl.rule import Draft
+from reconciler.ddl.text import Part, compose, joined, name, raw
+from reconciler.hazards import hazards
+from reconciler.plan import LockMode
+from reconciler.snapshot import FactId
+from reconciler.source.splitter import lexemes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from reconciler.ddl.rule import Context
+    from reconciler.snapshot import Snapshot
+
+__all__ = [
+    "checks",
+    "come_back",
+    "come_back_to",
+    "detached",
+    "displaced",
+    "leaves_all_rows",
+    "ordered",
+    "questions",
+    "stand_aside",
+]
+
+_SUFFIX = "__displaced"
+
+
+class _Leaving(NamedTuple):
+    """A partition whose rows may belong to another one: `goes` where it is dropped, else it keeps the others."""
+
+    link: FactId
+    child: FactId
+    parent: FactId
+    goes: bool
+
+
+# --- which rows ------------------------------------------------------------------------------------------------------
+
+
+def questions(context: Context) -> Iterable[Question]:
+    """What to ask of live's rows before a plan can be made that moves them."""
+    for each in _leaving(context):
+        condition = _condition(each, context, before=True)
+        if condition is None:
+            continue
+        elsewhere = select(each.child, condition, context)
+        others = compose("({}) IS NOT TRUE", condition)
+        yield Question(
+            fact=each.link,
+            table=each.child,
+            sql=elsewhere,
+            others=select(each.child, raw(others), context) if each.goes else None,
+        )
+
+
+def detached(answers: Mapping[FactId, bool], live: Snapshot, goal: Snapshot) -> frozenset[FactId]:
+    """The links that must be made anew so that rows can move; of a default partition it would stay."""
+    return frozenset(link for link in answers if link in live and link in goal)
+
+
+def displaced(answers: Mapping[FactId, bool], context: Context) -> dict[FactId, bool]:
+    """Of the links that questions were about, those whose rows the plan moves, and whether all of them."""
+    if not answers:
+        return {}
+    return {each.link: answers[each.link] for each in _leaving(context) if each.link in answers}
+
+
+def _leaving(context: Context) -> Iterator[_Leaving]:
+    parents = {parent_of(link) for link in context.creates if _is_bound(link, context.goal)}
+    for parent in sorted(parents):
+        if not _takes_rows(parent, context):
+            continue
+        for link, child in partitions_of(parent, context.live):
+            goes = link not in context.goal
+            if goes and (child not in context.drops or child in context.goal):
+                continue  # stands alone from now on with its rows, or is made anew with them
+            if not goes and not (_is_changed(link, parent, context) and _stays(child, context)):
+                continue
+            if not goes and _is_referred_to(child, context):
+                continue  # nobody may miss its rows meanwhile
+            if child.kind == "table":
+                yield _Leaving(link, child, parent, goes)
+
+
+def _is_bound(link: FactId, state: Snapshot) -> bool:
+    return link.kind == "inheritance" and "bound" in state.definition(link)
+
+
+def _takes_rows(parent: FactId, context: Context) -> bool:
+    """Whether the table stays, with its key and the values of its columns, as the partition that it may be."""
+    if says_old_names(context) or not context.persists(parent) or is_filled_in(parent, context):
+        return False
+    if context.old(parent).get("partition_key") != context.new(parent).get("partition_key"):
+        return False
+    above = [parent]
+    while links := links_of(above[-1], context.live):
+        if not context.persists(links[0]):
+            return False
+        above.append(parent_of(links[0]))
+    columns = [each for each in context.live.children.get(parent, ()) if each.kind == "column"]
+    return all(stays(column, context) or column not in context.goal for column in columns)
+
+
+def _stays(child: FactId, context: Context) -> bool:
+    """Whether the partition and what is below it stay as they are."""
+    family = [*tree(child, context.live)]
+    if not all(context.persists(each) and each.kind == "table" for each in family):
+        return False
+    return all(context.persists(link) for each in family for link, _ in partitions_of(each, context.live))
+
+
+def _is_referred_to(child: FactId, context: Context) -> bool:
+    """Whether a foreign key of another table is to this partition, or one below it, and not to what it is a part of."""
+    live = context.live
+    family = [*tree(child, live)]
+    names = {table.name for table in family}
+    columns = [each for table in family for each in live.children.get(table, ()) if each.kind == "column"]
+    return any(
+        key.kind == "constraint"
+        and key.name[:2] not in names
+        and not is_of_partition(column, live.dependencies.get(key, frozenset()), live)
+        for column in columns
+        for key in context.dependents.get(column, ())
+    )
+
+
+def _is_changed(link: FactId, parent: FactId, context: Context) -> bool:
+    """Whether rows may be out of place: the bound is another one, or a default partition has new ones beside it."""
+    if "bound" in context.changed(link):
+        return True
+    return is_default(link, context.goal) and any(_newcomers(link, parent, context))
+
+
+def _newcomers(link: FactId, parent: FactId, context: Context) -> Iterator[FactId]:
+    """The partitions beside it that come, or have another bound."""
+    for other, _ in partitions_of(parent, context.goal):
+        is_old = other in context.live and "bound" not in context.changed(other)
+        if other != link and other in context.creates and not is_old:
+            yield other
+
+
+def _condition(each: _Leaving, context: Context, *, before: bool = False) -> Part | None:
+    """Which of the rows move; `before` the plan has renamed anything."""
+    link, parent = each.link, each.parent
+    was = context.former.get(parent, parent) if before else parent
+    if not each.goes and "bound" in context.changed(link):
+        own = within(link, parent, context.goal, was=was)
+        return None if own is None else raw(compose("({}) IS NOT TRUE", own))
+    found = [within(other, parent, context.goal, was=was) for other in _newcomers(link, parent, context)]
+    told = [raw(compose("({})", other)) for other in found if other is not None]
+    return joined(told, " OR ") if told and len(told) == len(found) else None
+
+
+# --- what would fail -------------------------------------------------------------------------------------------------
+
+
+def checks(link: FactId, context: Context) -> Iterable[Check]:
+    """Rows for which the partition that is attached has no place: they are moved where there is one in the tree."""
+    child, parent = FactId("table", link.name[:2]), parent_of(link)
+    if child not in context.goal or not _takes_rows(parent, context):
+        return
+    was = context.former.get(parent, parent)
+    own = within(link, parent, context.goal, was=was)
+    if own is None:
+        return
+    outside = raw(compose("({}) IS NOT TRUE", own))
+    siblings = [other for other, _ in partitions_of(parent, context.goal)]
+    if link in context.displaced:
+        homes = [within(other, parent, context.goal, was=was) for other in siblings]
+        if all(home is not None for home in homes) and not any(is_default(each, context.goal) for each in siblings):
+            nowhere = joined([raw(compose("({}) IS NOT TRUE", home)) for home in homes if home is not None], " AND ")
+            yield Check(
+                fact=link,
+                table=child,
+                problem="has rows that no partition takes",
+                sql=select(child, nowhere, context),
+                hint="declare a partition for these rows, or remove them first",
+            )
+    elif _brings_rows(child, context):
+        yield Check(
+            fact=link,
+            table=child,
+            problem=f"is outside of {context.new(link)['bound']}",
+            sql=select(child, outside, context),
+            hint="move these rows elsewhere first",
+        )
+    for other, default in partitions_of(parent, context.live):
+        if other != link and is_default(other, context.live) and context.persists(other) and _stays(default, context):
+            yield Check(
+                fact=link,
+                table=default,
+                problem="belongs there, and is in the default partition",
+                sql=select(default, own, context),
+                hint="move these rows out of the default partition first",
+            )
+
+
+def _brings_rows(child: FactId, context: Context) -> bool:
+    """Whether a table that is there is attached with its rows, and none of them changes."""
+    if child not in context.live or is_filled_in(child, context):
+        return False
+    if not all(context.persists(table) for table in tree(child, context.live)):
+        return False
+    columns = [each for each in context.live.children.get(child, ()) if each.kind == "column"]
+    return all(stays(column, context) or column not in context.goal for column in columns)
+
+
+# --- the statements --------------------------------------------------------------------------------------------------
+
+
+def come_back_to(context: Context) -> set[FactId]:
+    """The tables through which rows go back."""
+    return {parent_of(link) for link in context.displaced}
+
+
+def leaves_all_rows(table: FactId, context: Context) -> bool:
+    """Whether all rows of a table that is dropped move before, those of a partition with its parent's."""
+    above = (table, *_ancestors(table, context.live))
+    return any(context.displaced.get(link, False) for each in above for link in links_of(each, context.live))
+
+
+def stand_aside(link: FactId, context: Context) -> Iterator[Draft]:
+    """The rows leave their table, which is detached or about to be dropped."""
+    each = _of(link, context)
+    table, condition = qualified(each.child), _condition(each, context)
+    assert condition is not None
+    chosen = raw("" if each.goes and context.displaced[link] else compose(" WHERE {}", condition))
+    triggers = [] if each.goes else [*_firing("DELETE", tree(each.child, context.live), context)]
+    forced = bool(context.old(each.child).get("force_row_security"))
+    if forced:
+        # The owner would see only the rows that the policies show.
+        yield _draft(compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", table), each.child)
+    text = compose(
+        "CREATE UNLOGGED TABLE {} AS SELECT {} FROM {}{}",
+        _aside(each.child),
+        joined(_columns(each.parent, context)),
+        table,
+        chosen,
+    )
+    yield _draft(text, each.child)
+    if not each.goes:
+        yield from (_switch(trigger, "DISABLE") for trigger in triggers)
+        yield _draft(compose("DELETE FROM {}{}", table, chosen), each.child)
+        yield from (_switch(trigger, _state(trigger, context)) for trigger in triggers)
+        if forced:
+            yield _draft(compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table), each.child)
+
+
+def come_back(parent: FactId, context: Context) -> Iterator[Draft]:
+    """The rows go in through the parent, which knows where they belong."""
+    table, columns = qualified(parent), _columns(parent, context)
+    family = [*_ancestors(parent, context.goal), *tree(parent, context.goal)]
+    triggers = [*_firing("INSERT", (member for member in family if member in context.live), context)]
+    yield from (_switch(trigger, "DISABLE") for trigger in triggers)
+    forced = bool(context.old(parent).get("force_row_security"))
+    if forced:
+        yield _draft(compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", table), parent)
+    if any("DEFERRABLE" in str(context.new(part).get("definition", "")) for part in _constraints(family, context)):
+        # What waits for the commit would hinder each ALTER TABLE that follows.
+        yield Draft(sql="SET CONSTRAINTS ALL IMMEDIATE")
+    numbered = any("identity" in context.new(column) for column in _column_facts(parent, context))
+    for each in (_of(link, context) for link in sorted(context.displaced) if parent_of(link) == parent):
+        text = compose(
+            "INSERT INTO {} ({}){} SELECT {} FROM {}",
+            table,
+            joined(columns),
+            raw(" OVERRIDING SYSTEM VALUE" if numbered else ""),
+            joined(columns),
+            _aside(each.child),
+        )
+        found = (
+            hazards.blocks_reads_and_writes(
+                each.child, "its rows that belong to other partitions move there", context.sizes.get(each.child)
+            ),
+            hazards.may_fail(parent, "fails if no partition takes a row that moves", context.sizes.get(parent)),
+        )
+        yield Draft(sql=text, hazards=found, lock=LockMode.ROW_EXCLUSIVE, locks=parent)
+        yield Draft(sql=compose("DROP TABLE {}", _aside(each.child)))
+    if forced:
+        yield _draft(compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table), parent)
+    yield from (_switch(trigger, _state(trigger, context)) for trigger in triggers)
+
+
+def _of(link: FactId, context: Context) -> _Leaving:
+    child = context.live.parent(link)
+    assert child is not None
+    return _Leaving(link, child, parent_of(link), link not in context.goal)
+
+
+def _draft(text: str, table: FactId) -> Draft:
+    return Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+
+
+def _aside(child: FactId) -> Part:
+    return name(child.name[0], name_meanwhile(child.name[0], child.name[1], _SUFFIX))
+
+
+def _column_facts(parent: FactId, context: Context) -> list[FactId]:
+    columns = [column for column in context.live.children.get(parent, ()) if column.kind == "column"]
+    stored = [column for column in columns if column in context.goal and "generated" not in context.new(column)]
+    return sorted(stored, key=context.position)
+
+
+def _columns(parent: FactId, context: Context) -> list[Part]:
+    return [name(column.name[2]) for column in _column_facts(parent, context)]
+
+
+def _constraints(tables: Iterable[FactId], context: Context) -> Iterator[FactId]:
+    for table in tables:
+        yield from (part for part in context.goal.children.get(table, ()) if part.kind == "constraint")
+
+
+def _ancestors(table: FactId, state: Snapshot) -> Iterator[FactId]:
+    for link in links_of(table, state):
+        yield parent_of(link)
+        yield from _ancestors(parent_of(link), state)
+
+
+def _firing(event: str, tables: Iterable[FactId], context: Context) -> Iterator[FactId]:
+    """The triggers of the tables that stay and that the event fires."""
+    for table in tables:
+        for part in context.live.children.get(table, ()):
+            stays_on = part.kind == "trigger" and part in context.goal and part not in context.drops
+            if stays_on and _state(part, context) != "DISABLE" and event in _events(part, context):
+                yield part
+
+
+def _events(trigger: FactId, context: Context) -> set[str]:
+    """The words between a trigger's name and the ON that follows them."""
+    found: set[str] = set()
+    tokens = lexemes(str(context.old(trigger)["definition"]))
+    for token in tokens:
+        if token.keyword == "TRIGGER":
+            next(tokens)
+            break
+    for token in tokens:
+        if token.keyword == "ON":
+            break
+        found.add(token.keyword)
+    return found
+
+
+def _state(trigger: FactId, context: Context) -> str:
+    return str(context.old(trigger).get("enabled", "ENABLE"))
+
+
+def _switch(trigger: FactId, how: str) -> Draft:
+    text = compose("ALTER TABLE {} {} TRIGGER {}", qualified(trigger), raw(how), name(trigger.name[2]))
+    return _draft(text, FactId("table", trigger.name[:2]))
+
+
+# --- the order -------------------------------------------------------------------------------------------------------
+
+
+def ordered(context: Context) -> Iterator[tuple[Node, Node]]:
+    """(earlier, later): rows leave a table that is detached, or before it is dropped; they return to a whole tree."""
+    for link in context.displaced:
+        each = _of(link, context)
+        first, last = Node(Act.BEGIN, link), Node(Act.FINISH, each.parent)
+        yield first, last
+        if each.goes:
+            yield from ((first, Node(Act.DROP, table)) for table in tree(each.child, context.live))
+        else:
+            yield Node(Act.DROP, link), first
+        below = {*tree(each.parent, context.goal)}
+        for member in below:
+            for new, _ in partitions_of(member, context.goal):
+                if new in context.creates:
+                    yield Node(Act.CREATE, new), last
+                    if member == each.parent:
+                        yield first, Node(Act.CREATE, new)
+        family = {*below, *_ancestors(each.parent, context.goal)}
+        for table in {*family, *tree(each.child, context.live)}:
+            for part in (*context.live.children.get(table, ()), *context.goal.children.get(table, ())):
+                if part.kind == "trigger" and part in context.drops:
+                    yield Node(Act.DROP, part), first
+                if part.kind == "trigger" and part in context.alters:
+                    yield last, Node(Act.ALTER, part)
+        for fact in context.creates:
+            if waits_for_rows(fact, family, context):
+                yield last, Node(Act.CREATE, fact)

@@ -1,0 +1,65 @@
+ALTER TABLE "shop"."token" DETACH PARTITION "shop"."token_0";
+ALTER TABLE "shop"."token" DETACH PARTITION "shop"."token_1";
+alter table "shop"."refund" drop constraint "refund_sale_region_fkey";
+ALTER TABLE "shop"."sale" DETACH PARTITION "shop"."sale_1";
+ALTER TABLE "shop"."sale" DETACH PARTITION "shop"."sale_2";
+ALTER TABLE "shop"."sale" DETACH PARTITION "shop"."sale_rest";
+CREATE TABLE "shop"."sale_3" (
+    "id" integer NOT NULL,
+    "region" text NOT NULL,
+    "note" text,
+    "twice" integer GENERATED ALWAYS AS ((id * 2)) STORED
+) PARTITION BY LIST (region);
+CREATE TABLE "shop"."sale_3_north" (
+    "id" integer NOT NULL,
+    "region" text NOT NULL,
+    "note" text,
+    "twice" integer GENERATED ALWAYS AS ((id * 2)) STORED
+);
+CREATE TABLE "shop"."sale_3_rest" (
+    "id" integer NOT NULL,
+    "region" text NOT NULL,
+    "note" text,
+    "twice" integer GENERATED ALWAYS AS ((id * 2)) STORED
+);
+CREATE TABLE "shop"."token_2" (
+    "id" integer NOT NULL
+);
+CREATE TABLE "shop"."token_3" (
+    "id" integer NOT NULL
+);
+ALTER TABLE "shop"."sale_1" NO FORCE ROW LEVEL SECURITY;
+CREATE UNLOGGED TABLE "shop"."sale_1__displaced" AS SELECT "id", "region", "note" FROM "shop"."sale_1" WHERE (id >= 0 AND id <= 5 AND id IS NOT NULL AND region IS NOT NULL) IS NOT TRUE;
+ALTER TABLE "shop"."sale_1" DISABLE TRIGGER "own";
+DELETE FROM "shop"."sale_1" WHERE (id >= 0 AND id <= 5 AND id IS NOT NULL AND region IS NOT NULL) IS NOT TRUE;
+ALTER TABLE "shop"."sale_1" ENABLE ALWAYS TRIGGER "own";
+ALTER TABLE "shop"."sale_1" FORCE ROW LEVEL SECURITY;
+CREATE UNLOGGED TABLE "shop"."sale_rest__displaced" AS SELECT "id", "region", "note" FROM "shop"."sale_rest" WHERE (id >= 0 AND id <= 5 AND id IS NOT NULL AND region IS NOT NULL) OR (id > 5 AND id <= 20 AND id IS NOT NULL AND region IS NOT NULL) OR (id > 20 AND id IS NOT NULL AND region IS NOT NULL);
+DELETE FROM "shop"."sale_rest" WHERE (id >= 0 AND id <= 5 AND id IS NOT NULL AND region IS NOT NULL) OR (id > 5 AND id <= 20 AND id IS NOT NULL AND region IS NOT NULL) OR (id > 20 AND id IS NOT NULL AND region IS NOT NULL);
+CREATE UNLOGGED TABLE "shop"."token_0__displaced" AS SELECT "id" FROM "shop"."token_0" WHERE (pg_catalog.satisfies_hash_partition('"shop"."token"'::pg_catalog.regclass, 4, 0, id)) IS NOT TRUE;
+DELETE FROM "shop"."token_0" WHERE (pg_catalog.satisfies_hash_partition('"shop"."token"'::pg_catalog.regclass, 4, 0, id)) IS NOT TRUE;
+CREATE UNLOGGED TABLE "shop"."token_1__displaced" AS SELECT "id" FROM "shop"."token_1" WHERE (pg_catalog.satisfies_hash_partition('"shop"."token"'::pg_catalog.regclass, 4, 1, id)) IS NOT TRUE;
+DELETE FROM "shop"."token_1" WHERE (pg_catalog.satisfies_hash_partition('"shop"."token"'::pg_catalog.regclass, 4, 1, id)) IS NOT TRUE;
+ALTER TABLE "shop"."sale" ATTACH PARTITION "shop"."sale_1" FOR VALUES FROM (0, MINVALUE) TO (5, MAXVALUE);
+ALTER TABLE "shop"."sale" ATTACH PARTITION "shop"."sale_2" FOR VALUES FROM (5, MAXVALUE) TO (20, MAXVALUE);
+ALTER TABLE "shop"."sale" ATTACH PARTITION "shop"."sale_3" FOR VALUES FROM (20, MAXVALUE) TO (MAXVALUE, MAXVALUE);
+ALTER TABLE "shop"."sale_3" ATTACH PARTITION "shop"."sale_3_north" FOR VALUES IN ('north');
+ALTER TABLE "shop"."sale_3" ATTACH PARTITION "shop"."sale_3_rest" DEFAULT;
+ALTER TABLE "shop"."sale" ATTACH PARTITION "shop"."sale_rest" DEFAULT;
+ALTER TABLE "shop"."sale" DISABLE TRIGGER "before";
+ALTER TABLE "shop"."sale" NO FORCE ROW LEVEL SECURITY;
+INSERT INTO "shop"."sale" ("id", "region", "note") OVERRIDING SYSTEM VALUE SELECT "id", "region", "note" FROM "shop"."sale_1__displaced";
+DROP TABLE "shop"."sale_1__displaced";
+INSERT INTO "shop"."sale" ("id", "region", "note") OVERRIDING SYSTEM VALUE SELECT "id", "region", "note" FROM "shop"."sale_rest__displaced";
+DROP TABLE "shop"."sale_rest__displaced";
+ALTER TABLE "shop"."sale" FORCE ROW LEVEL SECURITY;
+ALTER TABLE "shop"."sale" ENABLE TRIGGER "before";
+alter table "shop"."refund" add constraint "refund_sale_region_fkey" FOREIGN KEY (sale, region) REFERENCES shop.sale(id, region) ON DELETE CASCADE;
+ALTER TABLE "shop"."token" ATTACH PARTITION "shop"."token_0" FOR VALUES WITH (modulus 4, remainder 0);
+ALTER TABLE "shop"."token" ATTACH PARTITION "shop"."token_1" FOR VALUES WITH (modulus 4, remainder 1);
+ALTER TABLE "shop"."token" ATTACH PARTITION "shop"."token_2" FOR VALUES WITH (modulus 4, remainder 2);
+ALTER TABLE "shop"."token" ATTACH PARTITION "shop"."token_3" FOR VALUES WITH (modulus 4, remainder 3);
+INSERT INTO "shop"."token" ("id") SELECT "id" FROM "shop"."token_0__displaced";
+DROP TABLE "shop"."token_0__displaced";
+INSERT INTO "shop"."token" ("id") SELECT "id" FROM "shop"."token_1__displaced";
+DROP TABLE "shop"."token_1__displaced";

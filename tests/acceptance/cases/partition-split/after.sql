@@ -1,0 +1,8 @@
+CREATE SCHEMA shop;
+CREATE TABLE shop.sale (id integer NOT NULL, at timestamptz, cents bigint GENERATED ALWAYS AS (id * 100) STORED) PARTITION BY RANGE (id);
+CREATE TABLE shop.sale_1a PARTITION OF shop.sale FOR VALUES FROM (MINVALUE) TO (5);
+CREATE TABLE shop.sale_1b PARTITION OF shop.sale FOR VALUES FROM (5) TO (10) PARTITION BY LIST ((id > 0));
+CREATE TABLE shop.sale_1b_north PARTITION OF shop.sale_1b FOR VALUES IN (true);
+CREATE TABLE shop.sale_2 PARTITION OF shop.sale FOR VALUES FROM (10) TO (20);
+CREATE TABLE shop.sale_rest PARTITION OF shop.sale DEFAULT;
+CREATE TABLE shop.refund (sale integer );
