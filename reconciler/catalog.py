@@ -56,6 +56,7 @@ QUERIES = (
     "function",
     "aggregate",
     "trigger",
+    "partition_trigger",
     "rule",
     "policy",
     "enum",

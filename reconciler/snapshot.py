@@ -47,7 +47,18 @@ SNAPSHOT_VERSION = "1"
 TABLE_KINDS = frozenset({"table", "foreign_table"})
 RELATION_KINDS = ("table", "foreign_table", "view", "materialized_view", "composite_type", "sequence")
 CHILD_KINDS = frozenset(
-    {"column", "default", "constraint", "index", "trigger", "rule", "policy", "inheritance", "owned_by"}
+    {
+        "column",
+        "default",
+        "constraint",
+        "index",
+        "trigger",
+        "partition_trigger",
+        "rule",
+        "policy",
+        "inheritance",
+        "owned_by",
+    }
 )
 ROUTINE_KINDS = frozenset({"function", "procedure", "aggregate"})
 # They live in no schema and are shared by everything in the database.

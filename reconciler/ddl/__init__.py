@@ -97,7 +97,7 @@ from reconciler.ddl.text_search import (
     TextSearchParserRule,
     TextSearchTemplateRule,
 )
-from reconciler.ddl.triggers import PolicyRule, RewriteRule, TriggerRule
+from reconciler.ddl.triggers import PartitionTriggerRule, PolicyRule, RewriteRule, TriggerRule
 from reconciler.ddl.types import CompositeTypeRule, DomainRule, EnumRule
 from reconciler.ddl.views import MaterializedViewRule, ViewRule
 
@@ -128,6 +128,7 @@ _RULES: tuple[Rule, ...] = (
     ViewRule(),
     MaterializedViewRule(),
     TriggerRule(),
+    PartitionTriggerRule(),
     RewriteRule(),
     PolicyRule(),
     LanguageRule(),

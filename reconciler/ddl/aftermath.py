@@ -116,6 +116,9 @@ def _made(act: Act, fact: FactId, context: Context) -> Iterable[Hazard]:
                 yield _told_otherwise(fact)
         case "index" | "constraint" if act is Act.ALTER and "replica_identity" in context.changed(fact):
             yield _told_otherwise(context.goal.object_of(fact))
+        case "partition_trigger" if context.live.parent(fact) in context.live:
+            if context.new(fact)["enabled"] == "DISABLE":
+                yield goes_wrong(fact, "what it did for each change is not done while it is disabled")
         case "trigger" if act is Act.ALTER and context.new(fact).get("enabled") == "DISABLE":
             if "enabled" in context.changed(fact):
                 yield goes_wrong(fact, "what it did for each change is not done while it is disabled")

@@ -26,6 +26,7 @@ from reconciler.ddl.partitions import (
 from reconciler.ddl.rows import is_filled_in, says_old_names, select, stays
 from reconciler.ddl.rule import Draft
 from reconciler.ddl.text import Part, compose, joined, name, raw
+from reconciler.ddl.triggers import switch, switched_again
 from reconciler.hazards import hazards
 from reconciler.plan import LockMode
 from reconciler.snapshot import FactId
@@ -266,9 +267,9 @@ def stand_aside(link: FactId, context: Context) -> Iterator[Draft]:
     )
     yield _draft(text, each.child)
     if not each.goes:
-        yield from (_switch(trigger, "DISABLE") for trigger in triggers)
+        yield from (switch(trigger, "DISABLE") for trigger in triggers)
         yield _draft(compose("DELETE FROM {}{}", table, chosen), each.child)
-        yield from (_switch(trigger, _state(trigger, context)) for trigger in triggers)
+        yield from _switched_back(triggers, context)
         if forced:
             yield _draft(compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table), each.child)
 
@@ -278,7 +279,7 @@ def come_back(parent: FactId, context: Context) -> Iterator[Draft]:
     table, columns = qualified(parent), _columns(parent, context)
     family = [*_ancestors(parent, context.goal), *tree(parent, context.goal)]
     triggers = [*_firing("INSERT", (member for member in family if member in context.live), context)]
-    yield from (_switch(trigger, "DISABLE") for trigger in triggers)
+    yield from (switch(trigger, "DISABLE") for trigger in triggers)
     forced = bool(context.old(parent).get("force_row_security"))
     if forced:
         yield _draft(compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", table), parent)
@@ -305,7 +306,7 @@ def come_back(parent: FactId, context: Context) -> Iterator[Draft]:
         yield Draft(sql=compose("DROP TABLE {}", _aside(each.child)))
     if forced:
         yield _draft(compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table), parent)
-    yield from (_switch(trigger, _state(trigger, context)) for trigger in triggers)
+    yield from _switched_back(triggers, context)
 
 
 def _of(link: FactId, context: Context) -> _Leaving:
@@ -371,9 +372,10 @@ def _state(trigger: FactId, context: Context) -> str:
     return str(context.old(trigger).get("enabled", "ENABLE"))
 
 
-def _switch(trigger: FactId, how: str) -> Draft:
-    text = compose("ALTER TABLE {} {} TRIGGER {}", qualified(trigger), raw(how), name(trigger.name[2]))
-    return _draft(text, FactId("table", trigger.name[:2]))
+def _switched_back(triggers: Iterable[FactId], context: Context) -> Iterator[Draft]:
+    for trigger in triggers:
+        yield switch(trigger, _state(trigger, context))
+        yield from switched_again(trigger, context)
 
 
 # --- the order -------------------------------------------------------------------------------------------------------

@@ -246,7 +246,7 @@ def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
 def waits_for_rows(fact: FactId, family: set[FactId], context: Context) -> bool:
     """Triggers and rules, which would fire, and what reads the rows or has no row to check yet."""
     match fact.kind:
-        case "trigger" | "rule":
+        case "trigger" | "partition_trigger" | "rule":
             return context.goal.parent(fact) in family
         case "constraint":
             definition = context.new(fact)

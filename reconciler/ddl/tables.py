@@ -14,6 +14,7 @@ from reconciler.ddl.options import changed_foreign_options, changed_options, for
 from reconciler.ddl.own_columns import set_apart
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import Part, compose, joined, name, raw
+from reconciler.ddl.triggers import above
 from reconciler.hazards import hazards
 from reconciler.plan import LockMode
 
@@ -244,6 +245,16 @@ class InheritanceRule(Rule):
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return not context.changed(fact) & {"bound", "detach_pending"}
+
+    def takes_along(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        """The parts of the parent's triggers that the partition has switched."""
+        child = context.live.parent(fact)
+        for table in partitions.tree(child, context.live) if child is not None else ():
+            yield from (
+                part
+                for part in context.live.children.get(table, ())
+                if part.kind == "partition_trigger" and fact in above(part, context.live)
+            )
 
     def is_silent(self, fact: FactId, context: Context) -> bool:
         return fact in context.alters  # only its place among several parents changed: no statement can change that

@@ -1,4 +1,4 @@
-"""Triggers, rewrite rules and row security policies. Pure: no I/O."""
+"""Triggers, also as partitions have them switched, rewrite rules and row security policies. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -6,18 +6,29 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.ddl.migra import policy_statements
 from reconciler.ddl.names import object_phrase, qualified
+from reconciler.ddl.partitions import links_of, parent_of, tree
 from reconciler.ddl.rule import Context, Draft, Rule
 from reconciler.ddl.text import compose, joined, name, raw, role
 from reconciler.hazards import hazards
 from reconciler.plan import LockMode
+from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.hazards.kinds import Hazard
-    from reconciler.snapshot import Definition, FactId
+    from reconciler.snapshot import Definition, Snapshot
 
-__all__ = ["PolicyRule", "RewriteRule", "TriggerRule"]
+__all__ = [
+    "PartitionTriggerRule",
+    "PolicyRule",
+    "RewriteRule",
+    "TriggerRule",
+    "above",
+    "parts_of",
+    "switch",
+    "switched_again",
+]
 
 
 class _Switched(Rule):
@@ -68,6 +79,78 @@ class TriggerRule(_Switched):
     def in_place(self, fact: FactId, context: Context) -> bool:
         texts = (str(state["definition"]) for state in (context.old(fact), context.new(fact)))
         return "definition" not in context.changed(fact) or not any(text.startswith("CREATE CONST") for text in texts)
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        yield from super().alter(fact, context)
+        yield from switched_again(fact, context)
+
+    def takes_along(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        table = context.live.parent(fact)
+        return () if table is None else parts_of(fact, tree(table, context.live), context.live)
+
+
+class PartitionTriggerRule(Rule):
+    """Partitions' parts of triggers that are switched in another way than the trigger: so is each part below them."""
+
+    kinds = ("partition_trigger",)
+    rank = 72
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        yield from self._switched(fact, str(context.new(fact)["enabled"]), context)
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        """As what it is a part of is; nothing where it goes with that, or is made anew."""
+        followed = [*above(fact, context.live)]
+        if all(context.persists(each) for each in followed):
+            states = (context.new(each).get("enabled") for each in followed)
+            yield from self._switched(fact, str(next(filter(None, states), "ENABLE")), context)
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return True
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        return self.create(fact, (), context)
+
+    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        return above(fact, context.goal)
+
+    def _switched(self, fact: FactId, how: str, context: Context) -> Iterable[Draft]:
+        yield switch(fact, how)
+        yield from switched_again(fact, context)
+
+
+def switch(trigger: FactId, how: str) -> Draft:
+    """Switches a trigger of a table, or of a partition the part that it has of its parent's, and all parts of that."""
+    text = compose("ALTER TABLE {} {} TRIGGER {}", qualified(trigger), raw(how), name(trigger.name[2]))
+    return Draft(sql=text, lock=LockMode.SHARE_ROW_EXCLUSIVE, locks=FactId("table", trigger.name[:2]))
+
+
+def switched_again(trigger: FactId, context: Context) -> Iterable[Draft]:
+    """What has parts below the trigger stay as they are, which are switched with it."""
+    table = FactId("table", trigger.name[:2])
+    for part in parts_of(trigger, tree(table, context.goal), context.goal):
+        if part != trigger and context.persists(part) and part not in context.alters:
+            yield switch(part, str(context.new(part)["enabled"]))
+
+
+def parts_of(trigger: FactId, tables: Iterable[FactId], state: Snapshot) -> Iterable[FactId]:
+    """The parts of the trigger that these tables have switched otherwise."""
+    parts = (FactId("partition_trigger", (*table.name, trigger.name[2])) for table in tables)
+    return (part for part in parts if part in state)
+
+
+def above(part: FactId, state: Snapshot) -> Iterable[FactId]:
+    """What a partition's part of a trigger follows: links and parts of the tables above, the trigger at last."""
+    table = FactId("table", part.name[:2])
+    while links := links_of(table, state):
+        yield links[0]
+        table = parent_of(links[0])
+        for kind in ("partition_trigger", "trigger"):
+            fact = FactId(kind, (*table.name, part.name[2]))
+            if fact in state:
+                yield fact
+                if kind == "trigger":
+                    return
 
 
 class RewriteRule(_Switched):

@@ -155,7 +155,7 @@ def around_rows(statements: Sequence[Statement], state: Snapshot) -> tuple[list[
 def _comes_late(fact: FactId, state: Snapshot) -> bool:
     if fact.kind in SATELLITE_KINDS:
         return _comes_late(fact.target, state)
-    return fact.kind == "trigger" or (
+    return fact.kind in ("trigger", "partition_trigger") or (
         fact.kind == "constraint" and (state.find(fact) or {}).get("type") == "foreign_key"
     )
 
