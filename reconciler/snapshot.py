@@ -105,6 +105,8 @@ class FactId(NamedTuple):
                 return f"privileges of {self.name[-1] or 'public'} on {self.target}"
             case "security_label":
                 return f"security label ({self.name[-1]}) of {self.target}"
+            case "inheritance":
+                return f"inheritance of {'.'.join(self.name[:2])} from {'.'.join(self.name[2:])}"
             case kind if kind in ROUTINE_KINDS:
                 return f"{kind} {self.name[0]}.{self.name[1]}({self.name[2]})"
             case kind:

@@ -409,8 +409,9 @@ class _Generator:
         if tape.has("part.check", 0.3):
             columns.append(f"CONSTRAINT part_check CHECK (at > {tape.pick('part.limit', (-1, -2))})")
         self.say(f"CREATE TABLE app.part ({', '.join(columns)}) PARTITION BY RANGE (at)")
-        for number, (low, high) in enumerate(((0, 10), (10, 20), (20, 30))):
-            if tape.has(f"part.{number}", 0.7 if number else 1):
+        cut = tape.pick("part.cut", (10, 10, 6))
+        for number, (low, high) in enumerate(((0, cut), (cut, 20), (20, 30))):
+            if tape.has(f"part.{number}", 1 if low <= 6 else 0.7):  # the rows need a place
                 self.say(f"CREATE TABLE app.part_{number} PARTITION OF app.part FOR VALUES FROM ({low}) TO ({high})")
                 if tape.has(f"part.{number}.index", 0.2):
                     self.say(f"CREATE INDEX part_{number}_own ON app.part_{number} (id)")

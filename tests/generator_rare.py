@@ -33,11 +33,23 @@ class Writer(Protocol):
         """A comment, an owner and privileges, each of them or not."""
 
 
-# By what a table is partitioned, and the bounds of its two parts that hold the rows and of one more.
+# By what a table is partitioned, and the bounds of its two parts that hold the rows and of one more: in some ways, so
+# that rows change places.
 _BOUNDS = {
-    "LIST (k)": ("FOR VALUES IN (1)", "FOR VALUES IN (2, 3)", "DEFAULT"),
-    "RANGE (k)": ("FOR VALUES FROM (0) TO (2)", "FOR VALUES FROM (2) TO (9)", "DEFAULT"),
-    "HASH (k)": tuple(f"FOR VALUES WITH (MODULUS 3, REMAINDER {number})" for number in range(3)),
+    "LIST (k)": (
+        ("FOR VALUES IN (1)", "FOR VALUES IN (2, 3)", "DEFAULT"),
+        ("FOR VALUES IN (2)", "FOR VALUES IN (1, 3)", "DEFAULT"),
+        ("FOR VALUES IN (1)", "DEFAULT", "FOR VALUES IN (2)"),
+    ),
+    "RANGE (k)": (
+        ("FOR VALUES FROM (0) TO (2)", "FOR VALUES FROM (2) TO (9)", "DEFAULT"),
+        ("FOR VALUES FROM (0) TO (3)", "FOR VALUES FROM (3) TO (9)", "DEFAULT"),
+        ("FOR VALUES FROM (2) TO (MAXVALUE)", "DEFAULT", "FOR VALUES FROM (0) TO (2)"),
+    ),
+    "HASH (k)": tuple(
+        tuple(f"FOR VALUES WITH (MODULUS 3, REMAINDER {(number + shift) % 3})" for number in range(3))
+        for shift in range(3)
+    ),
 }
 
 
@@ -58,7 +70,7 @@ def deep_partitions(to: Writer) -> None:
     if tape.has("deep.check", 0.4):
         columns.append(f"CONSTRAINT deep_check CHECK (id > {tape.pick('deep.low', (0, -1))})")
     to.say(f"CREATE TABLE app.deep ({', '.join(columns)}) PARTITION BY {by}")
-    bounds = _BOUNDS[by]
+    bounds = tape.pick("deep.bounds", _BOUNDS[by])
     for number, bound in enumerate(bounds):
         _part(to, number, bound, always=number < 2 or by.startswith("HASH"))
     if tape.has("deep.index", 0.5):

@@ -30,6 +30,8 @@ from reconciler.ddl.planner import make_plan
 from reconciler.diff import diff
 from reconciler.embedded import EmbeddedServer
 from reconciler.errors import ReconcilerError
+from reconciler.options import Options
+from reconciler.preflight.preflight import answered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -113,6 +115,8 @@ def _move(connection: psycopg.Connection, live: Snapshot, goal: Snapshot) -> tup
     plan = make_plan(live, goal, current_user=str(connection.info.user))
     assert plan.unmodelled == ()
     assert make_plan(live, goal, current_user=str(connection.info.user)) == plan, "two plans of the same states differ"
+    if answers := answered(connection, plan.questions, Options()):
+        plan = make_plan(live, goal, current_user=str(connection.info.user), answers=answers)
     connection.execute("SET LOCAL check_function_bodies = off")
     for statement in plan.statements:
         try:
