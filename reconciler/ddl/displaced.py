@@ -267,8 +267,14 @@ def stand_aside(link: FactId, context: Context) -> Iterator[Draft]:
     )
     yield _draft(text, each.child)
     if not each.goes:
+        nameless = [*_without_identity(tree(each.child, context.live), context)]
         yield from (switch(trigger, "DISABLE") for trigger in triggers)
+        for part in nameless:
+            yield _draft(compose("ALTER TABLE {} REPLICA IDENTITY FULL", qualified(part)), part)
         yield _draft(compose("DELETE FROM {}{}", table, chosen), each.child)
+        for part in nameless:
+            usual = raw(str(context.old(part).get("replica_identity", "default")).upper())
+            yield _draft(compose("ALTER TABLE {} REPLICA IDENTITY {}", qualified(part), usual), part)
         yield from _switched_back(triggers, context)
         if forced:
             yield _draft(compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table), each.child)
@@ -342,6 +348,26 @@ def _ancestors(table: FactId, state: Snapshot) -> Iterator[FactId]:
     for link in links_of(table, state):
         yield parent_of(link)
         yield from _ancestors(parent_of(link), state)
+
+
+def _without_identity(tables: Iterable[FactId], context: Context) -> Iterator[FactId]:
+    """The tables from which Postgres lets nobody delete where a publication may publish it."""
+    if not any(fact.kind == "publication" for fact in context.live.facts):
+        return
+    for table in tables:
+        identity = context.old(table).get("replica_identity", "default")
+        keyed = identity == "default" and any(
+            context.old(part)["type"] == "primary_key" and "DEFERRABLE" not in str(context.old(part)["definition"])
+            for part in context.live.children.get(table, ())
+            if part.kind == "constraint"
+        )
+        indexed = any(
+            context.old(part).get("replica_identity")
+            for part in context.live.children.get(table, ())
+            if part.kind in ("index", "constraint")
+        )
+        if "partition_key" not in context.old(table) and identity != "full" and not keyed and not indexed:
+            yield table
 
 
 def _firing(event: str, tables: Iterable[FactId], context: Context) -> Iterator[FactId]:

@@ -24,3 +24,4 @@ CREATE TABLE shop.refund (sale integer, region text, FOREIGN KEY (sale, region) 
 CREATE TABLE shop.token (id integer NOT NULL) PARTITION BY HASH (id);
 CREATE TABLE shop.token_0 PARTITION OF shop.token FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE shop.token_1 PARTITION OF shop.token FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE PUBLICATION told FOR TABLE shop.token;
