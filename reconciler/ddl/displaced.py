@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.checks import Check, Question
 from reconciler.ddl.bounds import is_default, within
-from reconciler.ddl.moving import waits_for_rows
+from reconciler.ddl.moving import value_for, waits_for_rows
 from reconciler.ddl.names import name_meanwhile, qualified
 from reconciler.ddl.nodes import Act, Node
 from reconciler.ddl.partitions import (
@@ -25,6 +25,7 @@ from reconciler.ddl.partitions import (
 )
 from reconciler.ddl.rows import is_filled_in, says_old_names, select, stays
 from reconciler.ddl.rule import Draft
+from reconciler.ddl.shadow import takes_shadow
 from reconciler.ddl.text import Part, compose, joined, name, raw
 from reconciler.ddl.triggers import switch, switched_again
 from reconciler.hazards import hazards
@@ -115,7 +116,7 @@ def _is_bound(link: FactId, state: Snapshot) -> bool:
 
 
 def _takes_rows(parent: FactId, context: Context) -> bool:
-    """Whether the table stays, with its key and the values of its columns, as the partition that it may be."""
+    """Whether the table stays, with its key and its columns, as the partition that it may be."""
     if says_old_names(context) or not context.persists(parent) or is_filled_in(parent, context):
         return False
     if context.old(parent).get("partition_key") != context.new(parent).get("partition_key"):
@@ -126,7 +127,14 @@ def _takes_rows(parent: FactId, context: Context) -> bool:
             return False
         above.append(parent_of(links[0]))
     columns = [each for each in context.live.children.get(parent, ()) if each.kind == "column"]
-    return all(stays(column, context) or column not in context.goal for column in columns)
+    return all(_can_be_carried(column, context) or column not in context.goal for column in columns)
+
+
+def _can_be_carried(column: FactId, context: Context) -> bool:
+    """Whether the column keeps its values, or gets another type in one statement, as the rows do that stand aside."""
+    if stays(column, context):
+        return True
+    return column in context.alters and column not in context.parked and not takes_shadow(column, context)
 
 
 def _stays(child: FactId, context: Context) -> bool:
@@ -261,7 +269,7 @@ def stand_aside(link: FactId, context: Context) -> Iterator[Draft]:
     text = compose(
         "CREATE UNLOGGED TABLE {} AS SELECT {} FROM {}{}",
         _aside(each.child),
-        joined(_columns(each.parent, context)),
+        joined(_names(_stored(each.parent, context))),
         table,
         chosen,
     )
@@ -282,7 +290,9 @@ def stand_aside(link: FactId, context: Context) -> Iterator[Draft]:
 
 def come_back(parent: FactId, context: Context) -> Iterator[Draft]:
     """The rows go in through the parent, which knows where they belong."""
-    table, columns = qualified(parent), _columns(parent, context)
+    table, stored = qualified(parent), _stored(parent, context)
+    live = {column.name[2]: column for column in stored}
+    values = [value_for(column, live, context) for column in stored]
     family = [*_ancestors(parent, context.goal), *tree(parent, context.goal)]
     triggers = [*_firing("INSERT", (member for member in family if member in context.live), context)]
     yield from (switch(trigger, "DISABLE") for trigger in triggers)
@@ -292,14 +302,14 @@ def come_back(parent: FactId, context: Context) -> Iterator[Draft]:
     if any("DEFERRABLE" in str(context.new(part).get("definition", "")) for part in _constraints(family, context)):
         # What waits for the commit would hinder each ALTER TABLE that follows.
         yield Draft(sql="SET CONSTRAINTS ALL IMMEDIATE")
-    numbered = any("identity" in context.new(column) for column in _column_facts(parent, context))
+    numbered = any("identity" in context.new(column) for column in stored)
     for each in (_of(link, context) for link in sorted(context.displaced) if parent_of(link) == parent):
         text = compose(
             "INSERT INTO {} ({}){} SELECT {} FROM {}",
             table,
-            joined(columns),
+            joined(_names(stored)),
             raw(" OVERRIDING SYSTEM VALUE" if numbered else ""),
-            joined(columns),
+            joined([value for value in values if value is not None]),
             _aside(each.child),
         )
         found = (
@@ -329,14 +339,15 @@ def _aside(child: FactId) -> Part:
     return name(child.name[0], name_meanwhile(child.name[0], child.name[1], _SUFFIX))
 
 
-def _column_facts(parent: FactId, context: Context) -> list[FactId]:
+def _stored(parent: FactId, context: Context) -> list[FactId]:
+    """The columns that are there and stay, but those that are computed."""
     columns = [column for column in context.live.children.get(parent, ()) if column.kind == "column"]
     stored = [column for column in columns if column in context.goal and "generated" not in context.new(column)]
     return sorted(stored, key=context.position)
 
 
-def _columns(parent: FactId, context: Context) -> list[Part]:
-    return [name(column.name[2]) for column in _column_facts(parent, context)]
+def _names(columns: list[FactId]) -> list[Part]:
+    return [name(column.name[2]) for column in columns]
 
 
 def _constraints(tables: Iterable[FactId], context: Context) -> Iterator[FactId]:
@@ -417,6 +428,12 @@ def ordered(context: Context) -> Iterator[tuple[Node, Node]]:
             yield from ((first, Node(Act.DROP, table)) for table in tree(each.child, context.live))
         else:
             yield Node(Act.DROP, link), first
+        for table in (each.parent, each.child):
+            for part in context.live.children.get(table, ()):
+                if part.kind == "column" and part in context.alters:
+                    # What stands aside has the type that its conversion is from.
+                    yield first, Node(Act.ALTER, part)
+                    yield Node(Act.ALTER, part), last
         below = {*tree(each.parent, context.goal)}
         for member in below:
             for new, _ in partitions_of(member, context.goal):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from reconciler.hazards.kinds import Hazard
     from reconciler.snapshot import Definition, Snapshot
 
-__all__ = ["comes_along", "finish", "goes_alone", "moved", "ordered", "step_aside", "waits_for_rows"]
+__all__ = ["comes_along", "finish", "goes_alone", "moved", "ordered", "step_aside", "value_for", "waits_for_rows"]
 
 _SUFFIX = "__replaced"
 
@@ -151,7 +151,7 @@ def finish(table: FactId, context: Context) -> Iterable[Draft]:
     live = {column.name[2]: column for column in _columns(table, context.live)}
     goal = sorted(_columns(table, context.goal), key=context.position)
     filled = [column for column in goal if "generated" not in context.new(column)]
-    values = [(column, _value(column, live, context)) for column in filled]
+    values = [(column, value_for(column, live, context)) for column in filled]
     said = [(column, value) for column, value in values if value is not None]
     size = context.sizes.get(table)
     found: list[Hazard] = [hazards.rewrites(table, "its rows move into a new table", size)]
@@ -180,7 +180,7 @@ def finish(table: FactId, context: Context) -> Iterable[Draft]:
     yield Draft(sql=compose("DROP TABLE {}", _old(table)), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
 
 
-def _value(column: FactId, live: dict[str, FactId], context: Context) -> Part | None:
+def value_for(column: FactId, live: dict[str, FactId], context: Context) -> Part | None:
     """What the column of the new table gets from the old one; None: its default."""
     if column.name[2] not in live:
         hint = context.intent.backfills.get(column)
@@ -195,7 +195,7 @@ def _value(column: FactId, live: dict[str, FactId], context: Context) -> Part | 
     if before == after:
         return field
     using = conversion(field, before, after).as_string(None).removeprefix(" USING ")
-    return raw(using or compose("{}::{}", field, raw(after)))
+    return raw(using) if using else field  # assigned as ALTER COLUMN TYPE would: cut nowhere without a word
 
 
 def _numbers_on(column: FactId, context: Context) -> Iterable[Draft]:
