@@ -28,9 +28,11 @@ __all__ = ["joined_anew", "leave_stand_in", "ordered", "stand_ins", "take_stand_
 
 
 def joined_anew(context: Context) -> Iterable[FactId]:
-    """The links that would stay, of tables whose links are all made anew."""
+    """The links that would stay, of tables whose links are all made anew; tables that no link can make an heir."""
     for table in _heirs(context):
-        if _is_unsettled(table, context):
+        if _was_partition(table, context) and any(part.kind == "column" for part in _inherited(table, context.goal)):
+            yield table
+        elif _is_unsettled(table, context):
             yield from (link for link in _links(table, context.live) if context.persists(link))
 
 
@@ -42,6 +44,12 @@ def stand_ins(context: Context) -> Mapping[FactId, Part]:
         if any(link in context.creates for link in _links(table, context.goal))
         and (any(_held(table, context)) or any(_brought(table, context)))
     }
+
+
+def _was_partition(table: FactId, context: Context) -> bool:
+    """Whether the table is one: it has no second parent meanwhile, and DETACH makes its columns its own for good."""
+    links = (link for link in context.live.children.get(table, ()) if link.kind == "inheritance")
+    return any("bound" in context.old(link) for link in links)
 
 
 def _heirs(context: Context) -> list[FactId]:
@@ -180,7 +188,9 @@ def _column(column: FactId, old: Definition, new: Definition, context: Context) 
         parts.append(raw(compose("GENERATED ALWAYS AS ({}) {}", value, how)))
     states = [cast("Definition", each.get("not_null_constraint") or {}) for each in (old, new)]
     if all(state.get("inherited") for state in states):
-        parts.append(raw("NOT NULL"))
+        # With a name of its own Postgres 18 refuses to change the column's type: the table's would need two.
+        held = compose("CONSTRAINT {} NOT NULL", name(context.live.not_null_name(column)))
+        parts.append(raw(held if context.version >= 180000 else "NOT NULL"))
     return joined(parts, " ")
 
 

@@ -93,7 +93,9 @@ def goes_alone(fact: FactId, owners: Sequence[FactId], context: Context) -> Sequ
             refers = any(each in context.renamed for each in _referred(fact, context))
             alone = kind in ("primary_key", "unique", "exclude") or (kind == "foreign_key" and refers)
             alone = alone or (not definition.get("inherited") and any(_leaving(fact, context)))
-        case "trigger" | "policy" | "rule":
+        case "policy" | "rule":
+            alone = any(_leaving(fact, context)) or any(_changing(fact, context))
+        case "trigger":
             alone = any(_leaving(fact, context))
         case "inheritance":
             alone = detaches_aside(fact, context) or _leaves_parent(fact, context)
@@ -116,6 +118,13 @@ def _leaving(fact: FactId, context: Context) -> Iterable[FactId]:
             owned = context.live.find(FactId("owned_by", needed.name)) if needed.kind == "sequence" else None
             if owned is None or FactId("table", (str(owned["schema"]), str(owned["table"]))) not in context.renamed:
                 yield needed
+
+
+def _changing(fact: FactId, context: Context) -> Iterable[FactId]:
+    """Columns of other tables that the fact names: Postgres changes the type of none that a rule or a policy names."""
+    for needed in context.live.dependencies.get(fact, ()):
+        if needed.kind == "column" and needed in context.alters and context.live.parent(needed) not in context.renamed:
+            yield needed
 
 
 def _referred(fact: FactId, context: Context) -> Iterable[FactId]:

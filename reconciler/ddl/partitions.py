@@ -386,9 +386,11 @@ def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
 
 def detaches_aside(link: FactId, context: Context) -> bool:
     """Whether a table that steps aside leaves its parent before; else it stays attached until it is dropped."""
-    parent = parent_of(link)
-    if context.live.parent(link) not in context.renamed or parent in context.renamed:
+    child, parent = context.live.parent(link), parent_of(link)
+    if child not in context.renamed:
         return False
+    if parent in context.renamed:
+        return child in context.moved  # each moves its own rows
     return "bound" in context.old(link) or parent in context.drops
 
 

@@ -6,5 +6,5 @@ ALTER TABLE "shop"."b" ALTER COLUMN "x" TYPE integer;
 CREATE TABLE "shop"."c" (
     "z" integer
 ) INHERITS ("shop"."a", "shop"."b");
-INSERT INTO "shop"."c" ("x", "y", "z") SELECT "x"::integer, "y", "z" FROM "shop"."c__replaced";
+INSERT INTO "shop"."c" ("x", "y", "z") SELECT "x", "y", "z" FROM "shop"."c__replaced";
 DROP TABLE "shop"."c__replaced";

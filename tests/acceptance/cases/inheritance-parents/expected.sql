@@ -1,7 +1,7 @@
 DROP VIEW "shop"."cheap";
 ALTER TABLE "shop"."both" NO INHERIT "shop"."left";
 ALTER TABLE "shop"."both" NO INHERIT "shop"."right";
-CREATE TABLE "shop"."reconciler_tmp_241dafefd10f9572" ("id" integer NOT NULL, "price" numeric, "size" shop.size);
+CREATE TABLE "shop"."reconciler_tmp_241dafefd10f9572" ("id" integer CONSTRAINT "item_id_not_null" NOT NULL, "price" numeric, "size" shop.size);
 ALTER TABLE "shop"."book" INHERIT "shop"."reconciler_tmp_241dafefd10f9572";
 ALTER TABLE "shop"."book" NO INHERIT "shop"."item";
 ALTER TABLE "shop"."book" NO INHERIT "shop"."priced";

@@ -1,0 +1,2 @@
+CREATE TABLE payment (id integer NOT NULL, paid_at timestamptz NOT NULL) PARTITION BY RANGE (paid_at);
+CREATE TABLE payment_2025 PARTITION OF payment FOR VALUES FROM ('2025-01-01 00:00:00+00') TO ('2026-01-01 00:00:00+00');

@@ -1,0 +1,10 @@
+CREATE TABLE "public"."reconciler_tmp_a4c20a75e1da9d96" ("id" integer);
+ALTER TABLE "public"."book" INHERIT "public"."reconciler_tmp_a4c20a75e1da9d96";
+ALTER TABLE "public"."book" NO INHERIT "public"."item";
+ALTER TABLE "public"."reconciler_tmp_a4c20a75e1da9d96" ALTER COLUMN "id" TYPE bigint;
+ALTER TABLE "public"."item" ALTER COLUMN "id" TYPE bigint;
+ALTER TABLE "public"."reconciler_tmp_a4c20a75e1da9d96" ADD COLUMN "name" text;
+ALTER TABLE "public"."book" INHERIT "public"."item";
+ALTER TABLE "public"."book" INHERIT "public"."named";
+ALTER TABLE "public"."book" NO INHERIT "public"."reconciler_tmp_a4c20a75e1da9d96";
+DROP TABLE "public"."reconciler_tmp_a4c20a75e1da9d96";
