@@ -113,7 +113,7 @@ _RULES: dict[str, Refusal | None] = {
         _ROLE,
     ),
     **dict.fromkeys(("ALTER USER MAPPING", "CREATE USER MAPPING", "DROP USER MAPPING")),
-    **dict.fromkeys(("ANALYSE", "ANALYZE", "CHECKPOINT", "CLUSTER", "REINDEX", "VACUUM"), _MAINTENANCE),
+    **dict.fromkeys(("ANALYSE", "ANALYZE", "CHECKPOINT", "REINDEX", "VACUUM"), _MAINTENANCE),
     **dict.fromkeys(("DISCARD", "LISTEN", "NOTIFY", "UNLISTEN"), _SESSION),
     **dict.fromkeys(("DROP INDEX CONCURRENTLY",), _CONCURRENTLY),
     **dict.fromkeys(("DROP OWNED", "REASSIGN OWNED"), _OWNED),
@@ -210,6 +210,8 @@ def _refusal_by_text(sql: str, words: tuple[str, ...]) -> Refusal | None:
     match words:
         case ("GRANT" | "REVOKE" as name, *_):
             return _named(name, _refusal_of_grant(sql))
+        case ("CLUSTER", *_) if not _chooses_index(sql):
+            return _named("CLUSTER", _MAINTENANCE)
         case ("COPY", *_):
             return _named("COPY", _COPY)
         case ("CREATE", "SUBSCRIPTION", *_) if not _WITHOUT_CONNECTION.search(sql):
@@ -224,6 +226,11 @@ def _refusal_by_text(sql: str, words: tuple[str, ...]) -> Refusal | None:
             return _named("SET standard_conforming_strings", _STRINGS)
         case _:
             return None
+
+
+def _chooses_index(sql: str) -> bool:
+    """CLUSTER table USING index, or CLUSTER index ON table: says by which index the table is clustered from now on."""
+    return any(token.keyword in {"ON", "USING"} for token in tokens(sql))
 
 
 def _subscribes(sql: str) -> bool:

@@ -69,6 +69,16 @@ def test_statements_run_in_their_order(scratch: psycopg.Connection) -> None:
 
 
 @BOTH
+def test_by_which_index_a_table_is_clustered_can_be_said_with_cluster(scratch: psycopg.Connection) -> None:
+    loaded(
+        scratch,
+        "CREATE TABLE t (a int); CREATE INDEX first ON t (a); CREATE INDEX last ON t (a); CLUSTER t USING last;",
+    )
+    found = scratch.execute("SELECT indexrelid::regclass::text FROM pg_index WHERE indisclustered").fetchall()
+    assert found == [("last",)]
+
+
+@BOTH
 def test_nothing_is_interpreted_on_the_way(scratch: psycopg.Connection) -> None:
     loaded(scratch, "create table a(b text default '100%s %(x)s {y} \\n é 🐘'); comment on table a is '%';")
     row = scratch.execute("SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef").fetchone()

@@ -85,7 +85,8 @@ def test_roles_and_membership_in_them_are_refused(sql: str) -> None:
     [
         "VACUUM",
         "ANALYZE",
-        "CLUSTER a USING b",
+        "CLUSTER",
+        "CLUSTER VERBOSE a",
         "REINDEX INDEX CONCURRENTLY a",
         "CHECKPOINT",
         "DISCARD ALL",
@@ -114,6 +115,9 @@ def test_what_declares_nothing_or_reaches_outside_is_refused(sql: str) -> None:
     [
         "CREATE TABLE commit()",
         "ALTER TABLE a ADD b int",
+        "CLUSTER a USING b",
+        "CLUSTER (VERBOSE) a.b USING c",
+        "CLUSTER b ON a",
         "CREATE USER MAPPING FOR a SERVER b",
         "ALTER USER MAPPING FOR a SERVER b OPTIONS (SET c 'd')",
         "DROP USER MAPPING FOR a SERVER b",
