@@ -4,6 +4,9 @@
 Read again, the cast goes to the elements: `ARRAY[('a'::varchar)::text, ...]`. (transformTypeCast in parse_expr.c hands
 the target type down to an ARRAY[] that stands directly under a cast; nothing else in a printed expression moves.) So an
 object that is made from its printed definition would differ from the one that it was printed for.
+
+Nor is `NULL::integer` in a view's `SELECT a, b FROM t UNION ALL SELECT c, NULL::integer FROM u`, where the cast came
+from the other branch: read again, the column is named after the type (FigureColname in parse_target.c).
 """
 
 from __future__ import annotations
@@ -30,6 +33,12 @@ _ZONED = r"(?: (?:with|without) time zone)?"
 _ARRAY_CAST = re.compile(rf"\)::({_TYPE}{_ZONED})\[\]")
 _ELEMENT_CAST = re.compile(rf"::({_TYPE}{_ZONED})\s*")
 _ANY = re.compile(r"(?:ANY|ALL) \($")
+_OF_VIEW = re.compile(r"CREATE (?:OR REPLACE )?(?:\w+ )?VIEW ")
+# A column of a SELECT that is a constant with a cast and without a name; texts in quotes are matched to be passed over.
+_CONSTANT = rf"(?:NULL|'(?:[^']|'')*')::{_TYPE}{_ZONED}(?:\[\])*"
+_NAMELESS = re.compile(
+    rf"(?P<column>(?:\bSELECT (?:DISTINCT )?|,\n\s*){_CONSTANT})(?=,?\n|\))" + r"""|'(?:[^']|'')*'|"(?:[^"]|"")*\""""
+)
 _MODIFIER = re.compile(r"\(\d+(?:,-?\d+)?\)")
 _NUMBER = re.compile(r"-?\d+(\.\d*)?")
 
@@ -50,6 +59,8 @@ def faithful(sql: str) -> str:
     A cast of the array to its own type, which leaves no trace, keeps the other cast away from the elements. Where that
     type is not to be seen, the array under ANY or ALL is left to be cast as the operator needs it.
     """
+    if _OF_VIEW.match(sql):
+        sql = _NAMELESS.sub(_named, sql)
     if _MARK not in sql:
         return sql
     text = sql
@@ -60,6 +71,11 @@ def faithful(sql: str) -> str:
         elif found.element_type is not None:
             text = f"{text[: found.start]}({inside}::{found.element_type}[])::{found.type}[]{text[found.end :]}"
     return text
+
+
+def _named(found: re.Match[str]) -> str:
+    """A column that got its cast from the other branches of a UNION has no name, and would be named after its type."""
+    return found[0] if found["column"] is None else f'{found[0]} AS "?column?"'
 
 
 def alike(one: str | None, other: str | None) -> bool:

@@ -40,6 +40,17 @@ def test_a_check_with_a_list_is_made_as_it_was_declared(database: str) -> None:
         assert reconciler.plan(CHECK + "CREATE TABLE other (id integer);").plan.is_empty
 
 
+def test_a_view_keeps_a_column_without_a_name_in_a_later_branch(database: str) -> None:
+    declared = (
+        "CREATE TABLE t (id integer, kind text);"
+        "CREATE VIEW v AS SELECT id, kind FROM (SELECT id, kind FROM t UNION ALL SELECT NULL, 'none' FROM t) AS every;"
+    )
+    with Reconciler(database, options=OPTIONS) as reconciler:
+        reconciler.migrate("default", declared)
+        reconciler.migrate("default", declared + "CREATE TABLE other (id integer);")
+        assert reconciler.plan(declared + "CREATE TABLE other (id integer);").plan.is_empty
+
+
 @pytest.mark.parametrize(
     ("options", "position"),
     [("MINVALUE 100 MAXVALUE 200", 100), ("MAXVALUE 3", 3), ("MINVALUE 2 MAXVALUE 9", 5)],

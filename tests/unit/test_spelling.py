@@ -23,6 +23,13 @@ def test_other_text_stays_as_it_is(text: str) -> None:
     assert faithful(text) == text
 
 
+def test_columns_without_a_name_get_none_from_their_casts() -> None:
+    branch = " SELECT b.r,\n    NULL::integer{0},\n    'a,\n  NULL::text'::text{0},\n    NULL::text AS x\n   FROM b"
+    view = "CREATE VIEW v AS  SELECT a.r\n   FROM a\nUNION ALL\n"
+    assert faithful(view + branch.format("")) == view + branch.format(' AS "?column?"')
+    assert faithful(branch.format("")) == branch.format("")
+
+
 def test_both_spellings_are_alike_and_others_are_not() -> None:
     printed, back, other = (
         canonical_json({"definition": each}) for each in (PRINTED, READ_BACK, PRINTED.replace("b", "c"))
