@@ -18,8 +18,10 @@ from psycopg.conninfo import make_conninfo
 
 from reconciler.cli import commands, console
 from reconciler.cli.commands import run
+from reconciler.cli.options import read_options
 from reconciler.config import find_configuration, parse_configuration
 from reconciler.errors import ConfigError
+from reconciler.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -437,6 +439,12 @@ def test_the_nearest_configuration_gives_the_defaults(
     monkeypatch.chdir(below)
     assert run(["apply"]) == 0
     assert "plugin shop" in capsys.readouterr().out
+
+
+def test_what_nobody_says_is_as_options_have_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RECONCILER_ALLOW_DESTRUCTIVE", raising=False)
+    assert read_options({}).options == Options()
 
 
 def test_unknown_keys_and_wrong_types_are_named(tmp_path: Path) -> None:

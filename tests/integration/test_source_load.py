@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-import sqlalchemy as sa
+from metadata import full_metadata
 from psycopg.rows import dict_row
-from sqlalchemy.dialects import postgresql
 
 from reconciler.errors import SourceError
 from reconciler.source.loader import LoadReport, load
@@ -337,28 +336,7 @@ def test_a_lost_connection_is_a_source_error(scratch: psycopg.Connection) -> Non
 
 @BOTH
 def test_metadata_loads(scratch: psycopg.Connection) -> None:
-    metadata = sa.MetaData()
-    mood = sa.Enum("it's", "100%", name="mood", schema="types")
-    sa.Sequence("numbers", schema="counters", metadata=metadata)
-    sa.Table(
-        "a",
-        metadata,
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("b_id", sa.ForeignKey("odd name.b.id", name="a_to_b")),
-        sa.Column("mood", mood, server_default="100%"),
-        sa.Column("data", postgresql.JSONB, comment="100% 'quoted'; \\ and all"),
-        sa.Index("a_data", "data", postgresql_using="gin"),
-        sa.CheckConstraint("id % 2 = 0", name="even"),
-    )
-    sa.Table(
-        "b",
-        metadata,
-        sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
-        sa.Column("a_id", sa.ForeignKey("a.id", name="b_to_a")),
-        sa.Column("mood", mood),
-        schema="odd name",
-    )
-    report = loaded(scratch, source_from_object(metadata))
+    report = loaded(scratch, source_from_object(full_metadata()))
     assert report.deferred == ()
     row = scratch.execute("SELECT col_description('a'::regclass, 4), count(*) FROM pg_constraint WHERE contype = 'f'")
     assert row.fetchone() == ("100% 'quoted'; \\ and all", 2)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
+from metadata import full_metadata
 
 from reconciler.errors import EmptySourceError, SourceError
 from reconciler.source.reading import parse_source, source_from_object, source_from_text
@@ -281,33 +281,6 @@ def test_an_object_is_a_source(tmp_path: Path) -> None:
         source_from_object(3)
     with pytest.raises(SourceError, match=re.escape("postgres://u:********@h is a database, not SQL text")):
         source_from_object("postgres://u:secret@h")
-
-
-def full_metadata() -> sa.MetaData:
-    """Tables that refer to each other, and what else create_all() makes."""
-    metadata = sa.MetaData()
-    mood = sa.Enum("it's", "100%", name="mood", schema="types", metadata=metadata)
-    sa.Sequence("numbers", schema="counters", metadata=metadata)
-    sa.Table(
-        "a",
-        metadata,
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("b_id", sa.ForeignKey("odd name.b.id", name="a_to_b")),
-        sa.Column("mood", mood, server_default="100%"),
-        sa.Column("data", postgresql.JSONB, comment="100% 'quoted'; \\ and all"),
-        sa.Index("a_data", "data", postgresql_using="gin"),
-        sa.CheckConstraint("id % 2 = 0", name="even"),
-        comment="a table",
-    )
-    sa.Table(
-        "b",
-        metadata,
-        sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
-        sa.Column("a_id", sa.ForeignKey("a.id", name="b_to_a")),
-        sa.Column("mood", mood),
-        schema="odd name",
-    )
-    return metadata
 
 
 def test_metadata_becomes_sql_for_postgres() -> None:
