@@ -16,7 +16,7 @@ from reconciler.errors import EmptySourceError, SourceError
 from reconciler.redaction import redact_sql
 from reconciler.source.hints import read_hints
 from reconciler.source.parts import Part, checked, part_of_object, read_path, read_spec, shown
-from reconciler.source.screening import holds_connection, refusal, runnable, writes_rows
+from reconciler.source.screening import holds_connection, refusal, runnable, without_frames, writes_rows
 from reconciler.source.source import AnySource, DatabaseSource, Source, SourceStatement, digest_of
 from reconciler.source.splitter import split
 
@@ -134,16 +134,17 @@ def _source(parts: Sequence[Part], *, description: str | None = None) -> Source:
     refused: list[tuple[str, Refusal]] = []
     hints: list[Hint] = []
     for part in parts:
-        pieces = list(split(part.text, part.origin))
+        said = list(split(part.text, part.origin))
+        pieces = without_frames(said)
         refused.extend((f"{part.origin}:{piece.line}", why) for piece in pieces if (why := refusal(piece)) is not None)
         statements.extend(
             SourceStatement(sql=runnable(piece.sql), origin=part.origin, line=piece.line) for piece in pieces
         )
-        texts.append(_recorded(part, pieces))
+        texts.append(_recorded(part, said))
         warnings.extend(part.warnings)
         warnings.extend(_warnings_of_rows(part.origin, pieces))
         if not refused:
-            hints.extend(read_hints(part.text, pieces, part.origin))
+            hints.extend(read_hints(part.text, said, part.origin))
     if refused:
         raise _refusal_error(refused)
     return Source(

@@ -13,9 +13,20 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.source.splitter import Piece, tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reconciler.source.splitter import Token
 
-__all__ = ["Refusal", "changes_settings", "holds_connection", "leading_keywords", "refusal", "runnable", "writes_rows"]
+__all__ = [
+    "Refusal",
+    "changes_settings",
+    "holds_connection",
+    "leading_keywords",
+    "refusal",
+    "runnable",
+    "without_frames",
+    "writes_rows",
+]
 
 
 class Refusal(NamedTuple):
@@ -119,6 +130,7 @@ _RULES: dict[str, Refusal | None] = {
     **dict.fromkeys(("DROP OWNED", "REASSIGN OWNED"), _OWNED),
 }
 _LONGEST_PHRASE = 4
+_FRAMING = frozenset({("BEGIN",), ("START",), ("COMMIT",), ("END",)})
 _WITHOUT_REFRESH = re.compile(r"\brefresh\s*=\s*'?(?:false|off|0|no)\b", re.IGNORECASE)
 _HARMLESS = frozenset({("CREATE", "TABLE"), ("CREATE", "INDEX"), ("CREATE", "OR"), ("CREATE", "VIEW"), ("INSERT",)})
 
@@ -145,6 +157,40 @@ def refusal(piece: Piece) -> Refusal | None:
         if phrase in _RULES:
             return _named(phrase, _RULES[phrase])
     return _refusal_by_text(piece.sql, words)
+
+
+def without_frames(pieces: Sequence[Piece]) -> list[Piece]:
+    """The pieces without each BEGIN and its COMMIT: all of a source is loaded in one transaction anyway.
+
+    They stay, to be refused, where one has not the other, where something rolls back, and where a setting is to last
+    until the COMMIT.
+    """
+    frames: list[int] = []
+    is_open = False
+    for place, piece in enumerate(pieces):
+        words = () if piece.is_meta_command else leading_keywords(piece.sql)
+        if not words or words[:1] not in _FRAMING:
+            if _lasts_until_commit(piece, words):
+                return list(pieces)
+            continue
+        begins = words[0] in {"BEGIN", "START"}
+        if begins is is_open or not (begins or set(words[1:]) <= {"WORK", "TRANSACTION"}):
+            return list(pieces)
+        is_open = begins
+        frames.append(place)
+    return list(pieces) if is_open else [piece for place, piece in enumerate(pieces) if place not in frames]
+
+
+def _lasts_until_commit(piece: Piece, words: tuple[str, ...]) -> bool:
+    """SET LOCAL, set_config(..., true), or a step within the transaction that could undo a part of it."""
+    if words[:1] in {("ABORT",), ("ROLLBACK",), ("SAVEPOINT",), ("RELEASE",)} or words[:2] == (
+        "PREPARE",
+        "TRANSACTION",
+    ):
+        return True
+    if words[:1] == ("SET",):
+        return words[1:2] in {("LOCAL",), ("TRANSACTION",), ("CONSTRAINTS",)}
+    return words[:1] == ("SELECT",) and changes_settings(piece.sql)
 
 
 def runnable(sql: str) -> str:

@@ -42,7 +42,11 @@ _WORD = re.compile(_NAME)
 _ROUTINE = re.compile(r"CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE)\b")
 _COPY_FROM_STDIN = re.compile(rf"copy\b.*\bfrom[{_SPACE}]++stdin\b", re.IGNORECASE | re.DOTALL)
 _END_OF_COPY_DATA = re.compile(r"^\\\.[\r]?$\n?", re.MULTILINE)
-_IGNORED_META_COMMAND = re.compile(r"\\(?:un)?restrict\b")
+# What only says how psql itself behaves; not where another command follows on the line.
+_IGNORED_META_COMMAND = re.compile(
+    r"\\(?:(?:un)?restrict\b|(?:echo|qecho|warn|timing|pset"
+    r"|set[ \t]+(?:ECHO|ECHO_HIDDEN|ON_ERROR_ROLLBACK|ON_ERROR_STOP|QUIET|SHOW_CONTEXT|VERBOSITY))\b(?![^\n\r]*\\))"
+)
 _LEXEME = re.compile(
     rf"(?P<comment>--[^\n\r]*+|/\*)|(?P<word>{_NAME})|(?P<identifier>\"(?:[^\"]++|\"\")*+\")|(?P<string>')|(?P<dollar>\$)"
     rf"|(?P<other>[^{_SPACE}])"
@@ -92,7 +96,8 @@ def split(text: str, origin: str) -> Iterator[Piece]:
     r"""The statements and meta-commands of `text`, in order.
 
     The lines `\restrict` and `\unrestrict` that pg_dump writes since its releases of August 2025 are left out, and so
-    is the data that follows `COPY ... FROM stdin`.
+    are commands that only say how psql behaves (`\set ON_ERROR_STOP on`, `\echo`) and the data that follows
+    `COPY ... FROM stdin`.
 
     Raises SourceError, naming `origin` and the line, where a quote or a comment is never closed.
     """

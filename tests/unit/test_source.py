@@ -130,7 +130,7 @@ def test_an_empty_source_is_an_error_unless_allowed(tmp_path: Path) -> None:
 
 
 def test_all_refusals_are_listed_with_their_lines(tmp_path: Path) -> None:
-    (tmp_path / "a.sql").write_text("begin;\ncreate table a();\ncommit;\n\\i b.sql\n")
+    (tmp_path / "a.sql").write_text("begin;\ncreate table a();\ncommit and chain;\n\\i b.sql\n")
     with pytest.raises(SourceError) as caught:
         parse("a.sql", cwd=tmp_path)
     assert [line.split(" is ")[0] for line in caught.value.message.splitlines()] == [
@@ -139,6 +139,14 @@ def test_all_refusals_are_listed_with_their_lines(tmp_path: Path) -> None:
         r"a.sql:4: \i",
     ]
     assert "as a source of its own" in (caught.value.hint or "")
+
+
+def test_a_transaction_around_statements_is_recorded_and_not_run() -> None:
+    source = source_from_text("begin;\n-- reconciler: renamed from b\ncreate table a();\ncommit;\n")
+    assert [(each.sql, each.line) for each in source.statements] == [("create table a()", 3)]
+    assert [hint.subject.name for hint in source.hints] == [("a",)]
+    assert source_from_text(source.text).statements[0].sql == "create table a()"
+    assert source_from_text("begin;\ncommit;\n").is_empty
 
 
 def test_of_many_refusals_twenty_are_shown() -> None:

@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.source.screening import changes_settings, leading_keywords, refusal, runnable, writes_rows
+from reconciler.source.screening import (
+    changes_settings,
+    leading_keywords,
+    refusal,
+    runnable,
+    without_frames,
+    writes_rows,
+)
 from reconciler.source.splitter import split
 
 
@@ -172,3 +179,39 @@ def test_settings_and_rows_are_told_apart() -> None:
     other = ["SELECT 1", "CREATE TABLE setval()", "create function set_config() returns int return 1"]
     assert [sql for sql in settings + rows + other if changes_settings(sql)] == settings
     assert [sql for sql in settings + rows + other if writes_rows(sql)] == rows
+
+
+def unframed(sql: str) -> list[str]:
+    return [piece.sql for piece in without_frames(list(split(sql, "a.sql")))]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "BEGIN; a; COMMIT",
+        "begin work; a; end",
+        "/* all */ START TRANSACTION ISOLATION LEVEL SERIALIZABLE; a; commit transaction;",
+        "BEGIN; COMMIT; a; BEGIN; END;",
+    ],
+)
+def test_a_transaction_around_statements_is_read_over(sql: str) -> None:
+    assert unframed(sql) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "BEGIN; a",
+        "a; COMMIT",
+        "BEGIN; BEGIN; a; COMMIT; COMMIT",
+        "BEGIN; a; COMMIT AND CHAIN",
+        "BEGIN; a; COMMIT PREPARED 'x'",
+        "BEGIN; a; ROLLBACK; BEGIN; a; COMMIT",
+        "BEGIN; SAVEPOINT s; a; COMMIT",
+        "BEGIN; SET LOCAL search_path = x; a; COMMIT",
+        "BEGIN; SELECT set_config('search_path', 'x', true); a; COMMIT",
+        "BEGIN; a; PREPARE TRANSACTION 'x'; BEGIN; COMMIT",
+    ],
+)
+def test_what_is_no_plain_pair_stays_to_be_refused(sql: str) -> None:
+    assert len(unframed(sql)) == sql.count(";") + 1

@@ -115,6 +115,12 @@ def test_the_restrict_lines_of_pg_dump_are_left_out() -> None:
     assert statements("\\restrict abc\na;\n\\unrestrict abc\nb;\n\\restrict x") == ["a", "b"]
 
 
+def test_what_psql_is_told_of_itself_is_left_out() -> None:
+    assert statements("\\set ON_ERROR_STOP on\n\\echo 'it;s\na;\n\\pset pager off\n\\timing\nb;") == ["a", "b"]
+    assert statements("\\set user me\na;") == ["\\set user me", "a"]
+    assert statements("\\echo no \\quit\na;") == ["\\echo no \\quit", "a"]
+
+
 def test_meta_commands_are_pieces_of_their_own() -> None:
     pieces = list(split("a;\n\\i other's.sql\nselect 1 \\gx\nb;", "a.sql"))
     assert [(piece.sql, piece.line, piece.is_meta_command) for piece in pieces] == [
