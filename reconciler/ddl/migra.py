@@ -8,6 +8,8 @@ docs/foundation.md lists which kinds are theirs and why the others are not.
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from reconciler.ddl.text import name, role
@@ -70,7 +72,14 @@ def _policy(fact: FactId, definition: Definition | None) -> Any | None:
     )
 
 
+@cache
 def _objects() -> Any:
+    # As it is imported, schemainspect looks at every frame of the stack, again and again: a thread of its own has few.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_imported).result()
+
+
+def _imported() -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*pkg_resources.*")
         from schemainspect.pg import obj

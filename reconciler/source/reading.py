@@ -169,10 +169,8 @@ def _warnings_of_rows(origin: str, pieces: Sequence[Piece]) -> list[str]:
     lines = [piece.line for piece in pieces if writes_rows(piece.sql)]
     if not lines:
         return []
-    count = "a statement" if len(lines) == 1 else f"{len(lines)} statements"
-    return [
-        f"{origin}:{lines[0]}: {count} here write rows, which are no part of a schema and do not reach the database"
-    ]
+    count = "a statement writes" if len(lines) == 1 else f"{len(lines)} statements write"
+    return [f"{origin}:{lines[0]}: here {count} rows, which are no part of a schema and do not reach the database"]
 
 
 def _recorded(part: Part, pieces: Sequence[Piece]) -> str:

@@ -159,7 +159,7 @@ def test_of_many_refusals_twenty_are_shown() -> None:
 def test_rows_in_a_source_give_a_warning() -> None:
     source = source_from_text("create table a(b int);\ninsert into a values (1);\ninsert into a values (2);", "a.sql")
     (warning,) = source.warnings
-    assert warning.startswith("a.sql:2: 2 statements here write rows")
+    assert warning.startswith("a.sql:2: here 2 statements write rows")
 
 
 def test_passwords_are_not_recorded() -> None:
