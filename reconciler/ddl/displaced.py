@@ -52,6 +52,8 @@ __all__ = [
 ]
 
 _SUFFIX = "__displaced"
+# More bounds than a row is compared with in one condition: questions to many partitions would take too long.
+_MOST_BOUNDS = 64
 
 
 class _Leaving(NamedTuple):
@@ -95,8 +97,7 @@ def displaced(answers: Mapping[FactId, bool], context: Context) -> dict[FactId, 
 
 
 def _leaving(context: Context) -> Iterator[_Leaving]:
-    parents = {parent_of(link) for link in context.creates if _is_bound(link, context.goal)}
-    for parent in sorted(parents):
+    for parent in sorted(context.arrivals):
         if not _takes_rows(parent, context):
             continue
         for link, child in partitions_of(parent, context.live):
@@ -109,10 +110,6 @@ def _leaving(context: Context) -> Iterator[_Leaving]:
                 continue  # nobody may miss its rows meanwhile
             if child.kind == "table":
                 yield _Leaving(link, child, parent, goes)
-
-
-def _is_bound(link: FactId, state: Snapshot) -> bool:
-    return link.kind == "inheritance" and "bound" in state.definition(link)
 
 
 def _takes_rows(parent: FactId, context: Context) -> bool:
@@ -164,15 +161,19 @@ def _is_changed(link: FactId, parent: FactId, context: Context) -> bool:
     """Whether rows may be out of place: the bound is another one, or a default partition has new ones beside it."""
     if "bound" in context.changed(link):
         return True
-    return is_default(link, context.goal) and any(_newcomers(link, parent, context))
+    return is_default(link, context.goal) and parent in context.arrivals
 
 
-def _newcomers(link: FactId, parent: FactId, context: Context) -> Iterator[FactId]:
-    """The partitions beside it that come, or have another bound."""
-    for other, _ in partitions_of(parent, context.goal):
-        is_old = other in context.live and "bound" not in context.changed(other)
-        if other != link and other in context.creates and not is_old:
-            yield other
+def _newcomers(each: _Leaving, context: Context) -> list[FactId]:
+    """The partitions that come, or have another bound, and may take rows of this one.
+
+    Bounds do not overlap: where one of them is the very same, it is the only one that takes them.
+    """
+    arrivals = context.arrivals[each.parent]
+    bound = str(context.old(each.link)["bound"])
+    if each.goes and bound in arrivals:
+        return [arrivals[bound]]
+    return [other for other in arrivals.values() if other != each.link]
 
 
 def _condition(each: _Leaving, context: Context, *, before: bool = False) -> Part | None:
@@ -182,7 +183,10 @@ def _condition(each: _Leaving, context: Context, *, before: bool = False) -> Par
     if not each.goes and "bound" in context.changed(link):
         own = within(link, parent, context.goal, was=was)
         return None if own is None else raw(compose("({}) IS NOT TRUE", own))
-    found = [within(other, parent, context.goal, was=was) for other in _newcomers(link, parent, context)]
+    newcomers = _newcomers(each, context)
+    if len(newcomers) > _MOST_BOUNDS:
+        return None
+    found = [within(other, parent, context.goal, was=was) for other in newcomers]
     told = [raw(compose("({})", other)) for other in found if other is not None]
     return joined(told, " OR ") if told and len(told) == len(found) else None
 
@@ -196,15 +200,9 @@ def checks(link: FactId, context: Context) -> Iterable[Check]:
     if child not in context.goal or not _takes_rows(parent, context):
         return
     was = context.former.get(parent, parent)
-    own = within(link, parent, context.goal, was=was)
-    if own is None:
-        return
-    outside = raw(compose("({}) IS NOT TRUE", own))
-    siblings = [other for other, _ in partitions_of(parent, context.goal)]
     if link in context.displaced:
-        homes = [within(other, parent, context.goal, was=was) for other in siblings]
-        if all(home is not None for home in homes) and not any(is_default(each, context.goal) for each in siblings):
-            nowhere = joined([raw(compose("({}) IS NOT TRUE", home)) for home in homes if home is not None], " AND ")
+        nowhere = _nowhere(parent, context, was=was)
+        if nowhere is not None:
             yield Check(
                 fact=link,
                 table=child,
@@ -212,23 +210,37 @@ def checks(link: FactId, context: Context) -> Iterable[Check]:
                 sql=select(child, nowhere, context),
                 hint="declare a partition for these rows, or remove them first",
             )
-    elif _brings_rows(child, context):
+    elif _brings_rows(child, context) and (own := within(link, parent, context.goal, was=was)) is not None:
         yield Check(
             fact=link,
             table=child,
             problem=f"is outside of {context.new(link)['bound']}",
-            sql=select(child, outside, context),
+            sql=select(child, raw(compose("({}) IS NOT TRUE", own)), context),
             hint="move these rows elsewhere first",
         )
-    for other, default in partitions_of(parent, context.live):
-        if other != link and is_default(other, context.live) and context.persists(other) and _stays(default, context):
-            yield Check(
-                fact=link,
-                table=default,
-                problem="belongs there, and is in the default partition",
-                sql=select(default, own, context),
-                hint="move these rows out of the default partition first",
-            )
+    default = context.default_partitions.get(parent)
+    table = context.live.parent(default) if default is not None else None
+    if default in (None, link) or not context.persists(default) or table is None or not _stays(table, context):
+        return
+    own = within(link, parent, context.goal, was=was)
+    if own is not None:
+        yield Check(
+            fact=link,
+            table=table,
+            problem="belongs there, and is in the default partition",
+            sql=select(table, own, context),
+            hint="move these rows out of the default partition first",
+        )
+
+
+def _nowhere(parent: FactId, context: Context, *, was: FactId) -> Part | None:
+    """The condition for a row to belong to no partition of the table; None where there is none, or it is not told."""
+    links = context.goal.heirs.get(parent.name, ())
+    if len(links) > _MOST_BOUNDS or any(is_default(link, context.goal) for link in links):
+        return None
+    homes = [within(link, parent, context.goal, was=was) for link in links]
+    told = [raw(compose("({}) IS NOT TRUE", home)) for home in homes if home is not None]
+    return joined(told, " AND ") if len(told) == len(homes) else None
 
 
 def _brings_rows(child: FactId, context: Context) -> bool:

@@ -198,6 +198,28 @@ class Context:
         return found
 
     @cached_property
+    def arrivals(self) -> Mapping[FactId, Mapping[str, FactId]]:
+        """Each table, and by their bounds its partitions that are new or have another one than before.
+
+        To be asked when it is decided what happens to each fact.
+        """
+        found: dict[FactId, dict[str, FactId]] = {}
+        for link in sorted(self.creates):
+            bound = self.new(link).get("bound") if link.kind == "inheritance" else None
+            if bound is not None and (link not in self.live or "bound" in self.changed(link)):
+                found.setdefault(FactId("table", link.name[2:]), {})[str(bound)] = link
+        return found
+
+    @cached_property
+    def default_partitions(self) -> Mapping[FactId, FactId]:
+        """Each table of live, and the link of its default partition."""
+        return {
+            FactId("table", link.name[2:]): link
+            for link, text in self.live.facts.items()
+            if link.kind == "inheritance" and '"bound":"DEFAULT"' in text
+        }
+
+    @cached_property
     def constraint_holders(self) -> Mapping[tuple[str, str], frozenset[FactId]]:
         """(schema, name) of all constraints in live or in the goal, and whose they are: of a column, if NOT NULL.
 
