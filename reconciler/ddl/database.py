@@ -164,7 +164,9 @@ class SubscriptionRule(Rule):
             raise PlanError(f"{fact} must be created, but its connection is not known", hint="create it by hand")
         publications = joined([name(publication) for publication in _strings(new["publications"])])
         options = [raw("connect = false")]
-        options += [self._option(key, new) for key in (*_SUBSCRIPTION_OPTIONS, *sorted(_WITH_SLOT)) if key in new]
+        # From 18 on it is not off where it is not said.
+        said = {*new, "streaming"} if context.version >= 180000 else {*new}
+        options += [self._option(key, new) for key in (*_SUBSCRIPTION_OPTIONS, *sorted(_WITH_SLOT)) if key in said]
         if new.get("no_slot") or "slot_name" in new:
             options.append(self._slot(fact, new))
         hazard = Hazard(

@@ -121,6 +121,10 @@ ROUND_TRIPS: dict[str, tuple[LiteralString, LiteralString]] = {
         """CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w;
         CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (a '2', password 'hunter2')""",
     ),
+    "a subscription that does not stream comes and goes": (
+        "",
+        SUBSCRIPTION + "a WITH (connect = false, slot_name = NONE, streaming = off)",
+    ),
     "a subscription changes in place": (
         SUBSCRIPTION + "a WITH (connect = false, slot_name = NONE, streaming = off)",
         SUBSCRIPTION
