@@ -29,6 +29,10 @@ __all__ = ["has_other_order", "in_live_order", "misread"]
 
 _TABLES = frozenset({"table", "foreign_table"})
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+# What of a definition is SQL: all else is names and people's own words.
+_EXPRESSIONS = frozenset(
+    {"definition", "expression", "expressions", "using", "check", "where", "generated", "default", "partition_key"}
+)
 _SET_OPERATIONS = frozenset({"UNION", "INTERSECT", "EXCEPT"})
 # Functions of Postgres's own whose rows are of the type of what they are given.
 _GIVES_ITS_ARGUMENT = frozenset(
@@ -81,7 +85,9 @@ def in_live_order(
             continue
         definition = goal.definition(fact)
         try:
-            said = {key: _reworded(value, orders) for key, value in definition.items()}
+            said = {
+                key: _reworded(value, orders) if key in _EXPRESSIONS else value for key, value in definition.items()
+            }
             if fact.kind in ("function", "procedure"):
                 said["definition"] = _with_result(str(said["definition"]), str(definition.get("result", "")), orders)
         except _CannotTellError as exc:

@@ -26,6 +26,11 @@ V = "table public.v"
 # What is there besides the table, what comes, and a query that shows what it means.
 SAME: dict[str, tuple[str, str, str]] = {
     "names of columns": ("", "create view v as select x.p, x.q from t as x (p, q);", V),
+    "words of people that look like them": (
+        "",
+        "create view v as select x.p from t as x (p, q); comment on column t.a is 'public.t x(p, q) isn''t (';",
+        "select v.p, d.description from public.v, pg_catalog.pg_description d where d.objoid = 'public.t'::regclass",
+    ),
     "names of columns, sampled": (
         "",
         "create view v as select x.p from only t as x (p, q) tablesample system (100);",
