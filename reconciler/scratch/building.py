@@ -114,7 +114,24 @@ def build(
         made = tuple(schema for schema in present if schema not in before or schema in claimed)
         snapshot = place.read(present if scope.all_schemas else (*scope.schemas, *made), dependencies=True)
         snapshot = _without_unmade(snapshot, frozenset(claimed) & frozenset(before) - named)
-        return Desired(snapshot=snapshot, baseline=baseline.facts, builder=place.user)
+        desired = Desired(snapshot=snapshot, baseline=baseline.facts, builder=place.user)
+    if not place.transactional:
+        return desired
+    return _without_others(desired, frozenset(made).difference(before, claimed), connection)
+
+
+def _without_others(desired: Desired, made: frozenset[str], connection: Connection) -> Desired:
+    """Without the schemas that others have committed to the live database meanwhile.
+
+    `made` are the schemas that came while the source ran; those of others are still there when all is rolled back.
+    """
+    theirs = made.intersection(managed_schemas(connection)) if made else frozenset[str]()
+    if not theirs:
+        return desired
+    snapshot = desired.snapshot
+    facts = {fact: text for fact, text in snapshot.facts.items() if not stands_in(snapshot.object_of(fact), theirs)}
+    schemas = tuple(schema for schema in snapshot.schemas if schema not in theirs)
+    return replace(desired, snapshot=replace(snapshot.with_facts(facts), schemas=schemas))
 
 
 def _without_unmade(snapshot: Snapshot, schemas: frozenset[str]) -> Snapshot:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -17,6 +19,9 @@ from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import LiteralString
+
+    from reconciler.results import PlanResult
 
 SOURCE = """
 create type mood as enum ('calm', 'glad');
@@ -79,6 +84,31 @@ def test_a_source_cannot_commit_its_way_out(database: str, escape: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         row = connection.execute("select to_regclass('public.escaped')").fetchone()
     assert row == (None,)
+
+
+def test_a_schema_that_others_make_meanwhile_is_not_the_sources(database: str) -> None:
+    source = (
+        "create schema mine; create table mine.t (id int); do $$ begin perform pg_advisory_xact_lock(4711); end $$;"
+    )
+
+    def planned() -> PlanResult:
+        with Reconciler(database, options=Options(scratch="schema")) as reconciler:
+            return reconciler.plan(source)
+
+    with psycopg.connect(database, autocommit=True) as others, ThreadPoolExecutor(1) as thread:
+        others.execute("select pg_advisory_lock(4711)")
+        plan = thread.submit(planned)
+        waits: LiteralString = "select from pg_locks where locktype = 'advisory' and objid = 4711 and not granted"
+        while others.execute(waits).rowcount == 0 and not plan.done():
+            time.sleep(0.01)
+        others.execute("create schema theirs; create table theirs.t (id int)")
+        others.execute("select pg_advisory_unlock(4711)")
+        goal = plan.result().goal
+    assert "mine" in goal.record.schemas
+    assert not [fact for fact in (*goal.record.facts, *goal.snapshot.facts) if "theirs" in fact.name]
+    with Reconciler(database) as reconciler:
+        reconciler.migrate("default", "create schema mine; create table mine.t (id int);")
+        assert reconciler.plan("create schema mine; create table mine.t (id int);").plan.is_empty
 
 
 def test_an_abandoned_database_is_swept_and_one_in_use_is_not(database: str) -> None:
