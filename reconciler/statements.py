@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from reconciler.db.connections import SEARCH_PATH, server_message
-from reconciler.db.search_path import found_nothing, path_hint
+from reconciler.db.search_path import UNFOUND, found_nothing, path_hint
 from reconciler.errors import ApplyError
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["apply_error", "run_permitted", "run_statement", "run_statements"]
 
-# undefined_object, undefined_function, undefined_table, invalid_schema_name
-_MISSING = frozenset({"42704", "42883", "42P01", "3F000"})
 # Postgres 17 and newer make these with a search_path that has pg_catalog alone, whatever is set.
 _BUILT = frozenset({"index", "materialized_view"})
 
@@ -59,7 +57,7 @@ def run_permitted(
         except psycopg.errors.InsufficientPrivilege:
             skipped.append(statement)
         except psycopg.Error as exc:
-            if not skipped or exc.sqlstate not in _MISSING:
+            if not skipped or exc.sqlstate not in UNFOUND:
                 raise apply_error(exc, statement, position) from exc
             skipped.append(statement)
     return tuple(skipped)

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from reconciler.db.connections import Connection, ServerMessage
 
-__all__ = ["found_nothing", "path_hint", "searching", "statement_path"]
+__all__ = ["UNFOUND", "found_nothing", "path_hint", "searching", "statement_path"]
 
 _AROUND = ("pg_catalog", "pg_temp")
 # undefined_table, undefined_function, undefined_object (a type), invalid_schema_name (no schema to create in)
-_UNFOUND = frozenset({"42P01", "42883", "42704", "3F000"})
+UNFOUND = frozenset({"42P01", "42883", "42704", "3F000"})
 # `PL/pgSQL function app.f(integer) line 1 at RETURN`, without a schema where that is in the path; a server that speaks
 # another language only lacks the example.
 _PART = r'(?:"(?:[^"]|"")+"|[^\s".(]+)'
@@ -61,7 +61,7 @@ def _set(connection: Connection, path: str) -> None:
 
 def found_nothing(said: ServerMessage) -> bool:
     """Whether a function that a statement called did not find what it names."""
-    return said.sqlstate in _UNFOUND and bool(said.context)
+    return said.sqlstate in UNFOUND and bool(said.context)
 
 
 def path_hint(said: ServerMessage, *, while_building: bool = False) -> str:

@@ -17,7 +17,7 @@ __all__ = ["is_default", "within"]
 
 _HASH = re.compile(r"FOR VALUES WITH \(modulus (\d+), remainder (\d+)\)")
 _LISTED = re.compile(r"FOR VALUES (IN|FROM) ")
-_NOTHING = ("MINVALUE", "MAXVALUE")
+_OPEN = ("MINVALUE", "MAXVALUE")
 
 
 def is_default(link: FactId, state: Snapshot) -> bool:
@@ -80,7 +80,7 @@ def _is_listed(expression: Part, values: list[str]) -> Part:
 
 def _compared(expressions: list[Part], values: list[str], *, is_upper: bool) -> list[Part]:
     """The comparison with one end of a range, which ends at its first MINVALUE or MAXVALUE."""
-    until = next((place for place, value in enumerate(values) if value in _NOTHING), len(values))
+    until = next((place for place, value in enumerate(values) if value in _OPEN), len(values))
     if until == 0:
         return []
     past = until < len(values) and values[until] == "MAXVALUE"

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.checks import Check, Question
 from reconciler.ddl.bounds import is_default, within
-from reconciler.ddl.moving import value_for, waits_for_rows
+from reconciler.ddl.moving import columns_of, value_for, waits_for_rows
 from reconciler.ddl.names import name_meanwhile, qualified
 from reconciler.ddl.nodes import Act, Node
 from reconciler.ddl.partitions import (
+    ancestors,
     is_of_partition,
     links_of,
     parent_of,
@@ -24,7 +25,7 @@ from reconciler.ddl.partitions import (
     tree,
 )
 from reconciler.ddl.rows import is_filled_in, says_old_names, select, stays
-from reconciler.ddl.rule import Draft
+from reconciler.ddl.rule import Draft, exclusive
 from reconciler.ddl.shadow import takes_shadow
 from reconciler.ddl.text import Part, compose, joined, name, raw
 from reconciler.ddl.triggers import switch, switched_again
@@ -118,12 +119,10 @@ def _takes_rows(parent: FactId, context: Context) -> bool:
         return False
     if context.old(parent).get("partition_key") != context.new(parent).get("partition_key"):
         return False
-    above = [parent]
-    while links := links_of(above[-1], context.live):
-        if not context.persists(links[0]):
-            return False
-        above.append(parent_of(links[0]))
-    columns = [each for each in context.live.children.get(parent, ()) if each.kind == "column"]
+    above = (parent, *ancestors(parent, context.live))
+    if not all(context.persists(link) for table in above for link in links_of(table, context.live)):
+        return False
+    columns = columns_of(parent, context.live)
     return all(_can_be_carried(column, context) or column not in context.goal for column in columns)
 
 
@@ -147,7 +146,7 @@ def _is_referred_to(child: FactId, context: Context) -> bool:
     live = context.live
     family = [*tree(child, live)]
     names = {table.name for table in family}
-    columns = [each for table in family for each in live.children.get(table, ()) if each.kind == "column"]
+    columns = [column for table in family for column in columns_of(table, live)]
     return any(
         key.kind == "constraint"
         and key.name[:2] not in names
@@ -249,7 +248,7 @@ def _brings_rows(child: FactId, context: Context) -> bool:
         return False
     if not all(context.persists(table) for table in tree(child, context.live)):
         return False
-    columns = [each for each in context.live.children.get(child, ()) if each.kind == "column"]
+    columns = columns_of(child, context.live)
     return all(stays(column, context) or column not in context.goal for column in columns)
 
 
@@ -263,7 +262,7 @@ def come_back_to(context: Context) -> set[FactId]:
 
 def leaves_all_rows(table: FactId, context: Context) -> bool:
     """Whether all rows of a table that is dropped move before, those of a partition with its parent's."""
-    above = (table, *_ancestors(table, context.live))
+    above = (table, *ancestors(table, context.live))
     return any(context.displaced.get(link, False) for each in above for link in links_of(each, context.live))
 
 
@@ -277,7 +276,7 @@ def stand_aside(link: FactId, context: Context) -> Iterator[Draft]:
     forced = bool(context.old(each.child).get("force_row_security"))
     if forced:
         # The owner would see only the rows that the policies show.
-        yield _draft(compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", table), each.child)
+        yield exclusive(compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", table), each.child)
     text = compose(
         "CREATE UNLOGGED TABLE {} AS SELECT {} FROM {}{}",
         _aside(each.child),
@@ -285,19 +284,19 @@ def stand_aside(link: FactId, context: Context) -> Iterator[Draft]:
         table,
         chosen,
     )
-    yield _draft(text, each.child)
+    yield exclusive(text, each.child)
     if not each.goes:
         nameless = [*_without_identity(tree(each.child, context.live), context)]
         yield from (switch(trigger, "DISABLE") for trigger in triggers)
         for part in nameless:
-            yield _draft(compose("ALTER TABLE {} REPLICA IDENTITY FULL", qualified(part)), part)
-        yield _draft(compose("DELETE FROM {}{}", table, chosen), each.child)
+            yield exclusive(compose("ALTER TABLE {} REPLICA IDENTITY FULL", qualified(part)), part)
+        yield exclusive(compose("DELETE FROM {}{}", table, chosen), each.child)
         for part in nameless:
             usual = raw(str(context.old(part).get("replica_identity", "default")).upper())
-            yield _draft(compose("ALTER TABLE {} REPLICA IDENTITY {}", qualified(part), usual), part)
+            yield exclusive(compose("ALTER TABLE {} REPLICA IDENTITY {}", qualified(part), usual), part)
         yield from _switched_back(triggers, context)
         if forced:
-            yield _draft(compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table), each.child)
+            yield exclusive(compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table), each.child)
 
 
 def come_back(parent: FactId, context: Context) -> Iterator[Draft]:
@@ -305,12 +304,12 @@ def come_back(parent: FactId, context: Context) -> Iterator[Draft]:
     table, stored = qualified(parent), _stored(parent, context)
     live = {column.name[2]: column for column in stored}
     values = [value_for(column, live, context) for column in stored]
-    family = [*_ancestors(parent, context.goal), *tree(parent, context.goal)]
+    family = [*ancestors(parent, context.goal), *tree(parent, context.goal)]
     triggers = [*_firing("INSERT", (member for member in family if member in context.live), context)]
     yield from (switch(trigger, "DISABLE") for trigger in triggers)
     forced = bool(context.old(parent).get("force_row_security"))
     if forced:
-        yield _draft(compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", table), parent)
+        yield exclusive(compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", table), parent)
     if any("DEFERRABLE" in str(context.new(part).get("definition", "")) for part in _constraints(family, context)):
         # What waits for the commit would hinder each ALTER TABLE that follows.
         yield Draft(sql="SET CONSTRAINTS ALL IMMEDIATE")
@@ -333,7 +332,7 @@ def come_back(parent: FactId, context: Context) -> Iterator[Draft]:
         yield Draft(sql=text, hazards=found, lock=LockMode.ROW_EXCLUSIVE, locks=parent)
         yield Draft(sql=compose("DROP TABLE {}", _aside(each.child)))
     if forced:
-        yield _draft(compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table), parent)
+        yield exclusive(compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table), parent)
     yield from _switched_back(triggers, context)
 
 
@@ -343,17 +342,13 @@ def _of(link: FactId, context: Context) -> _Leaving:
     return _Leaving(link, child, parent_of(link), link not in context.goal)
 
 
-def _draft(text: str, table: FactId) -> Draft:
-    return Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
-
-
 def _aside(child: FactId) -> Part:
     return name(child.name[0], name_meanwhile(child.name[0], child.name[1], _SUFFIX))
 
 
 def _stored(parent: FactId, context: Context) -> list[FactId]:
     """The columns that are there and stay, but those that are computed."""
-    columns = [column for column in context.live.children.get(parent, ()) if column.kind == "column"]
+    columns = columns_of(parent, context.live)
     stored = [column for column in columns if column in context.goal and "generated" not in context.new(column)]
     return sorted(stored, key=context.position)
 
@@ -365,12 +360,6 @@ def _names(columns: list[FactId]) -> list[Part]:
 def _constraints(tables: Iterable[FactId], context: Context) -> Iterator[FactId]:
     for table in tables:
         yield from (part for part in context.goal.children.get(table, ()) if part.kind == "constraint")
-
-
-def _ancestors(table: FactId, state: Snapshot) -> Iterator[FactId]:
-    for link in links_of(table, state):
-        yield parent_of(link)
-        yield from _ancestors(parent_of(link), state)
 
 
 def _without_identity(tables: Iterable[FactId], context: Context) -> Iterator[FactId]:
@@ -441,11 +430,11 @@ def ordered(context: Context) -> Iterator[tuple[Node, Node]]:
         else:
             yield Node(Act.DROP, link), first
         for table in (each.parent, each.child):
-            for part in context.live.children.get(table, ()):
-                if part.kind == "column" and part in context.alters:
+            for column in columns_of(table, context.live):
+                if column in context.alters:
                     # What stands aside has the type that its conversion is from.
-                    yield first, Node(Act.ALTER, part)
-                    yield Node(Act.ALTER, part), last
+                    yield first, Node(Act.ALTER, column)
+                    yield Node(Act.ALTER, column), last
         below = {*tree(each.parent, context.goal)}
         for member in below:
             for new, _ in partitions_of(member, context.goal):
@@ -453,7 +442,7 @@ def ordered(context: Context) -> Iterator[tuple[Node, Node]]:
                     yield Node(Act.CREATE, new), last
                     if member == each.parent:
                         yield first, Node(Act.CREATE, new)
-        family = {*below, *_ancestors(each.parent, context.goal)}
+        family = {*below, *ancestors(each.parent, context.goal)}
         for table in {*family, *tree(each.child, context.live)}:
             for part in (*context.live.children.get(table, ()), *context.goal.children.get(table, ())):
                 if part.kind == "trigger" and part in context.drops:

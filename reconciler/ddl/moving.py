@@ -27,7 +27,17 @@ if TYPE_CHECKING:
     from reconciler.hazards.kinds import Hazard
     from reconciler.snapshot import Definition, Snapshot
 
-__all__ = ["comes_along", "finish", "goes_alone", "moved", "ordered", "step_aside", "value_for", "waits_for_rows"]
+__all__ = [
+    "columns_of",
+    "comes_along",
+    "finish",
+    "goes_alone",
+    "moved",
+    "ordered",
+    "step_aside",
+    "value_for",
+    "waits_for_rows",
+]
 
 _SUFFIX = "__replaced"
 
@@ -146,7 +156,7 @@ def step_aside(table: FactId, context: Context) -> Iterable[Draft]:
 
 def _sequences(table: FactId, context: Context) -> Iterable[tuple[str, str]]:
     """Those of identity columns, and those that belong to a column and are not declared any more."""
-    for column in _columns(table, context.live):
+    for column in columns_of(table, context.live):
         identity = cast("Definition | None", context.old(column).get("identity"))
         if identity is not None:
             yield _sequence(identity)
@@ -157,8 +167,8 @@ def _sequences(table: FactId, context: Context) -> Iterable[tuple[str, str]]:
 
 def finish(table: FactId, context: Context) -> Iterable[Draft]:
     """The rows go into the new table, which numbers on where the old one stopped; the old one is dropped."""
-    live = {column.name[2]: column for column in _columns(table, context.live)}
-    goal = sorted(_columns(table, context.goal), key=context.position)
+    live = {column.name[2]: column for column in columns_of(table, context.live)}
+    goal = sorted(columns_of(table, context.goal), key=context.position)
     filled = [column for column in goal if "generated" not in context.new(column)]
     values = [(column, value_for(column, live, context)) for column in filled]
     said = [(column, value) for column, value in values if value is not None]
@@ -246,7 +256,7 @@ def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
             if waits_for_rows(fact, family, context):
                 yield rows, Node(Act.CREATE, fact)
         for member in _family(table, context):
-            for column in (member, *_columns(member, context.live)):
+            for column in (member, *columns_of(member, context.live)):
                 for part in (column, FactId("default", column.name)):
                     for needed in _leaving(part, context):
                         yield rows, Node(Act.FINISH if needed in context.aside else Act.DROP, needed)
@@ -271,7 +281,7 @@ def waits_for_rows(fact: FactId, family: set[FactId], context: Context) -> bool:
     return any(context.goal.object_of(each) in family for each in needed)
 
 
-def _columns(table: FactId, state: Snapshot) -> list[FactId]:
+def columns_of(table: FactId, state: Snapshot) -> list[FactId]:
     return [child for child in state.children.get(table, ()) if child.kind == "column"]
 
 

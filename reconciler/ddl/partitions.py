@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reconciler.snapshot import Definition, Snapshot
 
 __all__ = [
+    "ancestors",
     "attaches",
     "detaches_aside",
     "foreign_keys_to",
@@ -116,6 +117,13 @@ def tree(table: FactId, state: Snapshot) -> Iterable[FactId]:
         yield from tree(child, state)
 
 
+def ancestors(table: FactId, state: Snapshot) -> Iterable[FactId]:
+    """The tables that it is a partition of, the nearest first."""
+    while links := links_of(table, state):
+        table = parent_of(links[0])
+        yield table
+
+
 def is_partitioned(table: FactId | None, state: Snapshot) -> bool:
     """Whether the table has partitions, or could."""
     return table is not None and "partition_key" in (state.find(table) or {})
@@ -134,12 +142,8 @@ def is_of_partition(needed: FactId, among: frozenset[FactId], state: Snapshot) -
         owner = _owner(owner, state)
     if owner is not None:
         return True
-    table = state.object_of(needed)
-    while links := links_of(table, state):
-        table = parent_of(links[0])
-        if needed._replace(name=(*table.name, *needed.name[2:])) in among:
-            return True
-    return False
+    above = ancestors(state.object_of(needed), state)
+    return any(needed._replace(name=(*table.name, *needed.name[2:])) in among for table in above)
 
 
 def is_small(table: FactId | None, context: Context) -> bool:
@@ -315,13 +319,11 @@ def _is_detached(table: FactId, context: Context) -> bool:
 
 def _foreign_keys_above(link: FactId, state: Snapshot) -> Iterable[FactId]:
     """The foreign keys that a partition has from its parent, and from that one's."""
-    table: FactId | None = parent_of(link)
-    while table is not None:
+    parent = parent_of(link)
+    for table in (parent, *ancestors(parent, state)):
         for part in state.children.get(table, ()):
             if part.kind == "constraint" and state.definition(part)["type"] == "foreign_key":
                 yield part
-        above = links_of(table, state)
-        table = parent_of(above[0]) if above else None
 
 
 def is_left_behind(fact: FactId, context: Context) -> bool:
@@ -430,10 +432,8 @@ def foreign_keys_to(
     """
     if "bound" not in state.definition(link):
         return
-    tables = [parent_of(link)]
-    while links := links_of(tables[-1], state):
-        tables.append(parent_of(links[0]))
-    for table in tables:
+    parent = parent_of(link)
+    for table in (parent, *ancestors(parent, state)):
         for part in state.children.get(table, ()):
             for key in dependents.get(part, ()) if part.kind == "column" else ():
                 if key.kind == "constraint" and state.definition(key)["type"] == "foreign_key":

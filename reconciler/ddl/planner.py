@@ -106,7 +106,7 @@ def make_plan(
         live_fingerprint=live.fingerprint,
         goal_fingerprint=goal.fingerprint,
         unmodelled=tuple(difference for difference in differences if difference.fact in unmodelled),
-        questions=tuple(displaced.questions(context)),
+        questions=tuple(displaced.questions(context)) if answers is None else (),
     )
 
 

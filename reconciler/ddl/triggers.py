@@ -60,8 +60,7 @@ class _Switched(Rule):
             yield self._switch(fact, context, str(new.get("enabled", "ENABLE")))
 
     def _switch(self, fact: FactId, context: Context, how: str) -> Draft:
-        text = compose("ALTER TABLE {} {} {} {}", qualified(fact), raw(how), raw(self.word), name(fact.name[2]))
-        return self._draft(fact, context, text)
+        return self._draft(fact, context, _switching(fact, self.word, how))
 
     def _draft(self, fact: FactId, context: Context, text: str) -> Draft:
         table = (context.goal if fact in context.goal else context.live).parent(fact)
@@ -121,8 +120,15 @@ class PartitionTriggerRule(Rule):
 
 def switch(trigger: FactId, how: str) -> Draft:
     """Switches a trigger of a table, or of a partition the part that it has of its parent's, and all parts of that."""
-    text = compose("ALTER TABLE {} {} TRIGGER {}", qualified(trigger), raw(how), name(trigger.name[2]))
-    return Draft(sql=text, lock=LockMode.SHARE_ROW_EXCLUSIVE, locks=FactId("table", trigger.name[:2]))
+    return Draft(
+        sql=_switching(trigger, "TRIGGER", how),
+        lock=LockMode.SHARE_ROW_EXCLUSIVE,
+        locks=FactId("table", trigger.name[:2]),
+    )
+
+
+def _switching(fact: FactId, word: str, how: str) -> str:
+    return compose("ALTER TABLE {} {} {} {}", qualified(fact), raw(how), raw(word), name(fact.name[2]))
 
 
 def switched_again(trigger: FactId, context: Context) -> Iterable[Draft]:

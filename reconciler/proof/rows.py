@@ -16,9 +16,9 @@ import psycopg
 from psycopg import sql
 
 from reconciler.db.connections import cursor, server_message
+from reconciler.ddl.partitions import ancestors, tree
 from reconciler.errors import ProofError
 from reconciler.hazards.kinds import HazardKind
-from reconciler.proof.sampling import ancestors, family
 from reconciler.snapshot import SATELLITE_KINDS, FactId
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class RowRehearsal:
     def _compare(self, root: FactId, place: Place, after: Snapshot, plan: Plan, lost: frozenset[FactId]) -> None:
         before, held = self._before, self._held[root]
         assert before is not None
-        tables = {table: _now(table, before, after) for table in (root, *family(root, before))}
+        tables = {table: _now(table, before, after) for table in tree(root, before)}
         if lost & ({*tables} | {now for now in tables.values() if now is not None}):
             return
         present = {now for now in tables.values() if now is not None}

@@ -15,16 +15,16 @@ from psycopg import sql
 
 from reconciler.db.connections import cursor, server_message
 from reconciler.db.sqlfiles import trusted
-from reconciler.snapshot import FactId
+from reconciler.ddl.partitions import ancestors, tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from reconciler.db.connections import Connection
     from reconciler.plan import Plan
-    from reconciler.snapshot import Snapshot
+    from reconciler.snapshot import FactId, Snapshot
 
-__all__ = ["Sample", "TableRows", "ancestors", "family", "sample_rows"]
+__all__ = ["Sample", "TableRows", "sample_rows"]
 
 ROWS = 100  # from the beginning of a table, and as many from anywhere
 _MOST_ROWS = 20 * ROWS  # of one table, with those that others refer to
@@ -65,24 +65,6 @@ def sample_rows(connection: Connection, plan: Plan, live: Snapshot, goal: Snapsh
     )
 
 
-def family(table: FactId, live: Snapshot) -> Iterable[FactId]:
-    """A partitioned table's partitions, and theirs."""
-    for link in live.facts:
-        if link.kind == "inheritance" and link.name[2:] == table.name and "bound" in live.definition(link):
-            child = FactId("table", link.name[:2])
-            yield child
-            yield from family(child, live)
-
-
-def ancestors(table: FactId, state: Snapshot) -> Iterable[FactId]:
-    """The partitioned tables that the table is a partition of, the nearest first."""
-    for link in state.children.get(table, ()):
-        if link.kind == "inheritance" and "bound" in state.definition(link):
-            parent = FactId("table", link.name[2:])
-            yield parent
-            yield from ancestors(parent, state)
-
-
 def _touched(plan: Plan, live: Snapshot) -> set[FactId]:
     """The tables of live that hold rows and that a statement of the plan is about."""
     old = {rename.new: rename.old for rename in plan.renames}
@@ -96,8 +78,8 @@ def _touched(plan: Plan, live: Snapshot) -> set[FactId]:
     tables |= {old[table] for table in tables if table in old}
     tables = {table for table in tables if table.kind == "table" and table in live}
     for table in [each for each in tables if "partition_key" in live.definition(each)]:
-        tables |= {*family(table, live)}
-    return {table for table in tables if "partition_key" not in live.definition(table)}
+        tables |= {*tree(table, live)}
+    return {table for table in tables if table.kind == "table" and "partition_key" not in live.definition(table)}
 
 
 def _foreign_keys(state: Snapshot) -> Iterable[tuple[FactId, str, str, str]]:
@@ -175,6 +157,11 @@ class _Reader:
         own = [each for each in self._live.children.get(table, ()) if each.kind == "column"]
         columns = tuple(each.name[2] for each in own if "generated" not in self._live.definition(each))
         if not rows or not columns or table in self.unread:
+            return None
+        *_, root = table, *ancestors(table, self._live)
+        if any(each.kind == "foreign_table" for each in tree(root, self._live)):
+            # Reading the whole would read what the copy's foreign table stands for.
+            self.unread[table] = f"a partition of {root} is a foreign table"
             return None
         names = sql.SQL(", ").join(map(sql.Identifier, columns))
         text = sql.SQL("COPY (SELECT {} FROM ONLY {} WHERE ctid = ANY({}::pg_catalog.tid[])) TO STDOUT").format(

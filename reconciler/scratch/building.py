@@ -128,18 +128,19 @@ def _without_others(desired: Desired, made: frozenset[str], connection: Connecti
     theirs = made.intersection(managed_schemas(connection)) if made else frozenset[str]()
     if not theirs:
         return desired
-    snapshot = desired.snapshot
-    facts = {fact: text for fact, text in snapshot.facts.items() if not stands_in(snapshot.object_of(fact), theirs)}
-    schemas = tuple(schema for schema in snapshot.schemas if schema not in theirs)
-    return replace(desired, snapshot=replace(snapshot.with_facts(facts), schemas=schemas))
+    return replace(desired, snapshot=_without(theirs, desired.snapshot))
 
 
 def _without_unmade(snapshot: Snapshot, schemas: frozenset[str]) -> Snapshot:
     """Without those of the schemas that are empty: the place had them, the source did not make them."""
     owners = {snapshot.object_of(fact) for fact in snapshot.facts}
-    unmade = schemas - {owner.name[0] for owner in owners if owner.kind != "schema" and stands_in(owner, schemas)}
-    kept = {fact: text for fact, text in snapshot.facts.items() if not stands_in(snapshot.object_of(fact), unmade)}
-    return replace(snapshot.with_facts(kept), schemas=tuple(each for each in snapshot.schemas if each not in unmade))
+    held = {owner.name[0] for owner in owners if owner.kind != "schema" and stands_in(owner, schemas)}
+    return _without(schemas - held, snapshot)
+
+
+def _without(schemas: frozenset[str], snapshot: Snapshot) -> Snapshot:
+    kept = {fact: text for fact, text in snapshot.facts.items() if not stands_in(snapshot.object_of(fact), schemas)}
+    return replace(snapshot.with_facts(kept), schemas=tuple(each for each in snapshot.schemas if each not in schemas))
 
 
 def _prepare(connection: Connection, scope: Scope) -> None:

@@ -38,7 +38,8 @@ class Refusal(NamedTuple):
 
 _TRANSACTION = Refusal(
     "is transaction control, which a source cannot use",
-    "remove it: the source is loaded, and the plan applied, in one transaction anyway",
+    "remove it: the source is loaded, and the plan applied, in one transaction anyway; a BEGIN with its COMMIT may stay"
+    " where nothing is rolled back between them and no setting lasts until the COMMIT (SET LOCAL)",
 )
 _CLUSTER = Refusal(
     "changes the whole cluster, not a schema",
@@ -165,7 +166,7 @@ def without_frames(pieces: Sequence[Piece]) -> list[Piece]:
     They stay, to be refused, where one has not the other, where something rolls back, and where a setting is to last
     until the COMMIT.
     """
-    frames: list[int] = []
+    frames: set[int] = set()
     is_open = False
     for place, piece in enumerate(pieces):
         words = () if piece.is_meta_command else leading_keywords(piece.sql)
@@ -177,7 +178,7 @@ def without_frames(pieces: Sequence[Piece]) -> list[Piece]:
         if begins is is_open or not (begins or set(words[1:]) <= {"WORK", "TRANSACTION"}):
             return list(pieces)
         is_open = begins
-        frames.append(place)
+        frames.add(place)
     return list(pieces) if is_open else [piece for place, piece in enumerate(pieces) if place not in frames]
 
 

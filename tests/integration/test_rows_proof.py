@@ -153,3 +153,21 @@ def test_a_table_that_cannot_be_loaded_is_named(database: str) -> None:
         planned = reconciler.plan(declared.replace("a int", "a bigint"))
     assert [warning.partition(":")[0] for warning in planned.warnings] == ["table public.t"]
     assert "violates check constraint" in planned.warnings[0]
+
+
+def test_a_table_with_a_foreign_partition_is_named_and_not_read(database: str) -> None:
+    before = (
+        "create foreign data wrapper w; create server far foreign data wrapper w;"
+        "create table p (id int, v int) partition by range (id);"
+        "create table near partition of p for values from (0) to (10);"
+        "create foreign table away partition of p for values from (10) to (20) server far;"
+    )
+    with Reconciler(database, options=OPTIONS) as reconciler:
+        reconciler.migrate("default", before)
+        with psycopg.connect(database) as connection:
+            connection.execute("insert into public.near values (1, 1)")
+        planned = reconciler.plan(before.replace("v int", "v bigint"))
+        assert [note for note in planned.notes if "foreign table" in note] == [
+            "table public.near: not rehearsed on its rows: a partition of table public.p is a foreign table"
+        ]
+        reconciler.apply(planned)
