@@ -15,7 +15,7 @@ from reconciler.goal import Desired
 from reconciler.scratch.choice import choose_scratch
 from reconciler.scratch.schema import SchemaScratch
 from reconciler.scratch.surroundings import stands_in
-from reconciler.snapshot import DATABASE_WIDE_KINDS
+from reconciler.snapshot import DATABASE_WIDE_KINDS, FactId
 from reconciler.source.loader import load
 from reconciler.source.screening import leading_keywords
 from reconciler.source.source import DatabaseSource, Source
@@ -114,21 +114,44 @@ def build(
         made = tuple(schema for schema in present if schema not in before or schema in claimed)
         snapshot = place.read(present if scope.all_schemas else (*scope.schemas, *made), dependencies=True)
         snapshot = _without_unmade(snapshot, frozenset(claimed) & frozenset(before) - named)
-        desired = Desired(snapshot=snapshot, baseline=baseline.facts, builder=place.user)
-    if not place.transactional:
-        return desired
-    return _without_others(desired, frozenset(made).difference(before, claimed), connection)
+    if place.transactional:
+        snapshot, baseline = _apart(snapshot, baseline, frozenset(made).difference(before, claimed), connection)
+    return Desired(snapshot=snapshot, baseline=baseline.facts, builder=place.user)
 
 
-def _without_others(desired: Desired, made: frozenset[str], connection: Connection) -> Desired:
-    """Without the schemas that others have committed to the live database meanwhile.
+def _apart(
+    built: Snapshot, baseline: Snapshot, made: frozenset[str], connection: Connection
+) -> tuple[Snapshot, Snapshot]:
+    """Both without what others have committed to the live database while the source ran; that is rolled back by now.
 
-    `made` are the schemas that came while the source ran; those of others are still there when all is rolled back.
+    What is still there at its address is theirs. Of the schemas that came meanwhile, `made`, theirs are left out; what
+    is database-wide counts as if it had been there before, as live says it: seen from the scratch, it may stand in a
+    schema that had stepped aside.
     """
-    theirs = made.intersection(managed_schemas(connection)) if made else frozenset[str]()
-    if not theirs:
-        return desired
-    return replace(desired, snapshot=_without(theirs, desired.snapshot))
+    came = {
+        fact: text
+        for fact, text in built.facts.items()
+        if built.object_of(fact).kind in DATABASE_WIDE_KINDS and baseline.facts.get(fact) != text
+    }
+    if not made and not came:
+        return built, baseline
+    live = read_snapshot(connection, sorted(made))
+    known = frozenset(baseline.addresses.values())
+
+    def lasts(fact: FactId) -> bool:
+        whole = built.object_of(fact)
+        address = built.addresses.get(whole)
+        if address is None or address in known:
+            return live.facts.get(fact) == built.facts.get(fact)
+        return live.addresses.get(whole) == address
+
+    theirs = {fact: live.facts.get(fact) for fact in came if lasts(fact)}
+    before = {fact: text for fact, text in theirs.items() if text is not None}
+    schemas = {schema for schema in made if lasts(FactId("schema", (schema,)))}
+    return (
+        _without(frozenset(schemas), built.with_facts({**built.without(theirs).facts, **before})),
+        baseline.with_facts({**baseline.facts, **before}),
+    )
 
 
 def _without_unmade(snapshot: Snapshot, schemas: frozenset[str]) -> Snapshot:

@@ -16,6 +16,7 @@ from reconciler.errors import ReconcilerError, ScratchError, SourceError
 from reconciler.hazards.kinds import HazardKind
 from reconciler.options import Options
 from reconciler.reconcile import Reconciler
+from reconciler.snapshot import DATABASE_WIDE_KINDS, FactId
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,10 +87,9 @@ def test_a_source_cannot_commit_its_way_out(database: str, escape: str) -> None:
     assert row == (None,)
 
 
-def test_a_schema_that_others_make_meanwhile_is_not_the_sources(database: str) -> None:
-    source = (
-        "create schema mine; create table mine.t (id int); do $$ begin perform pg_advisory_xact_lock(4711); end $$;"
-    )
+def planned_while(database: str, source: str, theirs: LiteralString) -> PlanResult:
+    """What is planned from the source while others commit `theirs`, after the source has run and before it is read."""
+    source = f"{source} do $$ begin perform pg_advisory_xact_lock(4711); end $$;"
 
     def planned() -> PlanResult:
         with Reconciler(database, options=Options(scratch="schema")) as reconciler:
@@ -101,14 +101,37 @@ def test_a_schema_that_others_make_meanwhile_is_not_the_sources(database: str) -
         waits: LiteralString = "select from pg_locks where locktype = 'advisory' and objid = 4711 and not granted"
         while others.execute(waits).rowcount == 0 and not plan.done():
             time.sleep(0.01)
-        others.execute("create schema theirs; create table theirs.t (id int)")
+        others.execute(theirs)
         others.execute("select pg_advisory_unlock(4711)")
-        goal = plan.result().goal
+        return plan.result()
+
+
+def test_a_schema_that_others_make_meanwhile_is_not_the_sources(database: str) -> None:
+    source = "create schema mine; create table mine.t (id int);"
+    goal = planned_while(database, source, "create schema theirs; create table theirs.t (id int)").goal
     assert "mine" in goal.record.schemas
     assert not [fact for fact in (*goal.record.facts, *goal.snapshot.facts) if "theirs" in fact.name]
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", "create schema mine; create table mine.t (id int);")
-        assert reconciler.plan("create schema mine; create table mine.t (id int);").plan.is_empty
+        reconciler.migrate("default", source)
+        assert reconciler.plan(source).plan.is_empty
+
+
+def test_what_others_make_in_the_whole_database_meanwhile_is_not_the_sources(database: str) -> None:
+    theirs: LiteralString = """
+        create extension citext;
+        create extension postgres_fdw;
+        create server away foreign data wrapper postgres_fdw;
+        comment on server away is 'theirs';
+        create publication news;
+        alter default privileges grant select on tables to public;
+        do $$ begin execute format('alter database %I set work_mem = %L', current_database(), '8MB'); end $$
+    """
+    source = "create schema mine; create table mine.t (id int); create extension hstore;"
+    goal = planned_while(database, source, theirs).goal
+    wide = {fact for fact in goal.snapshot.facts if goal.snapshot.object_of(fact).kind in DATABASE_WIDE_KINDS}
+    assert {goal.snapshot.object_of(fact) for fact in wide - goal.kept} == {FactId("extension", ("hstore",))}
+    kinds = {"extension", "foreign_server", "comment", "publication", "default_privileges", "database_setting"}
+    assert {fact.kind for fact in wide & goal.kept} >= kinds
 
 
 def test_an_abandoned_database_is_swept_and_one_in_use_is_not(database: str) -> None:
