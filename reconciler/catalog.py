@@ -14,10 +14,12 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
+import psycopg
 from psycopg import sql
 
 from reconciler.db.connections import errors_as, fetch_all, fetch_one, pinned
 from reconciler.db.sqlfiles import read_sql, trusted
+from reconciler.errors import DatabaseError
 from reconciler.hazards.kinds import IndexUse, TableSize
 from reconciler.masking import Secret, conceal
 from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS, TABLE_KINDS, FactId, Snapshot, canonical_json
@@ -95,6 +97,17 @@ QUERIES = (
     "cloned_key",
 )
 
+# What another session drops while it is read cannot be opened any more (XX000), or has no text: it is read again.
+_READINGS = 10
+_TEXTS = {
+    **dict.fromkeys(
+        ("constraint", "domain_constraint", "function", "materialized_view", "procedure", "rule", "trigger", "view"),
+        '"definition":"',
+    ),
+    "default": '"expression":"',
+    "index": '"using":"',
+}
+
 # These hang on an object by its address, whatever its kind: their `name` holds only what is added to the object's own.
 _ATTACHED = frozenset({"comment", "security_label"})
 
@@ -167,22 +180,34 @@ def managed_schemas(connection: Connection) -> tuple[str, ...]:
 def read_snapshot(connection: Connection, schemas: Sequence[str], *, dependencies: bool = False) -> Snapshot:
     """All facts of `schemas` and of the database as a whole, in one statement. A schema that is not there gives none.
 
-    With `dependencies` also what pg_depend says of them, which only a plan needs. Runs inside a transaction. Raises
+    With `dependencies` also what pg_depend says of them, which only a plan needs. What others drop meanwhile is not
+    there. Runs inside a transaction; one of REPEATABLE READ goes on seeing what is dropped, and fails. Raises
     DatabaseError.
     """
     with pinned(connection), errors_as():
-        version = connection.info.server_version
-        oids = [
-            cast("int", row[0])
-            for row in fetch_all(connection, "select oid from pg_namespace where nspname = any(%s)", (list(schemas),))
-        ]
         _without_jit(connection)
-        with _garbage_kept():
-            rows = fetch_all(connection, _query(QUERIES, version), {"schemas": oids})
-            snapshot = _snapshot(rows, tuple(schemas), version)
-        if not dependencies:
-            return snapshot
-        return _with_dependencies(snapshot, fetch_all(connection, _query(("dependency",), version)))
+        for _ in range(_READINGS - 1):
+            try:
+                with connection.transaction():
+                    return _read(connection, schemas, dependencies=dependencies)
+            except DatabaseError as error:
+                if error.__cause__ is not None and not isinstance(error.__cause__, psycopg.errors.InternalError_):
+                    raise
+        return _read(connection, schemas, dependencies=dependencies)
+
+
+def _read(connection: Connection, schemas: Sequence[str], *, dependencies: bool) -> Snapshot:
+    version = connection.info.server_version
+    oids = [
+        cast("int", row[0])
+        for row in fetch_all(connection, "select oid from pg_namespace where nspname = any(%s)", (list(schemas),))
+    ]
+    with _garbage_kept():
+        rows = fetch_all(connection, _query(QUERIES, version), {"schemas": oids})
+        snapshot = _snapshot(rows, tuple(schemas), version)
+    if not dependencies:
+        return snapshot
+    return _with_dependencies(snapshot, fetch_all(connection, _query(("dependency",), version)))
 
 
 @contextmanager
@@ -301,6 +326,8 @@ def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) 
             cloned.add(FactId("constraint", tuple(name)))
             continue
         fact = FactId(kind, tuple(name))
+        if kind in _TEXTS and _TEXTS[kind] not in definition:
+            raise DatabaseError(f"{fact} was dropped while it was read", hint="run the command again")
         facts[fact], hidden = conceal(kind, definition)
         if hidden:
             secrets[fact] = hidden

@@ -120,7 +120,7 @@ def _file_name(name: str) -> str:
 @contextmanager
 def _reading(dsn: str) -> Generator[Connection]:
     with connect(dsn, autocommit=True) as connection, connection.transaction(force_rollback=True):
-        connection.execute("set transaction isolation level repeatable read, read only")
+        connection.execute("set transaction read only")
         yield connection
 
 

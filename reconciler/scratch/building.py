@@ -100,7 +100,7 @@ def build(
     """
     if isinstance(source, DatabaseSource):
         with connect(source.url) as connection, connection.transaction():
-            connection.execute("set transaction isolation level repeatable read, read only")
+            connection.execute("set transaction read only")
             schemas = managed_schemas(connection) if scope.all_schemas else scope.schemas
             snapshot = read_snapshot(connection, schemas, dependencies=True)
             return Desired(snapshot=snapshot, baseline={}, builder=current_user(connection))

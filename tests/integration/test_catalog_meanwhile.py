@@ -1,0 +1,62 @@
+"""What is read while others change the schema: what they drop meanwhile is not there, and is no error."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from reconciler.catalog import read_snapshot
+from reconciler.db.connections import connect
+from reconciler.snapshot import FactId
+
+if TYPE_CHECKING:
+    from typing import LiteralString
+
+    from reconciler.snapshot import Snapshot
+
+pytestmark = pytest.mark.every_server
+
+SCHEMA: LiteralString = """
+create schema app;
+create table app.stays (id int primary key);
+create table app.goes (id int check (id > 0), n int default 3);
+create table app.goes_too (id int, n int generated always as (id * 2) stored);
+create index on app.goes_too ((n + 1));
+create view app.seen as select id from app.goes_too;
+"""
+
+
+def _while_dropped(database: str, drop: LiteralString) -> Snapshot:
+    """What is read while another session, which holds up the reading, drops and commits."""
+
+    def read() -> Snapshot:
+        with connect(database) as connection, connection.transaction():
+            return read_snapshot(connection, ("app",), dependencies=True)
+
+    with psycopg.connect(database) as others, psycopg.connect(database, autocommit=True) as watch:
+        others.execute(drop)
+        with ThreadPoolExecutor(1) as thread:
+            found = thread.submit(read)
+            while watch.execute("select from pg_locks where not granted").rowcount == 0 and not found.done():
+                time.sleep(0.01)
+            assert not found.done(), "the reading waits"
+            others.commit()
+            return found.result()
+
+
+@pytest.mark.parametrize(
+    "drop",
+    ["drop table app.goes", "drop table app.goes_too cascade", "drop view app.seen"],
+    ids=["a table with texts", "a table and its view", "a view"],
+)
+def test_what_others_drop_while_it_is_read_is_not_there(database: str, drop: LiteralString) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(SCHEMA)
+    found = _while_dropped(database, drop)
+    assert FactId("table", ("app", "stays")) in found.facts
+    with connect(database) as connection, connection.transaction():
+        assert found.facts == read_snapshot(connection, ("app",)).facts
