@@ -24,8 +24,11 @@ $(STAMP): pyproject.toml
 demo: $(STAMP) ## see it work: a private Postgres, drift, a plan, a repair
 	$(BIN)/reconciler demo
 
-test: $(STAMP) ## run the tests on real servers, with branch coverage
-	$(BIN)/python -m pytest -m "not long" --cov --cov-branch --cov-report=term $(ARGS)
+JOBS ?= 2
+
+# Each process starts servers of its own; worksteal leaves a process the tests of one server in a row.
+test: $(STAMP) ## run the tests on real servers in JOBS processes, with branch coverage
+	$(BIN)/python -m pytest -m "not long" -n $(JOBS) --dist worksteal --cov --cov-branch --cov-report=term $(ARGS)
 
 long: $(STAMP) ## run the tests that take minutes each: whole schemas, broken rules
 	$(BIN)/python -m pytest -m long $(ARGS)
@@ -35,7 +38,6 @@ servers: $(STAMP) ## fetch Postgres 14, 16 and 17 (and 15) for the tests, once, 
 
 N ?= 10000
 SEED ?= 1
-JOBS ?= 2
 
 soak: $(STAMP) ## N random changes from SEED, there and back, in JOBS processes: make soak N=500
 	$(BIN)/python tests/soak.py --pairs $(N) --seed $(SEED) --jobs $(JOBS)

@@ -134,7 +134,7 @@ def _killed(url: str, after: str, online: bool, position: int) -> None:
 
 
 def _in_a_process(target: Callable[[str, str, bool, int], None], *arguments: object) -> int:
-    process = multiprocessing.get_context("fork").Process(target=target, args=arguments)
+    process = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
     process.start()
     process.join()
     return process.exitcode or 0

@@ -41,8 +41,10 @@ def test_a_closed_connection_is_refused(database: str) -> None:
 
 
 def test_another_driver_is_refused() -> None:
-    with create_engine("sqlite://").connect() as outer, pytest.raises(ConfigError, match="not on psycopg 3"):
+    engine = create_engine("sqlite://")
+    with engine.connect() as outer, pytest.raises(ConfigError, match="not on psycopg 3"):
         driver_connection(outer)
+    engine.dispose()
 
 
 @pytest.mark.parametrize("value", [None, 5, object()])
