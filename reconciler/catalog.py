@@ -26,10 +26,15 @@ from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS, TABLE_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
+    from typing import TypeAlias
 
     from psycopg.rows import TupleRow
 
     from reconciler.db.connections import Connection
+    from reconciler.snapshot import Address
+
+    # What needs something, that, and pg_depend's deptype.
+    _Edge: TypeAlias = tuple[Address, Address, str]
 
 __all__ = [
     "LEDGER_SCHEMA",
@@ -202,12 +207,17 @@ def _read(connection: Connection, schemas: Sequence[str], *, dependencies: bool)
         cast("int", row[0])
         for row in fetch_all(connection, "select oid from pg_namespace where nspname = any(%s)", (list(schemas),))
     ]
+    queries = (*QUERIES, "dependency") if dependencies else QUERIES
     with _garbage_kept():
-        rows = fetch_all(connection, _query(QUERIES, version), {"schemas": oids})
-        snapshot = _snapshot(rows, tuple(schemas), version)
-    if not dependencies:
-        return snapshot
-    return _with_dependencies(snapshot, fetch_all(connection, _query(("dependency",), version)))
+        rows = fetch_all(connection, _query(queries, version), {"schemas": oids})
+        snapshot = _snapshot((row for row in rows if row[0] != "dependency"), tuple(schemas), version)
+        edges = [_edge(row) for row in rows if row[0] == "dependency"]
+    return _with_dependencies(snapshot, edges) if dependencies else snapshot
+
+
+def _edge(row: TupleRow) -> _Edge:
+    _, (classid, objid, subid), deptype, *address = row
+    return cast("Address", tuple(address[:3])), (int(classid), int(objid), int(subid)), deptype
 
 
 @contextmanager
@@ -304,7 +314,7 @@ def read_index_use(connection: Connection, indexes: Sequence[tuple[str, str]]) -
 
 def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) -> Snapshot:
     facts: dict[FactId, str] = {}
-    addresses: dict[FactId, tuple[int, int, int]] = {}
+    addresses: dict[FactId, Address] = {}
     secrets: dict[FactId, dict[str, Secret]] = {}
     attached: list[TupleRow] = []
     inherited_names: dict[FactId, str] = {}
@@ -387,7 +397,7 @@ def _parse_acl_item(item: str) -> tuple[str, str, str]:
     return grantee, letters, grantor
 
 
-def _with_dependencies(snapshot: Snapshot, rows: Sequence[TupleRow]) -> Snapshot:
+def _with_dependencies(snapshot: Snapshot, edges: Sequence[_Edge]) -> Snapshot:
     """The snapshot with what pg_depend says of its facts.
 
     An object that is no fact (a view's rule, a table's row type, a constraint's index, an extension's member) stands
@@ -395,16 +405,16 @@ def _with_dependencies(snapshot: Snapshot, rows: Sequence[TupleRow]) -> Snapshot
     """
     by_address = {address: fact for fact, address in snapshot.addresses.items()}
     members, families = {_PG_AMOP, _PG_AMPROC}, {_PG_OPFAMILY, _PG_OPCLASS}
-    belongs: dict[tuple[int, int, int], tuple[int, int, int]] = {}
-    for classid, objid, subid, refclassid, refobjid, refsubid, deptype in rows:
-        if (classid, objid, subid) in by_address:
+    belongs: dict[Address, Address] = {}
+    for address, target, deptype in edges:
+        if address in by_address:
             continue
         # A member of an extension stands for it; the loose members of an operator family hang on it automatically.
-        if deptype in ("i", "e") or (deptype == "a" and classid in members and refclassid in families):
-            belongs.setdefault((classid, objid, subid), (refclassid, refobjid, refsubid))
+        if deptype in ("i", "e") or (deptype == "a" and address[0] in members and target[0] in families):
+            belongs.setdefault(address, target)
 
-    def resolve(address: tuple[int, int, int]) -> FactId | None:
-        seen: set[tuple[int, int, int]] = set()
+    def resolve(address: Address) -> FactId | None:
+        seen: set[Address] = set()
         while address not in seen:
             seen.add(address)
             if (fact := by_address.get(address)) is not None:
@@ -420,8 +430,8 @@ def _with_dependencies(snapshot: Snapshot, rows: Sequence[TupleRow]) -> Snapshot
     needs: dict[FactId, set[FactId]] = {}
     automatic: dict[FactId, set[FactId]] = {}
     unpopulated: set[FactId] = set()
-    for classid, objid, subid, refclassid, refobjid, refsubid, deptype in rows:
-        fact, needed = resolve((classid, objid, subid)), resolve((refclassid, refobjid, refsubid))
+    for address, target, deptype in edges:
+        fact, needed = resolve(address), resolve(target)
         if fact is not None and deptype == "unpopulated":
             unpopulated.add(fact)
         if fact is None or needed is None or fact == needed or deptype == "e":
@@ -439,7 +449,7 @@ def _with_dependencies(snapshot: Snapshot, rows: Sequence[TupleRow]) -> Snapshot
                 needs.setdefault(link, set()).add(needed)
                 continue
         needs.setdefault(fact, set()).add(needed)
-        if (deptype == "a" and classid not in members) or (fact.kind == "column" and deptype == "i"):
+        if (deptype == "a" and address[0] not in members) or (fact.kind == "column" and deptype == "i"):
             automatic.setdefault(fact, set()).add(needed)
     for fact in snapshot.facts:
         for needed in _implied_needs(fact, snapshot):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -60,3 +61,31 @@ def test_what_others_drop_while_it_is_read_is_not_there(database: str, drop: Lit
     assert FactId("table", ("app", "stays")) in found.facts
     with connect(database) as connection, connection.transaction():
         assert found.facts == read_snapshot(connection, ("app",)).facts
+
+
+def test_facts_and_what_they_need_are_of_one_moment(database: str) -> None:
+    done = threading.Event()
+
+    def come_and_go() -> None:
+        with psycopg.connect(database, autocommit=True) as others:
+            while not done.is_set():
+                others.execute("create table app.staging (id int primary key)")
+                time.sleep(0.02)
+                others.execute("drop table app.staging")
+
+    key, column = FactId("constraint", ("app", "staging", "staging_pkey")), FactId("column", ("app", "staging", "id"))
+    with connect(database, autocommit=True) as connection, ThreadPoolExecutor(1) as thread:
+        connection.execute("create schema app")
+        coming = thread.submit(come_and_go)
+        try:
+            met, until = 0, time.monotonic() + 30
+            while met < 20 and time.monotonic() < until:
+                with connection.transaction():
+                    found = read_snapshot(connection, ("app",), dependencies=True)
+                if key in found.facts:
+                    met += 1
+                    assert column in found.dependencies[key]
+        finally:
+            done.set()
+        coming.result()
+    assert met, "no reading met the table"
