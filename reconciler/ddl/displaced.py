@@ -292,7 +292,7 @@ def stand_aside(link: FactId, context: Context) -> Iterator[Draft]:
             yield exclusive(compose("ALTER TABLE {} REPLICA IDENTITY FULL", qualified(part)), part)
         yield exclusive(compose("DELETE FROM {}{}", table, chosen), each.child)
         for part in nameless:
-            usual = raw(str(context.old(part).get("replica_identity", "default")).upper())
+            usual = raw(_identities(part, context)[-1].upper())
             yield exclusive(compose("ALTER TABLE {} REPLICA IDENTITY {}", qualified(part), usual), part)
         yield from _switched_back(triggers, context)
         if forced:
@@ -363,23 +363,38 @@ def _constraints(tables: Iterable[FactId], context: Context) -> Iterator[FactId]
 
 
 def _without_identity(tables: Iterable[FactId], context: Context) -> Iterator[FactId]:
-    """The tables from which Postgres lets nobody delete where a publication may publish it."""
+    """The tables from which Postgres lets nobody delete where a publication may publish it.
+
+    What becomes other in the same plan may be so already, or not yet.
+    """
     if not any(fact.kind == "publication" for fact in context.live.facts):
         return
     for table in tables:
-        identity = context.old(table).get("replica_identity", "default")
-        keyed = identity == "default" and any(
-            context.old(part)["type"] == "primary_key" and "DEFERRABLE" not in str(context.old(part)["definition"])
+        identities = {*_identities(table, context)}
+        parts = [
+            part
             for part in context.live.children.get(table, ())
-            if part.kind == "constraint"
+            if part.kind in ("index", "constraint") and part not in context.drops
+        ]
+        keyed = identities == {"default"} and any(
+            part.kind == "constraint"
+            and context.old(part)["type"] == "primary_key"
+            and "DEFERRABLE" not in str(context.old(part)["definition"])
+            for part in parts
         )
         indexed = any(
             context.old(part).get("replica_identity")
-            for part in context.live.children.get(table, ())
-            if part.kind in ("index", "constraint")
+            and (part not in context.goal or context.new(part).get("replica_identity"))
+            for part in parts
         )
-        if "partition_key" not in context.old(table) and identity != "full" and not keyed and not indexed:
+        if "partition_key" not in context.old(table) and identities != {"full"} and not keyed and not indexed:
             yield table
+
+
+def _identities(table: FactId, context: Context) -> list[str]:
+    """The table's replica identity in live and, where it stays, in the goal."""
+    states = [state for state in (context.live, context.goal) if table in state]
+    return [str(state.definition(table).get("replica_identity", "default")) for state in states]
 
 
 def _firing(event: str, tables: Iterable[FactId], context: Context) -> Iterator[FactId]:
