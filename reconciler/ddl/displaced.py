@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.checks import Check, Question
 from reconciler.ddl.bounds import is_default, within
-from reconciler.ddl.moving import columns_of, value_for, waits_for_rows
+from reconciler.ddl.moving import columns_of, is_moved, value_for, waits_for_rows
 from reconciler.ddl.names import name_meanwhile, qualified
 from reconciler.ddl.nodes import Act, Node
 from reconciler.ddl.partitions import (
@@ -50,6 +50,7 @@ __all__ = [
     "ordered",
     "questions",
     "stand_aside",
+    "that_stay",
 ]
 
 _SUFFIX = "__displaced"
@@ -58,12 +59,16 @@ _MOST_BOUNDS = 64
 
 
 class _Leaving(NamedTuple):
-    """A partition whose rows may belong to another one: `goes` where it is dropped, else it keeps the others."""
+    """A partition whose rows may belong to another one: `goes` where it is dropped, else it keeps the others.
+
+    One that `moves` is made anew, with those that it keeps.
+    """
 
     link: FactId
     child: FactId
     parent: FactId
     goes: bool
+    moves: bool
 
 
 # --- which rows ------------------------------------------------------------------------------------------------------
@@ -102,15 +107,15 @@ def _leaving(context: Context) -> Iterator[_Leaving]:
         if not _takes_rows(parent, context):
             continue
         for link, child in partitions_of(parent, context.live):
-            goes = link not in context.goal
-            if goes and (child not in context.drops or child in context.goal):
+            each = _of(link, context)
+            if each.goes and (child not in context.drops or child in context.goal):
                 continue  # stands alone from now on with its rows, or is made anew with them
-            if not goes and not (_is_changed(link, parent, context) and _stays(child, context)):
+            if not each.goes and not (_is_changed(link, parent, context) and (each.moves or _stays(child, context))):
                 continue
-            if not goes and _is_referred_to(child, context):
+            if not each.goes and _is_referred_to(child, context):
                 continue  # nobody may miss its rows meanwhile
             if child.kind == "table":
-                yield _Leaving(link, child, parent, goes)
+                yield each
 
 
 def _takes_rows(parent: FactId, context: Context) -> bool:
@@ -266,13 +271,26 @@ def leaves_all_rows(table: FactId, context: Context) -> bool:
     return any(context.displaced.get(link, False) for each in above for link in links_of(each, context.live))
 
 
+def that_stay(table: FactId, context: Context) -> Part | None:
+    """Which rows of a table that is made anew do not move to another partition. None: all."""
+    for link in links_of(table, context.live):
+        if link not in context.displaced:
+            continue
+        each = _of(link, context)
+        if "bound" in context.changed(link):
+            return within(link, each.parent, context.goal, was=each.parent)
+        leaving = _condition(each, context)
+        return None if leaving is None else raw(compose("({}) IS NOT TRUE", leaving))
+    return None
+
+
 def stand_aside(link: FactId, context: Context) -> Iterator[Draft]:
     """The rows leave their table, which is detached or about to be dropped."""
     each = _of(link, context)
     table, condition = qualified(each.child), _condition(each, context)
     assert condition is not None
     chosen = raw("" if each.goes and context.displaced[link] else compose(" WHERE {}", condition))
-    triggers = [] if each.goes else [*_firing("DELETE", tree(each.child, context.live), context)]
+    triggers = [] if each.goes or each.moves else [*_firing("DELETE", tree(each.child, context.live), context)]
     forced = bool(context.old(each.child).get("force_row_security"))
     if forced:
         # The owner would see only the rows that the policies show.
@@ -285,7 +303,7 @@ def stand_aside(link: FactId, context: Context) -> Iterator[Draft]:
         chosen,
     )
     yield exclusive(text, each.child)
-    if not each.goes:
+    if not each.goes and not each.moves:
         nameless = [*_without_identity(tree(each.child, context.live), context)]
         yield from (switch(trigger, "DISABLE") for trigger in triggers)
         for part in nameless:
@@ -339,7 +357,13 @@ def come_back(parent: FactId, context: Context) -> Iterator[Draft]:
 def _of(link: FactId, context: Context) -> _Leaving:
     child = context.live.parent(link)
     assert child is not None
-    return _Leaving(link, child, parent_of(link), link not in context.goal)
+    return _Leaving(
+        link,
+        child,
+        parent_of(link),
+        goes=link not in context.goal,
+        moves=link in context.goal and is_moved(child, context),
+    )
 
 
 def _aside(child: FactId) -> Part:
@@ -440,7 +464,7 @@ def ordered(context: Context) -> Iterator[tuple[Node, Node]]:
         each = _of(link, context)
         first, last = Node(Act.BEGIN, link), Node(Act.FINISH, each.parent)
         yield first, last
-        if each.goes:
+        if each.goes or each.moves:
             yield from ((first, Node(Act.DROP, table)) for table in tree(each.child, context.live))
         else:
             yield Node(Act.DROP, link), first

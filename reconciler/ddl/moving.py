@@ -32,6 +32,7 @@ __all__ = [
     "comes_along",
     "finish",
     "goes_alone",
+    "is_moved",
     "moved",
     "ordered",
     "step_aside",
@@ -48,6 +49,13 @@ def _holds_rows(table: FactId, context: Context) -> bool:
     return key is None or key != context.new(table).get("partition_key")
 
 
+def is_moved(table: FactId, context: Context) -> bool:
+    """Whether the table is made anew and has rows of its own, or its partitions for it."""
+    if table.kind != "table" or table not in context.drops or table not in context.creates:
+        return False
+    return table in context.live and _holds_rows(table, context)
+
+
 def comes_along(table: FactId, context: Context) -> Iterable[FactId]:
     """The partitions that must be made anew with a table, as its rows are spread over them in another way."""
     if table.kind != "table" or table not in context.goal or table not in context.live:
@@ -60,11 +68,7 @@ def comes_along(table: FactId, context: Context) -> Iterable[FactId]:
 
 def moved(context: Context) -> tuple[set[FactId], set[FactId]]:
     """The tables whose rows move, and with them the partitions: all that step aside."""
-    found = {
-        table
-        for table in context.drops & context.creates
-        if table.kind == "table" and table in context.live and _holds_rows(table, context)
-    }
+    found = {table for table in context.drops & context.creates if is_moved(table, context)}
     families = {table: [*_family(table, context)] for table in sorted(found)}
     members = {child for table, family in families.items() for child in family if child != table}
     return found - members, found | members
@@ -165,8 +169,11 @@ def _sequences(table: FactId, context: Context) -> Iterable[tuple[str, str]]:
                 yield owned.name[0], owned.name[1]
 
 
-def finish(table: FactId, context: Context) -> Iterable[Draft]:
-    """The rows go into the new table, which numbers on where the old one stopped; the old one is dropped."""
+def finish(table: FactId, context: Context, which: Part | None = None) -> Iterable[Draft]:
+    """The rows go into the new table, which numbers on where the old one stopped; the old one is dropped.
+
+    Where others than `which` have left for another partition, these do.
+    """
     live = {column.name[2]: column for column in columns_of(table, context.live)}
     goal = sorted(columns_of(table, context.goal), key=context.position)
     filled = [column for column in goal if "generated" not in context.new(column)]
@@ -184,12 +191,13 @@ def finish(table: FactId, context: Context) -> Iterable[Draft]:
             yield Draft(sql=compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", qualified(table)))
         always = any("identity" in context.new(column) for column, _ in said)
         text = compose(
-            "INSERT INTO {} ({}){} SELECT {} FROM {}",
+            "INSERT INTO {} ({}){} SELECT {} FROM {}{}",
             qualified(table),
             joined([name(column.name[2]) for column, _ in said]),
             raw(" OVERRIDING SYSTEM VALUE" if always else ""),
             joined([value for _, value in said]),
             _old(table),
+            raw("" if which is None else compose(" WHERE {}", which)),
         )
         yield Draft(sql=text, hazards=tuple(found), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
         if forced:

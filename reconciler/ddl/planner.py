@@ -437,7 +437,7 @@ def _begin(fact: FactId, context: Context) -> Iterable[Draft]:
 
 def _finish(fact: FactId, context: Context) -> Iterable[Draft]:
     if fact in context.moved:
-        yield from moving.finish(fact, context)
+        yield from moving.finish(fact, context, displaced.that_stay(fact, context))
     elif fact in context.aside:
         yield from drop_renamed(fact)
     if fact in displaced.come_back_to(context):
