@@ -12,6 +12,7 @@ import re
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
+from itertools import count
 from typing import TYPE_CHECKING, cast
 
 import psycopg
@@ -191,14 +192,19 @@ def read_snapshot(connection: Connection, schemas: Sequence[str], *, dependencie
     """
     with pinned(connection), errors_as():
         _without_jit(connection)
-        for _ in range(_READINGS - 1):
+        for reading in count(1):
             try:
                 with connection.transaction():
                     return _read(connection, schemas, dependencies=dependencies)
             except DatabaseError as error:
                 if error.__cause__ is not None and not isinstance(error.__cause__, psycopg.errors.InternalError_):
                     raise
-        return _read(connection, schemas, dependencies=dependencies)
+                if reading == _READINGS:
+                    raise DatabaseError(
+                        f"the schemas cannot be read, tried {_READINGS} times: {error.message}",
+                        hint="somebody may drop objects there all the time: run the command again when that has ended",
+                    ) from error
+    raise AssertionError("unreachable")
 
 
 def _read(connection: Connection, schemas: Sequence[str], *, dependencies: bool) -> Snapshot:
@@ -337,7 +343,7 @@ def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) 
             continue
         fact = FactId(kind, tuple(name))
         if kind in _TEXTS and _TEXTS[kind] not in definition:
-            raise DatabaseError(f"{fact} was dropped while it was read", hint="run the command again")
+            raise DatabaseError(f"{fact} was dropped while it was read")
         facts[fact], hidden = conceal(kind, definition)
         if hidden:
             secrets[fact] = hidden

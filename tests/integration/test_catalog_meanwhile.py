@@ -12,6 +12,7 @@ import pytest
 
 from reconciler.catalog import read_snapshot
 from reconciler.db.connections import connect
+from reconciler.errors import DatabaseError
 from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
@@ -61,6 +62,18 @@ def test_what_others_drop_while_it_is_read_is_not_there(database: str, drop: Lit
     assert FactId("table", ("app", "stays")) in found.facts
     with connect(database) as connection, connection.transaction():
         assert found.facts == read_snapshot(connection, ("app",)).facts
+
+
+def test_what_cannot_be_read_is_told_and_leaves_the_callers_transaction_usable(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as others, connect(database) as connection:
+        others.execute(SCHEMA)
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.execute("select count(*) from pg_catalog.pg_class")
+        others.execute("drop table app.goes")
+        with pytest.raises(DatabaseError, match="cannot be read, tried 10 times") as caught:
+            read_snapshot(connection, ("app",))
+        assert "run the command again" in str(caught.value.hint)
+        assert connection.execute("select 1").fetchone() == (1,)
 
 
 def test_facts_and_what_they_need_are_of_one_moment(database: str) -> None:
