@@ -70,6 +70,11 @@ class _Leaving(NamedTuple):
     goes: bool
     moves: bool
 
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the table goes, for good or to be made anew: no row needs to be deleted from it."""
+        return self.goes or self.moves
+
 
 # --- which rows ------------------------------------------------------------------------------------------------------
 
@@ -285,12 +290,12 @@ def that_stay(table: FactId, context: Context) -> Part | None:
 
 
 def stand_aside(link: FactId, context: Context) -> Iterator[Draft]:
-    """The rows leave their table, which is detached or about to be dropped."""
+    """The rows leave their table, which is detached, or about to be dropped or made anew."""
     each = _of(link, context)
     table, condition = qualified(each.child), _condition(each, context)
     assert condition is not None
     chosen = raw("" if each.goes and context.displaced[link] else compose(" WHERE {}", condition))
-    triggers = [] if each.goes or each.moves else [*_firing("DELETE", tree(each.child, context.live), context)]
+    triggers = [] if each.is_dropped else [*_firing("DELETE", tree(each.child, context.live), context)]
     forced = bool(context.old(each.child).get("force_row_security"))
     if forced:
         # The owner would see only the rows that the policies show.
@@ -303,7 +308,7 @@ def stand_aside(link: FactId, context: Context) -> Iterator[Draft]:
         chosen,
     )
     yield exclusive(text, each.child)
-    if not each.goes and not each.moves:
+    if not each.is_dropped:
         nameless = [*_without_identity(tree(each.child, context.live), context)]
         yield from (switch(trigger, "DISABLE") for trigger in triggers)
         for part in nameless:
@@ -464,7 +469,7 @@ def ordered(context: Context) -> Iterator[tuple[Node, Node]]:
         each = _of(link, context)
         first, last = Node(Act.BEGIN, link), Node(Act.FINISH, each.parent)
         yield first, last
-        if each.goes or each.moves:
+        if each.is_dropped:
             yield from ((first, Node(Act.DROP, table)) for table in tree(each.child, context.live))
         else:
             yield Node(Act.DROP, link), first
