@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from reconciler.client import Reconciler
 from reconciler.embedded import EmbeddedServer
 from reconciler.options import Options
-from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -26,11 +26,11 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
-from reconciler.catalog import read_snapshot
+from reconciler.catalog.snapshot_reader import read_snapshot
+from reconciler.client import Reconciler
 from reconciler.db.connections import connect
 from reconciler.embedded import EmbeddedServer
 from reconciler.options import Options, Proof
-from reconciler.reconcile import Reconciler
 from reconciler.source.loader import load
 from reconciler.source.reading import source_from_text
 

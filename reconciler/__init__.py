@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reconciler.checks import Finding, FindingKind
-    from reconciler.drift import ObjectState, State
+    from reconciler.client import Reconciler, reconcile_all
+    from reconciler.diff.drift import ObjectState, State
     from reconciler.errors import (
         ApplyError,
         ConfigError,
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
         UnmodelledError,
         VerificationError,
     )
-    from reconciler.hazards.kinds import Hazard, HazardKind
     from reconciler.hazards.policy import HazardRule, Verdict
     from reconciler.ledger.managers import JournalManager, SnapshotManager
+    from reconciler.model.checks import Finding, FindingKind
+    from reconciler.model.hazards import Hazard, HazardKind
+    from reconciler.model.plan import Plan, Statement
+    from reconciler.model.plugins import derive_schema_name
     from reconciler.options import Options, Proof
-    from reconciler.plan import Plan, Statement
-    from reconciler.plugins import derive_schema_name
-    from reconciler.reconcile import Reconciler, reconcile_all
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
     from reconciler.source.reading import parse_source, source_from_object, source_from_text
     from reconciler.source.source import DatabaseSource, Source
@@ -102,28 +102,28 @@ __all__ = [
 _MODULES = {
     "CheckResult": "results",
     "DatabaseSource": "source.source",
-    "Finding": "checks",
-    "FindingKind": "checks",
-    "Hazard": "hazards.kinds",
-    "HazardKind": "hazards.kinds",
+    "Finding": "model.checks",
+    "FindingKind": "model.checks",
+    "Hazard": "model.hazards",
+    "HazardKind": "model.hazards",
     "HazardRule": "hazards.policy",
     "JournalManager": "ledger.managers",
     "MigrateResult": "results",
-    "ObjectState": "drift",
+    "ObjectState": "diff.drift",
     "Options": "options",
-    "Plan": "plan",
+    "Plan": "model.plan",
     "PlanResult": "results",
     "Proof": "options",
-    "Reconciler": "reconcile",
+    "Reconciler": "client",
     "SnapshotManager": "ledger.managers",
     "Source": "source.source",
-    "State": "drift",
-    "Statement": "plan",
+    "State": "diff.drift",
+    "Statement": "model.plan",
     "Status": "results",
     "Verdict": "hazards.policy",
-    "derive_schema_name": "plugins",
+    "derive_schema_name": "model.plugins",
     "parse_source": "source.reading",
-    "reconcile_all": "reconcile",
+    "reconcile_all": "client",
     "reconcile_on_startup": "startup",
     "reconcile_on_startup_async": "startup",
     "source_from_object": "source.reading",

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.checks import Finding
-    from reconciler.hazards.kinds import Hazard
-    from reconciler.intent.intent import Suggestion
+    from reconciler.model.checks import Finding
+    from reconciler.model.hazards import Hazard
+    from reconciler.model.intent import Suggestion
 
 __all__ = [
     "ApplyError",

@@ -7,12 +7,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from reconciler.hazards.policy import consents
-from reconciler.plugins import DEFAULT_PLUGIN, derive_schema_name
+from reconciler.model.plugins import DEFAULT_PLUGIN, derive_schema_name
 
 if TYPE_CHECKING:
-    from reconciler.goal import Scope
+    from reconciler.diff.goal import Scope
     from reconciler.hazards.policy import HazardRule
-    from reconciler.plan import Online
+    from reconciler.model.plan import Online
 
 __all__ = ["Options", "Proof", "scope_of"]
 
@@ -63,14 +63,14 @@ class Options:
         """Which tables are changed in steps."""
         if self.online is False:
             return None
-        from reconciler.plan import Online
+        from reconciler.model.plan import Online
 
         return Online(above_bytes=-1 if self.online else self.online_above_bytes)
 
 
 def scope_of(plugin: str, options: Options) -> Scope:
     """The schemas that the plugin manages; the default plugin's is `public`, another's is derived from its name."""
-    from reconciler.goal import Scope
+    from reconciler.diff.goal import Scope
 
     schemas = options.schemas or (("public",) if plugin == DEFAULT_PLUGIN else (derive_schema_name(plugin),))
     return Scope(schemas=schemas, all_schemas=options.all_schemas, exact=options.exact)

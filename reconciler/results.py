@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.drift import ObjectState, State
+from reconciler.diff.drift import ObjectState, State
 from reconciler.hazards.policy import unused_consents
 
 if TYPE_CHECKING:
-    from reconciler.checks import Finding
-    from reconciler.goal import Goal, Scope
-    from reconciler.hazards.kinds import Hazard
-    from reconciler.intent.intent import Suggestion
+    from reconciler.diff.goal import Goal, Scope
+    from reconciler.intent.rename_simulation import Renamed
     from reconciler.ledger.history import HistoryEntry
     from reconciler.ledger.managers import Journal
     from reconciler.ledger.migrations import Head, Recorded
     from reconciler.ledger.runs import Run
     from reconciler.ledger.steps import UnfinishedRun
+    from reconciler.model.checks import Finding
+    from reconciler.model.hazards import Hazard
+    from reconciler.model.intent import Suggestion
+    from reconciler.model.plan import Plan, Statement
+    from reconciler.model.snapshot import Snapshot
     from reconciler.options import Options
-    from reconciler.plan import Plan, Statement
-    from reconciler.renaming.renaming import Renamed
-    from reconciler.snapshot import Snapshot
 
 __all__ = ["CheckResult", "MigrateResult", "PlanResult", "Status"]
 

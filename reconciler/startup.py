@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from reconciler.client import Reconciler, reconcile_all
 from reconciler.db.connections import errors_as, watched, watching
 from reconciler.errors import ApplyError, ConnectError, DatabaseError
-from reconciler.reconcile import Reconciler, reconcile_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from reconciler.db.connections import Connection
+    from reconciler.model.plan import Statement
     from reconciler.options import Options
-    from reconciler.plan import Statement
     from reconciler.results import MigrateResult
 
 __all__ = ["reconcile_on_startup", "reconcile_on_startup_async"]

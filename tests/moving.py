@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from reconciler import catalog
-from reconciler.ddl.planner import make_plan
-from reconciler.diff import diff
+from reconciler.catalog import snapshot_reader
+from reconciler.diff.diff import diff
+from reconciler.planner.planner import make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from reconciler.plan import Plan
-    from reconciler.snapshot import Snapshot
+    from reconciler.model.plan import Plan
+    from reconciler.model.snapshot import Snapshot
 
 __all__ = ["guest", "make", "move", "snapshot", "there_and_back"]
 
@@ -33,7 +33,7 @@ def guest(url: str, name: str) -> Iterator[None]:
 
 def snapshot(url: str) -> Snapshot:
     with psycopg.connect(url) as connection:
-        return catalog.read_snapshot(connection, ("app",), dependencies=True)
+        return snapshot_reader.read_snapshot(connection, ("app",), dependencies=True)
 
 
 def make(url: str, text: str) -> None:

@@ -25,18 +25,18 @@ import psycopg
 from generator import Generated, Table, Tape, generate
 from psycopg import sql
 
-from reconciler.catalog import read_snapshot
-from reconciler.ddl.planner import make_plan
-from reconciler.diff import diff
+from reconciler.catalog.snapshot_reader import read_snapshot
+from reconciler.diff.diff import diff
 from reconciler.embedded import EmbeddedServer
 from reconciler.errors import ReconcilerError
 from reconciler.options import Options
+from reconciler.planner.planner import make_plan
 from reconciler.preflight.preflight import answered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from reconciler.snapshot import Snapshot
+    from reconciler.model.snapshot import Snapshot
 
 ROLES = ("soak_owner", "soak_reader", "soak_writer")
 SCHEMAS = ("app", "other")

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import psycopg
 from psycopg import sql
 
-from reconciler.apply.apply import run_told
 from reconciler.apply.locks import Patience, retried
+from reconciler.apply.transaction import run_told
 from reconciler.db.connections import SEARCH_PATH, fetch_one
 from reconciler.db.search_path import searching
 from reconciler.db.sqlfiles import trusted
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.db.connections import Connection
-    from reconciler.plan import Statement
+    from reconciler.model.plan import Statement
 
 __all__ = ["Filled", "FollowsFilling", "run_batches"]
 

@@ -22,15 +22,15 @@ from psycopg import sql
 from reconciler.db.connections import connect, errors_as, fetch_all, fetch_one
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import LockTimeoutError
-from reconciler.hazards.kinds import HazardKind
 from reconciler.ledger.schema import hold_lease
-from reconciler.plan import LockMode
+from reconciler.model.hazards import HazardKind
+from reconciler.model.plan import LockMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from reconciler.db.connections import Connection
-    from reconciler.plan import Statement
+    from reconciler.model.plan import Statement
 
 __all__ = ["LOCK_ERRORS", "Patience", "lease", "lock_tables", "retried", "set_timeouts", "statement_timeout_ms"]
 

@@ -14,9 +14,16 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from reconciler.apply.apply import Record, record_plan, recorded_statement, require_live, run_timed, run_transaction
 from reconciler.apply.backfill import run_batches
 from reconciler.apply.locks import retried
+from reconciler.apply.transaction import (
+    Record,
+    record_plan,
+    recorded_statement,
+    require_live,
+    run_timed,
+    run_transaction,
+)
 from reconciler.db.connections import SEARCH_PATH, fetch_one
 from reconciler.errors import ApplyError, ReconcilerError
 from reconciler.ledger import steps as ledger_steps
@@ -31,7 +38,7 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.ledger.migrations import RecordedStatement
     from reconciler.ledger.runs import RunKind
-    from reconciler.plan import Plan, Statement, Step
+    from reconciler.model.plan import Plan, Statement, Step
 
 __all__ = ["StepRun", "run_steps"]
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.asking import with_answers
 from reconciler.cli.console import (
     DIFFERENCES,
     DONE,
@@ -43,16 +42,17 @@ from reconciler.cli.options import (
     reconciling,
     source_of,
 )
-from reconciler.cli.outcomes import show_dry_run, show_plan, show_result
-from reconciler.cli.reviewed import apply_file, write_plan
+from reconciler.cli.output import show_dry_run, show_plan, show_result
+from reconciler.cli.plan_file import apply_file, write_plan
+from reconciler.cli.rename_prompts import with_answers
 from reconciler.cli.rollback import rollback
 from reconciler.errors import ConfigError, HazardError, ReconcilerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reconciler.plan import Plan, Statement
-    from reconciler.reconcile import Reconciler
+    from reconciler.client import Reconciler
+    from reconciler.model.plan import Plan, Statement
     from reconciler.results import PlanResult
     from reconciler.source.source import AnySource, Source
 
@@ -188,7 +188,7 @@ def check(**values: Any) -> int:
 
     Without a SOURCE the database is compared with what was recorded.
     """
-    from reconciler.drift import State
+    from reconciler.diff.drift import State
     from reconciler.report import json, sql, text
 
     chosen = read_options(values)
@@ -243,7 +243,7 @@ def _ask_for_repair(
     reconciler: Reconciler, source: AnySource, objects: tuple[str, ...], chosen: CommandOptions
 ) -> str | None:
     """Shows what drifted and what a repair would do; revert, accept, or None where nothing is to be done."""
-    from reconciler.drift import State
+    from reconciler.diff.drift import State
     from reconciler.report import sql, text
 
     with working("checking"):
@@ -355,7 +355,7 @@ def reset(*, yes: bool, **values: Any) -> int:
 @connecting
 def diff(before: str, after: str, **values: Any) -> int:
     """Print the SQL that turns A into B; exit 2 if there is any. Each is a URL, a file or a folder."""
-    from reconciler.compare import compare_databases, compare_sources
+    from reconciler.workflows.compare import compare_databases, compare_sources
 
     chosen = read_options(values)
     schemas = chosen.options.schemas or ()
@@ -407,8 +407,8 @@ def _tell_unmodelled(plan: Plan) -> None:
 @click.option("--dsn", metavar="URL", help="The database; else RECONCILER_DSN, DATABASE_URL, PG* variables.")
 def dump(output: Path | None, **values: Any) -> int:
     """Print the live schema as SQL that rebuilds it in an empty database."""
-    from reconciler.compare import dump as dumped
-    from reconciler.compare import files_of_dump
+    from reconciler.workflows.compare import dump as dumped
+    from reconciler.workflows.compare import files_of_dump
 
     chosen = read_options(values)
     with opened(chosen.dsn) as dsn, working("reading"):

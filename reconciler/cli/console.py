@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from reconciler.db.dsn import redact
 from reconciler.errors import ConfigError, HazardError, ProofError, ReconcilerError
-from reconciler.redaction import redact_sql
+from reconciler.redaction.dsn import redact
+from reconciler.redaction.masking import redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from reconciler.client import Reconciler
 from reconciler.db.connections import connect
-from reconciler.drift import State
+from reconciler.diff.drift import State
 from reconciler.embedded import EmbeddedServer
 from reconciler.ledger.runs import RunKind
-from reconciler.reconcile import Reconciler
 from reconciler.report.text import check_text, history_text, plan_text, result_text, status_text
 from reconciler.source.reading import source_from_text
 

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from reconciler.cli.config_file import find_configuration
 from reconciler.cli.console import find_dsn, opened, print_warnings
-from reconciler.config import find_configuration
 from reconciler.errors import ConfigError
-from reconciler.hazards.kinds import HazardKind
 from reconciler.hazards.policy import consents, rule_of_consent
+from reconciler.model.hazards import HazardKind
+from reconciler.model.plugins import DEFAULT_PLUGIN
 from reconciler.options import Options, Proof
-from reconciler.plugins import DEFAULT_PLUGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from reconciler.config import Configuration
-    from reconciler.reconcile import Reconciler
+    from reconciler.cli.config_file import Configuration
+    from reconciler.client import Reconciler
     from reconciler.source.source import AnySource
 
 __all__ = [
@@ -143,8 +143,8 @@ def source_of(chosen: CommandOptions) -> AnySource:
 def open_reconciler(chosen: CommandOptions) -> Generator[Reconciler]:
     _require_sense(chosen.options)
     with opened(chosen.dsn) as dsn:
+        from reconciler.client import Reconciler
         from reconciler.db.connections import errors_as, version_note
-        from reconciler.reconcile import Reconciler
 
         with Reconciler(dsn, options=chosen.options) as reconciler, errors_as():
             note = version_note(reconciler.connection)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from reconciler.cli.console import is_shown, working
-from reconciler.cli.outcomes import Telling
+from reconciler.cli.output import Telling
 from reconciler.db.connections import connect, fetch_one
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import ReconcilerError
@@ -22,8 +22,8 @@ from reconciler.errors import ReconcilerError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from reconciler.client import Reconciler
     from reconciler.db.connections import Connection
-    from reconciler.reconcile import Reconciler
 
 __all__ = ["Follower", "following", "server_process"]
 

@@ -8,7 +8,7 @@ import click
 
 from reconciler.cli.console import DONE, is_interactive, print_warnings, working
 from reconciler.cli.options import open_reconciler, planning, read_options
-from reconciler.cli.outcomes import show_dry_run, show_plan, show_result
+from reconciler.cli.output import show_dry_run, show_plan, show_result
 
 __all__ = ["rollback"]
 

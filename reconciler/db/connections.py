@@ -23,8 +23,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow, tuple_row
 
-from reconciler.db.dsn import libpq_dsn, redact
 from reconciler.errors import ConnectError, DatabaseError, ReconcilerError
+from reconciler.redaction.dsn import libpq_dsn, redact
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.hazards.kinds import Hazard, HazardKind
+from reconciler.model.hazards import Hazard, HazardKind
 
 if TYPE_CHECKING:
-    from reconciler.hazards.kinds import IndexUse, TableSize
-    from reconciler.snapshot import FactId
+    from reconciler.model.facts import FactId
+    from reconciler.model.hazards import IndexUse, TableSize
 
 __all__ = [
     "blocks_reads_and_writes",

@@ -14,14 +14,14 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from reconciler.errors import ConfigError, HazardError
-from reconciler.hazards.kinds import KINDS, HazardKind, hazard_kind
-from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS
+from reconciler.model.facts import DATABASE_WIDE_KINDS, SATELLITE_KINDS
+from reconciler.model.hazards import KINDS, HazardKind, hazard_kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from reconciler.hazards.kinds import Hazard
-    from reconciler.snapshot import FactId
+    from reconciler.model.facts import FactId
+    from reconciler.model.hazards import Hazard
 
 __all__ = [
     "HazardRule",

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.errors import SourceError
-from reconciler.intent.intent import HintKind, Intent, Rename
-from reconciler.snapshot import DATABASE_WIDE_KINDS, ROUTINE_KINDS, FactId
+from reconciler.model.facts import DATABASE_WIDE_KINDS, ROUTINE_KINDS, FactId
+from reconciler.model.intent import HintKind, Intent, Rename
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reconciler.intent.intent import Hint, Subject
-    from reconciler.snapshot import Snapshot
+    from reconciler.model.intent import Hint, Subject
+    from reconciler.model.snapshot import Snapshot
 
 __all__ = ["has", "pairs_of", "resolve"]
 

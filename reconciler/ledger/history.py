@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from psycopg.rows import TupleRow
 
     from reconciler.db.connections import Connection
-    from reconciler.snapshot import Json, Snapshot
+    from reconciler.model.facts import Json
+    from reconciler.model.snapshot import Snapshot
 
 __all__ = ["HistoryEntry", "MigrationRecord", "load_history", "load_migration"]
 

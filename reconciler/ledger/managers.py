@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from reconciler.db.connections import cursor, errors_as
 from reconciler.errors import LedgerError
 from reconciler.ledger.schema import ledger_state
-from reconciler.snapshot import Json, Snapshot, canonical_json
+from reconciler.model.facts import Json, canonical_json
+from reconciler.model.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from reconciler.db.connections import Connection

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, cast
 from reconciler.db.connections import cursor, errors_as
 from reconciler.errors import LedgerError
 from reconciler.ledger.schema import ledger_state
-from reconciler.snapshot import FactId, Json, canonical_json
+from reconciler.model.facts import FactId, Json, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.db.connections import Connection
-    from reconciler.snapshot import Address
+    from reconciler.model.facts import Address
 
 __all__ = ["Mark", "load_addresses", "load_mark", "save_mark"]
 

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from reconciler.db.connections import cursor, errors_as
-from reconciler.db.dsn import redact
 from reconciler.errors import LedgerError
 from reconciler.ledger.managers import JournalEntry, JournalManager, SnapshotManager
 from reconciler.ledger.schema import ledger_state
-from reconciler.plugins import migration_tag
-from reconciler.redaction import redact_sql
-from reconciler.snapshot import Json, Snapshot, canonical_json
+from reconciler.model.facts import Json, canonical_json
+from reconciler.model.plugins import migration_tag
+from reconciler.redaction.dsn import redact
+from reconciler.redaction.masking import redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.db.connections import Connection
+    from reconciler.model.snapshot import Snapshot
 
 __all__ = [
     "Head",

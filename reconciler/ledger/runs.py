@@ -12,8 +12,9 @@ from psycopg.rows import class_row
 
 from reconciler.db.connections import cursor, errors_as
 from reconciler.errors import LedgerError
-from reconciler.ledger.schema import ledger_state, program_version
-from reconciler.redaction import redact_sql
+from reconciler.ledger.schema import ledger_state
+from reconciler.redaction.masking import redact_sql
+from reconciler.version import program_version
 
 if TYPE_CHECKING:
     from reconciler.db.connections import Connection

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -13,7 +12,8 @@ from psycopg import sql
 from reconciler.db.connections import cursor, errors_as, outside_transaction
 from reconciler.db.sqlfiles import read_sql
 from reconciler.errors import LedgerError, LedgerVersionError, LockTimeoutError
-from reconciler.plugins import lock_id
+from reconciler.model.plugins import lock_id
+from reconciler.version import program_version
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -29,7 +29,6 @@ __all__ = [
     "ledger_state",
     "ledger_version",
     "lock_plugin",
-    "program_version",
 ]
 
 LEDGER_VERSION = 3
@@ -222,14 +221,3 @@ def _making() -> Generator[None]:
                 "commands that only read need neither"
             )
         raise
-
-
-@cache
-def program_version() -> str:
-    """The version of this package, as it is written into the ledger."""
-    from importlib import metadata
-
-    try:
-        return metadata.version("reconciler")
-    except metadata.PackageNotFoundError:
-        return "unknown"

@@ -13,8 +13,8 @@ from reconciler.db.connections import cursor, errors_as
 from reconciler.errors import LedgerError
 from reconciler.ledger.migrations import RecordedStatement
 from reconciler.ledger.schema import ledger_state
-from reconciler.redaction import redact_sql
-from reconciler.snapshot import Json, canonical_json
+from reconciler.model.facts import Json, canonical_json
+from reconciler.redaction.masking import redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

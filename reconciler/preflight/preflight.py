@@ -16,24 +16,24 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from reconciler.checks import Finding, FindingKind
 from reconciler.db.connections import SEARCH_PATH, cursor, errors_as, server_message
 from reconciler.db.search_path import found_nothing, path_hint, statement_path
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import PreflightError
 from reconciler.hazards.hazards import describe_size
-from reconciler.hazards.kinds import HazardKind, TableSize
-from reconciler.plan import LockMode
+from reconciler.model.checks import Finding, FindingKind
+from reconciler.model.facts import FactId
+from reconciler.model.hazards import HazardKind, TableSize
+from reconciler.model.plan import LockMode
 from reconciler.preflight.requirements import needs_of
-from reconciler.snapshot import FactId
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
 
     from psycopg.rows import TupleRow
 
-    from reconciler.checks import Check, Question
     from reconciler.db.connections import Connection, ServerMessage
+    from reconciler.model.checks import Check, Question
     from reconciler.options import Options
     from reconciler.results import PlanResult
 

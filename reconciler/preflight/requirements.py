@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.snapshot import RELATION_KINDS, ROUTINE_KINDS, FactId
+from reconciler.model.facts import RELATION_KINDS, ROUTINE_KINDS, FactId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.plan import Statement
+    from reconciler.model.plan import Statement
+    from reconciler.model.snapshot import Snapshot
     from reconciler.results import PlanResult
-    from reconciler.snapshot import Snapshot
 
 __all__ = ["Need", "needs_of"]
 

@@ -16,18 +16,18 @@ import psycopg
 from psycopg import sql
 
 from reconciler.db.connections import cursor, server_message
-from reconciler.ddl.partitions import ancestors, tree
 from reconciler.errors import ProofError
-from reconciler.hazards.kinds import HazardKind
-from reconciler.snapshot import SATELLITE_KINDS, FactId
+from reconciler.model.facts import SATELLITE_KINDS, FactId
+from reconciler.model.hazards import HazardKind
+from reconciler.planner.partitions.tree import ancestors, tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reconciler.plan import Plan, Statement
+    from reconciler.model.plan import Plan, Statement
+    from reconciler.model.snapshot import Snapshot
     from reconciler.proof.sampling import Sample
     from reconciler.scratch.place import Place
-    from reconciler.snapshot import Snapshot
 
 __all__ = ["RowRehearsal", "around_rows", "with_rows"]
 

@@ -15,14 +15,15 @@ from psycopg import sql
 
 from reconciler.db.connections import cursor, server_message
 from reconciler.db.sqlfiles import trusted
-from reconciler.ddl.partitions import ancestors, tree
+from reconciler.planner.partitions.tree import ancestors, tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from reconciler.db.connections import Connection
-    from reconciler.plan import Plan
-    from reconciler.snapshot import FactId, Snapshot
+    from reconciler.model.facts import FactId
+    from reconciler.model.plan import Plan
+    from reconciler.model.snapshot import Snapshot
 
 __all__ = ["Sample", "TableRows", "sample_rows"]
 

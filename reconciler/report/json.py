@@ -8,20 +8,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reconciler.hazards.policy import consent_for
-from reconciler.redaction import redact_sql
+from reconciler.redaction.masking import redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.checks import Finding
-    from reconciler.diff import Difference
-    from reconciler.drift import ObjectState
+    from reconciler.diff.diff import Difference
+    from reconciler.diff.drift import ObjectState
     from reconciler.errors import ReconcilerError
-    from reconciler.hazards.kinds import Hazard
-    from reconciler.intent.intent import Rename, Suggestion
     from reconciler.ledger.history import HistoryEntry, MigrationRecord
     from reconciler.ledger.runs import Run
-    from reconciler.plan import Plan, Statement
+    from reconciler.model.checks import Finding
+    from reconciler.model.hazards import Hazard
+    from reconciler.model.intent import Rename, Suggestion
+    from reconciler.model.plan import Plan, Statement
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
 
 __all__ = [

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from reconciler.hazards.hazards import describe_size
-from reconciler.hazards.kinds import KINDS
 from reconciler.hazards.policy import Verdict, consent_for, verdict_on
-from reconciler.redaction import redact_sql
+from reconciler.model.hazards import KINDS
+from reconciler.redaction.masking import redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.hazards.kinds import Hazard
-    from reconciler.plan import Statement
+    from reconciler.model.facts import FactId
+    from reconciler.model.hazards import Hazard
+    from reconciler.model.plan import Statement
     from reconciler.results import PlanResult
-    from reconciler.snapshot import FactId
     from reconciler.source.places import Places
 
 __all__ = ["log"]

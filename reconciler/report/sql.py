@@ -10,9 +10,9 @@ from reconciler.hazards.hazards import describe_size
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reconciler.diff import Difference
+    from reconciler.diff.diff import Difference
     from reconciler.ledger.migrations import RecordedStatement
-    from reconciler.plan import Statement
+    from reconciler.model.plan import Statement
 
 __all__ = ["recorded_script", "script"]
 

@@ -9,24 +9,24 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from reconciler.diff import Change
-from reconciler.drift import State
+from reconciler.diff.diff import Change
+from reconciler.diff.drift import State
 from reconciler.hazards.hazards import describe_size
 from reconciler.hazards.policy import consent_for, flags
-from reconciler.redaction import redact_sql
+from reconciler.redaction.masking import redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reconciler.checks import Finding
-    from reconciler.diff import Difference
-    from reconciler.drift import ObjectState
-    from reconciler.hazards.kinds import Hazard
+    from reconciler.diff.diff import Difference
+    from reconciler.diff.drift import ObjectState
     from reconciler.ledger.history import HistoryEntry, MigrationRecord
     from reconciler.ledger.migrations import RecordedStatement
-    from reconciler.plan import LockMode, Plan, Statement
+    from reconciler.model.checks import Finding
+    from reconciler.model.facts import FactId
+    from reconciler.model.hazards import Hazard
+    from reconciler.model.plan import LockMode, Plan, Statement
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
-    from reconciler.snapshot import FactId
 
 __all__ = ["check_text", "history_text", "migration_text", "plan_text", "result_text", "status_text", "unmodelled_text"]
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.db.connections import Connection
-    from reconciler.goal import Scope
+    from reconciler.diff.goal import Scope
+    from reconciler.model.facts import FactId
     from reconciler.scratch.place import Scratch
-    from reconciler.snapshot import FactId
 
 __all__ = ["choose_scratch"]
 

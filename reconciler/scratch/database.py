@@ -12,17 +12,18 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from reconciler.db.connections import connect, current_user, errors_as, fetch_all, fetch_one, watched
-from reconciler.db.dsn import libpq_dsn
 from reconciler.errors import ConnectError, ScratchError
+from reconciler.redaction.dsn import libpq_dsn
+from reconciler.scratch.environment import make_surroundings, read_surroundings, stub_roles
 from reconciler.scratch.place import PREFIX, Place
-from reconciler.scratch.surroundings import make_surroundings, read_surroundings, stub_roles
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from reconciler.db.connections import Connection
-    from reconciler.goal import Scope
-    from reconciler.snapshot import FactId, Snapshot
+    from reconciler.diff.goal import Scope
+    from reconciler.model.facts import FactId
+    from reconciler.model.snapshot import Snapshot
 
 __all__ = ["DatabaseScratch"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from reconciler.catalog import read_snapshot
-from reconciler.snapshot import FactId, canonical_json
+from reconciler.catalog.snapshot_reader import read_snapshot
+from reconciler.model.facts import FactId, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from reconciler.db.connections import Connection
-    from reconciler.snapshot import Snapshot
+    from reconciler.model.snapshot import Snapshot
 
 __all__ = ["PREFIX", "Place", "Scratch"]
 

@@ -17,14 +17,14 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.errors import SourceError
-from reconciler.intent.intent import Hint, HintKind, Subject
-from reconciler.source.splitter import lexemes, split
-from reconciler.source.subjects import elements_of, subject_of, unquoted
+from reconciler.model.intent import Hint, HintKind, Subject
+from reconciler.sqltext.lexer import lexemes, split
+from reconciler.sqltext.subjects import elements_of, subject_of, unquoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from reconciler.source.splitter import Piece, Token
+    from reconciler.sqltext.lexer import Piece, Token
 
 __all__ = ["read_hints"]
 

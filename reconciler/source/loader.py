@@ -21,7 +21,7 @@ from reconciler.db.connections import server_message
 from reconciler.db.search_path import found_nothing, path_hint
 from reconciler.errors import SourceError
 from reconciler.source.screening import changes_settings, leading_keywords
-from reconciler.source.splitter import tokens
+from reconciler.sqltext.lexer import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

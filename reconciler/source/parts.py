@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
-from reconciler.db.dsn import redact
 from reconciler.errors import EmptySourceError, SourceError
+from reconciler.redaction.dsn import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

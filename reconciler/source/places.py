@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.snapshot import CHILD_KINDS, ROUTINE_KINDS, SATELLITE_KINDS
-from reconciler.source.splitter import lexemes
-from reconciler.source.subjects import elements_of, subject_of
+from reconciler.model.facts import CHILD_KINDS, ROUTINE_KINDS, SATELLITE_KINDS
+from reconciler.sqltext.lexer import lexemes
+from reconciler.sqltext.subjects import elements_of, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.intent.intent import Subject
-    from reconciler.snapshot import FactId
+    from reconciler.model.facts import FactId
+    from reconciler.model.intent import Subject
     from reconciler.source.source import AnySource
 
 __all__ = ["Place", "Places", "places_of"]

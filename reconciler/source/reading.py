@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
-from reconciler.db.dsn import redact
 from reconciler.errors import EmptySourceError, SourceError
-from reconciler.redaction import redact_sql
+from reconciler.redaction.dsn import redact
+from reconciler.redaction.masking import redact_sql
 from reconciler.source.hints import read_hints
 from reconciler.source.parts import Part, checked, part_of_object, read_path, read_spec, shown
 from reconciler.source.screening import holds_connection, refusal, runnable, without_frames, writes_rows
 from reconciler.source.source import AnySource, DatabaseSource, Source, SourceStatement, digest_of
-from reconciler.source.splitter import split
+from reconciler.sqltext.lexer import split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reconciler.intent.intent import Hint
+    from reconciler.model.intent import Hint
     from reconciler.source.screening import Refusal
-    from reconciler.source.splitter import Piece
+    from reconciler.sqltext.lexer import Piece
 
 __all__ = ["Reading", "parse_source", "read_object", "source_from_object", "source_from_text"]
 

@@ -10,12 +10,12 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.source.splitter import Piece, tokens
+from reconciler.sqltext.lexer import Piece, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.source.splitter import Token
+    from reconciler.sqltext.lexer import Token
 
 __all__ = [
     "Refusal",

@@ -6,12 +6,12 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from reconciler.db.dsn import redact
+from reconciler.redaction.dsn import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.intent.intent import Hint
+    from reconciler.model.intent import Hint
 
 __all__ = ["AnySource", "DatabaseSource", "Source", "SourceStatement", "digest_of"]
 

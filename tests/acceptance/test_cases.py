@@ -32,18 +32,18 @@ import psycopg
 import pytest
 from judge import differences
 
-from reconciler.catalog import managed_schemas, read_snapshot
-from reconciler.diff import diff
-from reconciler.hazards.kinds import HazardKind
+from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
+from reconciler.client import Reconciler
+from reconciler.diff.diff import diff
+from reconciler.model.hazards import HazardKind
 from reconciler.options import Options
-from reconciler.reconcile import Reconciler
 from reconciler.source.source import DatabaseSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from reconciler.embedded import EmbeddedServer
-    from reconciler.snapshot import Snapshot
+    from reconciler.model.snapshot import Snapshot
 
 CASES = Path(__file__).parent / "cases"
 ROLES = ("case_owner", "case_reader", "case_writer")

@@ -18,8 +18,8 @@ from psycopg.conninfo import make_conninfo
 
 from reconciler.cli import commands, console
 from reconciler.cli.commands import run
+from reconciler.cli.config_file import find_configuration, parse_configuration
 from reconciler.cli.options import read_options
-from reconciler.config import find_configuration, parse_configuration
 from reconciler.errors import ConfigError
 from reconciler.options import Options
 
@@ -146,13 +146,13 @@ def test_the_environment_allows_data_loss(
 def test_a_failed_proof_exits_5(
     reconcile: Callable[..., Output], source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reconciler import planning
     from reconciler.errors import ProofError
+    from reconciler.workflows import make_plan
 
     def fail(*_: object, **__: object) -> None:
         raise ProofError("the rehearsed plan does not end at the goal")
 
-    monkeypatch.setattr(planning, "prove", fail)
+    monkeypatch.setattr(make_plan, "prove", fail)
     assert reconcile("apply", source).code == 5
     assert reconcile("apply", source, "--no-proof").code == 0
 
@@ -214,7 +214,7 @@ def test_a_database_that_is_missing_is_told_apart_from_a_server_that_is(
 
 
 def test_ctrl_c_exits_130(reconcile: Callable[..., Output], source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from reconciler.reconcile import Reconciler
+    from reconciler.client import Reconciler
 
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -476,7 +476,7 @@ def test_options_and_environment_go_before_the_configuration(monkeypatch: pytest
 def test_the_version_imports_nothing_heavy() -> None:
     code = (
         "import sys; from reconciler.cli.commands import run; assert run(['--version']) == 0;"
-        "heavy = {'psycopg', 'rich', 'sqlalchemy', 'migra', 'reconciler.reconcile'} & set(sys.modules);"
+        "heavy = {'psycopg', 'rich', 'sqlalchemy', 'migra', 'reconciler.client'} & set(sys.modules);"
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

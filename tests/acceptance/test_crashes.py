@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from reconciler.client import Reconciler
 from reconciler.embedded import EmbeddedServer
-from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reconciler.plan import Statement
+    from reconciler.model.plan import Statement
 
 BEFORE = "create table kept (id int primary key, label text); create view labels as select label from kept;"
 AFTER = """

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from reconciler.client import Reconciler
 from reconciler.embedded import EmbeddedServer
 from reconciler.errors import ReconcilerError
 from reconciler.ledger.runs import load_runs
 from reconciler.options import Options, Proof
-from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from reconciler.plan import Plan, Statement
+    from reconciler.model.plan import Plan, Statement
 
 BEFORE = """
 create table parent (id int primary key);

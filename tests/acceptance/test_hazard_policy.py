@@ -12,7 +12,7 @@ import pytest
 from jsonschema import validate
 
 from reconciler.cli.commands import run
-from reconciler.hazards.kinds import HazardKind
+from reconciler.model.hazards import HazardKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,20 +15,21 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from reconciler.catalog import managed_schemas, read_snapshot
-from reconciler.ddl.planner import make_plan
+from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
+from reconciler.client import Options, Reconciler
 from reconciler.errors import SourceError
-from reconciler.hazards.kinds import KINDS, HazardKind
-from reconciler.plan import Online
-from reconciler.reconcile import Options, Reconciler
-from reconciler.snapshot import SATELLITE_KINDS
+from reconciler.model.facts import SATELLITE_KINDS
+from reconciler.model.hazards import KINDS, HazardKind
+from reconciler.model.plan import Online
+from reconciler.planner.planner import make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.embedded import EmbeddedServer
-    from reconciler.plan import Plan
-    from reconciler.snapshot import FactId, Snapshot
+    from reconciler.model.facts import FactId
+    from reconciler.model.plan import Plan
+    from reconciler.model.snapshot import Snapshot
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "hazards.md"
 OPTIONS = Options(all_schemas=True, exact=True, scratch="database", allow=frozenset(HazardKind), online=False)

@@ -6,9 +6,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from reconciler.hazards.kinds import HazardKind
+from reconciler.client import Reconciler
+from reconciler.model.hazards import HazardKind
 from reconciler.options import Options
-from reconciler.reconcile import Reconciler
 
 NAMES = [
     'quote"inside',

@@ -6,8 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
-from reconciler.catalog import QUERIES
-from reconciler.ddl import RULES
+from reconciler.catalog.snapshot_reader import QUERIES
+from reconciler.planner.rules.registry import RULES
 
 _TEXT = (Path(__file__).parents[2] / "docs" / "kinds.md").read_text()
 ROWS = set(re.findall(r"^\| ([a-z_]+) \| (?:yes|no|dropped)", _TEXT, re.MULTILINE))

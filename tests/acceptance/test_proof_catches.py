@@ -12,18 +12,18 @@ import pytest
 from psycopg import sql
 from test_cases import ALL, OPTIONS, ROLES, Case, _built, _run
 
-from reconciler.ddl import RULES
+from reconciler.client import Reconciler
 from reconciler.errors import PlanError, ProofError
 from reconciler.options import Proof
-from reconciler.proof import proof
-from reconciler.reconcile import Reconciler
+from reconciler.planner.rules.registry import RULES
+from reconciler.proof import rehearsal
 from reconciler.scratch.choice import choose_scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from reconciler.ddl.rule import Draft, Rule
     from reconciler.embedded import EmbeddedServer
+    from reconciler.planner.core.rule import Draft, Rule
 
 pytestmark = [pytest.mark.one_server, pytest.mark.long]
 
@@ -90,8 +90,8 @@ class Breaker:
             return ()
 
         monkeypatch.setattr(rule, method, broken, raising=False)
-        planner = proof.make_plan
-        monkeypatch.setattr(proof, "make_plan", lambda *args, **options: self._whole(planner, *args, **options))
+        planner = rehearsal.make_plan
+        monkeypatch.setattr(rehearsal, "make_plan", lambda *args, **options: self._whole(planner, *args, **options))
 
     def _whole(self, planner: Callable[..., object], *args: object, **options: object) -> object:
         """The copy of live is made by rules that are whole."""
@@ -152,7 +152,7 @@ def test_a_statement_that_says_something_else_is_caught(
         assert statements != planned.plan.statements
         scratch = choose_scratch(reconciler.connection, planned.options.scratch, planned.scope, dsn=live)
         with pytest.raises(ProofError):
-            proof.prove(
+            rehearsal.prove(
                 replace(planned.plan, statements=statements), planned.live, planned.goal.snapshot, scratch,
                 planned.scope, current_user=str(reconciler.connection.info.user),
             )  # fmt: skip

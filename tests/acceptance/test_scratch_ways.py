@@ -9,9 +9,9 @@ import pytest
 import soak
 from generator import generate
 
-from reconciler.hazards.kinds import HazardKind
+from reconciler.client import Reconciler
+from reconciler.model.hazards import HazardKind
 from reconciler.options import Options
-from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:
     from collections.abc import Callable

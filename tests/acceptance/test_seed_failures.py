@@ -9,11 +9,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from reconciler.drift import State
+from reconciler.client import Reconciler
+from reconciler.diff.drift import State
 from reconciler.errors import ApplyError, HazardError, PreflightError, ReconcilerError
-from reconciler.hazards.kinds import HazardKind
+from reconciler.model.hazards import HazardKind
 from reconciler.options import Options
-from reconciler.reconcile import Reconciler
 from reconciler.source.reading import parse_source
 from reconciler.source.source import Source
 

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from reconciler.hazards.kinds import HazardKind
-from reconciler.reconcile import Options, Reconciler
+from reconciler.client import Options, Reconciler
+from reconciler.model.hazards import HazardKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,19 +17,19 @@ import pytest
 from judge import differences
 from psycopg import sql
 
-from reconciler.compare import dump
-from reconciler.hazards.kinds import HazardKind
+from reconciler.client import Reconciler
+from reconciler.model.facts import DATABASE_WIDE_KINDS, SATELLITE_KINDS
+from reconciler.model.hazards import HazardKind
 from reconciler.options import Options
-from reconciler.reconcile import Reconciler
 from reconciler.report.sql import script
-from reconciler.snapshot import DATABASE_WIDE_KINDS, SATELLITE_KINDS
+from reconciler.workflows.compare import dump
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.embedded import EmbeddedServer
-    from reconciler.plan import Plan
-    from reconciler.snapshot import FactId
+    from reconciler.model.facts import FactId
+    from reconciler.model.plan import Plan
 
 FOLDER = Path(__file__).parent / "schemas"
 pytestmark = pytest.mark.long

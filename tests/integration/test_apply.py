@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from reconciler.client import Reconciler
 from reconciler.errors import ApplyError, LockTimeoutError, StalePlanError, VerificationError
 from reconciler.options import Options
-from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:
     from reconciler.results import PlanResult

@@ -6,10 +6,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from reconciler.catalog import read_snapshot
-from reconciler.ddl.bounds import within
-from reconciler.ddl.partitions import partitions_of
-from reconciler.snapshot import FactId
+from reconciler.catalog.snapshot_reader import read_snapshot
+from reconciler.model.facts import FactId
+from reconciler.planner.partitions.bounds import within
+from reconciler.planner.partitions.tree import partitions_of
 
 # Key, and the bounds of the partitions.
 TREES = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from reconciler.drift import State
+from reconciler.client import Reconciler
+from reconciler.diff.drift import State
 from reconciler.errors import ConfigError
 from reconciler.options import Options
-from reconciler.reconcile import Reconciler
 
 DECLARED = """
 create type mood as enum ('sad', 'ok');

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from reconciler.catalog import read_snapshot
+from reconciler.catalog.snapshot_reader import read_snapshot
 from reconciler.db.connections import connect
 from reconciler.errors import DatabaseError
-from reconciler.snapshot import FactId
+from reconciler.model.facts import FactId
 
 if TYPE_CHECKING:
     from typing import LiteralString
 
-    from reconciler.snapshot import Snapshot
+    from reconciler.model.snapshot import Snapshot
 
 pytestmark = pytest.mark.every_server
 

@@ -14,15 +14,16 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from reconciler.catalog import for_server, read_snapshot
+from reconciler.catalog.snapshot_reader import for_server, read_snapshot
 from reconciler.db import connections
-from reconciler.diff import diff
-from reconciler.snapshot import FactId, Snapshot, canonical_json
+from reconciler.diff.diff import diff
+from reconciler.model.facts import FactId, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from reconciler.embedded import EmbeddedServer
+    from reconciler.model.snapshot import Snapshot
 
 pytestmark = pytest.mark.every_server
 

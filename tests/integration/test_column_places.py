@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from reconciler import compare
+from reconciler.client import Reconciler
 from reconciler.errors import PlanError, ProofError
 from reconciler.options import Options
-from reconciler.reconcile import Reconciler
+from reconciler.workflows import compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -103,7 +103,7 @@ def test_the_image_runs_as_nobody_special_and_copies_what_is_there() -> None:
 
 
 def test_a_replica_is_live_but_not_ready_while_the_schema_is_not(database: str) -> None:
-    from reconciler.plugins import lock_id
+    from reconciler.model.plugins import lock_id
 
     with psycopg.connect(database) as holder:
         holder.execute("select pg_advisory_xact_lock(%s)", (lock_id("default"),))

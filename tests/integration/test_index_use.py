@@ -6,8 +6,8 @@ import re
 
 import psycopg
 
+from reconciler.client import Reconciler
 from reconciler.options import Options
-from reconciler.reconcile import Reconciler
 
 PLAIN = "create table t (a int not null, b int, c int, constraint t_c unique (c));"
 PARTITIONED = "create table t (a int not null) partition by range (a); create table t1 partition of t default;"

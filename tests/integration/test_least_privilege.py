@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 
 from reconciler import Options, ScratchError, reconcile_on_startup
 from reconciler.cli.commands import run
-from reconciler.reconcile import Reconciler
+from reconciler.client import Reconciler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

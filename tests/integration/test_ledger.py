@@ -29,7 +29,8 @@ from reconciler.ledger.migrations import (
 )
 from reconciler.ledger.runs import RunKind, RunOutcome, finish_run, load_runs, record_run, start_run
 from reconciler.ledger.schema import LEDGER_VERSION, ensure_ledger, ledger_version, lock_plugin
-from reconciler.snapshot import FactId, Snapshot, canonical_json
+from reconciler.model.facts import FactId, canonical_json
+from reconciler.model.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,8 @@ from reconciler.db import connections
 from reconciler.errors import LedgerError
 from reconciler.ledger.managers import Journal, JournalEntry, JournalManager, SnapshotManager
 from reconciler.ledger.schema import ensure_ledger
-from reconciler.snapshot import FactId, Snapshot
+from reconciler.model.facts import FactId
+from reconciler.model.snapshot import Snapshot
 
 FIRST = JournalEntry(idx=0, when=1, tag="0000_chat_1")
 SECOND = JournalEntry(idx=1, when=2, tag="0001_chat_2")

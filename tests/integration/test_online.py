@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from reconciler.client import Reconciler
 from reconciler.errors import ApplyError, LockTimeoutError
 from reconciler.ledger.runs import load_runs
 from reconciler.options import Options
-from reconciler.reconcile import Reconciler
 from reconciler.report.text import status_text
 
 if TYPE_CHECKING:
-    from reconciler.plan import Plan, Statement
+    from reconciler.model.plan import Plan, Statement
 
 BEFORE = """
 create table parent (id int primary key);

@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from reconciler import Options, Reconciler, ScratchError, reconcile_on_startup
 from reconciler.cli.commands import run
 from reconciler.cli.progress import server_process
-from reconciler.goal import Scope
+from reconciler.diff.goal import Scope
 from reconciler.scratch.database import DatabaseScratch
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from reconciler.checks import FindingKind
 from reconciler.cli.commands import run
+from reconciler.client import Reconciler
 from reconciler.errors import ApplyError, PreflightError
 from reconciler.ledger.runs import load_runs
+from reconciler.model.checks import FindingKind
 from reconciler.options import Options, Proof
-from reconciler.reconcile import Reconciler
 from reconciler.report import json, text
 from reconciler.source.source import DatabaseSource
 

@@ -8,11 +8,11 @@ import psycopg
 import pytest
 
 from reconciler.apply.backfill import Filled
-from reconciler.cli.outcomes import Telling, describe_filled
+from reconciler.cli.output import Telling, describe_filled
 from reconciler.cli.progress import Follower, server_process
+from reconciler.client import Reconciler
+from reconciler.model.plan import Statement
 from reconciler.options import Options
-from reconciler.plan import Statement
-from reconciler.reconcile import Reconciler
 
 
 def test_how_far_an_index_is_can_be_followed(database: str) -> None:

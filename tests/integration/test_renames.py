@@ -5,11 +5,11 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from reconciler.drift import State
+from reconciler.client import Reconciler
+from reconciler.diff.drift import State
 from reconciler.errors import SourceError
-from reconciler.hazards.kinds import HazardKind
+from reconciler.model.hazards import HazardKind
 from reconciler.options import Options
-from reconciler.reconcile import Reconciler
 
 BEFORE = """
 create type mood as enum ('sad', 'ok');

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from reconciler.client import Reconciler
 from reconciler.errors import ProofError
-from reconciler.hazards.kinds import HazardKind
+from reconciler.model.hazards import HazardKind
+from reconciler.model.plan import Statement
 from reconciler.options import Options, Proof
-from reconciler.plan import Statement
-from reconciler.proof.proof import prove
+from reconciler.proof.rehearsal import prove
 from reconciler.proof.rows import RowRehearsal
 from reconciler.proof.sampling import sample_rows
-from reconciler.reconcile import Reconciler
 from reconciler.scratch.choice import choose_scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.plan import Plan
+    from reconciler.model.plan import Plan
 
 OPTIONS = Options(proof=Proof.ROWS, allow=frozenset(HazardKind))
 BEFORE = """

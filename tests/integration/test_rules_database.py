@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from reconciler.catalog import managed_schemas, read_snapshot
-from reconciler.ddl.planner import make_plan
-from reconciler.diff import diff
+from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
+from reconciler.diff.diff import diff
 from reconciler.errors import PlanError
+from reconciler.planner.planner import make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import LiteralString
 
-    from reconciler.plan import Plan
-    from reconciler.snapshot import Snapshot
+    from reconciler.model.plan import Plan
+    from reconciler.model.snapshot import Snapshot
 
 pytestmark = pytest.mark.every_server
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from reconciler.hazards.kinds import HazardKind
+from reconciler.client import Reconciler
+from reconciler.model.hazards import HazardKind
 from reconciler.options import Options
-from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:
     from typing import LiteralString

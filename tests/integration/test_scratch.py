@@ -11,12 +11,12 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from reconciler.drift import State
+from reconciler.client import Reconciler
+from reconciler.diff.drift import State
 from reconciler.errors import ReconcilerError, ScratchError, SourceError
-from reconciler.hazards.kinds import HazardKind
+from reconciler.model.facts import DATABASE_WIDE_KINDS, FactId
+from reconciler.model.hazards import HazardKind
 from reconciler.options import Options
-from reconciler.reconcile import Reconciler
-from reconciler.snapshot import DATABASE_WIDE_KINDS, FactId
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +147,7 @@ def test_an_abandoned_database_is_swept_and_one_in_use_is_not(database: str) -> 
 
 
 def _prefix_of(reconciler: Reconciler, url: str) -> str:
-    from reconciler.goal import Scope
+    from reconciler.diff.goal import Scope
     from reconciler.scratch.database import DatabaseScratch
 
     scratch = DatabaseScratch(reconciler.connection, admin_dsn=url, scope=Scope(), why="a test")

@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from reconciler.client import Reconciler
 from reconciler.errors import ScratchError
 from reconciler.options import Options, Proof
-from reconciler.reconcile import Reconciler
 
 if TYPE_CHECKING:
     from typing import LiteralString

@@ -7,11 +7,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from reconciler.checks import FindingKind
 from reconciler.cli.commands import run
+from reconciler.client import Reconciler
 from reconciler.errors import ApplyError, PreflightError, ProofError
+from reconciler.model.checks import FindingKind
 from reconciler.options import Options
-from reconciler.reconcile import Reconciler
 from reconciler.report import json
 
 pytestmark = pytest.mark.every_server

@@ -22,7 +22,7 @@ from reconciler import (
     reconcile_on_startup,
     reconcile_on_startup_async,
 )
-from reconciler.plugins import lock_id
+from reconciler.model.plugins import lock_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from reconciler import HazardError, HazardKind, Options, Reconciler, SourceError, source_from_object
-from reconciler.cli import asking
+from reconciler.cli import rename_prompts
 from reconciler.cli.commands import run
-from reconciler.intent.suggestions import suggest
+from reconciler.intent.rename_suggestions import suggest
 from reconciler.report import text
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ def _answers(monkeypatch: pytest.MonkeyPatch, *, yes: bool) -> list[str]:
         asked.append(question)
         return yes
 
-    monkeypatch.setattr(asking, "is_interactive", lambda: True)
-    monkeypatch.setattr(asking.click, "confirm", confirm)
+    monkeypatch.setattr(rename_prompts, "is_interactive", lambda: True)
+    monkeypatch.setattr(rename_prompts.click, "confirm", confirm)
     return asked
 
 

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.diff import Change, diff
-from reconciler.drift import State, compare
+from reconciler.diff.diff import Change, diff
+from reconciler.diff.drift import State, compare
+from reconciler.diff.goal import Goal
 from reconciler.errors import PlanError
-from reconciler.goal import Goal
-from reconciler.plan import Wish, sorted_groups
-from reconciler.snapshot import FactId, Snapshot, canonical_json
+from reconciler.model.facts import FactId, canonical_json
+from reconciler.model.snapshot import Snapshot
+from reconciler.planner.ordering.graph import Wish, sorted_groups
 
 names = st.text(min_size=1, max_size=8)
 facts = st.dictionaries(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.db.dsn import libpq_dsn, redact
+from reconciler.redaction.dsn import libpq_dsn, redact
 
 
 @pytest.mark.parametrize(

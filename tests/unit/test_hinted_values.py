@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.ddl.hinted_values import may_name_any
-from reconciler.snapshot import FactId
+from reconciler.model.facts import FactId
+from reconciler.planner.columns.backfill import may_name_any
 
 
 def _column(name: str, table: str = "t") -> FactId:

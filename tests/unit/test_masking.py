@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.masking import MASK, Secret, conceal, is_secret_option
-from reconciler.redaction import redact_sql
+from reconciler.redaction.masking import MASK, Secret, conceal, is_secret_option, redact_sql
 
 
 @pytest.mark.parametrize("name", ["password", "sslpassword", "passcode", "passfile", "api_key", "secret_access_key"])

@@ -9,19 +9,20 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from reconciler.checks import Check, Finding, FindingKind
-from reconciler.diff import Difference
+from reconciler.diff.diff import Difference
+from reconciler.diff.goal import Goal, Scope
 from reconciler.errors import ConfigError, StalePlanError
-from reconciler.goal import Goal, Scope
-from reconciler.hazards.kinds import Hazard, HazardKind, TableSize
-from reconciler.intent.intent import Suggestion
 from reconciler.ledger.migrations import Head, Recorded
-from reconciler.masking import SecretText
+from reconciler.model.checks import Check, Finding, FindingKind
+from reconciler.model.facts import FactId
+from reconciler.model.hazards import Hazard, HazardKind, TableSize
+from reconciler.model.intent import Suggestion
+from reconciler.model.plan import LockMode, Plan, Statement
+from reconciler.model.snapshot import Snapshot
 from reconciler.options import Options
-from reconciler.plan import LockMode, Plan, Statement
-from reconciler.planfile import dump_plan, load_plan
+from reconciler.redaction.masking import SecretText
 from reconciler.results import PlanResult
-from reconciler.snapshot import FactId, Snapshot
+from reconciler.workflows.plan_file import dump_plan, load_plan
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "json-format.schema.json").read_text())
 TABLE = FactId("table", ("public", 'odd."name'))

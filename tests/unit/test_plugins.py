@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.plugins import baseline_tag, derive_schema_name, lock_id, migration_tag
+from reconciler.model.plugins import baseline_tag, derive_schema_name, lock_id, migration_tag
 
 
 @pytest.mark.parametrize(

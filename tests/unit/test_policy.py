@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.config import parse_configuration
+from reconciler.cli.config_file import parse_configuration
 from reconciler.errors import ConfigError
-from reconciler.hazards.kinds import Hazard, HazardKind, TableSize
 from reconciler.hazards.policy import (
     HazardRule,
     Verdict,
@@ -19,8 +18,9 @@ from reconciler.hazards.policy import (
     unused_consents,
     verdict_on,
 )
+from reconciler.model.facts import FactId
+from reconciler.model.hazards import Hazard, HazardKind, TableSize
 from reconciler.options import Options
-from reconciler.snapshot import FactId
 
 FILE = Path("reconciler.toml")
 

@@ -37,14 +37,14 @@ def test_all_holds_the_promised_names_and_every_error_once() -> None:
 
 
 def test_a_name_is_the_object_of_its_module() -> None:
-    from reconciler.reconcile import Reconciler
+    from reconciler.client import Reconciler
 
     assert reconciler.Reconciler is Reconciler
     assert reconciler.HazardError is errors.HazardError
 
 
 def test_the_version_is_the_one_that_the_ledger_records() -> None:
-    from reconciler.ledger.schema import program_version
+    from reconciler.version import program_version
 
     assert reconciler.__version__ == program_version()
 

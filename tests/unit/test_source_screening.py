@@ -10,7 +10,7 @@ from reconciler.source.screening import (
     without_frames,
     writes_rows,
 )
-from reconciler.source.splitter import split
+from reconciler.sqltext.lexer import split
 
 
 def refused(sql: str) -> str | None:

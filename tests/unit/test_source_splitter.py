@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import SourceError
-from reconciler.source.splitter import split, tokens
+from reconciler.sqltext.lexer import split, tokens
 
 
 def statements(text: str) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.snapshot import canonical_json
-from reconciler.spelling import alike, faithful
+from reconciler.model.facts import canonical_json
+from reconciler.sqltext.roundtrip import alike, faithful
 
 PRINTED = "((status)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[]))"
 READ_BACK = "((status)::text = ANY (ARRAY[('a'::character varying)::text, ('b'::character varying)::text]))"

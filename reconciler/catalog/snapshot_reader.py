@@ -1,0 +1,276 @@
+"""Reads the system catalogs into a Snapshot: one query a kind, all joined into one statement.
+
+Does I/O on the connection it is given and changes nothing. One statement sees one moment at any isolation level, also
+after waiting for a lock. Each query stands in sql/catalog/ and gives rows of (kind, name, definition, classid, objid,
+subid, owner, acl, acl_default).
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from contextlib import contextmanager
+from functools import lru_cache
+from itertools import count
+from typing import TYPE_CHECKING, cast
+
+import psycopg
+from psycopg import sql
+
+from reconciler.catalog.dependencies import with_dependencies
+from reconciler.catalog.privileges import changed_privileges
+from reconciler.db.connections import errors_as, fetch_all, fetch_one, pinned
+from reconciler.db.sqlfiles import read_sql, trusted
+from reconciler.errors import DatabaseError
+from reconciler.model.facts import FactId, canonical_json
+from reconciler.model.snapshot import Snapshot
+from reconciler.redaction.masking import Secret, conceal
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+
+    from psycopg.rows import TupleRow
+
+    from reconciler.catalog.dependencies import Edge
+    from reconciler.db.connections import Connection
+    from reconciler.model.facts import Address
+
+__all__ = ["LEDGER_SCHEMA", "managed_schemas", "read_mark", "read_snapshot"]
+
+LEDGER_SCHEMA = "migrations"
+
+# In the order in which they are read; a later file may hold several kinds.
+QUERIES = (
+    "schema",
+    "table",
+    "inheritance",
+    "column",
+    "default",
+    "constraint",
+    "index",
+    "sequence",
+    "owned_by",
+    "view",
+    "function",
+    "aggregate",
+    "trigger",
+    "partition_trigger",
+    "rule",
+    "policy",
+    "enum",
+    "domain",
+    "domain_constraint",
+    "composite_type",
+    "range_type",
+    "base_type",
+    "collation",
+    "operator",
+    "operator_class",
+    "operator_family",
+    "conversion",
+    "text_search_parser",
+    "text_search_dictionary",
+    "text_search_template",
+    "text_search_configuration",
+    "statistics",
+    "default_privileges",
+    "access_method",
+    "cast",
+    "database_setting",
+    "event_trigger",
+    "extension",
+    "foreign_data_wrapper",
+    "foreign_server",
+    "language",
+    "publication",
+    "role_setting",
+    "subscription",
+    "transform",
+    "user_mapping",
+    "comment",
+    "security_label",
+    "inherited_name",
+    "cloned_key",
+)
+
+# What another session drops while it is read cannot be opened any more (XX000), or has no text: it is read again.
+_READINGS = 10
+_TEXTS = {
+    **dict.fromkeys(
+        ("constraint", "domain_constraint", "function", "materialized_view", "procedure", "rule", "trigger", "view"),
+        '"definition":"',
+    ),
+    "default": '"expression":"',
+    "index": '"using":"',
+}
+
+# These hang on an object by its address, whatever its kind: their `name` holds only what is added to the object's own.
+_ATTACHED = frozenset({"comment", "security_label"})
+
+_DIRECTIVE = re.compile(r"^\s*--@\s*(?:(if) server (>=|<) (\d+)|(else)|(end))\s*$")
+
+
+def for_server(text: str, server_version: int) -> str:
+    """The lines of a catalog query that `--@ if server >= N`, `--@ else`, `--@ end` leave for this server."""
+    kept: list[str] = []
+    emit = True
+    for line in text.splitlines():
+        directive = _DIRECTIVE.match(line)
+        if directive is None:
+            if emit:
+                kept.append(line)
+        elif directive[1]:
+            limit = int(directive[3])
+            emit = server_version >= limit if directive[2] == ">=" else server_version < limit
+        elif directive[4]:
+            emit = not emit
+        else:
+            emit = True
+    return "\n".join(kept)
+
+
+@lru_cache(maxsize=16)
+def _query(names: tuple[str, ...], server_version: int) -> sql.SQL:
+    """The catalog queries of these names as one statement, so that all of them see the same moment."""
+    parts = (for_server(read_sql(f"catalog/{name}.sql"), server_version).strip() for name in names)
+    # Our own files, no user's text.
+    return sql.SQL(trusted("\nunion all\n".join(f"({part}\n)" for part in parts)))
+
+
+def managed_schemas(connection: Connection) -> tuple[str, ...]:
+    """Every schema of users: none of the system's, nor the ledger's, nor an extension's. For `--all-schemas`."""
+    rows = fetch_all(
+        connection,
+        "select n.nspname from pg_catalog.pg_namespace n"
+        " where n.nspname !~ '^pg_' and n.nspname not in ('information_schema', %s)"
+        " and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_namespace'::regclass"
+        " and d.objid = n.oid and d.deptype = 'e') order by 1",
+        (LEDGER_SCHEMA,),
+    )
+    return tuple(cast("str", row[0]) for row in rows)
+
+
+def read_snapshot(connection: Connection, schemas: Sequence[str], *, dependencies: bool = False) -> Snapshot:
+    """All facts of `schemas` and of the database as a whole, in one statement. A schema that is not there gives none.
+
+    With `dependencies` also what pg_depend says of them, which only a plan needs. What others drop meanwhile is not
+    there. Runs inside a transaction; one of REPEATABLE READ goes on seeing what is dropped, and fails. Raises
+    DatabaseError.
+    """
+    with pinned(connection), errors_as():
+        _without_jit(connection)
+        for reading in count(1):
+            try:
+                with connection.transaction():
+                    return _read(connection, schemas, dependencies=dependencies)
+            except DatabaseError as error:
+                if error.__cause__ is not None and not isinstance(error.__cause__, psycopg.errors.InternalError_):
+                    raise
+                if reading == _READINGS:
+                    raise DatabaseError(
+                        f"the schemas cannot be read, tried {_READINGS} times: {error.message}",
+                        hint="somebody may drop objects there all the time: run the command again when that has ended",
+                    ) from error
+    raise AssertionError("unreachable")
+
+
+def _read(connection: Connection, schemas: Sequence[str], *, dependencies: bool) -> Snapshot:
+    version = connection.info.server_version
+    oids = [
+        cast("int", row[0])
+        for row in fetch_all(connection, "select oid from pg_namespace where nspname = any(%s)", (list(schemas),))
+    ]
+    queries = (*QUERIES, "dependency") if dependencies else QUERIES
+    with _garbage_kept():
+        rows = fetch_all(connection, _query(queries, version), {"schemas": oids})
+        snapshot = _snapshot((row for row in rows if row[0] != "dependency"), tuple(schemas), version)
+        edges = [_edge(row) for row in rows if row[0] == "dependency"]
+    return with_dependencies(snapshot, edges) if dependencies else snapshot
+
+
+def _edge(row: TupleRow) -> Edge:
+    _, (classid, objid, subid), deptype, *address = row
+    return cast("Address", tuple(address[:3])), (int(classid), int(objid), int(subid)), deptype
+
+
+@contextmanager
+def _garbage_kept() -> Generator[None]:
+    """Hundreds of thousands of rows become as many facts: to look for cycles among them would take half of the time."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _without_jit(connection: Connection) -> None:
+    """Compiling costs more than running; parallel workers would mix up the order of columns."""
+    fetch_one(
+        connection,
+        "select set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)",
+    )
+
+
+def read_mark(connection: Connection, schemas: Sequence[str]) -> str:
+    """A text that stays the same as long as nobody changes the catalogs of `schemas`. Runs inside a transaction."""
+    _without_jit(connection)
+    row = fetch_one(connection, _query(("mark",), connection.info.server_version), {"schemas": list(schemas)})
+    return str(row[0]) if row else ""
+
+
+def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) -> Snapshot:
+    facts: dict[FactId, str] = {}
+    addresses: dict[FactId, Address] = {}
+    secrets: dict[FactId, dict[str, Secret]] = {}
+    attached: list[TupleRow] = []
+    inherited_names: dict[FactId, str] = {}
+    owners: dict[str, str] = {}
+    declared: set[FactId] = set()
+    cloned: set[FactId] = set()
+    for row in rows:
+        kind, name, definition, classid, objid, subid, owner, acl, acl_default = row
+        if kind in _ATTACHED:
+            attached.append(row)
+            continue
+        if kind in ("inherited_name", "declared_name"):
+            column = FactId("column", tuple(name))
+            inherited_names[column] = definition
+            if kind == "declared_name":
+                declared.add(column)
+            continue
+        if kind == "cloned_key":
+            cloned.add(FactId("constraint", tuple(name)))
+            continue
+        fact = FactId(kind, tuple(name))
+        if kind in _TEXTS and _TEXTS[kind] not in definition:
+            raise DatabaseError(f"{fact} was dropped while it was read")
+        facts[fact], hidden = conceal(kind, definition)
+        if hidden:
+            secrets[fact] = hidden
+        if objid is not None:
+            addresses[fact] = (classid, objid, subid)
+        if owner is not None:
+            if owner not in owners:
+                owners[owner] = canonical_json({"role": owner})
+            facts[FactId("owner", (kind, *name))] = owners[owner]
+        if acl is not None:
+            for grantee, privileges in changed_privileges(acl, acl_default):
+                facts[FactId("privileges", (kind, *name, grantee))] = canonical_json({"privileges": [*privileges]})
+    if attached:
+        by_address = {address: fact for fact, address in addresses.items()}
+        for kind, name, definition, classid, objid, subid, *_ in attached:
+            if (target := by_address.get((classid, objid, subid))) is not None:
+                facts[FactId(kind, (target.kind, *target.name, *name))] = definition
+    return Snapshot(
+        facts=facts,
+        schemas=schemas,
+        server_version=version,
+        addresses=addresses,
+        secrets=secrets,
+        inherited_names=inherited_names,
+        declared=frozenset(declared),
+        cloned=frozenset(cloned),
+    )

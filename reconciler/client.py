@@ -1,0 +1,459 @@
+"""The use cases: plan, apply, migrate, check, repair, adopt, and what the ledger tells. Does I/O.
+
+One `Reconciler` has one connection. Every use case is a sequence of transactions on it: one that looks, builds and
+rehearses and is always rolled back, and one that applies and records.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reconciler.apply.transaction import require_live
+from reconciler.catalog.snapshot_reader import read_snapshot
+from reconciler.db.session import Session
+from reconciler.diff.drift import compare
+from reconciler.diff.goal import Desired, make_goal
+from reconciler.errors import ConfigError, PluginFailuresError, ReconcilerError, StalePlanError
+from reconciler.intent.manual_renames import renamed_by_hand, told
+from reconciler.intent.rename_simulation import with_renames
+from reconciler.ledger.history import HistoryEntry, MigrationRecord, load_history, load_migration
+from reconciler.ledger.managers import JournalManager, SnapshotManager
+from reconciler.ledger.marks import load_addresses
+from reconciler.ledger.migrations import forget_plugin, load_recorded
+from reconciler.ledger.runs import RunKind, load_runs
+from reconciler.ledger.schema import ensure_ledger, lock_plugin
+from reconciler.ledger.steps import load_unfinished
+from reconciler.model.hazards import Hazard, HazardKind
+from reconciler.model.plan import Plan
+from reconciler.model.plugins import DEFAULT_PLUGIN
+from reconciler.options import Options, Proof, scope_of
+from reconciler.preflight.preflight import look_ahead
+from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
+from reconciler.source.reading import Reading, read_object, source_from_object
+from reconciler.source.source import DatabaseSource
+from reconciler.workflows.execute_plan import is_unchanged, record_failure, require_head, run_plan
+from reconciler.workflows.make_plan import plan_source
+from reconciler.workflows.repair import narrow_to_drift
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from types import TracebackType
+    from typing import Self
+
+    from reconciler.db.connections import Connection
+    from reconciler.model.plan import Statement
+    from reconciler.source.source import AnySource
+
+__all__ = ["Reconciler", "reconcile_all"]
+
+_DESTRUCTIVE_VARIABLES = ("RECONCILER_ALLOW_DESTRUCTIVE", "ELIZA_ALLOW_DESTRUCTIVE_MIGRATIONS")
+_REPLANS = 3
+
+
+class Reconciler:
+    """Keeps one database equal to what is declared.
+
+    `dsn_or_connection` is a URL or conninfo string (a connection is opened when it is needed and closed by `close`), a
+    psycopg connection, or a SQLAlchemy connection or session on psycopg. A connection that is handed in is used as it
+    is and never closed. Where it is idle, every use case begins and commits transactions of its own on it; where it is
+    in a transaction, everything happens inside (behind savepoints), and the caller commits.
+    """
+
+    def __init__(
+        self,
+        dsn_or_connection: str | object,
+        *,
+        options: Options | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        self.options = options or Options()
+        self._session = Session(dsn_or_connection, clock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def connection(self) -> Connection:
+        """The connection in use, opened where it is ours. Raises ConnectError."""
+        return self._session.connection
+
+    @property
+    def dsn(self) -> str:
+        """How to reach the same server again, with the password."""
+        return self._session.dsn
+
+    def close(self) -> None:
+        """Closes the connection if it is ours."""
+        self._session.close()
+
+    def initialize(self) -> None:
+        """Makes the ledger's tables, or brings them to this version; may be called any number of times."""
+        with self.connection.transaction():
+            ensure_ledger(self.connection)
+
+    # --- looking ---------------------------------------------------------------------------------------------------
+
+    def plan(self, source: object, *, plugin: str = DEFAULT_PLUGIN, options: Options | None = None) -> PlanResult:
+        """What would have to be done; nothing is changed, nothing is recorded.
+
+        Raises SourceError, ScratchError, PlanError, ProofError.
+        """
+        chosen = self._chosen(options)
+        with self.connection.transaction(force_rollback=True):
+            found = plan_source(self._session, plugin, _source(source), chosen)
+        return self.look_again(found)
+
+    def check(
+        self, source: object | None = None, *, plugin: str = DEFAULT_PLUGIN, options: Options | None = None
+    ) -> CheckResult:
+        """The state of each object: recorded, live and declared side by side. Nothing is changed.
+
+        Without a source, live is compared with what was recorded. Raises as `plan` does, but for the proof, and
+        LedgerError where there is neither a source nor a record.
+        """
+        chosen = replace(self._chosen(options), proof=Proof.OFF)
+        with self.connection.transaction(force_rollback=True):
+            if source is None:
+                return self._check_recorded(plugin, chosen)
+            found = plan_source(self._session, plugin, _source(source), chosen)
+        recorded = found.recorded
+        assert found.renamed is not None  # only a plan that was read from a file has none
+        objects = compare(found.renamed.recorded, found.renamed.live, found.goal)
+        objects = with_renames(objects, found.renamed.renames, found.renamed.live)
+        return CheckResult(
+            plugin=plugin,
+            objects=objects,
+            plan=found.plan,
+            recorded_idx=recorded.idx if recorded else None,
+            warnings=found.warnings,
+        )
+
+    def _check_recorded(self, plugin: str, options: Options) -> CheckResult:
+        recorded = load_recorded(self.connection, plugin)
+        if recorded is None:
+            raise ConfigError(
+                f"nothing is recorded for plugin {plugin}, and no source was given",
+                hint="name a source, or apply one first",
+            )
+        live = read_snapshot(self.connection, recorded.snapshot.schemas, dependencies=True)
+        desired = Desired(snapshot=recorded.snapshot, baseline={}, builder="")
+        goal = make_goal(desired, live, recorded.snapshot, scope_of(plugin, options))
+        plan = Plan(
+            statements=(), differences=(), live_fingerprint=live.fingerprint, goal_fingerprint=goal.snapshot.fingerprint
+        )
+        by_hand = renamed_by_hand(load_addresses(self.connection, plugin), live)
+        return CheckResult(
+            plugin=plugin,
+            objects=compare(recorded.snapshot, live, goal),
+            plan=plan,
+            recorded_idx=recorded.idx,
+            warnings=tuple(told(by_hand, recorded.snapshot, live)),
+        )
+
+    def check_migration(self, plugin_name: str, source: object) -> tuple[Hazard, ...] | None:
+        """What the migration would lose: its data-loss hazards, or None where it loses nothing."""
+        found = self.plan(source, plugin=plugin_name).plan.refused(())
+        return found or None
+
+    def get_status(self, plugin_name: str = DEFAULT_PLUGIN) -> Status:
+        """What the ledger knows of the plugin; also where there is no ledger."""
+        connection = self.connection
+        with connection.transaction():
+            entries = load_history(connection, plugin_name)
+            runs = load_runs(connection, plugin_name, limit=1)
+            journal = JournalManager(connection).load_journal(plugin_name) if entries else None
+            return Status(
+                plugin=plugin_name,
+                has_run=bool(entries),
+                last_migration=max(entries, key=lambda entry: entry.idx) if entries else None,
+                journal=journal,
+                snapshots=len(entries),
+                last_run=runs[0] if runs else None,
+                unfinished=load_unfinished(connection, plugin_name),
+            )
+
+    def history(self, plugin: str | None = None) -> tuple[HistoryEntry, ...]:
+        """All recorded migrations."""
+        with self.connection.transaction():
+            return load_history(self.connection, plugin)
+
+    def show(self, idx: int, plugin: str = DEFAULT_PLUGIN) -> MigrationRecord:
+        """One recorded migration with its statements and source. Raises LedgerError where there is none."""
+        with self.connection.transaction():
+            return load_migration(self.connection, plugin, idx)
+
+    def reset(self, plugin_name: str = DEFAULT_PLUGIN) -> int:
+        """Forgets what was recorded of the plugin, in the ledger only; returns the number of rows."""
+        with self.connection.transaction():
+            lock_plugin(self.connection, plugin_name)
+            return forget_plugin(self.connection, plugin_name)
+
+    @property
+    def journals(self) -> JournalManager:
+        """The journal rows, one a plugin."""
+        return JournalManager(self.connection)
+
+    @property
+    def snapshots(self) -> SnapshotManager:
+        """The snapshot rows."""
+        return SnapshotManager(self.connection)
+
+    def require_current(self, planned: PlanResult) -> None:
+        """Returns where the plan may still be applied; changes nothing.
+
+        Raises StalePlanError where live or the record moved since the plan was made.
+        """
+        with self.connection.transaction(force_rollback=True):
+            require_head(self.connection, planned)
+            require_live(self.connection, planned.plan, planned.live.schemas)
+
+    def look_again(self, planned: PlanResult) -> PlanResult:
+        """The same with what stands in the way of the plan now, asked of live in transactions of their own."""
+        return replace(planned, findings=look_ahead(self.connection, planned))
+
+    # --- changing --------------------------------------------------------------------------------------------------
+
+    def migrate(
+        self,
+        plugin_name: str,
+        source: object,
+        *,
+        verbose: bool = False,
+        force: bool = False,
+        dry_run: bool = False,
+        allow_data_loss: bool = False,
+        options: Options | None = None,
+        progress: Callable[[int, Statement], None] | None = None,
+    ) -> MigrateResult:
+        """Brings live to the declaration and records it: what an application calls when it starts.
+
+        Safe for any number of processes at once. Does next to nothing where live is still what was recorded and the
+        declaration did not move. `force` and `allow_data_loss` (or RECONCILER_ALLOW_DESTRUCTIVE=true) allow data loss;
+        `verbose` prints the statements through `progress` or to the log `reconciler`; `dry_run` changes nothing at all.
+
+        Raises any ReconcilerError; then live is as it was, and the failed run is recorded.
+        """
+        chosen = options or self.options
+        if (
+            force
+            or allow_data_loss
+            or any(os.environ.get(name, "").lower() == "true" for name in _DESTRUCTIVE_VARIABLES)
+        ):
+            chosen = replace(chosen, allow=chosen.allow | {HazardKind.DATA_LOSS})
+        if verbose and progress is None:
+            progress = _log_statement
+        return self._bring(plugin_name, _read(source), chosen, RunKind.APPLY, dry_run=dry_run, progress=progress)
+
+    def apply(
+        self,
+        planned: PlanResult,
+        *,
+        kind: RunKind = RunKind.APPLY,
+        progress: Callable[[int, Statement], None] | None = None,
+    ) -> MigrateResult:
+        """Applies a plan that `plan` made. Raises StalePlanError where live moved since; a failed run is recorded."""
+        started = self._session.clock()
+        try:
+            return run_plan(self._session, planned, started, kind, progress)
+        except ReconcilerError as error:
+            record_failure(self._session, planned, kind, started, error)
+            raise
+
+    def adopt(self, source: object, *, plugin: str = DEFAULT_PLUGIN, options: Options | None = None) -> MigrateResult:
+        """Records a database that already holds the schema as the plugin's baseline; changes what differs.
+
+        On an identical database no statement runs.
+        """
+        return self._bring(plugin, _read(source), options or self.options, RunKind.ADOPT)
+
+    def repair(
+        self,
+        source: object,
+        *,
+        plugin: str = DEFAULT_PLUGIN,
+        accept: bool = False,
+        objects: Sequence[str] = (),
+        options: Options | None = None,
+        dry_run: bool = False,
+        progress: Callable[[int, Statement], None] | None = None,
+    ) -> MigrateResult:
+        """Ends drift: brings drifted objects back to the declaration, or with `accept` records live as it is.
+
+        `objects` (`table:app.users`) narrows. What is only pending stays pending.
+        """
+        chosen = options or self.options
+        planned = self.plan_repair(source, plugin=plugin, accept=accept, objects=objects, options=chosen)
+        if dry_run:
+            return MigrateResult(plugin=plugin, idx=None, statements=planned.plan.statements, dry_run=True)
+        return self.apply(planned, kind=RunKind.REPAIR, progress=progress)
+
+    def plan_repair(
+        self,
+        source: object,
+        *,
+        plugin: str = DEFAULT_PLUGIN,
+        accept: bool = False,
+        objects: Sequence[str] = (),
+        options: Options | None = None,
+    ) -> PlanResult:
+        """What `repair` would do. Raises ConfigError where an object of `objects` did not drift."""
+        chosen = self._chosen(options)
+        with self.connection.transaction(force_rollback=True):
+            found = plan_source(self._session, plugin, _source(source), replace(chosen, proof=Proof.OFF))
+            narrowed = narrow_to_drift(self._session, found, accept=accept, objects=objects, options=chosen)
+        return self.look_again(narrowed)
+
+    def rollback(
+        self,
+        *,
+        plugin: str = DEFAULT_PLUGIN,
+        to: int | None = None,
+        steps: int | None = None,
+        options: Options | None = None,
+        dry_run: bool = False,
+        progress: Callable[[int, Statement], None] | None = None,
+    ) -> MigrateResult:
+        """Brings back what migration `to`, or the one `steps` before the last, declared, as a new migration.
+
+        The schema comes back, rows that were lost do not. Raises as `plan_rollback` and `apply`.
+        """
+        planned = self.plan_rollback(plugin=plugin, to=to, steps=steps, options=options)
+        if dry_run:
+            return MigrateResult(plugin=plugin, idx=None, statements=planned.plan.statements, dry_run=True)
+        return self.apply(planned, kind=RunKind.ROLLBACK, progress=progress)
+
+    def plan_rollback(
+        self,
+        *,
+        plugin: str = DEFAULT_PLUGIN,
+        to: int | None = None,
+        steps: int | None = None,
+        options: Options | None = None,
+    ) -> PlanResult:
+        """What `rollback` would do; `warnings` say what would not come back.
+
+        What is managed is what the last run managed, unless the options say it. Raises ConfigError where there is no
+        such migration, or no declaration was recorded with it.
+        """
+        from reconciler.workflows import rollback
+
+        chosen = self._chosen(options)
+        with self.connection.transaction(force_rollback=True):
+            target = rollback.find_target(self.connection, plugin, to=to, steps=steps)
+            last = rollback.last_scope(self.connection, plugin)
+            if last is not None and chosen.schemas is None and not chosen.all_schemas:
+                chosen = replace(
+                    chosen,
+                    schemas=None if last.all_schemas else last.schemas,
+                    all_schemas=last.all_schemas,
+                    exact=chosen.exact or last.exact,
+                )
+            source = rollback.source_of_target(target)
+            source = rollback.with_renames_back(self.connection, source, target, scope_of(plugin, chosen))
+            found = plan_source(self._session, plugin, source, chosen)
+        lost = rollback.not_brought_back(found.plan, found.live, found.goal.record, target)
+        description = f"migration {target.entry.idx} ({target.entry.source_description})"
+        return replace(
+            self.look_again(found),
+            source_description=description,
+            source_text=rollback.recorded_text(target, source),
+            notes=(*found.notes, *lost),
+            rolls_back_to=target.entry.idx,
+        )
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    def _bring(
+        self,
+        plugin: str,
+        source: AnySource | Reading,
+        options: Options,
+        kind: RunKind,
+        *,
+        dry_run: bool = False,
+        progress: Callable[[int, Statement], None] | None = None,
+    ) -> MigrateResult:
+        started = self._session.clock()
+        options = self._chosen(options)
+        for attempt in range(1, _REPLANS + 1):
+            if not dry_run and is_unchanged(self._session, plugin, source, options):
+                return MigrateResult(plugin=plugin, idx=None, skipped=True)
+            planned: PlanResult | None = None
+            try:
+                with self.connection.transaction(force_rollback=True):
+                    if not dry_run:
+                        lock_plugin(self.connection, plugin)
+                        if is_unchanged(self._session, plugin, source, options):
+                            return MigrateResult(plugin=plugin, idx=None, skipped=True)
+                    planned = plan_source(
+                        self._session, plugin, source.split() if isinstance(source, Reading) else source, options
+                    )
+                if dry_run:
+                    return MigrateResult(plugin=plugin, idx=None, statements=planned.plan.statements, dry_run=True)
+                return run_plan(self._session, planned, started, kind, progress)
+            except StalePlanError as error:
+                if attempt == _REPLANS:
+                    record_failure(self._session, planned, kind, started, error, plugin=plugin)
+                    raise
+            except ReconcilerError as error:
+                if not dry_run:
+                    record_failure(self._session, planned, kind, started, error, plugin=plugin)
+                raise
+        raise AssertionError("unreachable")
+
+    def _chosen(self, options: Options | None) -> Options:
+        """The options as they hold here: inside of the caller's transaction nothing is done in steps unasked."""
+        chosen = options or self.options
+        if chosen.online is None and not self._session.is_idle:
+            return replace(chosen, online=False)
+        return chosen
+
+
+def reconcile_all(
+    dsn_or_connection: str | object,
+    sources: Mapping[str, object],
+    *,
+    options: Options | None = None,
+    migrate: Callable[[Reconciler, str, object], MigrateResult] | None = None,
+) -> dict[str, MigrateResult]:
+    """Migrates every plugin, one after the other; a failing one does not stop the rest.
+
+    Raises PluginFailuresError at the end if any failed; its `.failures` has each one's own error.
+    """
+    done: dict[str, MigrateResult] = {}
+    failures: dict[str, ReconcilerError] = {}
+    run = migrate or _migrate
+    with Reconciler(dsn_or_connection, options=options) as reconciler:
+        for plugin, source in sources.items():
+            try:
+                done[plugin] = run(reconciler, plugin, source)
+            except ReconcilerError as error:
+                failures[plugin] = error
+    if failures:
+        raise PluginFailuresError(failures, succeeded=tuple(done))
+    return done
+
+
+def _migrate(reconciler: Reconciler, plugin: str, source: object) -> MigrateResult:
+    return reconciler.migrate(plugin, source)
+
+
+def _source(source: object) -> AnySource:
+    return source if isinstance(source, DatabaseSource) else source_from_object(source)
+
+
+def _read(source: object) -> AnySource | Reading:
+    return source if isinstance(source, DatabaseSource) else read_object(source)
+
+
+def _log_statement(position: int, statement: Statement) -> None:
+    logging.getLogger("reconciler").info("%d: %s", position, statement.sql)

@@ -1,0 +1,93 @@
+"""Runs statements of a plan on a connection that is handed in. Does I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from reconciler.db.connections import SEARCH_PATH, server_message
+from reconciler.db.search_path import UNFOUND, found_nothing, path_hint
+from reconciler.errors import ApplyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.db.connections import Connection
+    from reconciler.model.plan import Statement
+
+__all__ = ["apply_error", "run_permitted", "run_statement", "run_statements"]
+
+# Postgres 17 and newer make these with a search_path that has pg_catalog alone, whatever is set.
+_BUILT = frozenset({"index", "materialized_view"})
+
+
+def run_statements(
+    connection: Connection, statements: Sequence[Statement], *, transactional: bool, search_path: str = SEARCH_PATH
+) -> None:
+    """Runs a plan's statements; in one transaction unless some refuse that. Raises ApplyError with the failing one.
+
+    Functions that they call find names without a schema in `search_path`.
+    """
+    connection.execute("select set_config('check_function_bodies', 'off', %s)", (transactional,))
+    connection.execute("select pg_catalog.set_config('search_path', %s, false)", (search_path,))
+    for position, statement in enumerate(statements, start=1):
+        try:
+            if statement.rehearsal is None:
+                run_statement(connection, statement)
+            elif statement.rehearsal:
+                connection.execute(statement.rehearsal.encode())
+        except psycopg.Error as exc:
+            raise apply_error(exc, statement, position) from exc
+
+
+def run_permitted(
+    connection: Connection, statements: Sequence[Statement], *, search_path: str = SEARCH_PATH
+) -> tuple[Statement, ...]:
+    """Runs what this role may, in autocommit; what it may not, and what fails for want of that, is given back.
+
+    Some extensions, publications and the like only a superuser makes. Raises ApplyError for any other failure.
+    """
+    connection.execute("select set_config('check_function_bodies', 'off', false)")
+    connection.execute("select pg_catalog.set_config('search_path', %s, false)", (search_path,))
+    skipped: list[Statement] = []
+    for position, statement in enumerate(statements, start=1):
+        try:
+            run_statement(connection, statement)
+        except psycopg.errors.InsufficientPrivilege:
+            skipped.append(statement)
+        except psycopg.Error as exc:
+            if not skipped or exc.sqlstate not in UNFOUND:
+                raise apply_error(exc, statement, position) from exc
+            skipped.append(statement)
+    return tuple(skipped)
+
+
+def run_statement(connection: Connection, statement: Statement) -> int:
+    """Runs it with its real values and gives the number of its rows.
+
+    Raises psycopg's error, without the excerpt of a statement that holds secrets.
+    """
+    try:
+        return connection.execute(statement.text.encode()).rowcount
+    except psycopg.Error as exc:
+        if statement.masked:
+            exc.args = (statement.concealed(exc.diag.message_primary or type(exc).__name__),)
+        raise
+
+
+def apply_error(exc: psycopg.Error, statement: Statement, position: int) -> ApplyError:
+    """The error of a failed statement, with what Postgres says of it."""
+    said = server_message(exc)
+    hint = said.hint
+    if found_nothing(said):
+        building = any(fact.kind in _BUILT for fact in statement.creates)
+        hint = path_hint(said, while_building=building)
+    return ApplyError(
+        statement.concealed(said.message),
+        hint=statement.concealed(hint) if hint else None,
+        statement=statement.sql,
+        position=position,
+        sqlstate=said.sqlstate,
+        detail=statement.concealed(said.detail) if said.detail else None,
+    )

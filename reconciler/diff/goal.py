@@ -1,0 +1,190 @@
+"""Desired, live and recorded -> the goal: desired, and what of live is left alone. Pure: no I/O.
+
+The goal is what live must equal when a run has ended. In a plugin's own schema everything is managed; in a shared one
+(`public`) and in the database as a whole only what the source names or what was recorded. Owners and privileges that it
+does not mention follow live. `exact` makes the source the whole truth for what is managed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from reconciler.model.facts import DATABASE_WIDE_KINDS, SATELLITE_KINDS, canonical_json
+from reconciler.model.intent import Intent
+from reconciler.model.temporary_names import is_leftover
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reconciler.model.facts import Definition, FactId
+    from reconciler.model.snapshot import Snapshot
+
+__all__ = ["Desired", "Goal", "Scope", "make_goal"]
+
+SHARED_SCHEMAS = frozenset({"public"})
+_WITH_STATE = frozenset({"subscription", "user_mapping"})
+_HIDDEN = ("connection", "hidden", "options")
+_NO_INTENT = Intent()
+_FOLLOWING = frozenset({"owner", "privileges", "security_label", "default_privileges"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What is managed: these schemas, or all; `exact`: owners, privileges and (with all) database-wide objects too."""
+
+    schemas: tuple[str, ...] = ("public",)
+    all_schemas: bool = False
+    exact: bool = False
+
+    def shares(self, schema: str) -> bool:
+        """True where others may keep objects of theirs in the schema."""
+        return not self.all_schemas and schema in SHARED_SCHEMAS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """What the source built in scratch, what was there before it ran, and who built it."""
+
+    snapshot: Snapshot
+    baseline: Mapping[FactId, str]
+    builder: str
+
+    def mentions(self, fact: FactId) -> bool:
+        """Whether the source itself brought the fact about."""
+        text = self.snapshot.facts.get(fact)
+        if text is None or self.baseline.get(fact) == text:
+            return False
+        return fact.kind != "owner" or self.snapshot.definition(fact)["role"] != self.builder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """`snapshot` is what live must become; `record` what the ledger keeps of it: nothing of what is others'.
+
+    `following` are the facts that are as live has them because the source says nothing of them; `foreign` those of
+    others' objects; `kept` all that is there because live has it and not because the source declares it.
+    """
+
+    snapshot: Snapshot
+    record: Snapshot
+    following: frozenset[FactId] = field(default=frozenset())
+    foreign: frozenset[FactId] = field(default=frozenset())
+    kept: frozenset[FactId] = field(default=frozenset())
+
+
+def make_goal(
+    desired: Desired, live: Snapshot, recorded: Snapshot | None, scope: Scope, intent: Intent = _NO_INTENT
+) -> Goal:
+    """The goal of a run; where live already is as declared, the goal equals live.
+
+    What the intent ignores is as live has it, and others' from then on; what it keeps is there even if undeclared.
+    """
+    wanted = desired.snapshot
+    if intent.ignored:
+        wanted = wanted.with_facts(
+            {fact: text for fact, text in wanted.facts.items() if not intent.ignores(fact, wanted)}
+        )
+    whole_truth = scope.exact and scope.all_schemas
+    facts: dict[FactId, str] = {}
+    following: set[FactId] = set()
+    kept: set[FactId] = set()
+    others: dict[FactId, str] = {}
+    for fact, text in wanted.facts.items():
+        if whole_truth or (scope.exact and _is_in_schema(fact, wanted)) or desired.mentions(fact):
+            facts[fact] = text
+        elif fact in live.facts:
+            facts[fact] = live.facts[fact]
+            kept.add(fact)
+            if live.facts[fact] != text:
+                following.add(fact)
+        elif not _is_initial(fact, desired, live):
+            facts[fact] = text
+    for fact in [fact for fact in facts if fact.kind in _WITH_STATE]:
+        if fact in wanted.facts:
+            facts[fact] = _with_state_of_live(fact, facts[fact], live, exact=scope.exact)
+    for fact, text in live.facts.items():
+        if fact in facts or fact in wanted.facts:
+            continue
+        owner = live.object_of(fact)
+        if intent.ignores(fact, live) or _belongs_to_others(owner, desired, recorded, scope):
+            others[fact] = text
+        elif intent.keeps(fact, live) or (
+            fact.kind in _FOLLOWING and not scope.exact and (fact.kind == "default_privileges" or fact.target in facts)
+        ):
+            facts[fact] = text
+            following.add(fact)
+    # What hangs on a thing that goes, goes with it: a table that is dropped leaves the publications of others.
+    foreign = {fact for fact in others if all(each in facts or each in others for each in live.automatic.get(fact, ()))}
+    facts |= {fact: others[fact] for fact in foreign}
+    merged = wanted.with_facts(facts).with_secrets(
+        {
+            **{fact: hidden for fact, hidden in live.secrets.items() if fact in foreign or fact in following},
+            **{fact: hidden for fact, hidden in wanted.secrets.items() if fact in facts and fact not in following},
+        }
+    )
+    goal = merged.with_relations(
+        dependencies=_merged(wanted.dependencies, live.dependencies, foreign | following, facts),
+        automatic=_merged(wanted.automatic, live.automatic, foreign | following, facts),
+    )
+    record = goal.with_facts({fact: text for fact, text in facts.items() if fact not in foreign})
+    return Goal(
+        snapshot=goal,
+        record=record,
+        following=frozenset(following),
+        foreign=frozenset(foreign),
+        kept=frozenset(kept | following | foreign),
+    )
+
+
+def _with_state_of_live(fact: FactId, text: str, live: Snapshot, *, exact: bool) -> str:
+    """What this role cannot read stays as it is; a subscription that runs goes on, and a new one is made disabled."""
+    now, wanted = live.find(fact), cast("Definition", json.loads(text))
+    if now is not None and (now.get("hidden") or wanted.get("hidden")):
+        seen = {key: value for key, value in wanted.items() if key not in _HIDDEN}
+        return canonical_json({**seen, **{key: now[key] for key in _HIDDEN if key in now}})
+    if fact.kind == "subscription" and (now is None or not exact):
+        wanted.pop("disabled", None)
+        return canonical_json({**wanted, "disabled": True} if now is None or now.get("disabled") else wanted)
+    return text
+
+
+def _is_in_schema(fact: FactId, state: Snapshot) -> bool:
+    return state.object_of(fact).kind not in DATABASE_WIDE_KINDS
+
+
+def _is_initial(fact: FactId, desired: Desired, live: Snapshot) -> bool:
+    """There before the source ran, but not in live: somebody took it away, and the source does not ask for it."""
+    if fact.kind == "schema" or (fact.kind in SATELLITE_KINDS and fact.target not in live.facts):
+        return False
+    return desired.baseline.get(fact) == desired.snapshot.facts[fact]
+
+
+def _belongs_to_others(owner: FactId, desired: Desired, recorded: Snapshot | None, scope: Scope) -> bool:
+    if is_leftover(owner):
+        return False
+    if owner in desired.snapshot.facts:
+        # In a scratch inside the live database, what is database-wide is there though the source does not mention it.
+        wide = owner.kind in DATABASE_WIDE_KINDS and not (scope.exact and scope.all_schemas)
+        return wide and desired.baseline.get(owner) == desired.snapshot.facts[owner]
+    if owner.kind == "schema":
+        return not scope.all_schemas
+    if owner.kind == "default_privileges":
+        return not scope.exact
+    if owner.kind in DATABASE_WIDE_KINDS:
+        return not (scope.exact and scope.all_schemas)
+    return scope.shares(owner.name[0]) and (recorded is None or owner not in recorded.facts)
+
+
+def _merged(
+    wanted: Mapping[FactId, frozenset[FactId]],
+    live: Mapping[FactId, frozenset[FactId]],
+    kept: Iterable[FactId],
+    facts: Mapping[FactId, str],
+) -> Mapping[FactId, frozenset[FactId]]:
+    merged = dict(wanted)
+    for fact in kept:
+        if fact in live:
+            merged[fact] = merged.get(fact, frozenset()) | frozenset(needed for needed in live[fact] if needed in facts)
+    return merged

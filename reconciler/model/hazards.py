@@ -1,0 +1,130 @@
+"""A hazard, and the kinds, each described once: what it means, whether it needs consent, what avoids it. Pure: no I/O.
+
+Light to import, since the command line names the kinds in its help.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from reconciler.model.facts import FactId
+
+__all__ = ["KINDS", "Hazard", "HazardKind", "IndexUse", "KindOfHazard", "TableSize", "hazard_kind"]
+
+
+class HazardKind(StrEnum):
+    """What a statement can cost. The values are what `--allow` takes, with `-` or `_`."""
+
+    DATA_LOSS = "data_loss"
+    TABLE_REWRITE = "table_rewrite"
+    BLOCKING_LOCK = "blocking_lock"
+    MAY_FAIL = "may_fail"
+    BREAKS_CLIENTS = "breaks_clients"
+    PRIVILEGES = "privileges"
+    CORRECTNESS = "correctness"
+    MISSING_INDEX = "missing_index"
+    IRREVERSIBLE = "irreversible"
+    EXTENSION_VERSION = "extension_version"
+    EMPTY_SOURCE = "empty_source"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableSize:
+    """A table's estimated rows (-1: never analysed) and its bytes on disk, indexes and TOAST included."""
+
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexUse:
+    """How often an index was scanned on this server, and since when that is counted (None: not known)."""
+
+    scans: int
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hazard:
+    """One thing that a statement can cost, and for which object; `size` is that of the table it is about."""
+
+    kind: HazardKind
+    message: str
+    fact: FactId
+    size: TableSize | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindOfHazard:
+    """What a kind means. `is_refused`: unless it is allowed. `goes_online`: `--online` does without it where it can."""
+
+    title: str
+    text: str
+    is_refused: bool = False
+    goes_online: bool = False
+
+
+KINDS: Mapping[HazardKind, KindOfHazard] = {
+    HazardKind.DATA_LOSS: KindOfHazard(
+        title="Rows or values are lost",
+        text="Rows, values or a sequence's position go, or a conversion changes values. Nothing brings them back.",
+        is_refused=True,
+    ),
+    HazardKind.TABLE_REWRITE: KindOfHazard(
+        title="The table is rewritten",
+        text="Every row is written anew, with all indexes, mostly behind a lock that nobody else gets past.",
+        goes_online=True,
+    ),
+    HazardKind.BLOCKING_LOCK: KindOfHazard(
+        title="Clients wait for as long as the statement takes",
+        text="Every row is read, or an index is built, under a lock that writes, or reads too, have to wait for.",
+        goes_online=True,
+    ),
+    HazardKind.MAY_FAIL: KindOfHazard(
+        title="Rows that are there can make it fail",
+        text="If they do, the statement fails and its transaction is rolled back.",
+    ),
+    HazardKind.BREAKS_CLIENTS: KindOfHazard(
+        title="Running clients can fail",
+        text="They use what goes, what is renamed or narrowed, or do not write what becomes required.",
+    ),
+    HazardKind.PRIVILEGES: KindOfHazard(
+        title="Protection is lost",
+        text="Somebody may see or do more than before: row security, policies, privileges, whose rights code has.",
+    ),
+    HazardKind.CORRECTNESS: KindOfHazard(
+        title="Data can become wrong without an error",
+        text="A constraint or trigger goes, an index keeps what an old function computed, replication stops.",
+    ),
+    HazardKind.MISSING_INDEX: KindOfHazard(
+        title="Queries lack an index",
+        text="One goes, or a foreign key has none: what would use it reads the whole table.",
+    ),
+    HazardKind.IRREVERSIBLE: KindOfHazard(
+        title="There is no simple way back",
+        text="No single statement undoes it, though nothing is lost.",
+    ),
+    HazardKind.EXTENSION_VERSION: KindOfHazard(
+        title="An extension changes its version",
+        text="Its script changes types and functions in ways that a plan does not see, and often has no way back.",
+    ),
+    HazardKind.EMPTY_SOURCE: KindOfHazard(
+        title="The source declares nothing",
+        text="To reconcile with it drops everything.",
+        is_refused=True,
+    ),
+}
+
+
+def hazard_kind(word: str) -> HazardKind | None:
+    """The kind of that name, written with `-` or `_`; None where there is none."""
+    try:
+        return HazardKind(word.strip().lower().replace("-", "_"))
+    except ValueError:
+        return None

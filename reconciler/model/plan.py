@@ -1,0 +1,190 @@
+"""Plan and Statement as plain data, and the one sort of the dependency graph. Pure: no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from reconciler.errors import PlanError
+from reconciler.hazards.policy import refused_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.diff.diff import Difference
+    from reconciler.hazards.policy import HazardRule
+    from reconciler.model.checks import Check, Question
+    from reconciler.model.facts import FactId
+    from reconciler.model.hazards import Hazard, TableSize
+    from reconciler.model.intent import Rename
+    from reconciler.redaction.masking import SecretText
+
+__all__ = ["LockMode", "Online", "Plan", "Stage", "Statement", "Step"]
+
+
+class LockMode(StrEnum):
+    """Table-level locks by the manual's names (https://www.postgresql.org/docs/current/explicit-locking.html)."""
+
+    ACCESS_SHARE = "ACCESS SHARE"
+    ROW_EXCLUSIVE = "ROW EXCLUSIVE"
+    SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
+    SHARE = "SHARE"
+    SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
+    ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
+
+    @property
+    def blocks_clients(self) -> bool:
+        """Whether whoever waits for it, or has it, holds up others' INSERT, UPDATE and DELETE, or all they do."""
+        return self not in (LockMode.ACCESS_SHARE, LockMode.SHARE_UPDATE_EXCLUSIVE)
+
+    @property
+    def blocks(self) -> str | None:
+        """What of others waits for it: `reads and writes`, `writes`, or None where neither does."""
+        match self:
+            case LockMode.ACCESS_EXCLUSIVE:
+                return "reads and writes"
+            case LockMode.SHARE | LockMode.SHARE_ROW_EXCLUSIVE:
+                return "writes"
+            case _:
+                return None
+
+
+class Stage(IntEnum):
+    """When a statement of a plan runs: in the plan's one transaction, or before or after it in a step of its own."""
+
+    BEFORE = 0
+    TOGETHER = 1
+    AFTER = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Online:
+    """Which tables are changed without holding up those who use them: the ones of more than `above_bytes`."""
+
+    above_bytes: int
+
+    def covers(self, size: TableSize | None) -> bool:
+        """Whether a table of this size (None: not known) is changed in steps."""
+        return (size.bytes if size is not None else 0) > self.above_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """One SQL statement of a plan; the facts it creates, drops and alters; what it costs and locks.
+
+    `transactional` is False for what Postgres refuses inside a transaction block. Statements of the same `step` that
+    follow each other run in one transaction. `rehearsal` is what stands for the statement in the proof, which runs in
+    one transaction; None: the statement itself, empty: nothing. A statement with `batched` ends in a WHERE clause and
+    runs over ranges of that table's rows, each in a transaction of its own. `brief` marks one that is over at once
+    however large the table is, and that is cancelled where it is not. `checks` find the rows that it would fail on.
+    `sql` is for people: where it has masks, `masked` is True and `secret` holds the text with the real values, which is
+    nowhere else and is not saved.
+    """
+
+    sql: str
+    creates: tuple[FactId, ...] = ()
+    drops: tuple[FactId, ...] = ()
+    alters: tuple[FactId, ...] = ()
+    hazards: tuple[Hazard, ...] = ()
+    lock: LockMode | None = None
+    locks: FactId | None = None
+    transactional: bool = True
+    masked: bool = False
+    secret: SecretText | None = field(default=None, repr=False)
+
+    step: int = 1
+    rehearsal: str | None = None
+    batched: FactId | None = None
+    brief: bool = False
+    checks: tuple[Check, ...] = ()
+
+    def concealed(self, text: str) -> str:
+        """`text`, which the server said of the statement, without the statement's secrets."""
+        return text if self.secret is None else self.secret.masked(text)
+
+    @property
+    def text(self) -> str:
+        """What is run. Raises PlanError where its secrets are not known any more."""
+        if not self.masked:
+            return self.sql
+        if self.secret is None:
+            raise PlanError(
+                f"a secret is not known any more: {self.sql}",
+                hint="a saved plan has no secrets in it: plan and apply in one go, from the source that has them",
+            )
+        return self.secret.reveal()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Statements that run in one transaction, or one that runs in none or in many. `first` counts from 1."""
+
+    first: int
+    statements: tuple[Statement, ...]
+
+    @property
+    def is_transaction(self) -> bool:
+        """True where the statements run in one transaction."""
+        return all(statement.transactional and statement.batched is None for statement in self.statements)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Ordered statements that turn live into the goal, and what they were made from.
+
+    `unmodelled` holds the differences that no rule can plan; a plan that has some does not reach its goal. `renames`
+    are made by the first statements, and `differences` are what is left after them. `questions` are to be answered for
+    a plan of the same two states that also keeps rows which belong to other partitions now; it is another plan then.
+    """
+
+    statements: tuple[Statement, ...]
+    differences: tuple[Difference, ...]
+    live_fingerprint: str
+    goal_fingerprint: str
+    unmodelled: tuple[Difference, ...] = field(default=())
+    renames: tuple[Rename, ...] = field(default=())
+    questions: tuple[Question, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def is_empty(self) -> bool:
+        """True where live is already the goal."""
+        return not self.statements and not self.unmodelled
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The statements by the transactions that they run in."""
+        found: list[Step] = []
+        first = 1
+        for _, group in groupby(enumerate(self.statements), key=_step_key):
+            statements = tuple(statement for _, statement in group)
+            found.append(Step(first=first, statements=statements))
+            first += len(statements)
+        return tuple(found)
+
+    @property
+    def is_one_transaction(self) -> bool:
+        """True where all statements run in one transaction, together with their record."""
+        steps = self.steps
+        return not steps or (len(steps) == 1 and steps[0].is_transaction)
+
+    @property
+    def hazards(self) -> tuple[Hazard, ...]:
+        """The hazards of all statements, in order."""
+        return tuple(hazard for statement in self.statements for hazard in statement.hazards)
+
+    def refused(self, allowed: Iterable[str], rules: Sequence[HazardRule] = ()) -> tuple[Hazard, ...]:
+        """The hazards that need consent and do not have it; `allowed` and `rules` as in `Options`."""
+        return refused_of(self.hazards, frozenset(allowed), rules)
+
+    @property
+    def sql(self) -> str:
+        """All statements as one script."""
+        return "".join(f"{statement.sql};\n" for statement in self.statements)
+
+
+def _step_key(numbered: tuple[int, Statement]) -> tuple[int, int]:
+    position, statement = numbered
+    alone = not statement.transactional or statement.batched is not None
+    return statement.step, position if alone else -1

@@ -1,0 +1,64 @@
+"""Names of what an online run makes for a while, and how to tell such things from other people's. Pure: no I/O.
+
+A new index, column or constraint is made under a temporary name beside the one that it will replace. A run that was cut
+off leaves it behind; the next one knows it by its name, goes on with it where it still fits, and drops it elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from reconciler.model.facts import SATELLITE_KINDS, FactId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.model.snapshot import Snapshot
+
+__all__ = ["PREFIX", "is_half_made", "is_leftover", "leftovers", "temporary_name"]
+
+PREFIX = "reconciler_tmp_"
+# BEFORE triggers fire in the order of their names: ours must see what the others made of the row.
+TRIGGER_PREFIX = f"~{PREFIX}"
+_PARTS = {"column": 2, "default": 2, "constraint": 2, "index": 2, "trigger": 2, "function": 1, "sequence": 1}
+
+
+def temporary_name(*parts: str) -> str:
+    """The same name for the same parts: what is to be made, and how. A changed declaration gives another."""
+    return PREFIX + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def is_leftover(fact: FactId) -> bool:
+    """Whether the fact is, or hangs on, something that an online run made for a while."""
+    if fact.kind in SATELLITE_KINDS:
+        return is_leftover(fact.target)
+    place = _PARTS.get(fact.kind)
+    return place is not None and len(fact.name) > place and fact.name[place].startswith((PREFIX, TRIGGER_PREFIX))
+
+
+def leftovers(live: Snapshot) -> Iterable[FactId]:
+    """What online runs left in live, without what merely hangs on it."""
+    return (fact for fact in live.facts if fact.kind not in SATELLITE_KINDS and is_leftover(fact))
+
+
+def _is_half_detached(table: FactId | None, live: Snapshot) -> bool:
+    """Whether a DETACH ... CONCURRENTLY of the table was cut off; it has been given a CHECK by then."""
+    links = live.children.get(table, ()) if table is not None else ()
+    return any(each.kind == "inheritance" and live.definition(each).get("detach_pending") for each in links)
+
+
+def is_half_made(fact: FactId, live: Snapshot) -> bool:
+    """Whether live has the fact as a run leaves it that was cut off: an invalid index, an unvalidated constraint."""
+    if is_leftover(fact):
+        return True
+    definition = live.find(fact) or {}
+    match fact.kind:
+        case "index":
+            return bool(definition.get("invalid"))
+        case "constraint":
+            return bool(definition.get("not_valid")) or _is_half_detached(live.parent(fact), live)
+        case "inheritance":
+            return bool(definition.get("detach_pending"))
+        case _:
+            return False

@@ -1,0 +1,87 @@
+"""The values that a `backfill` hint says: the statement that writes them, and whether it can go before. Pure: no I/O.
+
+Only Postgres knows what an expression means. Here it is enough to know what it cannot name: a word that is nowhere in
+its text. Where a word only looks like a column's name, the rows are filled in the plan's one transaction, as ever.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reconciler.hazards import hazards
+from reconciler.model.plan import LockMode, Stage
+from reconciler.planner.core import online
+from reconciler.planner.core.rule import Draft
+from reconciler.planner.sql.object_names import qualified
+from reconciler.planner.sql.quoting import compose, name, raw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.model.facts import FactId
+    from reconciler.planner.core.context import Context
+
+__all__ = ["filled_in", "fills_before", "may_name_any", "may_name_unsettled"]
+
+_WORD = re.compile(r"[\w$]+")
+_ALL_COLUMNS = re.compile(r"\.\s*\*")
+
+
+def filled_in(column: FactId, context: Context, *, only_missing: bool) -> Iterable[Draft]:
+    """The statement that fills the column in as a hint says, before the plan's transaction or in it; none without."""
+    said = context.intent.backfills.get(column)
+    table = context.goal.parent(column)
+    if said is None or table is None:
+        return
+    target = name(column.name[2])
+    text = compose("UPDATE {} SET {} = ({})", qualified(column), target, raw(said))
+    if only_missing:
+        text = compose("{} WHERE {} IS NULL", raw(text), target)
+    if only_missing and fills_before(column, context):
+        yield Draft(sql=text, stage=Stage.BEFORE, batched=table, rehearsal="")
+        return
+    size = context.sizes.get(table)
+    yield Draft(
+        sql=text,
+        hazards=(hazards.writes_rows(table, f"fills in {column}", size),),
+        lock=LockMode.ROW_EXCLUSIVE,
+        locks=table,
+    )
+
+
+def fills_before(column: FactId, context: Context) -> bool:
+    """Whether missing values are filled in batches: what a hint says of them can only name columns that are there."""
+    table = context.goal.parent(column)
+    if table is None or column in context.creates or not online.changes_online(table, context):
+        return False
+    if "type" in context.changed(column):
+        return False
+    return not may_name_unsettled(context.intent.backfills.get(column, ""), column, context)
+
+
+def may_name_unsettled(expression: str, column: FactId, context: Context) -> bool:
+    """Whether it may depend on another column of the table that is not there yet, or not as it will be."""
+    changing = context.creates | context.alters
+    others = (each for each in changing if each.kind == "column" and each.name[:2] == column.name[:2])
+    return may_name_any(expression, (each for each in others if each != column))
+
+
+def may_name_any(expression: str, columns: Iterable[FactId]) -> bool:
+    """Whether the expression may depend on one of these columns of one table."""
+    text = expression.lower()
+    words = set(_WORD.findall(text))
+    return any(_may_name(text, words, column) for column in columns)
+
+
+def _may_name(text: str, words: set[str], column: FactId) -> bool:
+    table, own = column.name[1].lower(), column.name[2].lower()
+    if 'u&"' in text or _ALL_COLUMNS.search(text) or _is_whole_row(text, table):
+        return True
+    return own in words if _WORD.fullmatch(own) else own.replace('"', '""') in text
+
+
+def _is_whole_row(text: str, table: str) -> bool:
+    """Whether the table's name may stand for a row with all of its columns: no dot follows it."""
+    own = re.escape(table.replace('"', '""'))
+    return re.search(rf'(?<![\w$]){own}(?![\w$])(?!"?\s*\.)', text) is not None

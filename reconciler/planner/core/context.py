@@ -1,0 +1,240 @@
+"""What a rule may know: both states, and what the plan does to whom. Pure: no I/O."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from reconciler.model.facts import FactId
+from reconciler.model.intent import Intent
+from reconciler.planner.sql.quoting import Part, compose, literal, name
+from reconciler.redaction.masking import MASK, Secret, SecretText
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from reconciler.model.facts import Definition
+    from reconciler.model.hazards import IndexUse, TableSize
+    from reconciler.model.plan import Online
+    from reconciler.model.snapshot import Snapshot
+
+__all__ = ["Context"]
+
+
+@dataclass(kw_only=True)
+class Context:
+    """What a rule may know: both states, what the plan does to whom, and how large tables are."""
+
+    live: Snapshot
+    goal: Snapshot
+    current_user: str
+    online: Online | None = None
+    sizes: Mapping[FactId, TableSize] = field(default_factory=dict["FactId", "TableSize"])
+    index_use: Mapping[FactId, IndexUse] = field(default_factory=dict["FactId", "IndexUse"])
+    fixed: frozenset[FactId] = frozenset()
+    creates: set[FactId] = field(default_factory=set["FactId"])
+    drops: set[FactId] = field(default_factory=set["FactId"])
+    alters: set[FactId] = field(default_factory=set["FactId"])
+    # Columns whose type is made anew: they keep their values, at once (`aside`: the old type, renamed, stays until they
+    # have moved) or as text or JSON in between.
+    parked: set[FactId] = field(default_factory=set["FactId"])
+    aside: set[FactId] = field(default_factory=set["FactId"])
+    # Columns that hold rows of a table which is rewritten, and so JSON meanwhile.
+    unpacked: Collection[FactId] = frozenset()
+    # Tables that are made anew and whose rows move; with their partitions they are `renamed` meanwhile.
+    moved: set[FactId] = field(default_factory=set["FactId"])
+    renamed: set[FactId] = field(default_factory=set["FactId"])
+    # Links of partitions whose rows move to others of their table, and whether these are all that it has.
+    displaced: Mapping[FactId, bool] = field(default_factory=dict["FactId", bool])
+    # Tables that stop to follow their type, for a while or for good, and those that follow one when all else is done.
+    released: set[FactId] = field(default_factory=set["FactId"])
+    followers: set[FactId] = field(default_factory=set["FactId"])
+    # Tables whose only parent is a table made for a while as their links are made anew: its name.
+    stand_ins: Mapping[FactId, Part] = field(default_factory=dict["FactId", Part])
+    # Of each circle of columns whose NOT NULL constraints exchange names: the first, and whose name it takes.
+    swaps: Mapping[FactId, FactId] = field(default_factory=dict["FactId", "FactId"])
+    intent: Intent = field(default_factory=Intent)
+    dependents: Mapping[FactId, Sequence[FactId]] = field(default_factory=dict["FactId", "Sequence[FactId]"])
+    # What the plan's renames have renamed already here, but not yet in the database: new name -> the one it has now.
+    former: Mapping[FactId, FactId] = field(default_factory=dict["FactId", "FactId"])
+    # Of the half-made things that a run left in live, those that this plan goes on with.
+    adopted_leftovers: set[FactId] = field(default_factory=set["FactId"])
+    _positions: dict[FactId, int] = field(default_factory=dict["FactId", int], repr=False)
+    _live_positions: dict[FactId, int] = field(default_factory=dict["FactId", int], repr=False)
+    _sequences: dict[tuple[str, ...], list[FactId]] | None = field(default=None, repr=False)
+    _default_entries: list[tuple[str, str, str, str]] | None = field(default=None, repr=False)
+    # Stands in a text for a secret until the statement is whole; no text of a user's can hold it by design or chance.
+    _nonce: str = field(default_factory=lambda: token_hex(16), repr=False)
+    _concealed: list[tuple[Secret, str]] = field(default_factory=list["tuple[Secret, str]"], repr=False)
+
+    def old(self, fact: FactId) -> Definition:
+        """The live definition."""
+        return self.live.definition(fact)
+
+    def new(self, fact: FactId) -> Definition:
+        """The goal's definition."""
+        return self.goal.definition(fact)
+
+    def changed(self, fact: FactId) -> frozenset[str]:
+        """The attributes that differ between live and the goal."""
+        old, new = self.old(fact), self.new(fact)
+        return frozenset(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+
+    def via(self, part: FactId) -> Part:
+        """The table whose alteration gives its table this column or check: the parent of a while, where it has one."""
+        table = self.goal.parent(part)
+        stand_in = self.stand_ins.get(table) if table is not None else None
+        return stand_in if stand_in is not None and self.new(part).get("inherited") else name(*part.name[:2])
+
+    def position(self, fact: FactId) -> int:
+        """The place of the fact in the goal: a table's columns stand in their order."""
+        if not self._positions:
+            self._positions.update({fact: number for number, fact in enumerate(self.goal.facts)})
+        return self._positions[fact]
+
+    def columns(self, relation: FactId, state: Snapshot) -> list[tuple[str, str]]:
+        """A relation's columns in their order: (name, definition)."""
+        columns = [fact for fact in state.children.get(relation, ()) if fact.kind == "column"]
+        place = self.position if state is self.goal else self._live_position
+        return [(fact.name[2], state.facts[fact]) for fact in sorted(columns, key=place)]
+
+    def _live_position(self, fact: FactId) -> int:
+        if not self._live_positions:
+            self._live_positions.update({fact: number for number, fact in enumerate(self.live.facts)})
+        return self._live_positions[fact]
+
+    def sequences_of(self, table: FactId) -> Sequence[FactId]:
+        """The sequences that belong to columns of the table in the goal."""
+        if self._sequences is None:
+            self._sequences = {}
+            for fact in self.goal.facts:
+                if fact.kind == "owned_by":
+                    owned = self.new(fact)
+                    owner = (str(owned["schema"]), str(owned["table"]))
+                    self._sequences.setdefault(owner, []).append(fact)
+        return self._sequences.get(table.name, ())
+
+    def goes_with_parent(self, fact: FactId) -> bool:
+        """An index or constraint of a partition that is dropped with the one of its parent, and cannot be alone."""
+        return any(owner.kind in ("index", "constraint") and owner in self.drops for owner in self.taken_along(fact))
+
+    def taken_along(self, fact: FactId) -> Sequence[FactId]:
+        """What takes this one along when it is dropped: not the parent's index of a table that is detached before."""
+        owners = self.live.automatic.get(fact, frozenset())
+        table = self.live.parent(fact) if fact.kind in ("index", "constraint") else None
+        links = [link for link in self.live.children.get(table, ()) if link.kind == "inheritance"] if table else []
+        together = table in self.renamed
+        if any(
+            link in self.drops and not (together and FactId("table", link.name[2:]) in self.renamed) for link in links
+        ):
+            owners = frozenset(owner for owner in owners if owner.kind not in ("index", "constraint"))
+        return sorted(owners)
+
+    def adopted(self, fact: FactId) -> Sequence[FactId]:
+        """The indexes and constraints of partitions that belong to this one of their parent."""
+        return self._adopted_in_goal.get(fact, ())
+
+    @cached_property
+    def _adopted_in_goal(self) -> Mapping[FactId, Sequence[FactId]]:
+        return _adopted(self.goal)
+
+    @cached_property
+    def adopted_in_live(self) -> Mapping[FactId, Sequence[FactId]]:
+        """The same as `adopted`, of all in live."""
+        return _adopted(self.live)
+
+    def default_entries(self) -> Sequence[tuple[str, str, str, str]]:
+        """(role, schema or '', type of object, grantee) of all default privileges in live."""
+        if self._default_entries is None:
+            found = [fact.name for fact in self.live.facts if fact.kind == "privileges"]
+            self._default_entries = [
+                (role, schema, kind, grantee)
+                for target, role, schema, kind, *rest in (name for name in found if len(name) == 5)
+                for grantee in rest
+                if target == "default_privileges"
+            ]
+        return self._default_entries
+
+    @cached_property
+    def goal_dependents(self) -> Mapping[FactId, Sequence[FactId]]:
+        """Each fact of the goal, and what needs it there."""
+        found: dict[FactId, list[FactId]] = {}
+        for fact, needed in self.goal.dependencies.items():
+            for other in needed:
+                found.setdefault(other, []).append(fact)
+        return found
+
+    @cached_property
+    def arrivals(self) -> Mapping[FactId, Mapping[str, FactId]]:
+        """Each table, and by their bounds its partitions that are new or have another one than before.
+
+        To be asked when it is decided what happens to each fact.
+        """
+        found: dict[FactId, dict[str, FactId]] = {}
+        for link in sorted(self.creates):
+            bound = self.new(link).get("bound") if link.kind == "inheritance" else None
+            if bound is not None and (link not in self.live or "bound" in self.changed(link)):
+                found.setdefault(FactId("table", link.name[2:]), {})[str(bound)] = link
+        return found
+
+    @cached_property
+    def default_partitions(self) -> Mapping[FactId, FactId]:
+        """Each table of live, and the link of its default partition."""
+        return {
+            FactId("table", link.name[2:]): link
+            for link, text in self.live.facts.items()
+            if link.kind == "inheritance" and '"bound":"DEFAULT"' in text
+        }
+
+    @cached_property
+    def constraint_holders(self) -> Mapping[tuple[str, str], frozenset[FactId]]:
+        """(schema, name) of all constraints in live or in the goal, and whose they are: of a column, if NOT NULL.
+
+        What Postgres names by itself it gives no name that any constraint of the schema has.
+        """
+        found: dict[tuple[str, str], set[FactId]] = {}
+        for state in (self.live, self.goal):
+            for fact, chosen in state.constraint_names():
+                found.setdefault((fact.name[0], chosen), set()).add(fact)
+        return {place: frozenset(holders) for place, holders in found.items()}
+
+    def persists(self, fact: FactId) -> bool:
+        """True where the fact is in both states and is neither dropped nor made anew."""
+        return fact in self.live and fact in self.goal and fact not in self.drops and fact not in self.creates
+
+    def has_new_secrets(self, fact: FactId) -> bool:
+        """Whether a secret of the fact is another one in the goal."""
+        return self.live.has_other_secrets(fact, self.goal)
+
+    def conceal(self, secret: Secret, shown: str = MASK) -> Part:
+        """A literal that people see as `shown`, while the statement is run with the value."""
+        self._concealed.append((secret, shown))
+        return literal(f"{self._nonce}:{len(self._concealed) - 1}")
+
+    def masked(self, text: str) -> tuple[str, SecretText | None]:
+        """The text of a statement for people, and the one to run where that is another."""
+        if self._nonce not in text:
+            return text, None
+        place = re.compile(rf"'{self._nonce}:(\d+)'")
+        pairs = {found: self._concealed[int(found)] for found in place.findall(text)}
+        revealed = place.sub(lambda found: compose("{}", literal(pairs[found[1]][0].reveal())), text)
+        shown = place.sub(lambda found: compose("{}", literal(pairs[found[1]][1])), text)
+        return shown, SecretText(revealed, [secret.reveal() for secret, _ in pairs.values()])
+
+    @property
+    def version(self) -> int:
+        """The live server's version number, e.g. 150018."""
+        return self.live.server_version
+
+
+def _adopted(state: Snapshot) -> Mapping[FactId, Sequence[FactId]]:
+    found: dict[FactId, list[FactId]] = {}
+    for fact, owners in state.automatic.items():
+        if fact.kind in ("index", "constraint") and '"parent":' in state.facts.get(fact, ""):
+            for owner in owners:
+                if owner.kind in ("index", "constraint"):
+                    found.setdefault(owner, []).append(fact)
+    return {owner: tuple(sorted(parts)) for owner, parts in found.items()}

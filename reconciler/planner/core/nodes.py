@@ -1,0 +1,38 @@
+"""What is put in order: something that happens to a fact. Pure: no I/O."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from reconciler.model.facts import FactId
+
+__all__ = ["REMADE", "ROUTINES", "Act", "Node"]
+
+ROUTINES = frozenset({"function", "procedure"})
+REMADE = ROUTINES | {"policy", "trigger", "rule", "aggregate"}
+
+
+class Act(IntEnum):
+    """What happens.
+
+    BEGIN is what something that stays is to do before its parts change; FINISH is what is left to do when they have, or
+    when something replaced has been made anew.
+    """
+
+    BEGIN = 0
+    DROP = 1
+    ALTER = 2
+    CREATE = 3
+    FINISH = 4
+
+
+class Node(NamedTuple):
+    """An act on a fact."""
+
+    act: Act
+    fact: FactId
+
+    def __str__(self) -> str:
+        return f"{self.act.name.lower()} {self.fact}"

@@ -1,0 +1,148 @@
+"""Which facts are changed in steps that hold nobody up, and how constraints are. Pure: no I/O.
+
+What takes long (building an index, checking every row) happens before or after the plan's one transaction, under locks
+that let clients read and write; the transaction itself only swaps names. A rule asks here whether and how.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.hazards import hazards
+from reconciler.model.facts import RELATION_KINDS, FactId
+from reconciler.model.plan import LockMode, Stage
+from reconciler.model.temporary_names import temporary_name
+from reconciler.planner.core.rule import Draft, exclusive
+from reconciler.planner.sql.object_names import qualified
+from reconciler.planner.sql.quoting import compose, name, raw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.model.hazards import Hazard
+    from reconciler.planner.core.context import Context
+
+__all__ = [
+    "adopt",
+    "changes_online",
+    "checked_not_null",
+    "comes_after",
+    "is_ready",
+    "name_is_free",
+    "validated",
+]
+
+_HARMLESS = frozenset(
+    {"not_null", "not_null_constraint", "statistics", "storage", "storage_usual", "options", "compression", "identity"}
+)
+
+
+def changes_online(table: FactId | None, context: Context) -> bool:
+    """Whether the table is there, stays there, and is too large to be locked while every row of it is looked at."""
+    if context.online is None or table is None or table.kind != "table" or not context.persists(table):
+        return False
+    return "partition_key" not in context.new(table) and context.online.covers(context.sizes.get(table))
+
+
+def is_ready(fact: FactId, context: Context, *, among: Sequence[FactId] = ()) -> bool:
+    """Whether live already has all that the fact needs, so that it can be made before the plan's transaction.
+
+    `among` is what is made with it.
+    """
+    for needed in context.goal.dependencies.get(fact, ()):
+        if needed in among or needed.kind == "index":
+            continue
+        if needed.kind == "table":
+            missing = not context.persists(needed)
+        elif needed.kind == "column" and needed in context.alters:
+            missing = not context.changed(needed) <= _HARMLESS
+        else:
+            missing = needed in context.creates | context.drops | context.alters
+        if missing:
+            return False
+    return True
+
+
+def comes_after(fact: FactId, context: Context) -> bool:
+    """Whether the fact may be made after the plan's transaction: what needs it is new, too, or comes back to nobody."""
+    waiting, seen = [fact], {fact}
+    while waiting:
+        for other in context.goal_dependents.get(waiting.pop(), ()):
+            if other in seen or other not in context.creates | context.alters:
+                continue
+            if other in context.alters or (other in context.drops and other.kind != "comment"):
+                return False
+            seen.add(other)
+            waiting.append(other)
+    return True
+
+
+def name_is_free(schema: str, relation: str, context: Context) -> bool:
+    """Whether live has no relation of this name."""
+    if any(FactId(kind, (schema, relation)) in context.live for kind in RELATION_KINDS):
+        return False
+    return not any(
+        fact.kind in ("index", "constraint") and fact.name[0] == schema and fact.name[2] == relation
+        for fact in context.live.facts
+    )
+
+
+def adopt(fact: FactId, context: Context) -> bool:
+    """Whether live has this half-made thing already; it is then no leftover to be dropped."""
+    if fact not in context.live:
+        return False
+    context.adopted_leftovers.add(fact)
+    return True
+
+
+def validated(fact: FactId, lock: LockMode, may_fail: tuple[Hazard, ...], context: Context) -> Iterable[Draft]:
+    """A CHECK or foreign key that holds for new rows at once, and whose check of the old ones lets others work."""
+    table = context.goal.parent(fact)
+    assert table is not None
+    definition = raw(str(context.new(fact)["definition"]))
+    ready = is_ready(fact, context)
+    beside = ready and fact in context.drops
+    final = fact.name[2]
+    chosen = temporary_name(*fact.name, definition.as_string(None)) if beside else final
+    add_stage, check_stage = (Stage.BEFORE, Stage.BEFORE) if ready else (Stage.TOGETHER, Stage.AFTER)
+    leftover = FactId("constraint", (*table.name, chosen))
+    there = beside and adopt(leftover, context)
+    if not there:
+        text = compose("ALTER TABLE {} ADD CONSTRAINT {} {} NOT VALID", qualified(fact), name(chosen), definition)
+        yield Draft(sql=text, lock=lock, locks=table, stage=add_stage, brief=True)
+    if not there or context.old(leftover).get("not_valid"):
+        yield _validate(fact, chosen, table, check_stage, may_fail)
+    if beside:
+        text = compose("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", qualified(fact), name(chosen), name(final))
+        yield exclusive(text, table, brief=True)
+
+
+def _validate(fact: FactId, constraint: str, table: FactId, stage: Stage, may_fail: tuple[Hazard, ...]) -> Draft:
+    return Draft(
+        sql=compose("ALTER TABLE {} VALIDATE CONSTRAINT {}", qualified(fact), name(constraint)),
+        hazards=may_fail,
+        lock=LockMode.SHARE_UPDATE_EXCLUSIVE,
+        locks=table,
+        stage=stage,
+    )
+
+
+def checked_not_null(column: FactId, target: str, table: FactId, context: Context) -> tuple[list[Draft], list[Draft]]:
+    """What makes SET NOT NULL on the column `target` read no row: a CHECK that is validated, and later dropped again.
+
+    From 12 on Postgres takes such a constraint as proof. 18 has NOT NULL constraints that are NOT VALID, which would do
+    no better; one way for all versions is enough.
+    """
+    check = temporary_name(*table.name, target, "not null")
+    leftover = FactId("constraint", (*table.name, check))
+    drafts: list[Draft] = []
+    there = adopt(leftover, context)
+    alter = raw(compose("ALTER TABLE {}", qualified(table)))
+    if not there:
+        text = compose("{} ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID", alter, name(check), name(target))
+        drafts.append(Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table, stage=Stage.BEFORE, brief=True))
+    if not there or context.old(leftover).get("not_valid"):
+        why = hazards.may_fail(column, "NOT NULL fails if a row has no value", context.sizes.get(table))
+        drafts.append(_validate(table, check, table, Stage.BEFORE, (why,)))
+    text = compose("{} DROP CONSTRAINT {}", alter, name(check))
+    return drafts, [exclusive(text, table, brief=True)]

@@ -1,0 +1,134 @@
+"""What a rule is: how facts of one kind are created, dropped and altered. Pure: no I/O.
+
+The planner decides what happens to which fact and in which order; a rule only says how, for its kinds. To add a kind,
+write a class, put it into the registry in `reconciler.planner.rules.registry`, and give its catalog query.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from reconciler.model.plan import LockMode, Stage
+from reconciler.planner.sql.object_names import object_phrase
+from reconciler.planner.sql.quoting import compose
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.model.checks import Check
+    from reconciler.model.facts import Definition, FactId
+    from reconciler.model.hazards import Hazard
+    from reconciler.planner.core.context import Context
+
+__all__ = ["Draft", "Rule", "exclusive"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A statement in the making; the planner adds which facts it is about.
+
+    One that is not `joined` to the statement before it is a step of its own, unless its stage is TOGETHER.
+    """
+
+    sql: str
+    hazards: tuple[Hazard, ...] = ()
+    lock: LockMode | None = None
+    locks: FactId | None = None
+    transactional: bool = True
+    stage: Stage = Stage.TOGETHER
+    joined: bool = False
+    rehearsal: str | None = None
+    batched: FactId | None = None
+    brief: bool = False
+
+
+def exclusive(text: str, relation: FactId | None, /, *found: Hazard, brief: bool = False) -> Draft:
+    """A statement that keeps everybody else out of the relation: most forms of ALTER TABLE do."""
+    return Draft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=relation, brief=brief)
+
+
+class Rule:
+    """How facts of `kinds` come, go and change. The base says: change means drop and create."""
+
+    kinds: ClassVar[tuple[str, ...]]
+    # Among statements that may stand in any order, lower comes first when creating, last when dropping.
+    rank: ClassVar[int] = 50
+    # Where folding into another fact's statement would close a circle, those with a lower value stand alone first.
+    unfold: ClassVar[int] = 1
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        """Statements that make the fact, and the facts folded into it."""
+        raise NotImplementedError
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        """Statements that remove the fact; most kinds have one that names it."""
+        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        """Statements that change the fact in place; only asked where `in_place` says so."""
+        raise NotImplementedError
+
+    def checks(self, fact: FactId, context: Context) -> Iterable[Check]:
+        """What the rows must allow, where the fact is created or altered: queries that find those that do not."""
+        return ()
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        """Whether the change can be made without dropping the fact."""
+        return False
+
+    def is_unmodelled(self, fact: FactId, context: Context) -> bool:
+        """True where no statement can make this difference, e.g. since it would have to hold an unknown password."""
+        return False
+
+    def replaced(self, fact: FactId, context: Context) -> FactId:
+        """What is dropped and created where the change cannot be made in place: mostly the fact itself."""
+        return fact
+
+    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        """The live facts that must be dropped before a change in place and created again after it."""
+        return ()
+
+    def takes_along(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        """The live facts that are gone with the dropped `fact`, beyond its own parts, though they may stay."""
+        return ()
+
+    def follows(self, fact: FactId, dropped: FactId, context: Context) -> bool:
+        """Whether `fact` must be made anew because `dropped`, which it depends on, is dropped."""
+        return True
+
+    def lets_go(self, fact: FactId, context: Context) -> bool:
+        """Whether the change in place makes `fact` need what the goal says, and no more what live says."""
+        return True
+
+    def parks(self, fact: FactId, dropped: FactId, context: Context) -> bool:
+        """Whether the column `fact` keeps its values in another form while its type `dropped` is made anew."""
+        return False
+
+    def fold_into(self, fact: FactId, context: Context) -> FactId | None:
+        """The created fact whose statement can make this one too."""
+        return None
+
+    def fold_drop_into(self, fact: FactId, context: Context) -> FactId | None:
+        """The dropped fact whose statement takes this one along, beyond parents and pg_depend's."""
+        return None
+
+    def unfold_order(self, fact: FactId, context: Context) -> int:
+        """The fact's own `unfold`, where those of one kind differ."""
+        return self.unfold
+
+    def is_silent(self, fact: FactId, context: Context) -> bool:
+        """True where something else's statement creates, drops or alters the fact (a view's column)."""
+        return False
+
+    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+        """Names that only one fact can hold at a time; who gives one up goes before who takes it."""
+        return ()
+
+    def once_gone(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        """Live facts that, where they are dropped, are so before this one is created or altered, beyond pg_depend's."""
+        return ()
+
+    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        """Created or altered facts that must come before this one is created or altered, beyond pg_depend's."""
+        return ()

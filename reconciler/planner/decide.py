@@ -1,0 +1,115 @@
+"""What happens to each fact: created, dropped, altered in place, or dropped and created again. Pure: no I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.diff.diff import Change, Difference
+from reconciler.planner.core.nodes import REMADE, Act, Node
+from reconciler.planner.partitions import index_attachment
+from reconciler.planner.rules.registry import RULES, rule_of
+from reconciler.planner.rules.types import held_within
+from reconciler.planner.strategies import recreate_table, reparent_tables, row_type_columns, typed_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.model.facts import FactId
+    from reconciler.planner.core.context import Context
+    from reconciler.planner.ordering.graph import CircleError
+
+__all__ = ["decide", "remade_instead"]
+
+
+def remade_instead(circle: CircleError) -> frozenset[FactId]:
+    """What of a circle can be made anew instead of being altered, without a loss: views first."""
+    altered = {node.fact for node in circle.nodes if isinstance(node, Node) and node.act is Act.ALTER}
+    views = frozenset(fact for fact in altered if fact.kind == "view")
+    return views or frozenset(fact for fact in altered if fact.kind in REMADE)
+
+
+def decide(differences: Sequence[Difference], context: Context, forced: frozenset[FactId]) -> None:
+    """Fills the context's creates, drops and alters, until nothing that stays depends on what goes.
+
+    `forced` are made anew though they could be altered, or stay as they are.
+    """
+    dropped: list[FactId] = []
+    for difference in differences:
+        match difference.change:
+            case Change.ADDED:
+                context.creates.add(difference.fact)
+            case Change.REMOVED:
+                context.drops.add(difference.fact)
+                dropped.append(difference.fact)
+            case Change.CHANGED:
+                context.alters.add(difference.fact)
+
+    def replace(fact: FactId) -> None:
+        context.alters.discard(fact)
+        context.parked.discard(fact)
+        if fact in context.goal:
+            context.creates.add(fact)
+        if fact in context.live and fact not in context.drops:
+            context.drops.add(fact)
+            dropped.append(fact)
+
+    for fact in sorted(context.alters | forced):
+        if fact in forced or (fact in context.alters and not rule_of(fact).in_place(fact, context)):
+            replace(rule_of(fact).replaced(fact, context))
+    asked: set[FactId] = set()
+    while True:
+        if not dropped:
+            waiting = sorted(context.alters - asked)
+            for fact in waiting:
+                asked.add(fact)
+                if fact in context.alters:
+                    for other in rule_of(fact).disturbed(fact, context):
+                        moves_off = other in context.alters and _moves_off(other, fact, context)
+                        if other.kind in RULES and not moves_off:
+                            replace(other)
+            if not waiting:
+                found = (
+                    index_attachment.in_the_way(context),
+                    held_within(context),
+                    typed_tables.out_of_order(context),
+                    reparent_tables.joined_anew(context),
+                )
+                for fact in sorted({fact for facts in found for fact in facts} - context.drops):
+                    replace(fact)
+                for fact, table in row_type_columns.held_rows(context).items():
+                    if fact not in context.drops and rule_of(fact).parks(fact, table, context):
+                        replace(fact)
+                        context.parked.add(fact)
+                    elif fact not in context.drops:
+                        replace(rule_of(fact).replaced(fact, context))
+                if not dropped:
+                    return
+            continue
+        gone = dropped.pop()
+        children = context.live.children.get(gone, ())
+        for child in (*children, *rule_of(gone).takes_along(gone, context), *recreate_table.comes_along(gone, context)):
+            if child.kind in RULES:
+                replace(child)
+        if gone in context.goal:
+            for child in context.goal.children.get(gone, ()):
+                if child.kind in RULES and child not in context.live:
+                    context.creates.add(child)
+        for dependent in context.dependents.get(gone, ()):
+            if dependent.kind not in RULES or dependent in context.drops:
+                continue
+            moves_off = dependent in context.alters and _moves_off(dependent, gone, context)
+            if not moves_off and rule_of(dependent).parks(dependent, gone, context):
+                replace(dependent)
+                context.parked.add(dependent)
+            elif not moves_off and rule_of(dependent).follows(dependent, gone, context):
+                replace(rule_of(dependent).replaced(dependent, context))
+
+
+def _moves_off(fact: FactId, gone: FactId, context: Context) -> bool:
+    """Whether an alteration lets go of what is dropped: not where it moves to what takes the place of that."""
+    needed = context.goal.dependencies.get(fact, frozenset())
+    if gone in needed or not rule_of(fact).lets_go(fact, context):
+        return False
+    given = set(rule_of(gone).claims(gone, context.old(gone)))
+    taken = (each for each in needed if given and each in context.creates)
+    return not any(claim in given for each in taken for claim in rule_of(each).claims(each, context.new(each)))

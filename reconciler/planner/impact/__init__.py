@@ -1,0 +1,10 @@
+"""What follows from a plan, whichever statement does it.
+
+Who does what:
+
+    impact           all of it, statement by statement
+    client_breakage  what clients notice
+    access           who may see or do more
+    delayed_effects  what shows only later
+    lock_duration    which tables stay locked until the transaction ends
+"""

@@ -1,0 +1,446 @@
+"""Columns that are made beside the one they replace: another type, or a new default that every row must get. Pure.
+
+The new column has a temporary name. A trigger keeps it equal to the old one, or its default fills new rows; the rows
+that are there are filled in batches; indexes are built on it; and the plan's transaction drops the old column, renames
+the new one, and gives it all that hung on the old one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, LiteralString, cast
+
+from reconciler.model.facts import SATELLITE_KINDS, FactId
+from reconciler.model.plan import LockMode, Stage
+from reconciler.model.temporary_names import TRIGGER_PREFIX, temporary_name
+from reconciler.planner.columns.backfill import may_name_unsettled
+from reconciler.planner.columns.clauses import column_kind
+from reconciler.planner.columns.hierarchy import inherited_from
+from reconciler.planner.columns.identity_backfill import becomes_identity, counter_of, counting_text, next_of
+from reconciler.planner.columns.not_null import required, required_name_aside
+from reconciler.planner.core import online
+from reconciler.planner.core.rule import Draft, exclusive
+from reconciler.planner.sql.casts import rewrites
+from reconciler.planner.sql.object_names import qualified, split_name
+from reconciler.planner.sql.quoting import Part, compose, literal, name, raw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.model.facts import Definition
+    from reconciler.model.hazards import Hazard
+    from reconciler.planner.core.context import Context
+
+__all__ = [
+    "add_filled",
+    "carried_along",
+    "follows_shadow",
+    "is_filled_online",
+    "numbers_rows",
+    "obstacle",
+    "swap",
+    "takes_shadow",
+]
+
+_NEVER = frozenset({"generated", "virtual", "identity", "fdw_options", "inherited"})
+_NEVER_FILLED = _NEVER - {"identity"}
+# Functions of which Postgres computes one value for all rows, without a rewrite.
+_STABLE = re.compile(
+    r"(timezone\('[^']*'::text, )?(now|transaction_timestamp|statement_timestamp)\([^()]*\)\)?(::[\w\s]+)?"
+)
+_EXCLUSIVE = LockMode.ACCESS_EXCLUSIVE
+
+
+def takes_shadow(column: FactId, context: Context) -> bool:
+    """Whether a change of type that would rewrite a large table is made by a new column in its place."""
+    if column.kind != "column" or column not in context.live or column not in context.goal:
+        return False
+    old, new = context.old(column), context.new(column)
+    return (
+        "type" in context.changed(column)
+        and column not in context.intent.conversions  # the trigger that keeps it equal knows the usual casts alone
+        and _is_large(context.live.parent(column), context)
+        and not old.get("inherited")
+        and obstacle(column, context) is None
+        and rewrites(str(old["type"]), str(new["type"]))
+    )
+
+
+def follows_shadow(column: FactId, context: Context) -> bool:
+    """Whether the column is exchanged together with the one of a parent that it comes from."""
+    if not context.live.definition(column).get("inherited") or column not in context.alters:
+        return False
+    return any(
+        takes_shadow(above, context) or follows_shadow(above, context)
+        for above in inherited_from(column, context)
+        if above in context.alters
+    )
+
+
+def _is_large(table: FactId | None, context: Context) -> bool:
+    """Whether the table, or one that belongs to it, is too large to be rewritten while others wait."""
+    if context.online is None or table is None or table.kind != "table" or not context.persists(table):
+        return False
+    if context.old(table).get("partition_key") != context.new(table).get("partition_key"):
+        return False
+    return any(context.online.covers(context.sizes.get(each)) for each in (table, *_heirs(table, context)))
+
+
+def obstacle(column: FactId, context: Context) -> str | None:
+    """Why the column of a large table cannot be exchanged for one of another type; None where it can."""
+    table = context.live.parent(column)
+    assert table is not None
+    heirs = [*_heirs(table, context)]
+    family = [column, *(FactId("column", (*heir.name, column.name[2])) for heir in heirs)]
+    old = context.old(column)
+    if context.changed(column) & _NEVER or "generated" in old or "of_type" in context.old(table):
+        return "more than its type changes, or it is computed"
+    if any(
+        dependent.kind == "column" and "generated" in context.old(dependent)
+        for each in family
+        for dependent in context.dependents.get(each, ())
+    ):
+        return "a generated column depends on it"
+    if not heirs and "partition_key" not in context.old(table):
+        return None
+    if "identity" in old:
+        return "it is the identity of tables that belong together"
+    keys = (str(context.old(each).get("partition_key", "")) for each in (table, *heirs))
+    if any(column.name[2] in _names_in(key) for key in keys):
+        return "it is in a partition key"
+    if any(
+        dependent.kind in ("index", "constraint", "statistics")
+        for each in family
+        for state in (context.dependents, context.goal_dependents)
+        for dependent in state.get(each, ())
+    ):
+        return "an index or constraint of tables that belong together is on it"
+    if not all(_comes_along(each, heir, column, context) for each, heir in zip(family[1:], heirs, strict=True)):
+        return "a table that inherits it has it in a way of its own"
+    return None
+
+
+def _heirs(table: FactId, context: Context) -> Iterable[FactId]:
+    """The tables that inherit from the table or are partitions of it, on all levels."""
+    for link in context.live.heirs.get(table.name, ()):
+        heir = context.live.parent(link)
+        if heir is not None:
+            yield heir
+            yield from _heirs(heir, context)
+
+
+def _is_parent(table: FactId, context: Context) -> bool:
+    return table.name in context.live.heirs
+
+
+def _comes_along(column: FactId, heir: FactId, above: FactId, context: Context) -> bool:
+    """Whether the column has all from the one of its one parent, and will."""
+    links = [each for each in context.live.children.get(heir, ()) if each.kind == "inheritance"]
+    if heir.kind != "table" or len(links) != 1 or not context.persists(links[0]) or not context.persists(heir):
+        return False
+    if column not in context.live or column not in context.goal or column in context.intent.conversions:
+        return False
+    return all(
+        bool(state(column).get("inherited")) and state(column).get(key) == state(above).get(key)
+        for state in (context.old, context.new)
+        for key in ("type", "not_null", "collation", "compression")
+    )
+
+
+def _names_in(text: str) -> set[str]:
+    """All words of an expression that could be a column's name."""
+    found = (token[0] for token in _TOKEN.finditer(text) if not token[0].startswith("'"))
+    return {token[1:-1].replace('""', '"') if token.startswith('"') else token for token in found}
+
+
+def _holders(table: FactId, context: Context) -> list[FactId]:
+    """The tables that hold rows of the table: itself and what inherits from it, or the partitions at the end."""
+    return [each for each in (table, *_heirs(table, context)) if "partition_key" not in context.old(each)]
+
+
+def _triggered_tables(table: FactId, context: Context) -> list[FactId]:
+    """The tables that need a trigger of their own; partitions get that of their parent."""
+    return [table] if "partition_key" in context.old(table) else _holders(table, context)
+
+
+def carried_along(column: FactId, context: Context) -> Iterable[FactId]:
+    """What goes with the old column and must be made again on the new one."""
+    for dependent in context.dependents.get(column, ()):
+        if dependent.kind in ("index", "constraint", "statistics", "owned_by"):
+            yield dependent
+    for child in context.live.children.get(column, ()):
+        if child.kind in SATELLITE_KINDS or child.kind == "default":
+            yield child
+
+
+def shadow_name(column: FactId, kind: str) -> str:
+    """The new column's name while both are there."""
+    return temporary_name(*column.name, kind)
+
+
+def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Context) -> Iterable[Draft]:
+    """The new column with everything that leads to it, and the exchange in the plan's transaction."""
+    old, new = context.old(column), context.new(column)
+    table = context.live.parent(column)
+    assert table is not None
+    shadow = shadow_name(column, str(new["type"]))
+    yield from _keep_equal(column, shadow, expression, table, context)
+    parts = (name(shadow), raw(expression), name(shadow), name(column.name[2]))
+    yield from _fill(compose("SET {} = {} WHERE {} IS NULL AND {} IS NOT NULL", *parts), table, tuple(found), context)
+    first, last = _not_null(column, shadow, table, context)
+    yield from first
+    yield _analyze(table, shadow)
+    alter = raw(compose("ALTER TABLE {}", qualified(column)))
+    final = name(column.name[2])
+
+    yield from _without_trigger(shadow, table, context)
+    identity = "identity" in old
+    aside = name(temporary_name(*column.name, "old"))
+    if identity:
+        for text in required_name_aside(column, temporary_name(*column.name, "not null"), context):
+            yield exclusive(text, table, brief=True)
+        yield exclusive(compose("{} RENAME COLUMN {} TO {}", alter, final, aside), table, brief=True)
+    else:
+        yield exclusive(compose("{} DROP COLUMN {}", alter, final), table, brief=True)
+    yield exclusive(compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final), table, brief=True)
+    if new.get("not_null"):
+        yield exclusive(required(column, context), table, brief=True)
+    yield from last
+    if identity:
+        yield from (exclusive(text, table, brief=True) for text in _identity(column, alter, context))
+        yield exclusive(compose("{} DROP COLUMN {}", alter, aside), table, brief=True)
+
+
+def _identity(column: FactId, alter: Part, context: Context) -> Iterable[str]:
+    """The new column gets a sequence of the same name that goes on where the old one's is."""
+    identity = cast("Definition", context.new(column)["identity"])
+    sequence = str(identity["sequence"])
+    aside = temporary_name(*column.name, "sequence")
+    yield compose("ALTER SEQUENCE {} RENAME TO {}", raw(sequence), name(aside))
+    yield from becomes_identity(column, identity, name(split_name(sequence)[0], aside), alter)
+
+
+def _keep_equal(column: FactId, shadow: str, expression: str, table: FactId, context: Context) -> Iterable[Draft]:
+    """The new column, and the trigger that fills it in every row that is written from now on."""
+    new = context.new(column)
+    joined = False
+    if not online.adopt(FactId("column", (*table.name, shadow)), context):
+        text = compose("ALTER TABLE {} ADD COLUMN {} {}", qualified(column), name(shadow), column_kind(new))
+        yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, stage=Stage.BEFORE, brief=True)
+        joined = True
+    # The expression names columns as ALTER TYPE's USING does; so they must be in its scope.
+    body = compose(
+        "BEGIN NEW.{} := (SELECT {} FROM (SELECT NEW.*) AS {}); RETURN NEW; END",
+        name(shadow),
+        raw(expression),
+        name(column.name[1]),
+    )
+    yield from _triggered(shadow, body, table, context, joined=joined)
+
+
+def _triggered(
+    shadow: str, body: str, table: FactId, context: Context, *, joined: bool, as_owner: bool = False
+) -> Iterable[Draft]:
+    """The trigger that sets the new column in each row as it is written, with the rights of who writes it or ours."""
+    schema = table.name[0]
+    if not online.adopt(FactId("function", (schema, shadow, "")), context):
+        rights = raw("SECURITY DEFINER SET search_path TO pg_catalog, pg_temp " if as_owner else "")
+        template: LiteralString = "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql {}AS {}"
+        text = compose(template, name(schema, shadow), rights, literal(body))
+        yield Draft(sql=text, locks=table, stage=Stage.BEFORE, joined=joined)
+        joined = True
+    for each in _triggered_tables(table, context):
+        if not online.adopt(FactId("trigger", (*each.name, _trigger(shadow))), context):
+            text = compose(
+                "CREATE TRIGGER {} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
+                name(_trigger(shadow)),
+                qualified(each),
+                name(schema, shadow),
+            )
+            lock = LockMode.SHARE_ROW_EXCLUSIVE
+            yield Draft(sql=text, lock=lock, locks=each, stage=Stage.BEFORE, joined=joined, brief=True)
+            joined = True
+
+
+def _without_trigger(shadow: str, table: FactId, context: Context) -> Iterable[Draft]:
+    for each in _triggered_tables(table, context):
+        text = compose("DROP TRIGGER {} ON {}", name(_trigger(shadow)), qualified(each))
+        yield exclusive(text, each, brief=True)
+    text = compose("DROP FUNCTION {}()", name(table.name[0], shadow))
+    yield exclusive(text, table, brief=True)
+
+
+def _trigger(shadow: str) -> str:
+    return TRIGGER_PREFIX + shadow.rpartition("_")[2]
+
+
+def _fill(change: str, table: FactId, found: tuple[Hazard, ...], context: Context) -> Iterable[Draft]:
+    """The UPDATE of all rows, a table at a time; no lock is named, as it lets clients read and write all other rows."""
+    template: LiteralString = "UPDATE ONLY {} {}" if _is_parent(table, context) else "UPDATE {} {}"
+    for holder in _holders(table, context):
+        text = compose(template, qualified(holder), raw(change))
+        yield Draft(sql=text, hazards=found, stage=Stage.BEFORE, batched=holder, rehearsal="")
+
+
+def _not_null(column: FactId, shadow: str, table: FactId, context: Context) -> tuple[list[Draft], list[Draft]]:
+    if not context.new(column).get("not_null"):
+        return [], []
+    return online.checked_not_null(column, shadow, table, context)
+
+
+def _analyze(table: FactId, shadow: str) -> Draft:
+    """Without statistics of the new column the plans of queries would change when it takes over."""
+    text = compose("ANALYZE {} ({})", qualified(table), name(shadow))
+    return Draft(sql=text, lock=LockMode.SHARE_UPDATE_EXCLUSIVE, locks=table, stage=Stage.BEFORE)
+
+
+# --- a new column whose default is another for each row ---------------------------------------------------------------
+
+
+def is_one_for_all(default: str) -> bool:
+    """Whether Postgres computes the default once for all rows that are there, and so writes none of them."""
+    return "(" not in default or _STABLE.fullmatch(default) is not None
+
+
+def is_filled_online(column: FactId, default: str | None, context: Context) -> bool:
+    """Whether a new column is filled in batches, as its value would have to be computed for each row."""
+    table = context.goal.parent(column)
+    new = context.new(column)
+    if column in context.drops or new.keys() & _NEVER_FILLED or table is None or not _is_large(table, context):
+        return False
+    if not all(
+        heir.kind == "table"
+        and context.persists(heir)
+        and (same := FactId("column", (*heir.name, column.name[2]))) in context.creates
+        and context.new(same).get("inherited")
+        and "identity" not in context.new(same)
+        for heir in _heirs(table, context)
+    ):
+        return False
+    if "identity" in new:
+        return online.is_ready(column, context, among=(column,))
+    if (said := _said(column, context)) is not None:
+        # What the hint says may name any column that is there, but none that is not, or not as it will be.
+        return not may_name_unsettled(said, column, context) and online.is_ready(column, context, among=(column,))
+    if default is None or is_one_for_all(default):
+        return False
+    fact = FactId("default", column.name)
+    among = (column, fact, *_new_sequences(fact, context))
+    return all(online.is_ready(each, context, among=among) for each in among)
+
+
+def _said(column: FactId, context: Context) -> str | None:
+    """What a new NOT NULL column holds in the rows that are there, where a hint says so."""
+    return context.intent.backfills.get(column) if context.new(column).get("not_null") else None
+
+
+def _new_sequences(default: FactId, context: Context) -> Sequence[FactId]:
+    """The sequences that the default needs, that are new, and that nothing in live keeps from being made at once."""
+    return [
+        each
+        for each in sorted(context.goal.dependencies.get(default, ()))
+        if each.kind == "sequence"
+        and each in context.creates
+        and online.name_is_free(each.name[0], each.name[1], context)
+    ]
+
+
+def numbers_rows(sequence: FactId, context: Context) -> bool:
+    """Whether a new sequence is needed before the plan's transaction, to number the rows that are there."""
+    return any(
+        fact.kind == "default"
+        and fact in context.creates
+        and (column := FactId("column", fact.name)) in context.creates
+        and sequence in _new_sequences(fact, context)
+        and is_filled_online(column, str(context.new(fact)["expression"]), context)
+        for fact in context.goal_dependents.get(sequence, ())
+    )
+
+
+def add_filled(column: FactId, kind: Part, default: str | None, context: Context) -> Iterable[Draft]:
+    """The new column under a temporary name until every row has a value; nobody sees it before.
+
+    The value is what a hint says, else the default; else it is an identity: a sequence of its own numbers the rows, and
+    the identity goes on after it.
+    """
+    table = context.goal.parent(column)
+    assert table is not None
+    identity = cast("Definition | None", context.new(column).get("identity"))
+    counter = counter_of(column, context)
+    if identity is not None and not online.adopt(counter, context):
+        yield Draft(sql=counting_text(column, context), stage=Stage.BEFORE)
+    said = _said(column, context)
+    value = said or default or next_of(counter)
+    shadow = shadow_name(column, f"{context.goal.facts[column]} default {value}")
+    # Clients may have no right to use the sequence, or not yet, nor to what the hint names: the trigger has.
+    needs_rights = (identity or said) is not None or any(
+        each.kind == "sequence" for each in context.goal.dependencies.get(FactId("default", column.name), ())
+    )
+    alter = raw(compose("ALTER TABLE {}", qualified(column)))
+    added = not online.adopt(FactId("column", (*table.name, shadow)), context)
+    if added:
+        texts = [compose("{} ADD COLUMN {} {}", alter, name(shadow), kind)]
+        if not needs_rights:
+            texts.append(compose("{} ALTER COLUMN {} SET DEFAULT {}", alter, name(shadow), raw(value)))
+        for place, text in enumerate(texts):
+            yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, stage=Stage.BEFORE, joined=place > 0, brief=True)
+    # An UPDATE may move a row that has no value yet to a page that was filled already.
+    template: LiteralString = "BEGIN IF NEW.{} IS NULL THEN NEW.{} := {}; END IF; RETURN NEW; END"
+    of_row = raw(compose("(SELECT {} FROM (SELECT NEW.*) AS {})", raw(value), name(table.name[1])) if said else value)
+    body = compose(template, name(shadow), name(shadow), of_row)
+    yield from _triggered(shadow, body, table, context, joined=added, as_owner=needs_rights)
+    text = compose("SET {} = ({}) WHERE {} IS NULL", name(shadow), raw(value), name(shadow))
+    yield from _fill(text, table, (), context)
+    first, last = _not_null(column, shadow, table, context)
+    yield from first
+    yield _analyze(table, shadow)
+    yield from _without_trigger(shadow, table, context)
+
+    final = name(column.name[2])
+    yield exclusive(compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final), table, brief=True)
+    if needs_rights and default is not None:
+        yield exclusive(compose("{} ALTER COLUMN {} SET DEFAULT {}", alter, final, raw(default)), table, brief=True)
+    if context.new(column).get("not_null"):
+        yield exclusive(required(column, context), table, brief=True)
+    yield from last
+    if identity is not None:
+        yield from (
+            exclusive(text, table, brief=True) for text in becomes_identity(column, identity, qualified(counter), alter)
+        )
+        yield exclusive(compose("DROP SEQUENCE {}", qualified(counter)), table, brief=True)
+
+
+# --- indexes on it ----------------------------------------------------------------------------------------------------
+
+_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[A-Za-z_\x80-\uffff][\w$\x80-\uffff]*""")
+
+
+def on_shadows(text: str, fact: FactId, context: Context) -> str:
+    """The text of an index with the new columns in place of the old ones.
+
+    A name that only looks like the column's (a function's, a type's) stays; were one taken for another, the proof would
+    not end at the goal.
+    """
+    renamed = {
+        column.name[2]: shadow_name(column, str(context.new(column)["type"]))
+        for column in shadowed_columns(fact, context)
+    }
+
+    def replaced(match: re.Match[str]) -> str:
+        token = match[0]
+        plain = token[1:-1].replace('""', '"') if token.startswith('"') else token
+        before, after = text[: match.start()], text[match.end() :]
+        if token.startswith("'") or plain not in renamed or before.endswith((".", "::")) or after.startswith("("):
+            return token
+        return compose("{}", name(renamed[plain]))
+
+    return _TOKEN.sub(replaced, text) if renamed else text
+
+
+def shadowed_columns(fact: FactId, context: Context) -> list[FactId]:
+    """The columns that the fact needs and that are exchanged."""
+    return [
+        needed
+        for needed in sorted(context.goal.dependencies.get(fact, ()))
+        if needed in context.alters and takes_shadow(needed, context)
+    ]

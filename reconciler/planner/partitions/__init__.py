@@ -1,0 +1,9 @@
+"""Parts of partitioned tables.
+
+Who does what:
+
+    tree              tables, their partitions, and theirs
+    bounds            which rows are within a partition's bounds
+    index_attachment  how indexes and keys of partitions belong to their parent's
+    trigger_state     how triggers of partitions are enabled
+"""

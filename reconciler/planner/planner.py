@@ -1,0 +1,160 @@
+"""Differences between live and the goal -> an ordered Plan. Pure: no I/O.
+
+Three steps. What happens to each fact: created, dropped, altered in place; whatever depends on a dropped fact and stays
+is dropped and created again. Which order: the edges of pg_depend on both sides, one sort. Which text: the rules.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.diff.diff import Change, Difference, diff
+from reconciler.errors import PlanError
+from reconciler.model.facts import SATELLITE_KINDS
+from reconciler.model.intent import Intent
+from reconciler.model.plan import Online, Plan
+from reconciler.planner.columns.not_null import swapped_names
+from reconciler.planner.core.context import Context
+from reconciler.planner.decide import decide, remade_instead
+from reconciler.planner.emit import emit_statements
+from reconciler.planner.ordering.graph import CircleError
+from reconciler.planner.partitions import index_attachment
+from reconciler.planner.rules.registry import RULES, rule_of
+from reconciler.planner.strategies import recreate_table, reparent_tables, reroute_rows, row_type_columns, typed_tables
+from reconciler.planner.strategies.convert_columns import set_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from reconciler.model.facts import FactId
+    from reconciler.model.hazards import IndexUse, TableSize
+    from reconciler.model.snapshot import Snapshot
+
+__all__ = ["make_plan"]
+
+
+def make_plan(
+    live: Snapshot,
+    goal: Snapshot,
+    *,
+    current_user: str,
+    sizes: Mapping[FactId, TableSize] | None = None,
+    index_use: Mapping[FactId, IndexUse] | None = None,
+    fixed: frozenset[FactId] = frozenset(),
+    online: Online | None = None,
+    intent: Intent | None = None,
+    former: Mapping[FactId, FactId] | None = None,
+    kept: Collection[FactId] = frozenset(),
+    answers: Mapping[FactId, bool] | None = None,
+) -> Plan:
+    """The statements that turn `live` into `goal`; both with their dependencies. `current_user` runs them.
+    `fixed` are the extensions that cannot be altered into what the goal says.
+
+    With `online`, tables that it covers are changed in steps, and the statements may need more than one transaction.
+    `intent` says how values are converted and filled in; its renames have been made in `live` already, and
+    `former` says what is called otherwise in the database until they are made there. `kept` is what the goal has only
+    because live has it. `answers` are those to the questions of a plan that was made without: the facts they were about
+    that have such rows, and whether no others.
+    Raises PlanError where no order of statements does it.
+    """
+    differences = diff(live, goal)
+    dependents = _reversed(live.dependencies)
+    forced: frozenset[FactId] = frozenset()
+    while True:
+        context = Context(
+            live=live,
+            goal=goal,
+            current_user=current_user,
+            sizes=sizes or {},
+            index_use=index_use or {},
+            fixed=fixed,
+            online=online,
+            intent=intent or Intent(),
+            former=former or {},
+            dependents=dependents,
+        )
+        unmodelled = _unmodelled(differences, context)
+        planned = [difference for difference in differences if difference.fact not in unmodelled]
+        decide(planned, context, forced | reroute_rows.detached(answers or {}, live, goal))
+        context.displaced = reroute_rows.displaced(answers or {}, context)
+        _require_ground(context, kept)
+        context.moved, context.renamed = recreate_table.moved(context)
+        context.unpacked = row_type_columns.held_rows(context).keys()
+        context.aside.update(set_aside(context))
+        context.released = typed_tables.letting_go(context)
+        context.followers = typed_tables.following(context)
+        context.stand_ins = reparent_tables.stand_ins(context)
+        context.swaps = swapped_names(context)
+        try:
+            statements = tuple(emit_statements(context))
+            break
+        except CircleError as circle:
+            # What is altered must have what it moves to, which may wait until what it lets go of has gone.
+            if not (more := remade_instead(circle) - forced):
+                raise
+            forced |= more
+    return Plan(
+        statements=statements,
+        differences=differences,
+        live_fingerprint=live.fingerprint,
+        goal_fingerprint=goal.fingerprint,
+        unmodelled=tuple(difference for difference in differences if difference.fact in unmodelled),
+        questions=tuple(reroute_rows.questions(context)) if answers is None else (),
+    )
+
+
+def _unmodelled(differences: Sequence[Difference], context: Context) -> set[FactId]:
+    """What no rule can plan, and what would be added to it or needs it."""
+    found = {
+        difference.fact
+        for difference in differences
+        if difference.fact.kind not in RULES or rule_of(difference.fact).is_unmodelled(difference.fact, context)
+    }
+    added = {difference.fact for difference in differences if difference.change is Change.ADDED}
+    missing = list(found & added)
+    dependents = _reversed(context.goal.dependencies if missing else {})
+    while missing:
+        for fact in dependents.get(missing.pop(), ()):
+            if fact in added and fact not in found:
+                found.add(fact)
+                missing.append(fact)
+    return found
+
+
+def _reversed(dependencies: Mapping[FactId, Iterable[FactId]]) -> Mapping[FactId, Sequence[FactId]]:
+    found: dict[FactId, list[FactId]] = {}
+    for fact, needed in dependencies.items():
+        for other in needed:
+            found.setdefault(other, []).append(fact)
+    return found
+
+
+def _require_ground(context: Context, kept: Collection[FactId]) -> None:
+    """Raises PlanError where something that is left alone needs what goes for good.
+
+    What the declaration holds was built with all that it needs, also where its text is the same and only what it stands
+    on is another (an index, as its column takes another type). What is `kept` was not: others' things, or some of the
+    database as a whole.
+    """
+    live, goal = context.live, context.goal
+    taken: set[tuple[str, ...]] | None = None
+    for fact in sorted(context.creates & context.drops & set(kept)):
+        if fact.kind in SATELLITE_KINDS or live.facts[fact] != goal.facts[fact]:
+            continue
+        before, after = live.dependencies.get(fact, frozenset()), goal.dependencies.get(fact, frozenset())
+        # A function depends on the transforms that its types had when it was made, whether or not it uses them.
+        lost = (needed for needed in before if needed.kind != "transform" and needed in context.drops)
+        gone = sorted(needed for needed in lost if needed not in goal.facts)
+        if not gone or not after < before:
+            continue
+        if taken is None:
+            taken = {claim for each in context.creates for claim in rule_of(each).claims(each, context.new(each))}
+        for needed in gone:
+            if index_attachment.is_of_partition(needed, after, live):
+                continue
+            if not any(claim in taken for claim in rule_of(needed).claims(needed, context.old(needed))):
+                raise PlanError(
+                    f"{fact} needs {needed}, which the declaration drops",
+                    hint=f"this run leaves {fact} alone: drop it by hand, keep {needed} in the declaration, or let the"
+                    " declaration speak for the whole database (--exact --all-schemas)",
+                )

@@ -1,0 +1,60 @@
+"""Defaults of columns, of a table or a view. Pure: no I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, LiteralString
+
+from reconciler.model.facts import TABLE_KINDS, FactId
+from reconciler.planner.core.rule import Draft, Rule, exclusive
+from reconciler.planner.sql.object_names import qualified
+from reconciler.planner.sql.quoting import Part, compose, name, raw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.planner.core.context import Context
+
+__all__ = ["DefaultRule"]
+
+
+class DefaultRule(Rule):
+    """What a column holds where a new row does not say."""
+
+    kinds = ("default",)
+    rank = 52
+    unfold = 1
+
+    def fold_into(self, fact: FactId, context: Context) -> FactId | None:
+        column = FactId("column", fact.name)
+        owner = context.goal.parent(column)
+        if (
+            owner is None
+            or owner.kind not in TABLE_KINDS
+            or (context.new(column).get("inherited") and owner not in context.stand_ins)
+            or column in context.parked
+        ):
+            return None
+        return column
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        yield _change(fact, context, raw(compose("SET DEFAULT {}", raw(str(context.new(fact)["expression"])))))
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        column = context.live.parent(fact)
+        if column in context.drops and column not in context.parked:
+            return
+        yield _change(fact, context, raw("DROP DEFAULT"))
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return True
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        return self.create(fact, (), context)
+
+
+def _change(fact: FactId, context: Context, action: Part) -> Draft:
+    owner = (context.goal if fact in context.goal else context.live).object_of(fact)
+    template: LiteralString = "ALTER TABLE ONLY {} ALTER COLUMN {} {}"
+    if owner.kind == "view":
+        template = "ALTER VIEW {} ALTER COLUMN {} {}"
+    return exclusive(compose(template, qualified(fact), name(fact.name[2]), action), owner)

@@ -1,0 +1,286 @@
+"""Privileges: one fact a grantee, and only where they are not what the grantee has by default. Pure: no I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, LiteralString, cast
+
+from reconciler.db.sqlfiles import trusted
+from reconciler.hazards import hazards
+from reconciler.model.facts import FactId
+from reconciler.planner.core.rule import Draft, Rule
+from reconciler.planner.sql.object_names import called_with, object_phrase
+from reconciler.planner.sql.quoting import Part, compose, joined, name, raw, role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.model.facts import Definition
+    from reconciler.model.snapshot import Snapshot
+    from reconciler.planner.core.context import Context
+
+__all__ = ["DefaultPrivilegesRule", "PrivilegesRule", "default_privileges_of", "unasked_privileges"]
+
+_GRANT_OPTION = " WITH GRANT OPTION"
+_RELATIONS = ("view", "materialized_view", "foreign_table", "table")
+# https://www.postgresql.org/docs/current/ddl-priv.html, table "Summary of Access Privileges"
+_TO_PUBLIC = {
+    "function": "EXECUTE",
+    "procedure": "EXECUTE",
+    "aggregate": "EXECUTE",
+    "language": "USAGE",
+    "domain": "USAGE",
+    "enum": "USAGE",
+    "composite_type": "USAGE",
+    "range_type": "USAGE",
+    "base_type": "USAGE",
+}
+_TO_OWNER: dict[str, frozenset[str]] = {
+    "schema": frozenset({"USAGE", "CREATE"}),
+    "sequence": frozenset({"USAGE", "SELECT", "UPDATE"}),
+    "foreign_data_wrapper": frozenset({"USAGE"}),
+    "foreign_server": frozenset({"USAGE"}),
+    **{kind: frozenset({privilege}) for kind, privilege in _TO_PUBLIC.items()},
+}
+# What ALTER DEFAULT PRIVILEGES calls the types of objects of pg_default_acl, and which kinds of facts they are.
+_DEFAULTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "r": ("TABLES", "table", _RELATIONS),
+    "S": ("SEQUENCES", "sequence", ("sequence",)),
+    "f": ("FUNCTIONS", "function", ("function", "procedure", "aggregate")),
+    "T": ("TYPES", "domain", ("domain", "enum", "composite_type", "range_type", "base_type")),
+    "n": ("SCHEMAS", "schema", ("schema",)),
+    "L": ("LARGE OBJECTS", "", ()),
+}
+_LETTERS = {kind: letter for letter, (_, _, kinds) in _DEFAULTS.items() for kind in kinds}
+_TABLE_PRIVILEGES = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"})
+
+
+def default_privileges_of(target: FactId, grantee: str, owner: str | None, version: int) -> frozenset[str]:
+    """What `grantee` may do with a new `target` without any GRANT."""
+    if target.kind == "default_privileges":
+        return _usual_defaults(target, grantee, version)
+    if target.kind == "column":
+        return frozenset()
+    if grantee == "":
+        return frozenset({_TO_PUBLIC[target.kind]}) if target.kind in _TO_PUBLIC else frozenset()
+    if grantee != owner:
+        return frozenset()
+    if target.kind in _TO_OWNER:
+        return _TO_OWNER[target.kind]
+    return _TABLE_PRIVILEGES | {"MAINTAIN"} if version >= 170000 else _TABLE_PRIVILEGES
+
+
+def _usual_defaults(entry: FactId, grantee: str, version: int) -> frozenset[str]:
+    """An entry for a schema adds to nothing; one for the whole database replaces what Postgres grants by itself."""
+    role_name, schema, letter = entry.name
+    if schema:
+        return frozenset()
+    if letter == "L":
+        return frozenset({"SELECT", "UPDATE"}) if grantee == role_name else frozenset()
+    return default_privileges_of(FactId(_DEFAULTS[letter][1], ()), grantee, role_name, version)
+
+
+def _owner(target: FactId, state: Snapshot) -> str | None:
+    found = state.find(FactId("owner", (target.kind, *target.name)))
+    return str(found["role"]) if found else None
+
+
+def _is_made(target: FactId, context: Context) -> bool:
+    """Whether the plan makes the object, also by swapping it for a new one: then its owner is given anew."""
+    return target in context.creates or FactId("owner", (target.kind, *target.name)) in context.creates
+
+
+def _bare(privileges: Iterable[str]) -> frozenset[str]:
+    return frozenset(privilege.removesuffix(_GRANT_OPTION) for privilege in privileges)
+
+
+def _default_held(entry: FactId, grantee: str, context: Context) -> frozenset[str]:
+    """What default privileges give to an object that the plan makes: those that go or shrink have done so by then."""
+    fact = FactId("privileges", (entry.kind, *entry.name, grantee))
+    usual = _usual_defaults(entry, grantee, context.version)
+    old = _privileges(context.old(fact)) if fact in context.live else usual
+    new = _privileges(context.new(fact)) if fact in context.goal else usual
+    if fact in context.creates and fact in context.drops:
+        return _remaining(old, new)
+    return new if fact in context.drops else old
+
+
+def _remaining(old: frozenset[str], new: frozenset[str]) -> frozenset[str]:
+    """What is left when all that goes has gone."""
+    return frozenset(privilege for privilege in old if privilege in new) | (_bare(old) & _bare(new))
+
+
+def _grantees(target: FactId, context: Context) -> set[str]:
+    """Who gets privileges on a new object from default privileges of the user that makes it."""
+    letter = _LETTERS.get(target.kind)
+    if letter is None:
+        return set()
+    return {
+        grantee
+        for role_name, schema, kind, grantee in context.default_entries()
+        if (role_name, kind) == (context.current_user, letter) and schema in ("", target.name[0])
+    }
+
+
+def _held_when_made(target: FactId, grantee: str, owner: str | None, context: Context) -> frozenset[str]:
+    """What `grantee` may do with an object that the plan made and gave to its owner."""
+    letter, maker = _LETTERS.get(target.kind), context.current_user
+    if letter is None:
+        return default_privileges_of(target, grantee, owner, context.version)
+
+    def given(to: str) -> frozenset[str]:
+        found = _default_held(FactId("default_privileges", (maker, "", letter)), to, context)
+        if letter != "n":
+            found |= _default_held(FactId("default_privileges", (maker, target.name[0], letter)), to, context)
+        return found
+
+    if owner is None or owner == maker:
+        return given(grantee)
+    if grantee == maker:
+        return frozenset()
+    return given(owner) | given(maker) if grantee == owner else given(grantee)
+
+
+def unasked_privileges(target: FactId, context: Context) -> Iterable[Draft]:
+    """Takes back what default privileges gave to a new object though the goal does not have it."""
+    if _is_made(target, context):
+        rule = PrivilegesRule()
+        owner = _owner(target, context.goal)
+        for grantee in sorted(_grantees(target, context) | ({owner} if owner else set())):
+            fact = FactId("privileges", (target.kind, *target.name, grantee))
+            if fact not in context.goal:
+                yield from rule.change(fact, context)
+
+
+class DefaultPrivilegesRule(Rule):
+    """Entries of default privileges: they are nothing but the privileges in them."""
+
+    kinds = ("default_privileges",)
+    rank = 99
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        return ()
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        """What is folded into the entry's end."""
+        rule = PrivilegesRule()
+        for child in context.live.children.get(fact, ()):
+            if child.kind == "privileges":
+                yield from rule.drop(child, context)
+
+
+class PrivilegesRule(Rule):
+    """GRANT and REVOKE: only what differs. Default privileges shrink before all else and grow after it."""
+
+    kinds = ("privileges",)
+    rank = 95
+
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+        return self.change(fact, context)
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        if fact.target.kind == "default_privileges" and fact in context.creates:
+            old, new = _privileges(context.old(fact)), _privileges(context.new(fact))
+            return self._statements(fact, old, _remaining(old, new), context)
+        return () if fact in context.creates or _is_made(fact.target, context) else self.change(fact, context)
+
+    def in_place(self, fact: FactId, context: Context) -> bool:
+        return fact.target.kind != "default_privileges"
+
+    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        return self.change(fact, context)
+
+    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        return self.takes_along(fact, context)
+
+    def takes_along(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        """A REVOKE on a table takes the grantee's privileges on its columns along."""
+        if fact.target.kind in _RELATIONS and fact.target in context.live:
+            for column in context.live.children.get(fact.target, ()):
+                other = FactId("privileges", (column.kind, *column.name, fact.name[-1]))
+                if column.kind == "column" and other in context.live:
+                    yield other
+
+    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        """After the owner, whose own privileges come and go with ownership; a table's before its columns'."""
+        target = fact.target
+        yield FactId("owner", (target.kind, *target.name))
+        if target.kind == "column":
+            table = context.goal.parent(target)
+            if table is not None:
+                yield FactId("privileges", (table.kind, *table.name, fact.name[-1]))
+
+    def change(self, fact: FactId, context: Context) -> Iterable[Draft]:
+        """From what the grantee has at this point of the plan to what the goal says."""
+        target, grantee = fact.target, fact.name[-1]
+        owner = _owner(target, context.goal) or _owner(target, context.live)
+        usual = default_privileges_of(target, grantee, owner, context.version)
+        wanted = _privileges(context.new(fact)) if fact in context.goal else usual
+        if target.kind == "default_privileges":
+            held = _privileges(context.old(fact)) if fact in context.live else usual
+            if fact in context.creates and fact in context.live:
+                held = _remaining(held, wanted)
+        elif _is_made(target, context):
+            held = _held_when_made(target, grantee, owner, context)
+        elif fact in context.live and fact not in context.creates:
+            held = _privileges(context.old(fact))
+        else:
+            held = usual
+        return self._statements(fact, held, wanted, context)
+
+    def _statements(
+        self, fact: FactId, held: frozenset[str], wanted: frozenset[str], context: Context
+    ) -> Iterable[Draft]:
+        target, grantee = fact.target, fact.name[-1]
+        where = self._place(target)
+        lost = {privilege.removesuffix(_GRANT_OPTION) for privilege in held} - {
+            privilege.removesuffix(_GRANT_OPTION) for privilege in wanted
+        }
+        if lost:
+            yield Draft(sql=self._text("REVOKE {} ON {} FROM {}", lost, target, where, grantee))
+        options = {
+            privilege.removesuffix(_GRANT_OPTION)
+            for privilege in held - wanted
+            if privilege.endswith(_GRANT_OPTION) and privilege.removesuffix(_GRANT_OPTION) in wanted
+        }
+        if options:
+            yield Draft(sql=self._text("REVOKE GRANT OPTION FOR {} ON {} FROM {}", options, target, where, grantee))
+        plain = {privilege for privilege in wanted - held if not privilege.endswith(_GRANT_OPTION)}
+        if refound := plain - options:
+            yield self._grant(fact, "GRANT {} ON {} TO {}", refound, where)
+        granted = {p.removesuffix(_GRANT_OPTION) for p in wanted - held if p.endswith(_GRANT_OPTION)}
+        if granted:
+            yield self._grant(fact, "GRANT {} ON {} TO {} WITH GRANT OPTION", granted, where)
+
+    def _grant(self, fact: FactId, template: LiteralString, privileges: set[str], where: Part) -> Draft:
+        target, grantee = fact.target, fact.name[-1]
+        found = (hazards.opens_access(fact, f"everybody gets {', '.join(sorted(privileges))}"),) if not grantee else ()
+        return Draft(sql=self._text(template, privileges, target, where, grantee), hazards=found)
+
+    def _text(self, template: LiteralString, privileges: set[str], target: FactId, where: Part, grantee: str) -> str:
+        if target.kind == "default_privileges":
+            role_name, schema, _ = target.name
+            within = raw(compose(" IN SCHEMA {}", name(schema)) if schema else "")
+            prefix = compose("ALTER DEFAULT PRIVILEGES FOR ROLE {}{}", role(role_name), within)
+            template = trusted(prefix.replace("{", "{{").replace("}", "}}") + " " + template)
+        words: list[Part] = [raw(privilege) for privilege in sorted(privileges)]
+        if target.kind == "column":
+            words = [raw(compose("{} ({})", word, name(target.name[2]))) for word in words]
+        return compose(template, joined(words), where, role(grantee))
+
+    def _place(self, target: FactId) -> Part:
+        if target.kind == "default_privileges":
+            return raw(_DEFAULTS[target.name[2]][0])
+        if target.kind in _RELATIONS:
+            return raw(compose("TABLE {}", name(*target.name)))
+        if target.kind == "column":
+            return raw(compose("TABLE {}", name(*target.name[:2])))
+        if target.kind == "aggregate":
+            arguments = called_with(target.name[2])
+            return object_phrase(FactId("function", (*target.name[:2], arguments)))
+        if target.kind == "foreign_server":
+            return raw(compose("FOREIGN SERVER {}", name(*target.name)))
+        return object_phrase(target)
+
+
+def _privileges(definition: Definition) -> frozenset[str]:
+    return frozenset(cast("list[str]", definition["privileges"]))

@@ -1,0 +1,11 @@
+"""What cannot be altered, and is recreated or rearranged while its values and rows are kept.
+
+Who does what:
+
+    recreate_table    tables that cannot be altered
+    reroute_rows      rows that belong to another partition as bounds change
+    convert_columns   columns of a type that is recreated
+    row_type_columns  columns that hold rows of a table that is rewritten
+    typed_tables      tables that follow a composite type
+    reparent_tables   tables whose parents change
+"""

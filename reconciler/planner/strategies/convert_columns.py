@@ -1,0 +1,186 @@
+"""Columns keep their values as text or JSON while their type is dropped and made anew. Pure: no I/O.
+
+Text is what every type can write and read. A composite value goes by way of JSON, which has the names of its
+attributes, so that these may change their order and types. It is read back through a temporary type with one attribute,
+since only a record can be read from JSON.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.hazards import hazards
+from reconciler.model.facts import FactId
+from reconciler.planner.core.rule import Draft, exclusive
+from reconciler.planner.sql.object_names import object_phrase, qualified
+from reconciler.planner.sql.quoting import Part, compose, name, raw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.model.facts import Definition
+    from reconciler.model.snapshot import Snapshot
+    from reconciler.planner.core.context import Context
+
+__all__ = ["drop_renamed", "parked", "rename_away", "set_aside", "taken_back"]
+
+_SUFFIX = "__replaced"
+_LONGEST_BYTES = 63  # NAMEDATALEN - 1
+_RENAMED = ("enum", "domain", "composite_type")
+_RECORD = raw('pg_temp."reconciler_value"')
+
+
+def set_aside(context: Context) -> Iterable[FactId]:
+    """The types that are renamed instead of dropped at once, so that a column of them is rewritten only once."""
+    waiting = {
+        needed
+        for holder in (*context.parked, *_moving(context))
+        for needed in context.live.dependencies.get(holder, ())
+        if _may_stand_aside(needed, context)
+    }
+    found: set[FactId] = set()
+    while waiting:
+        kind = waiting.pop()
+        found.add(kind)
+        waiting |= _dropped_needs(kind, context) - found
+    return found
+
+
+def _moving(context: Context) -> Iterable[FactId]:
+    """The tables that step aside, which may be typed, and their columns: their values are read once more."""
+    for table in context.renamed:
+        yield table
+        yield from (child for child in context.live.children.get(table, ()) if child.kind == "column")
+
+
+def _dropped_needs(kind: FactId, context: Context) -> set[FactId]:
+    """What goes in this plan though the type, or a constraint of it, needs it: a collation that changes, too."""
+    parts = (kind, *context.live.children.get(kind, ()))
+    needed = {each for part in parts for each in context.live.dependencies.get(part, ())}
+    return {each for each in needed if each in context.drops or _is_remade(each, context)} - {*parts}
+
+
+def _is_remade(fact: FactId, context: Context) -> bool:
+    """Whether its alteration is to drop and to make it."""
+    return fact.kind == "collation" and fact in context.alters
+
+
+def _may_stand_aside(kind: FactId, context: Context) -> bool:
+    """A type can keep its values under another name if that holds for all that goes and that it needs."""
+    if kind.kind not in _RENAMED or kind not in context.drops or kind not in context.creates:
+        return False
+    return all(_may_stand_aside(each, context) for each in _dropped_needs(kind, context))
+
+
+def rename_away(kind: FactId) -> Iterable[Draft]:
+    """The old type gives up its name."""
+    yield Draft(sql=compose("ALTER {} RENAME TO {}", object_phrase(kind), name(_renamed(kind).name[1])))
+
+
+def drop_renamed(kind: FactId) -> Iterable[Draft]:
+    """The old type goes when no column has it any more."""
+    yield Draft(sql=compose("DROP {}", object_phrase(_renamed(kind))))
+
+
+def _renamed(kind: FactId) -> FactId:
+    kept = kind.name[1].encode()[: _LONGEST_BYTES - len(_SUFFIX)].decode(errors="ignore")
+    return FactId(kind.kind, (kind.name[0], kept + _SUFFIX))
+
+
+def _moves_at_once(column: FactId, context: Context) -> bool:
+    if column in context.unpacked:
+        return False
+    table = context.live.parent(column)
+    needed = (context.live.dependencies.get(column, frozenset()) & context.drops) - {table}
+    return needed <= context.aside
+
+
+def parked(column: FactId, table: FactId, context: Context) -> Iterable[Draft]:
+    """The column becomes text or JSON, unless its old type stands aside."""
+    if _moves_at_once(column, context):
+        return
+    field = name(column.name[2])
+    kind, value = raw("text"), raw(compose("{}::text", field))
+    if _is_composite(column, context.live):
+        kind, value = raw("json"), raw(compose("pg_catalog.to_json({})", field))
+    using = raw(compose(" USING {}", value) if table.kind == "table" else "")
+    text = compose("ALTER TABLE {} ALTER COLUMN {} TYPE {}{}", context.via(column), field, kind, using)
+    hazard = hazards.rewrites(table, f"the type of {column} is made anew", context.sizes.get(table))
+    yield exclusive(text, table, hazard)
+
+
+def taken_back(column: FactId, table: FactId, context: Context) -> Iterable[Draft]:
+    """The column gets the type of the goal, and its values are read into it."""
+    new, field = context.new(column), name(column.name[2])
+    kind = raw(str(new["type"]))
+    collate = raw(compose(" COLLATE {}", raw(str(new["collation"]))) if "collation" in new else "")
+    by_record = _is_composite(column, context.live)
+    at_once = _moves_at_once(column, context)
+    arrays = _is_array(context.old(column)), _is_array(new)
+    value = (
+        _from_text(field, kind, arrays) if at_once or arrays[0] != arrays[1] else raw(compose("{}::{}", field, kind))
+    )
+    if by_record:
+        yield Draft(sql=compose("CREATE TYPE {} AS (value {})", _RECORD, kind))
+        value = raw(
+            compose(
+                "(pg_catalog.json_populate_record(NULL::{}, pg_catalog.json_build_object('value', {}))).value",
+                _RECORD,
+                _json_of(raw(compose("pg_catalog.to_json({})", field)) if at_once else field, arrays),
+            )
+        )
+    using = raw(compose(" USING {}", value) if table.kind == "table" else "")
+    size = context.sizes.get(table)
+    yield exclusive(
+        compose("ALTER TABLE {} ALTER COLUMN {} TYPE {}{}{}", context.via(column), field, kind, collate, using),
+        table,
+        hazards.rewrites(table, f"{column} takes its type again", size),
+        hazards.may_fail(column, f"fails if a value is no {new['type']} any more", size),
+    )
+    if by_record:
+        yield Draft(sql=compose("DROP TYPE {}", _RECORD))
+    if "storage" in new:
+        storage = raw(str(new["storage"]).upper())
+        yield Draft(sql=compose("ALTER TABLE {} ALTER COLUMN {} SET STORAGE {}", qualified(column), field, storage))
+
+
+def _is_array(definition: Definition) -> bool:
+    return str(definition["type"]).endswith("[]")
+
+
+def _from_text(field: Part, kind: Part, arrays: tuple[bool, bool]) -> Part:
+    """The value by way of text; one that becomes an array is its element, and an array of one element that element."""
+    if arrays == (False, True):
+        return raw(compose("CASE WHEN {} IS NOT NULL THEN ARRAY[{}::text]::{} END", field, field, kind))
+    if arrays == (True, False):
+        texts = raw(compose("({}::text::text[])", field))
+        single = raw(compose("pg_catalog.cardinality({}) = 1", texts))
+        return raw(compose("CASE WHEN {} THEN {}[1] ELSE {}::text END::{}", single, texts, field, kind))
+    return raw(compose("{}::text::{}", field, kind))
+
+
+def _json_of(value: Part, arrays: tuple[bool, bool]) -> Part:
+    """The same for what is JSON."""
+    if arrays == (False, True):
+        return raw(compose("CASE WHEN {} IS NOT NULL THEN pg_catalog.json_build_array({}) END", value, value))
+    if arrays == (True, False):
+        return raw(
+            compose("CASE WHEN pg_catalog.json_array_length({}) = 1 THEN {} -> 0 ELSE {} END", value, value, value)
+        )
+    return value
+
+
+def _is_composite(fact: FactId, state: Snapshot) -> bool:
+    """Whether a value has attributes: its type, or one within it, is a composite one or a table's row type."""
+    seen: set[FactId] = set()
+    waiting = [fact]
+    while waiting:
+        for needed in state.dependencies.get(waiting.pop(), ()):
+            if needed in seen or needed == state.parent(fact):
+                continue
+            seen.add(needed)
+            if needed.kind in ("composite_type", "table", "view", "materialized_view", "foreign_table"):
+                return True
+            if needed.kind in ("domain", "range_type"):
+                waiting.append(needed)
+    return False

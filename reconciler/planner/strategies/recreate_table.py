@@ -1,0 +1,309 @@
+"""Tables that must be made anew keep their rows: the old one steps aside, its rows go into the new one. Pure: no I/O.
+
+A plain table that becomes partitioned, or the way back; a partitioned one of another key; what else ALTER TABLE cannot
+do. The partitions of the old table step aside with it and stay attached to it until its rows have moved. One that
+stays without being a partition of the new table is detached before, with its rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from reconciler.hazards import hazards
+from reconciler.model.facts import FactId
+from reconciler.model.plan import LockMode
+from reconciler.planner.columns.sequence_values import continue_after
+from reconciler.planner.core.nodes import Act, Node
+from reconciler.planner.core.rule import Draft
+from reconciler.planner.partitions.index_attachment import detaches_aside
+from reconciler.planner.partitions.tree import partitions_of, tree
+from reconciler.planner.sql.casts import conversion
+from reconciler.planner.sql.object_names import name_meanwhile, qualified, split_name
+from reconciler.planner.sql.quoting import Part, compose, joined, literal, name, raw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.model.facts import Definition
+    from reconciler.model.hazards import Hazard
+    from reconciler.model.snapshot import Snapshot
+    from reconciler.planner.core.context import Context
+
+__all__ = [
+    "columns_of",
+    "comes_along",
+    "finish",
+    "goes_alone",
+    "is_moved",
+    "moved",
+    "ordered",
+    "step_aside",
+    "value_for",
+    "waits_for_rows",
+]
+
+_SUFFIX = "__replaced"
+
+
+def _holds_rows(table: FactId, context: Context) -> bool:
+    """Whether rows must move as the table is made anew: those of a partitioned one stay where the key does."""
+    key = context.old(table).get("partition_key")
+    return key is None or key != context.new(table).get("partition_key")
+
+
+def is_moved(table: FactId, context: Context) -> bool:
+    """Whether the table is made anew and has rows of its own, or its partitions for it."""
+    if table.kind != "table" or table not in context.drops or table not in context.creates:
+        return False
+    return table in context.live and _holds_rows(table, context)
+
+
+def comes_along(table: FactId, context: Context) -> Iterable[FactId]:
+    """The partitions that must be made anew with a table, as its rows are spread over them in another way."""
+    if table.kind != "table" or table not in context.goal or table not in context.live:
+        return
+    if table.name not in context.live.heirs or not _holds_rows(table, context):
+        return
+    after = {*tree(table, context.goal)}
+    yield from (child for child in tree(table, context.live) if child in after and child != table)
+
+
+def moved(context: Context) -> tuple[set[FactId], set[FactId]]:
+    """The tables whose rows move, and with them the partitions: all that step aside."""
+    found = {table for table in context.drops & context.creates if is_moved(table, context)}
+    families = {table: [*_family(table, context)] for table in sorted(found)}
+    members = {child for table, family in families.items() for child in family if child != table}
+    return found - members, found | members
+
+
+def _family(table: FactId, context: Context) -> Iterable[FactId]:
+    """The old table and those of its partitions that leave it only to be made anew, or for good."""
+    after = {*tree(table, context.goal)}
+    waiting = [table]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        waiting += (
+            child
+            for _, child in partitions_of(current, context.live)
+            if child in context.drops and (child not in context.goal or child in after)
+        )
+
+
+def goes_alone(fact: FactId, owners: Sequence[FactId], context: Context) -> Sequence[FactId]:
+    """Those of `owners` that take the fact along: what a table that steps aside would keep, names or rows, goes before.
+
+    Names of indexes, keys and statistics are the schema's and not the table's; so are those of sequences.
+    """
+    if not context.renamed:
+        return owners
+    if fact in context.renamed:
+        return ()
+    table = context.live.parent(fact)
+    match fact.kind:
+        case "index" | "statistics":
+            alone = True
+        case "constraint":
+            definition = context.old(fact)
+            kind = definition["type"]
+            refers = any(each in context.renamed for each in _referred(fact, context))
+            alone = kind in ("primary_key", "unique", "exclude") or (kind == "foreign_key" and refers)
+            alone = alone or (not definition.get("inherited") and any(_leaving(fact, context)))
+        case "policy" | "rule":
+            alone = any(_leaving(fact, context)) or any(_changing(fact, context))
+        case "trigger":
+            alone = any(_leaving(fact, context))
+        case "inheritance":
+            alone = detaches_aside(fact, context) or _leaves_parent(fact, context)
+        case _:
+            alone = False
+    if not alone or (table is not None and table not in context.renamed):
+        return owners
+    return [owner for owner in owners if owner.kind in ("index", "constraint")]
+
+
+def _leaves_parent(link: FactId, context: Context) -> bool:
+    """Whether the old table would follow a parent that stays, and is altered before the rows have moved."""
+    return "bound" not in context.old(link) and FactId("table", link.name[2:]) not in context.renamed
+
+
+def _leaving(fact: FactId, context: Context) -> Iterable[FactId]:
+    """What the fact needs and goes, other than tables that step aside and what goes with them."""
+    for needed in context.live.dependencies.get(fact, ()):
+        if needed in context.drops and context.live.object_of(needed) not in context.renamed:
+            owned = context.live.find(FactId("owned_by", needed.name)) if needed.kind == "sequence" else None
+            if owned is None or FactId("table", (str(owned["schema"]), str(owned["table"]))) not in context.renamed:
+                yield needed
+
+
+def _changing(fact: FactId, context: Context) -> Iterable[FactId]:
+    """Columns of other tables that the fact names: Postgres changes the type of none that a rule or a policy names."""
+    for needed in context.live.dependencies.get(fact, ()):
+        if needed.kind == "column" and needed in context.alters and context.live.parent(needed) not in context.renamed:
+            yield needed
+
+
+def _referred(fact: FactId, context: Context) -> Iterable[FactId]:
+    for needed in context.live.dependencies.get(fact, ()):
+        yield context.live.object_of(needed)
+
+
+def step_aside(table: FactId, context: Context) -> Iterable[Draft]:
+    """The old table gives its name up, and the sequences that go with it theirs."""
+    text = compose("ALTER TABLE {} RENAME TO {}", qualified(table), name(_aside(*table.name)))
+    yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+    for schema, sequence in _sequences(table, context):
+        text = compose("ALTER SEQUENCE {} RENAME TO {}", name(schema, sequence), name(_aside(schema, sequence)))
+        yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+    if context.old(table).get("force_row_security"):
+        # The owner would see, and so move, only the rows that the policies show.
+        yield Draft(sql=compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", _old(table)))
+
+
+def _sequences(table: FactId, context: Context) -> Iterable[tuple[str, str]]:
+    """Those of identity columns, and those that belong to a column and are not declared any more."""
+    for column in columns_of(table, context.live):
+        identity = cast("Definition | None", context.old(column).get("identity"))
+        if identity is not None:
+            yield _sequence(identity)
+        for owned in context.dependents.get(column, ()):
+            if owned.kind == "owned_by" and FactId("sequence", owned.name) in context.drops:
+                yield owned.name[0], owned.name[1]
+
+
+def finish(table: FactId, context: Context, which: Part | None = None) -> Iterable[Draft]:
+    """The rows go into the new table, which numbers on where the old one stopped; the old one is dropped.
+
+    Where others than `which` have left for another partition, these do.
+    """
+    live = {column.name[2]: column for column in columns_of(table, context.live)}
+    goal = sorted(columns_of(table, context.goal), key=context.position)
+    filled = [column for column in goal if "generated" not in context.new(column)]
+    values = [(column, value_for(column, live, context)) for column in filled]
+    said = [(column, value) for column, value in values if value is not None]
+    size = context.sizes.get(table)
+    found: list[Hazard] = [hazards.rewrites(table, "its rows move into a new table", size)]
+    if "partition_key" in context.new(table):
+        found.append(hazards.may_fail(table, "fails if no partition takes a row", size))
+    stay = {column.name[2] for column in goal}
+    found += [hazards.loses_column(column, size) for key, column in live.items() if key not in stay]
+    if said:
+        forced = bool(context.new(table).get("force_row_security"))
+        if forced:
+            yield Draft(sql=compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", qualified(table)))
+        always = any("identity" in context.new(column) for column, _ in said)
+        text = compose(
+            "INSERT INTO {} ({}){} SELECT {} FROM {}{}",
+            qualified(table),
+            joined([name(column.name[2]) for column, _ in said]),
+            raw(" OVERRIDING SYSTEM VALUE" if always else ""),
+            joined([value for _, value in said]),
+            _old(table),
+            raw("" if which is None else compose(" WHERE {}", which)),
+        )
+        yield Draft(sql=text, hazards=tuple(found), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+        if forced:
+            yield Draft(sql=compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", qualified(table)))
+    for column, _ in said:
+        yield from _numbers_on(column, context)
+    yield Draft(sql=compose("DROP TABLE {}", _old(table)), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+
+
+def value_for(column: FactId, live: dict[str, FactId], context: Context) -> Part | None:
+    """What the column of the new table gets from the old one; None: its default."""
+    if column.name[2] not in live:
+        hint = context.intent.backfills.get(column)
+        return None if hint is None else raw(compose("({})", raw(hint)))
+    field = name(column.name[2])
+    before, after = str(context.old(column)["type"]), str(context.new(column)["type"])
+    hint = context.intent.conversions.get(column)
+    if hint is not None:
+        return raw(compose("({})", raw(hint)))
+    if any(needed in context.aside for needed in context.live.dependencies.get(column, ())):
+        return raw(compose("{}::text::{}", field, raw(after)))
+    if before == after:
+        return field
+    using = conversion(field, before, after).as_string(None).removeprefix(" USING ")
+    return raw(using) if using else field  # assigned as ALTER COLUMN TYPE would: cut nowhere without a word
+
+
+def _numbers_on(column: FactId, context: Context) -> Iterable[Draft]:
+    """An identity column goes on where its old sequence stands; a new sequence, after the largest value."""
+    for owned in context.sequences_of(FactId("table", column.name[:2])):
+        serial = FactId("sequence", owned.name)
+        if serial in context.creates and context.new(owned)["column"] == column.name[2]:
+            yield continue_after(column, compose("{}", qualified(serial)), context.new(serial))
+    identity = cast("Definition | None", context.new(column).get("identity"))
+    if identity is None:
+        return
+    before = cast("Definition | None", context.old(column).get("identity")) if column in context.live else None
+    sequence = str(identity["sequence"])
+    options = [{**each, "sequence": "", "always": None} for each in (before or {}, identity)]
+    if before is None or options[0] != options[1] or context.changed(column) & {"type"}:
+        yield continue_after(column, sequence, identity)
+        return
+    schema, old = _sequence(before)
+    template = compose(
+        "SELECT pg_catalog.setval({}, last_value, is_called) FROM {}",
+        literal(sequence),
+        name(schema, _aside(schema, old)),
+    )
+    yield Draft(sql=template, lock=LockMode.ACCESS_SHARE)
+
+
+def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
+    """(earlier, later): the rows come when their new table is whole, and before what would look at each of them."""
+    for table in context.moved:
+        rows = Node(Act.FINISH, table)
+        family = {*tree(table, context.goal)}
+        for member in family:
+            links = [link for link in context.goal.heirs.get(member.name, ()) if link in context.creates]
+            parts = [part for part in context.goal.children.get(member, ()) if part.kind in ("column", "default")]
+            for fact in (member, *links, *parts):
+                if fact in context.creates | context.alters:
+                    yield Node(Act.CREATE if fact in context.creates else Act.ALTER, fact), rows
+        for fact in context.creates:
+            if waits_for_rows(fact, family, context):
+                yield rows, Node(Act.CREATE, fact)
+        for member in _family(table, context):
+            for column in (member, *columns_of(member, context.live)):
+                for part in (column, FactId("default", column.name)):
+                    for needed in _leaving(part, context):
+                        yield rows, Node(Act.FINISH if needed in context.aside else Act.DROP, needed)
+
+
+def waits_for_rows(fact: FactId, family: set[FactId], context: Context) -> bool:
+    """Triggers and rules, which would fire, and what reads the rows or has no row to check yet."""
+    match fact.kind:
+        case "trigger" | "partition_trigger" | "rule":
+            return context.goal.parent(fact) in family
+        case "constraint":
+            definition = context.new(fact)
+            if definition.get("not_valid"):
+                return context.goal.parent(fact) in family
+            if definition["type"] != "foreign_key":
+                return False
+        case "view" | "materialized_view" | "publication_table" | "publication_schema":
+            pass
+        case _:
+            return False
+    needed = context.goal.dependencies.get(fact, frozenset())
+    return any(context.goal.object_of(each) in family for each in needed)
+
+
+def columns_of(table: FactId, state: Snapshot) -> list[FactId]:
+    return [child for child in state.children.get(table, ()) if child.kind == "column"]
+
+
+def _old(table: FactId) -> Part:
+    return name(table.name[0], _aside(*table.name))
+
+
+def _aside(schema: str, plain: str) -> str:
+    return name_meanwhile(schema, plain, _SUFFIX)
+
+
+def _sequence(identity: Definition) -> tuple[str, str]:
+    """The name of an identity column's sequence, which Postgres quoted."""
+    schema, sequence = split_name(str(identity["sequence"]))
+    return schema, sequence

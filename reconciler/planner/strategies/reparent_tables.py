@@ -1,0 +1,236 @@
+"""Tables that are there and inherit from other parents than before, in place. Pure: no I/O.
+
+A table takes a parent's columns and checks by INHERIT only if it has them, and one that it gets by ADD COLUMN, or keeps
+when its last parent goes, is its own for good. So where that must not be, its links are all made anew, in their order,
+and a stand-in is its only parent meanwhile: a table without rows that has what is inherited before and after, brings
+what comes, and whose alterations the table follows. That is also the way where a column that two parents bring changes
+its type, which Postgres refuses to follow from one of them.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, cast
+
+from reconciler.model.temporary_names import temporary_name
+from reconciler.planner.core.nodes import Act, Node
+from reconciler.planner.core.rule import Draft, exclusive
+from reconciler.planner.sql.object_names import qualified
+from reconciler.planner.sql.quoting import Part, compose, joined, name, raw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reconciler.model.facts import Definition, FactId
+    from reconciler.model.snapshot import Snapshot
+    from reconciler.planner.core.context import Context
+
+__all__ = ["joined_anew", "leave_stand_in", "ordered", "stand_ins", "take_stand_in", "with_columns"]
+
+
+def joined_anew(context: Context) -> Iterable[FactId]:
+    """The links that would stay, of tables whose links are all made anew; tables that no link can make an heir."""
+    for table in _heirs(context):
+        if _was_partition(table, context) and any(part.kind == "column" for part in _inherited(table, context.goal)):
+            yield table
+        elif _is_unsettled(table, context):
+            yield from (link for link in _links(table, context.live) if context.persists(link))
+
+
+def stand_ins(context: Context) -> Mapping[FactId, Part]:
+    """The tables that need one while their links are made anew, and its name."""
+    return {
+        table: name(table.name[0], temporary_name(*table.name, "parent"))
+        for table in _heirs(context)
+        if any(link in context.creates for link in _links(table, context.goal))
+        and (any(_held(table, context)) or any(_brought(table, context)))
+    }
+
+
+def _was_partition(table: FactId, context: Context) -> bool:
+    """Whether the table is one: it has no second parent meanwhile, and DETACH makes its columns its own for good."""
+    links = (link for link in context.live.children.get(table, ()) if link.kind == "inheritance")
+    return any("bound" in context.old(link) for link in links)
+
+
+def _heirs(context: Context) -> list[FactId]:
+    """The tables that stay, and that inherit from others, not as partitions."""
+    links = (link for links in context.goal.heirs.values() for link in links)
+    tables = {context.goal.parent(link) for link in links if "bound" not in context.new(link)}
+    return sorted(table for table in tables if table is not None and context.persists(table))
+
+
+def _links(table: FactId, state: Snapshot) -> list[FactId]:
+    """By which the table inherits, in the parents' order."""
+    found = [
+        (cast("int", definition.get("position", 0)), link)
+        for link in state.children.get(table, ())
+        if link.kind == "inheritance" and "bound" not in (definition := state.definition(link))
+    ]
+    return [link for _, link in sorted(found)]
+
+
+def _inherited(table: FactId, state: Snapshot) -> Iterable[FactId]:
+    """The columns and checks that the table has from its parents alone."""
+    for part in state.children.get(table, ()):
+        if part.kind in ("column", "constraint") and state.definition(part).get("inherited"):
+            yield part
+
+
+def _above(part: FactId, link: FactId) -> FactId:
+    """The same part of the parent."""
+    return part._replace(name=(*link.name[2:], *part.name[2:]))
+
+
+def _is_unsettled(table: FactId, context: Context) -> bool:
+    """Whether the links that come and go would not make of the table what the goal says."""
+    before, after = _links(table, context.live), _links(table, context.goal)
+    stay = [link for link in before if context.persists(link)]
+    if after[: len(stay)] != stay:
+        return True
+    wanted = set(_inherited(table, context.goal))
+    for part in wanted:
+        if part in context.creates and part not in context.parked:
+            if not any(_above(part, link) in context.creates for link in stay):
+                return True
+        elif part in context.live and context.old(part).get("inherited") and not _is_brought(part, stay, context):
+            return True
+    if any(_moves_at_twice(part, before, context) for part in context.goal.children.get(table, ())):
+        return True
+    if any(_is_remade_below(part, stay, context) for part in context.goal.children.get(table, ())):
+        return True
+    own = (part for part in _inherited(table, context.live) if part not in wanted and context.persists(part))
+    return any(_is_brought(part, stay, context) for part in own)
+
+
+def _is_brought(part: FactId, links: list[FactId], context: Context) -> bool:
+    """Whether one of these parents has it in live."""
+    return any(_above(part, link) in context.live for link in links)
+
+
+def _moves_at_twice(part: FactId, links: list[FactId], context: Context) -> bool:
+    """Whether a column changes its type that more than one parent has."""
+    changes = part in context.parked or (
+        part.kind == "column" and part in context.alters and context.changed(part) & {"type", "collation"}
+    )
+    return bool(changes) and sum(_above(part, link) in context.live for link in links) > 1
+
+
+def _is_remade_below(part: FactId, links: list[FactId], context: Context) -> bool:
+    """Whether a column is made anew that comes with a parent's, which stays and keeps it from going.
+
+    That is the way before 17 where the table computes it otherwise.
+    """
+    if part.kind != "column" or part in context.parked or part not in context.drops & context.creates:
+        return False
+    return any(context.persists(_above(part, link)) for link in links)
+
+
+def _held(table: FactId, context: Context) -> Iterable[FactId]:
+    """What is inherited before and after, and must not become the table's own in between."""
+    wanted = set(_inherited(table, context.goal))
+    for part in _inherited(table, context.live):
+        if part in wanted and (part in context.parked or context.persists(part)):
+            yield part
+
+
+def _brought(table: FactId, context: Context) -> Iterable[FactId]:
+    """What the table is to inherit, and no parent's own statement brings."""
+    for part in _inherited(table, context.goal):
+        if part in context.creates and part not in context.parked:
+            yield part
+
+
+def take_stand_in(table: FactId, context: Context) -> Iterable[Draft]:
+    """Makes the stand-in as like the live table as that inherits, and makes it a parent."""
+    stand_in, held = context.stand_ins[table], sorted(_held(table, context))
+    named = {column for part in held for column in _declared_within(part, context) if context.persists(column)}
+    wanted = sorted({*named, *(part for part in held if part.kind == "column")})
+    columns = [_column(part, context.old(part), context.new(part), context) for part in wanted]
+    yield Draft(sql=compose("CREATE TABLE {} ({})", stand_in, joined(columns)))
+    for part in held:
+        if part.kind == "constraint":
+            definition = raw(str(context.old(part)["definition"]))
+            yield Draft(sql=compose("ALTER TABLE {} ADD CONSTRAINT {} {}", stand_in, name(part.name[2]), definition))
+    yield exclusive(compose("ALTER TABLE {} INHERIT {}", qualified(table), stand_in), table)
+
+
+def with_columns(constraint: FactId, context: Context) -> Iterable[str]:
+    """Gives the stand-in the columns that a check names which the table declares itself, and made before it."""
+    table = context.goal.parent(constraint)
+    assert table is not None
+    for column in sorted(_declared_within(constraint, context)):
+        new = context.new(column)
+        text = _column(column, new, new, context)
+        yield compose("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}", context.stand_ins[table], text)
+
+
+def _declared_within(part: FactId, context: Context) -> Iterable[FactId]:
+    """The columns that a check names, and that its table declares though its parents have them."""
+    if part.kind == "constraint":
+        for needed in context.goal.dependencies.get(part, ()):
+            if (
+                needed.kind == "column"
+                and needed.name[:2] == part.name[:2]
+                and not context.new(needed).get("inherited")
+            ):
+                yield needed
+
+
+def _column(column: FactId, old: Definition, new: Definition, context: Context) -> Part:
+    kind = raw(str(old["type"]))
+    parts: list[Part] = [name(column.name[2]), kind]
+    if "collation" in old:
+        parts.append(raw(compose("COLLATE {}", raw(str(old["collation"])))))
+    if "generated" in old:
+        how = raw("VIRTUAL" if old.get("virtual") else "STORED")
+        # Since 16 each table may have its own expression.
+        value = raw(compose("NULL::{}", kind) if context.version >= 160000 else str(old["generated"]))
+        parts.append(raw(compose("GENERATED ALWAYS AS ({}) {}", value, how)))
+    states = [cast("Definition", each.get("not_null_constraint") or {}) for each in (old, new)]
+    if all(state.get("inherited") for state in states):
+        # With a name of its own Postgres 18 refuses to change the column's type: the table's would need two.
+        held = compose("CONSTRAINT {} NOT NULL", name(context.live.not_null_name(column)))
+        parts.append(raw(held if context.version >= 180000 else "NOT NULL"))
+    return joined(parts, " ")
+
+
+def leave_stand_in(table: FactId, context: Context) -> Iterable[Draft]:
+    """The stand-in has done its work when the parents are there."""
+    stand_in = context.stand_ins[table]
+    yield exclusive(compose("ALTER TABLE {} NO INHERIT {}", qualified(table), stand_in), table)
+    yield Draft(sql=compose("DROP TABLE {}", stand_in))
+
+
+def _declared_twice(table: FactId, context: Context) -> Iterable[tuple[Node, Node]]:
+    """What table and parent both declare: the parent's new column is merged with the table's, and goes before it."""
+    for link in _links(table, context.live):
+        if context.persists(link):
+            for part in context.goal.children.get(table, ()):
+                if part.kind == "column" and part in context.creates and not context.new(part).get("inherited"):
+                    yield Node(Act.CREATE, part), Node(Act.CREATE, _above(part, link))
+            for part in context.live.children.get(table, ()):
+                if part.kind in ("column", "constraint") and part in context.drops:
+                    yield Node(Act.DROP, _above(part, link)), Node(Act.DROP, part)
+
+
+def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
+    """(earlier, later): links come in their order, and the stand-in before and after all that it is for."""
+    for table in _heirs(context):
+        links = [link for link in _links(table, context.goal) if link in context.creates]
+        for link, other in pairwise(links):
+            yield Node(Act.CREATE, link), Node(Act.CREATE, other)
+        yield from _declared_twice(table, context)
+    for table in context.stand_ins:
+        first, last = Node(Act.BEGIN, table), Node(Act.FINISH, table)
+        yield first, last
+        for link in _links(table, context.live):
+            yield first, Node(Act.DROP, link)
+        for link in _links(table, context.goal):
+            yield Node(Act.CREATE, link), last
+        for part in {*_inherited(table, context.live), *_inherited(table, context.goal)}:
+            for act in (Act.DROP, Act.ALTER, Act.CREATE):
+                yield first, Node(act, part)
+                yield Node(act, part), last
+                for link in _links(table, context.goal):
+                    yield Node(act, _above(part, link)), last

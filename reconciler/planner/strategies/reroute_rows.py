@@ -1,0 +1,492 @@
+"""Rows that belong to another partition of their table as bounds change: they move there. Pure: no I/O.
+
+A bound that becomes narrower, a new partition beside a default one that holds its rows, a partition that is split or
+merged into another: Postgres refuses the first two, and with the third its rows would go. Whether there are such rows
+is not in the catalogs. `questions` says what to ask, and a plan that is made with the answers (`Context.displaced`)
+has them stand aside while their table is detached, and go in through its parent when all partitions are attached:
+before what is made then and would fire or look at them. Triggers that are there do not fire, as no row comes or goes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.hazards import hazards
+from reconciler.model.checks import Check, Question
+from reconciler.model.facts import FactId
+from reconciler.model.plan import LockMode
+from reconciler.planner.checks.row_queries import is_filled_in, says_old_names, select, stays
+from reconciler.planner.core.nodes import Act, Node
+from reconciler.planner.core.rule import Draft, exclusive
+from reconciler.planner.online.column_swap import takes_shadow
+from reconciler.planner.partitions.bounds import is_default, within
+from reconciler.planner.partitions.index_attachment import is_of_partition
+from reconciler.planner.partitions.tree import ancestors, links_of, parent_of, partitions_of, tree
+from reconciler.planner.partitions.trigger_state import switch, switched_again
+from reconciler.planner.sql.object_names import name_meanwhile, qualified
+from reconciler.planner.sql.quoting import Part, compose, joined, name, raw
+from reconciler.planner.strategies.recreate_table import columns_of, is_moved, value_for, waits_for_rows
+from reconciler.sqltext.lexer import lexemes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from reconciler.model.snapshot import Snapshot
+    from reconciler.planner.core.context import Context
+
+__all__ = [
+    "checks",
+    "come_back",
+    "come_back_to",
+    "detached",
+    "displaced",
+    "leaves_all_rows",
+    "ordered",
+    "questions",
+    "stand_aside",
+    "that_stay",
+]
+
+_SUFFIX = "__displaced"
+# More bounds than a row is compared with in one condition: questions to many partitions would take too long.
+_MOST_BOUNDS = 64
+
+
+class _Leaving(NamedTuple):
+    """A partition whose rows may belong to another one: `goes` where it is dropped, else it keeps the others.
+
+    One that `moves` is made anew, with those that it keeps.
+    """
+
+    link: FactId
+    child: FactId
+    parent: FactId
+    goes: bool
+    moves: bool
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the table goes, for good or to be made anew: no row needs to be deleted from it."""
+        return self.goes or self.moves
+
+
+# --- which rows ------------------------------------------------------------------------------------------------------
+
+
+def questions(context: Context) -> Iterable[Question]:
+    """What to ask of live's rows before a plan can be made that moves them."""
+    for each in _leaving(context):
+        condition = _condition(each, context, before=True)
+        if condition is None:
+            continue
+        elsewhere = select(each.child, condition, context)
+        others = compose("({}) IS NOT TRUE", condition)
+        yield Question(
+            fact=each.link,
+            table=each.child,
+            sql=elsewhere,
+            others=select(each.child, raw(others), context) if each.goes else None,
+        )
+
+
+def detached(answers: Mapping[FactId, bool], live: Snapshot, goal: Snapshot) -> frozenset[FactId]:
+    """The links that must be made anew so that rows can move; of a default partition it would stay."""
+    return frozenset(link for link in answers if link in live and link in goal)
+
+
+def displaced(answers: Mapping[FactId, bool], context: Context) -> dict[FactId, bool]:
+    """Of the links that questions were about, those whose rows the plan moves, and whether all of them."""
+    if not answers:
+        return {}
+    return {each.link: answers[each.link] for each in _leaving(context) if each.link in answers}
+
+
+def _leaving(context: Context) -> Iterator[_Leaving]:
+    for parent in sorted(context.arrivals):
+        if not _takes_rows(parent, context):
+            continue
+        for link, child in partitions_of(parent, context.live):
+            each = _of(link, context)
+            if each.goes and (child not in context.drops or child in context.goal):
+                continue  # stands alone from now on with its rows, or is made anew with them
+            if not each.goes and not (_is_changed(link, parent, context) and (each.moves or _stays(child, context))):
+                continue
+            if not each.goes and _is_referred_to(child, context):
+                continue  # nobody may miss its rows meanwhile
+            if child.kind == "table":
+                yield each
+
+
+def _takes_rows(parent: FactId, context: Context) -> bool:
+    """Whether the table stays, with its key and its columns, as the partition that it may be."""
+    if says_old_names(context) or not context.persists(parent) or is_filled_in(parent, context):
+        return False
+    if context.old(parent).get("partition_key") != context.new(parent).get("partition_key"):
+        return False
+    above = (parent, *ancestors(parent, context.live))
+    if not all(context.persists(link) for table in above for link in links_of(table, context.live)):
+        return False
+    columns = columns_of(parent, context.live)
+    return all(_can_be_carried(column, context) or column not in context.goal for column in columns)
+
+
+def _can_be_carried(column: FactId, context: Context) -> bool:
+    """Whether the column keeps its values, or gets another type in one statement, as the rows do that stand aside."""
+    if stays(column, context):
+        return True
+    return column in context.alters and column not in context.parked and not takes_shadow(column, context)
+
+
+def _stays(child: FactId, context: Context) -> bool:
+    """Whether the partition and what is below it stay as they are."""
+    family = [*tree(child, context.live)]
+    if not all(context.persists(each) and each.kind == "table" for each in family):
+        return False
+    return all(context.persists(link) for each in family for link, _ in partitions_of(each, context.live))
+
+
+def _is_referred_to(child: FactId, context: Context) -> bool:
+    """Whether a foreign key of another table is to this partition, or one below it, and not to what it is a part of."""
+    live = context.live
+    family = [*tree(child, live)]
+    names = {table.name for table in family}
+    columns = [column for table in family for column in columns_of(table, live)]
+    return any(
+        key.kind == "constraint"
+        and key.name[:2] not in names
+        and not is_of_partition(column, live.dependencies.get(key, frozenset()), live)
+        for column in columns
+        for key in context.dependents.get(column, ())
+    )
+
+
+def _is_changed(link: FactId, parent: FactId, context: Context) -> bool:
+    """Whether rows may be out of place: the bound is another one, or a default partition has new ones beside it."""
+    if "bound" in context.changed(link):
+        return True
+    return is_default(link, context.goal) and parent in context.arrivals
+
+
+def _newcomers(each: _Leaving, context: Context) -> list[FactId]:
+    """The partitions that come, or have another bound, and may take rows of this one.
+
+    Bounds do not overlap: where one of them is the very same, it is the only one that takes them.
+    """
+    arrivals = context.arrivals[each.parent]
+    bound = str(context.old(each.link)["bound"])
+    if each.goes and bound in arrivals:
+        return [arrivals[bound]]
+    return [other for other in arrivals.values() if other != each.link]
+
+
+def _condition(each: _Leaving, context: Context, *, before: bool = False) -> Part | None:
+    """Which of the rows move; `before` the plan has renamed anything."""
+    link, parent = each.link, each.parent
+    was = context.former.get(parent, parent) if before else parent
+    if not each.goes and "bound" in context.changed(link):
+        own = within(link, parent, context.goal, was=was)
+        return None if own is None else raw(compose("({}) IS NOT TRUE", own))
+    newcomers = _newcomers(each, context)
+    if len(newcomers) > _MOST_BOUNDS:
+        return None
+    found = [within(other, parent, context.goal, was=was) for other in newcomers]
+    told = [raw(compose("({})", other)) for other in found if other is not None]
+    return joined(told, " OR ") if told and len(told) == len(found) else None
+
+
+# --- what would fail -------------------------------------------------------------------------------------------------
+
+
+def checks(link: FactId, context: Context) -> Iterable[Check]:
+    """Rows for which the partition that is attached has no place: they are moved where there is one in the tree."""
+    child, parent = FactId("table", link.name[:2]), parent_of(link)
+    if child not in context.goal or not _takes_rows(parent, context):
+        return
+    was = context.former.get(parent, parent)
+    if link in context.displaced:
+        nowhere = _nowhere(parent, context, was=was)
+        if nowhere is not None:
+            yield Check(
+                fact=link,
+                table=child,
+                problem="has rows that no partition takes",
+                sql=select(child, nowhere, context),
+                hint="declare a partition for these rows, or remove them first",
+            )
+    elif _brings_rows(child, context) and (own := within(link, parent, context.goal, was=was)) is not None:
+        yield Check(
+            fact=link,
+            table=child,
+            problem=f"is outside of {context.new(link)['bound']}",
+            sql=select(child, raw(compose("({}) IS NOT TRUE", own)), context),
+            hint="move these rows elsewhere first",
+        )
+    default = context.default_partitions.get(parent)
+    table = context.live.parent(default) if default is not None else None
+    if default in (None, link) or not context.persists(default) or table is None or not _stays(table, context):
+        return
+    own = within(link, parent, context.goal, was=was)
+    if own is not None:
+        yield Check(
+            fact=link,
+            table=table,
+            problem="belongs there, and is in the default partition",
+            sql=select(table, own, context),
+            hint="move these rows out of the default partition first",
+        )
+
+
+def _nowhere(parent: FactId, context: Context, *, was: FactId) -> Part | None:
+    """The condition for a row to belong to no partition of the table; None where there is none, or it is not told."""
+    links = context.goal.heirs.get(parent.name, ())
+    if len(links) > _MOST_BOUNDS or any(is_default(link, context.goal) for link in links):
+        return None
+    homes = [within(link, parent, context.goal, was=was) for link in links]
+    told = [raw(compose("({}) IS NOT TRUE", home)) for home in homes if home is not None]
+    return joined(told, " AND ") if len(told) == len(homes) else None
+
+
+def _brings_rows(child: FactId, context: Context) -> bool:
+    """Whether a table that is there is attached with its rows, and none of them changes."""
+    if child not in context.live or is_filled_in(child, context):
+        return False
+    if not all(context.persists(table) for table in tree(child, context.live)):
+        return False
+    columns = columns_of(child, context.live)
+    return all(stays(column, context) or column not in context.goal for column in columns)
+
+
+# --- the statements --------------------------------------------------------------------------------------------------
+
+
+def come_back_to(context: Context) -> set[FactId]:
+    """The tables through which rows go back."""
+    return {parent_of(link) for link in context.displaced}
+
+
+def leaves_all_rows(table: FactId, context: Context) -> bool:
+    """Whether all rows of a table that is dropped move before, those of a partition with its parent's."""
+    above = (table, *ancestors(table, context.live))
+    return any(context.displaced.get(link, False) for each in above for link in links_of(each, context.live))
+
+
+def that_stay(table: FactId, context: Context) -> Part | None:
+    """Which rows of a table that is made anew do not move to another partition. None: all."""
+    for link in links_of(table, context.live):
+        if link not in context.displaced:
+            continue
+        each = _of(link, context)
+        if "bound" in context.changed(link):
+            return within(link, each.parent, context.goal, was=each.parent)
+        leaving = _condition(each, context)
+        return None if leaving is None else raw(compose("({}) IS NOT TRUE", leaving))
+    return None
+
+
+def stand_aside(link: FactId, context: Context) -> Iterator[Draft]:
+    """The rows leave their table, which is detached, or about to be dropped or made anew."""
+    each = _of(link, context)
+    table, condition = qualified(each.child), _condition(each, context)
+    assert condition is not None
+    chosen = raw("" if each.goes and context.displaced[link] else compose(" WHERE {}", condition))
+    triggers = [] if each.is_dropped else [*_firing("DELETE", tree(each.child, context.live), context)]
+    forced = bool(context.old(each.child).get("force_row_security"))
+    if forced:
+        # The owner would see only the rows that the policies show.
+        yield exclusive(compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", table), each.child)
+    text = compose(
+        "CREATE UNLOGGED TABLE {} AS SELECT {} FROM {}{}",
+        _aside(each.child),
+        joined(_names(_stored(each.parent, context))),
+        table,
+        chosen,
+    )
+    yield exclusive(text, each.child)
+    if not each.is_dropped:
+        nameless = [*_without_identity(tree(each.child, context.live), context)]
+        yield from (switch(trigger, "DISABLE") for trigger in triggers)
+        for part in nameless:
+            yield exclusive(compose("ALTER TABLE {} REPLICA IDENTITY FULL", qualified(part)), part)
+        yield exclusive(compose("DELETE FROM {}{}", table, chosen), each.child)
+        for part in nameless:
+            usual = raw(_identities(part, context)[-1].upper())
+            yield exclusive(compose("ALTER TABLE {} REPLICA IDENTITY {}", qualified(part), usual), part)
+        yield from _switched_back(triggers, context)
+        if forced:
+            yield exclusive(compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table), each.child)
+
+
+def come_back(parent: FactId, context: Context) -> Iterator[Draft]:
+    """The rows go in through the parent, which knows where they belong."""
+    table, stored = qualified(parent), _stored(parent, context)
+    live = {column.name[2]: column for column in stored}
+    values = [value_for(column, live, context) for column in stored]
+    family = [*ancestors(parent, context.goal), *tree(parent, context.goal)]
+    triggers = [*_firing("INSERT", (member for member in family if member in context.live), context)]
+    yield from (switch(trigger, "DISABLE") for trigger in triggers)
+    forced = bool(context.old(parent).get("force_row_security"))
+    if forced:
+        yield exclusive(compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", table), parent)
+    if any("DEFERRABLE" in str(context.new(part).get("definition", "")) for part in _constraints(family, context)):
+        # What waits for the commit would hinder each ALTER TABLE that follows.
+        yield Draft(sql="SET CONSTRAINTS ALL IMMEDIATE")
+    numbered = any("identity" in context.new(column) for column in stored)
+    for each in (_of(link, context) for link in sorted(context.displaced) if parent_of(link) == parent):
+        text = compose(
+            "INSERT INTO {} ({}){} SELECT {} FROM {}",
+            table,
+            joined(_names(stored)),
+            raw(" OVERRIDING SYSTEM VALUE" if numbered else ""),
+            joined([value for value in values if value is not None]),
+            _aside(each.child),
+        )
+        found = (
+            hazards.blocks_reads_and_writes(
+                each.child, "its rows that belong to other partitions move there", context.sizes.get(each.child)
+            ),
+            hazards.may_fail(parent, "fails if no partition takes a row that moves", context.sizes.get(parent)),
+        )
+        yield Draft(sql=text, hazards=found, lock=LockMode.ROW_EXCLUSIVE, locks=parent)
+        yield Draft(sql=compose("DROP TABLE {}", _aside(each.child)))
+    if forced:
+        yield exclusive(compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table), parent)
+    yield from _switched_back(triggers, context)
+
+
+def _of(link: FactId, context: Context) -> _Leaving:
+    child = context.live.parent(link)
+    assert child is not None
+    return _Leaving(
+        link,
+        child,
+        parent_of(link),
+        goes=link not in context.goal,
+        moves=link in context.goal and is_moved(child, context),
+    )
+
+
+def _aside(child: FactId) -> Part:
+    return name(child.name[0], name_meanwhile(child.name[0], child.name[1], _SUFFIX))
+
+
+def _stored(parent: FactId, context: Context) -> list[FactId]:
+    """The columns that are there and stay, but those that are computed."""
+    columns = columns_of(parent, context.live)
+    stored = [column for column in columns if column in context.goal and "generated" not in context.new(column)]
+    return sorted(stored, key=context.position)
+
+
+def _names(columns: list[FactId]) -> list[Part]:
+    return [name(column.name[2]) for column in columns]
+
+
+def _constraints(tables: Iterable[FactId], context: Context) -> Iterator[FactId]:
+    for table in tables:
+        yield from (part for part in context.goal.children.get(table, ()) if part.kind == "constraint")
+
+
+def _without_identity(tables: Iterable[FactId], context: Context) -> Iterator[FactId]:
+    """The tables from which Postgres lets nobody delete where a publication may publish it.
+
+    What becomes other in the same plan may be so already, or not yet.
+    """
+    if not any(fact.kind == "publication" for fact in context.live.facts):
+        return
+    for table in tables:
+        identities = {*_identities(table, context)}
+        parts = [
+            part
+            for part in context.live.children.get(table, ())
+            if part.kind in ("index", "constraint") and part not in context.drops
+        ]
+        keyed = identities == {"default"} and any(
+            part.kind == "constraint"
+            and context.old(part)["type"] == "primary_key"
+            and "DEFERRABLE" not in str(context.old(part)["definition"])
+            for part in parts
+        )
+        indexed = any(
+            context.old(part).get("replica_identity")
+            and (part not in context.goal or context.new(part).get("replica_identity"))
+            for part in parts
+        )
+        if "partition_key" not in context.old(table) and identities != {"full"} and not keyed and not indexed:
+            yield table
+
+
+def _identities(table: FactId, context: Context) -> list[str]:
+    """The table's replica identity in live and, where it stays, in the goal."""
+    states = [state for state in (context.live, context.goal) if table in state]
+    return [str(state.definition(table).get("replica_identity", "default")) for state in states]
+
+
+def _firing(event: str, tables: Iterable[FactId], context: Context) -> Iterator[FactId]:
+    """The triggers of the tables that stay and that the event fires."""
+    for table in tables:
+        for part in context.live.children.get(table, ()):
+            stays_on = part.kind == "trigger" and part in context.goal and part not in context.drops
+            if stays_on and _state(part, context) != "DISABLE" and event in _events(part, context):
+                yield part
+
+
+def _events(trigger: FactId, context: Context) -> set[str]:
+    """The words between a trigger's name and the ON that follows them."""
+    found: set[str] = set()
+    tokens = lexemes(str(context.old(trigger)["definition"]))
+    for token in tokens:
+        if token.keyword == "TRIGGER":
+            next(tokens)
+            break
+    for token in tokens:
+        if token.keyword == "ON":
+            break
+        found.add(token.keyword)
+    return found
+
+
+def _state(trigger: FactId, context: Context) -> str:
+    return str(context.old(trigger).get("enabled", "ENABLE"))
+
+
+def _switched_back(triggers: Iterable[FactId], context: Context) -> Iterator[Draft]:
+    for trigger in triggers:
+        yield switch(trigger, _state(trigger, context))
+        yield from switched_again(trigger, context)
+
+
+# --- the order -------------------------------------------------------------------------------------------------------
+
+
+def ordered(context: Context) -> Iterator[tuple[Node, Node]]:
+    """(earlier, later): rows leave a table that is detached, or before it is dropped; they return to a whole tree."""
+    for link in context.displaced:
+        each = _of(link, context)
+        first, last = Node(Act.BEGIN, link), Node(Act.FINISH, each.parent)
+        yield first, last
+        if each.is_dropped:
+            yield from ((first, Node(Act.DROP, table)) for table in tree(each.child, context.live))
+        else:
+            yield Node(Act.DROP, link), first
+        for table in (each.parent, each.child):
+            for column in columns_of(table, context.live):
+                if column in context.alters:
+                    # What stands aside has the type that its conversion is from.
+                    yield first, Node(Act.ALTER, column)
+                    yield Node(Act.ALTER, column), last
+        below = {*tree(each.parent, context.goal)}
+        for member in below:
+            for new, _ in partitions_of(member, context.goal):
+                if new in context.creates:
+                    yield Node(Act.CREATE, new), last
+                    if member == each.parent:
+                        yield first, Node(Act.CREATE, new)
+        family = {*below, *ancestors(each.parent, context.goal)}
+        for table in {*family, *tree(each.child, context.live)}:
+            for part in (*context.live.children.get(table, ()), *context.goal.children.get(table, ())):
+                if part.kind == "trigger" and part in context.drops:
+                    yield Node(Act.DROP, part), first
+                if part.kind == "trigger" and part in context.alters:
+                    yield last, Node(Act.ALTER, part)
+        for fact in context.creates:
+            if waits_for_rows(fact, family, context):
+                yield last, Node(Act.CREATE, fact)

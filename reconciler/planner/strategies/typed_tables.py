@@ -1,0 +1,135 @@
+"""Tables that follow a composite type, and let go of it while it or their columns are made anew. Pure: no I/O.
+
+The columns of a typed table change with its type alone. Where that is made anew, or a column must go and come again,
+the table is an ordinary one meanwhile: NOT OF before all else, OF when it has the columns that the type asks for, in
+their order. One that cannot get them in that order, as new columns stand at the end, is made anew with its rows.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from reconciler.planner.core.nodes import Act, Node
+from reconciler.planner.core.rule import Draft, exclusive
+from reconciler.planner.sql.object_names import qualified
+from reconciler.planner.sql.quoting import compose, raw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.model.facts import FactId
+    from reconciler.model.snapshot import Snapshot
+    from reconciler.planner.core.context import Context
+
+__all__ = ["follow", "following", "follows_type", "let_go", "letting_go", "ordered", "out_of_order"]
+
+# What may be made with the table's row as a value of its type.
+_READERS = frozenset({"constraint", "index", "materialized_view", "policy", "rule", "trigger", "view"})
+
+
+def letting_go(context: Context) -> set[FactId]:
+    """The tables that stay, and stop to follow their type, for good or for a while."""
+    return {
+        table
+        for table in _typed(context.live)
+        if context.persists(table) and (_has_another_type(table, context) or any(_unlike_type(table, context)))
+    }
+
+
+def following(context: Context) -> set[FactId]:
+    """The tables that stay, and start to follow a type, for the first time or again."""
+    return {
+        table
+        for table in _typed(context.goal)
+        if context.persists(table) and (table in context.released or _has_another_type(table, context))
+    }
+
+
+def _typed(state: Snapshot) -> Iterable[FactId]:
+    return (fact for fact in state.facts if fact.kind == "table" and '"of_type":' in state.facts[fact])
+
+
+def _type(table: FactId, state: Snapshot) -> FactId | None:
+    needed = state.dependencies.get(table, frozenset())
+    return next((each for each in sorted(needed) if each.kind == "composite_type"), None)
+
+
+def _has_another_type(table: FactId, context: Context) -> bool:
+    """Whether its type is another one, or is made anew."""
+    return "of_type" in context.changed(table) or _type(table, context.live) in context.drops
+
+
+def _unlike_type(table: FactId, context: Context) -> Iterable[FactId]:
+    """The columns that ALTER TYPE ... CASCADE does not make what they become."""
+    follows = _type(table, context.live) in context.alters
+    for column in {*_columns(table, context.live), *_columns(table, context.goal)}:
+        goes, comes = column in context.drops, column in context.creates
+        if (goes and comes) or ((goes or comes) and not follows):
+            yield column
+
+
+def follows_type(column: FactId, context: Context) -> bool:
+    """Whether ALTER TYPE ... CASCADE alters the column, as its table goes on following the type."""
+    table = context.goal.parent(column) or context.live.parent(column)
+    if table is None or not context.alters or not context.persists(table) or table in context.released:
+        return False
+    if "of_type" not in context.old(table):
+        return False
+    needed = context.live.dependencies.get(table, frozenset())
+    return any(each.kind == "composite_type" and each in context.alters for each in needed)
+
+
+def _columns(table: FactId, state: Snapshot) -> list[FactId]:
+    return [child for child in state.children.get(table, ()) if child.kind == "column"]
+
+
+def out_of_order(context: Context) -> Iterable[FactId]:
+    """The tables that are to follow a type, and whose columns would not stand in its order."""
+    released = letting_go(context)
+    for table in _typed(context.goal):
+        if not context.persists(table) or not (table in released or _has_another_type(table, context)):
+            continue
+        wanted = [column for column, _ in context.columns(table, context.goal)]
+        stay = [column for column, _ in context.columns(table, context.live) if _stays(table, column, context)]
+        if wanted[: len(stay)] != stay:
+            yield table
+
+
+def _stays(table: FactId, column: str, context: Context) -> bool:
+    """Whether the column keeps its place."""
+    fact = table._replace(kind="column", name=(*table.name, column))
+    return fact in context.parked or fact not in context.drops
+
+
+def let_go(table: FactId) -> Iterable[Draft]:
+    """The table becomes an ordinary one, of the same columns."""
+    yield exclusive(compose("ALTER TABLE {} NOT OF", qualified(table)), table)
+
+
+def follow(table: FactId, context: Context) -> Iterable[Draft]:
+    """The table follows its type."""
+    kind = raw(str(context.new(table)["of_type"]))
+    yield exclusive(compose("ALTER TABLE {} OF {}", qualified(table), kind), table)
+
+
+def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
+    """(earlier, later): the columns change while the table follows no type, and new ones come in their order."""
+    for table in context.released:
+        first = Node(Act.BEGIN, table)
+        for fact in (_type(table, context.live), *_columns(table, context.live), *_columns(table, context.goal)):
+            if fact is not None:
+                yield from ((first, Node(act, fact)) for act in (Act.DROP, Act.ALTER, Act.CREATE))
+        yield first, Node(Act.FINISH, table)
+    for table in context.followers:
+        last = Node(Act.FINISH, table)
+        for fact in (_type(table, context.goal), *_columns(table, context.live), *_columns(table, context.goal)):
+            if fact is not None:
+                yield from ((Node(act, fact), last) for act in (Act.DROP, Act.ALTER, Act.CREATE))
+        added = sorted(set(_columns(table, context.goal)) & context.creates, key=context.position)
+        for column, other in pairwise(added):
+            yield Node(Act.CREATE, column), Node(Act.CREATE, other)
+        for fact in (table, *_columns(table, context.goal)):
+            for reader in context.goal_dependents.get(fact, ()):
+                if reader.kind in _READERS:
+                    yield last, Node(Act.CREATE, reader)

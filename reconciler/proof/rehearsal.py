@@ -1,0 +1,256 @@
+"""Rehearses a plan on a copy of live's schema in scratch: it must end exactly at the goal. Does I/O in scratch only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reconciler.catalog.snapshot_reader import managed_schemas
+from reconciler.db.connections import SEARCH_PATH, fetch_all
+from reconciler.db.statements import run_permitted, run_statements
+from reconciler.diff.column_order import has_other_order, misread
+from reconciler.diff.diff import Difference, diff
+from reconciler.errors import ApplyError, ProofError
+from reconciler.model.facts import DATABASE_WIDE_KINDS, FactId, canonical_json
+from reconciler.planner.planner import make_plan
+from reconciler.planner.rules.registry import RULES
+from reconciler.planner.rules.views import reads_one_of
+from reconciler.proof.rows import around_rows, with_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.diff.goal import Scope
+    from reconciler.model.plan import Plan, Statement
+    from reconciler.model.snapshot import Snapshot
+    from reconciler.proof.rows import RowRehearsal
+    from reconciler.scratch.place import Place, Scratch
+
+__all__ = ["copy_of_live", "prove"]
+
+_SHOWN = 10
+_NO_DATA = "\nWITH NO DATA"
+_WITHOUT_PROOF = "pass --no-proof to apply without a rehearsal, if you have read the plan"
+
+
+def prove(
+    plan: Plan,
+    live: Snapshot,
+    goal: Snapshot,
+    scratch: Scratch,
+    scope: Scope,
+    *,
+    current_user: str,
+    rows: RowRehearsal | None = None,
+    search_path: str = SEARCH_PATH,
+) -> None:
+    """Nothing, where the plan leads from a copy of live to the goal, fact by fact, and keeps the `rows` in the copy.
+
+    Functions that its statements call find names without a schema in `search_path`.
+    Raises ProofError otherwise, with the failing statement, the facts that are left over, or the table and column.
+    """
+    with scratch.fresh() as place:
+        live, goal = _with_settable_owners(_with_early_labels(plan, live, goal), goal, place, current_user)
+        running = _running(live) | _running(goal)
+        missing = _copy(live.without(running), place, scope, current_user, rows, search_path) | running
+        copy = _read(place, live, scope, dependencies=rows is not None)
+        _compare(live, copy, "the copy of live differs from live", scope, missing)
+        if rows is not None:
+            rows.hold(place, copy)
+        statements = [statement for statement in plan.statements if not _is_about(statement, missing, live, goal)]
+        try:
+            made = [*_without_data(statements, goal)] if rows is None else with_rows(statements)
+            run_statements(place.connection, made, transactional=place.transactional, search_path=search_path)
+        except ApplyError as exc:
+            sampled = " with sampled rows" if rows is not None else ""
+            raise ProofError(
+                f"the plan's statement {exc.position} fails on a copy of live{sampled}:"
+                f" {exc.message}\n  {exc.statement}",
+                hint=exc.hint or "please report this plan; the live database was not touched",
+                left="nothing was changed",
+            ) from exc
+        aside = missing | {difference.fact for difference in plan.unmodelled}
+        other_order = has_other_order(goal, live)
+        reached = _read(place, goal, scope, dependencies=other_order)
+        _compare(goal, reached, "the rehearsed plan does not end at the goal", scope, aside)
+        if other_order:
+            _compare_columns(goal, reached, aside)
+        if rows is not None:
+            rows.compare(place, reached, plan)
+
+
+def _with_early_labels(plan: Plan, live: Snapshot, goal: Snapshot) -> Snapshot:
+    """The same with the enum values that a step of their own commits: in one transaction they could not be used."""
+    early = {fact for each in plan.statements if each.rehearsal == "" for fact in each.alters if fact.kind == "enum"}
+    return live.with_facts({fact: goal.facts[fact] if fact in early else text for fact, text in live.facts.items()})
+
+
+def _running(state: Snapshot) -> frozenset[FactId]:
+    """Subscriptions that are not disabled, which would subscribe from the copy, and what hangs on them."""
+    found = {fact for fact in state if fact.kind == "subscription" and not state.definition(fact).get("disabled")}
+    return frozenset(fact for fact in state.facts if found and state.object_of(fact) in found)
+
+
+def copy_of_live(live: Snapshot, place: Place, scope: Scope, current_user: str) -> Snapshot:
+    """Makes live's schema in the place and gives it as it is there, with its dependencies. Raises ProofError."""
+    live, _ = _with_settable_owners(live, live, place, current_user)
+    _copy(live.without(_running(live)), place, scope, current_user)
+    return place.read(live.schemas, dependencies=True)
+
+
+def _copy(
+    live: Snapshot,
+    place: Place,
+    scope: Scope,
+    current_user: str,
+    rows: RowRehearsal | None = None,
+    search_path: str = SEARCH_PATH,
+) -> frozenset[FactId]:
+    """Makes live's schema in the place, with `rows` in it; what cannot be copied is given back.
+
+    Without rows, materialized views hold nothing: their queries may call what works in live alone.
+
+    That is e.g. a mapping with a password, and in the live database itself what is of the database as a whole and hangs
+    on what stepped aside: a table's publication, a type's cast.
+    """
+    start = _read(place, live, scope, dependencies=True)
+    apart: frozenset[FactId] = frozenset()
+    if place.transactional:
+        wide = {fact: text for fact, text in start.facts.items() if _is_wide(fact, start)}
+        apart = frozenset(fact for fact in live.facts if _is_wide(fact, live) and fact not in wide)
+        live = live.with_facts({**{f: t for f, t in live.facts.items() if not _is_wide(f, live)}, **wide})
+    if rows is None:
+        views = frozenset(fact for fact in live.facts if fact.kind == "materialized_view")
+        live = replace(live, unpopulated=views)
+    rebuild = make_plan(start, live, current_user=current_user)
+    skipped: tuple[Statement, ...] = ()
+    try:
+        first, last = (rebuild.statements, ()) if rows is None else around_rows(rebuild.statements, live)
+        skipped = _made(place, first, search_path)
+        if rows is not None:
+            rows.load(place, first)
+            skipped += _made(place, last, search_path)
+    except ApplyError as exc:
+        raise ProofError(
+            f"live's schema cannot be rebuilt for the rehearsal: {exc.message}\n  {exc.statement}",
+            hint="; ".join(filter(None, [exc.hint, _WITHOUT_PROOF])),
+            left="nothing was changed",
+        ) from exc
+    # What only a superuser makes in a database (an event trigger, a publication for all tables) is not rehearsed.
+    absent = {live.object_of(fact) for statement in skipped for fact in (*statement.creates, *statement.alters)}
+    if within := sorted(fact for fact in absent if fact.kind not in DATABASE_WIDE_KINDS):
+        raise ProofError(
+            f"live's schema cannot be rebuilt for the rehearsal: this role may not make {within[0]} as it is",
+            hint=_WITHOUT_PROOF,
+            left="nothing was changed",
+        )
+    unmodelled = {difference.fact for difference in rebuild.unmodelled}
+    skipped_too = {fact for fact in live.facts if absent and live.object_of(fact) in absent}
+    return apart | unmodelled | skipped_too
+
+
+def _made(place: Place, statements: Sequence[Statement], search_path: str) -> tuple[Statement, ...]:
+    """Runs them; what this role may not is given back where the others go on without it."""
+    if place.transactional:
+        run_statements(place.connection, statements, transactional=True, search_path=search_path)
+        return ()
+    return run_permitted(place.connection, statements, search_path=search_path)
+
+
+def _without_data(statements: Sequence[Statement], goal: Snapshot) -> Iterable[Statement]:
+    """The same, but a materialized view that reads from one of the copy's, which hold nothing, holds nothing either."""
+    made = {fact for statement in statements for fact in statement.creates}
+    unfilled = {fact for fact in goal.facts if fact.kind == "materialized_view" and fact not in made}
+    for statement in statements:
+        views = [fact for fact in statement.creates if fact.kind == "materialized_view"]
+        if any(reads_one_of(view, unfilled.__contains__, goal) for view in views):
+            unfilled.update(views)
+            text = statement.sql.removesuffix(_NO_DATA)
+            yield replace(statement, rehearsal=f"{text}{_NO_DATA}")
+        else:
+            yield statement
+
+
+def _with_settable_owners(live: Snapshot, goal: Snapshot, place: Place, user: str) -> tuple[Snapshot, Snapshot]:
+    """The same two, as if `user` owned what belongs to a role that the copy cannot give it to.
+
+    Whether others' objects can be changed is for Postgres to say when the plan is applied.
+    """
+    kept = {fact for fact, text in live.facts.items() if goal.facts.get(fact) in (None, text)}
+    owners = {fact: live.facts[fact] for fact in kept if fact.kind == "owner"}
+    present = set(owners.values()) - {canonical_json({"role": user})}
+    if not present:
+        return live, goal
+    rows = fetch_all(
+        place.connection,
+        "select rolname::text from pg_catalog.pg_roles where not pg_catalog.pg_has_role(rolname, %s)",
+        ("SET" if place.connection.info.server_version >= 160000 else "MEMBER",),
+    )
+    beyond = {canonical_json({"role": name}) for (name,) in rows} & present
+    ours = {fact: canonical_json({"role": user}) for fact, text in owners.items() if text in beyond}
+    # What was granted to `user` on these goes without saying where `user` is the owner.
+    granted = {FactId("privileges", (*fact.name, user)) for fact in ours} & kept
+
+    def with_ours(state: Snapshot) -> Snapshot:
+        return state.with_facts(
+            {fact: ours.get(fact, text) for fact, text in state.facts.items() if fact not in granted}
+        )
+
+    return with_ours(live), with_ours(goal)
+
+
+def _is_about(statement: Statement, missing: frozenset[FactId], live: Snapshot, goal: Snapshot) -> bool:
+    """Whether the statement is only about what the copy does not have."""
+    facts = (*statement.creates, *statement.alters, *statement.drops)
+    return bool(facts) and all(
+        fact in missing or any(state.object_of(fact) in missing for state in (live, goal)) for fact in facts
+    )
+
+
+def _read(place: Place, like: Snapshot, scope: Scope, *, dependencies: bool = False) -> Snapshot:
+    schemas = managed_schemas(place.connection) if scope.all_schemas else like.schemas
+    return place.read(schemas, dependencies=dependencies)
+
+
+def _is_wide(fact: FactId, state: Snapshot) -> bool:
+    return state.object_of(fact).kind in DATABASE_WIDE_KINDS
+
+
+def _compare(wanted: Snapshot, found: Snapshot, what: str, scope: Scope, aside: frozenset[FactId]) -> None:
+    left = [each for each in _countable(diff(found, wanted), wanted, found, scope) if each.fact not in aside]
+    if left:
+        lines = [f"  {difference.change}: {difference.fact}" for difference in left[:_SHOWN]]
+        if len(left) > _SHOWN:
+            lines.append(f"  and {len(left) - _SHOWN} more")
+        raise ProofError(
+            "\n".join([f"{what}: {len(left)} facts are left over", *lines]),
+            hint="nothing was applied; `--no-proof` skips the rehearsal, if you have read the plan",
+            left="nothing was changed",
+        )
+
+
+def _compare_columns(goal: Snapshot, reached: Snapshot, aside: frozenset[FactId]) -> None:
+    """Raises ProofError where something reads other columns than it was declared to, as it counts them."""
+    for fact in misread(goal, reached):
+        if fact not in aside:
+            raise ProofError(
+                f"{fact} counts columns of a table that have another order in the database, and so reads other ones",
+                hint="name the columns in its query instead of counting them, or declare them in the database's order",
+                left="nothing was changed",
+            )
+
+
+def _countable(
+    differences: Iterable[Difference], wanted: Snapshot, found: Snapshot, scope: Scope
+) -> Iterable[Difference]:
+    """Without what no rule plans and, unless the whole database is managed, what is database-wide."""
+    for difference in differences:
+        fact = difference.fact
+        # An index that failed to build, a partition half detached: a rehearsal cannot make live's like again.
+        if difference.attributes.keys() in ({"invalid"}, {"detach_pending"}):
+            continue
+        if fact.kind not in RULES:
+            continue
+        if not scope.all_schemas and (_is_wide(fact, wanted) or _is_wide(fact, found)):
+            continue
+        yield difference

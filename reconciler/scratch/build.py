@@ -1,0 +1,175 @@
+"""Builds the desired state in the scratch that can hold it. Does I/O in scratch only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
+from reconciler.db.connections import connect, current_user
+from reconciler.diff.goal import Desired
+from reconciler.errors import ReconcilerError, SourceError
+from reconciler.model.facts import DATABASE_WIDE_KINDS, FactId
+from reconciler.scratch.choice import choose_scratch
+from reconciler.scratch.environment import stands_in
+from reconciler.scratch.schema import SchemaScratch
+from reconciler.source.loader import load
+from reconciler.source.screening import leading_keywords
+from reconciler.source.source import DatabaseSource, Source
+from reconciler.sqltext.lexer import tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.db.connections import Connection
+    from reconciler.diff.goal import Scope
+    from reconciler.model.snapshot import Snapshot
+    from reconciler.scratch.place import Scratch
+    from reconciler.source.source import AnySource
+
+__all__ = ["build", "build_anywhere", "created_schemas"]
+
+
+def build_anywhere(
+    live: Connection, wish: str, source: AnySource, scope: Scope, recorded: Snapshot | None, *, dsn: str
+) -> tuple[Scratch, Desired]:
+    """The desired state, built in the scratch for `wish`, and that scratch.
+
+    The schemas that the source makes, or made when it was recorded, step aside with those of the scope. Where `auto`
+    meets what cannot step aside in the live database, a publication for one, a temporary database serves.
+    Raises ScratchError or SourceError.
+    """
+    past = recorded.schemas if recorded else ()
+    named = created_schemas(source)
+    claimed = () if scope.all_schemas else tuple(sorted({*past, *named} - {*scope.schemas}))
+    wider = replace(scope, schemas=(*scope.schemas, *claimed))
+    own = frozenset(fact for fact in recorded or () if fact.kind in DATABASE_WIDE_KINDS)
+    statements = len(source.statements) if isinstance(source, Source) else 0
+    scratch = choose_scratch(live, wish, wider, dsn=dsn, statements=statements, own=own)
+    try:
+        return scratch, build(scratch, source, scope, claimed=claimed, named=named)
+    except SourceError as error:
+        if not error.finds_existing or not isinstance(scratch, SchemaScratch):
+            raise
+        try:
+            if wish != "auto":
+                raise error
+            scratch = choose_scratch(live, "database", wider, dsn=dsn, own=own)
+        except ReconcilerError as refused:
+            error.hint = (
+                "what is there already stands outside the managed schemas: name its schema with --schema,"
+                " or build elsewhere with --scratch database or --scratch postgresql://..."
+            )
+            raise error from refused
+        scratch.why = "what the source declares outside the managed schemas is in the live database already"
+        return scratch, build(scratch, source, scope, claimed=claimed, named=named)
+
+
+def created_schemas(source: AnySource) -> frozenset[str]:
+    """The schemas that CREATE SCHEMA statements of the source name, but for those that IF NOT EXISTS leaves open."""
+    if isinstance(source, DatabaseSource):
+        return frozenset()
+    found: set[str] = set()
+    for statement in source.statements:
+        if leading_keywords(statement.sql)[:2] == ("CREATE", "SCHEMA"):
+            words = [token.text for token in islice(tokens(statement.sql), 6)]
+            if [word.upper() for word in words[2:5]] == ["IF", "NOT", "EXISTS"]:
+                continue
+            name = words[3] if len(words) > 3 and words[2].upper() == "AUTHORIZATION" else words[2]
+            found.add(name[1:-1].replace('""', '"') if name.startswith('"') else name.lower())
+    return frozenset(found)
+
+
+def build(
+    scratch: Scratch,
+    source: AnySource,
+    scope: Scope,
+    *,
+    claimed: Sequence[str] = (),
+    named: frozenset[str] = frozenset(),
+) -> Desired:
+    """The desired state: what Postgres makes of the source in a fresh place.
+
+    `claimed` are schemas beyond the scope that are fresh in the place as well; one counts where the source named it in
+    a CREATE SCHEMA (`named`) or made something in it.
+
+    Raises SourceError with file and line where Postgres refuses it.
+    """
+    if isinstance(source, DatabaseSource):
+        with connect(source.url) as connection, connection.transaction():
+            connection.execute("set transaction read only")
+            schemas = managed_schemas(connection) if scope.all_schemas else scope.schemas
+            snapshot = read_snapshot(connection, schemas, dependencies=True)
+            return Desired(snapshot=snapshot, baseline={}, builder=current_user(connection))
+    with scratch.fresh() as place:
+        connection = place.connection
+        _prepare(connection, scope)
+        before = managed_schemas(connection)
+        baseline = place.read(before if scope.all_schemas else scope.schemas)
+        load(connection, source, transactional=place.transactional)
+        present = managed_schemas(connection)
+        made = tuple(schema for schema in present if schema not in before or schema in claimed)
+        snapshot = place.read(present if scope.all_schemas else (*scope.schemas, *made), dependencies=True)
+        snapshot = _without_unmade(snapshot, frozenset(claimed) & frozenset(before) - named)
+    if place.transactional:
+        snapshot, baseline = _apart(snapshot, baseline, frozenset(made).difference(before, claimed), connection)
+    return Desired(snapshot=snapshot, baseline=baseline.facts, builder=place.user)
+
+
+def _apart(
+    built: Snapshot, baseline: Snapshot, made: frozenset[str], connection: Connection
+) -> tuple[Snapshot, Snapshot]:
+    """Both without what others have committed to the live database while the source ran; that is rolled back by now.
+
+    What is still there at its address is theirs. Of the schemas that came meanwhile, `made`, theirs are left out; what
+    is database-wide counts as if it had been there before, as live says it: seen from the scratch, it may stand in a
+    schema that had stepped aside.
+    """
+    came = {
+        fact: text
+        for fact, text in built.facts.items()
+        if built.object_of(fact).kind in DATABASE_WIDE_KINDS and baseline.facts.get(fact) != text
+    }
+    if not made and not came:
+        return built, baseline
+    live = read_snapshot(connection, sorted(made))
+    known = frozenset(baseline.addresses.values())
+
+    def lasts(fact: FactId) -> bool:
+        whole = built.object_of(fact)
+        address = built.addresses.get(whole)
+        if address is None or address in known:
+            return live.facts.get(fact) == built.facts.get(fact)
+        return live.addresses.get(whole) == address
+
+    theirs = {fact: live.facts.get(fact) for fact in came if lasts(fact)}
+    before = {fact: text for fact, text in theirs.items() if text is not None}
+    schemas = {schema for schema in made if lasts(FactId("schema", (schema,)))}
+    return (
+        _without(frozenset(schemas), built.with_facts({**built.without(theirs).facts, **before})),
+        baseline.with_facts({**baseline.facts, **before}),
+    )
+
+
+def _without_unmade(snapshot: Snapshot, schemas: frozenset[str]) -> Snapshot:
+    """Without those of the schemas that are empty: the place had them, the source did not make them."""
+    owners = {snapshot.object_of(fact) for fact in snapshot.facts}
+    held = {owner.name[0] for owner in owners if owner.kind != "schema" and stands_in(owner, schemas)}
+    return _without(schemas - held, snapshot)
+
+
+def _without(schemas: frozenset[str], snapshot: Snapshot) -> Snapshot:
+    kept = {fact: text for fact, text in snapshot.facts.items() if not stands_in(snapshot.object_of(fact), schemas)}
+    return replace(snapshot.with_facts(kept), schemas=tuple(each for each in snapshot.schemas if each not in schemas))
+
+
+def _prepare(connection: Connection, scope: Scope) -> None:
+    """Unqualified names mean the plugin's schema, then public, where extensions mostly are."""
+    path = ["public"] if scope.all_schemas else [*scope.schemas]
+    for schema in path:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+    names = sql.SQL(", ").join(sql.Identifier(schema) for schema in dict.fromkeys([*path, "public"]))
+    connection.execute(sql.SQL("SET search_path = {}").format(names))

@@ -1,0 +1,101 @@
+"""What a temporary database gets of live: what sources refer to and do not declare. Does I/O."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
+from reconciler.db.connections import current_user, fetch_all
+from reconciler.db.statements import run_permitted
+from reconciler.model.facts import DATABASE_WIDE_KINDS, FactId
+from reconciler.model.snapshot import Snapshot
+from reconciler.planner.planner import make_plan
+
+if TYPE_CHECKING:
+    from reconciler.db.connections import Connection
+    from reconciler.diff.goal import Scope
+
+__all__ = ["make_surroundings", "read_surroundings", "stands_in", "stub_roles"]
+
+# Event triggers, publications, subscriptions and settings would act on the scratch place itself.
+_KINDS = frozenset({"extension", "foreign_data_wrapper", "foreign_server", "language", "default_privileges"})
+
+
+def make_surroundings(connection: Connection, surroundings: Snapshot) -> None:
+    """Makes them in the fresh database, as far as this role may."""
+    with connection.transaction():
+        schemas = [fact.name[0] for fact in surroundings.facts if fact.kind == "schema"]
+        empty = read_snapshot(connection, schemas, dependencies=True)
+    start = Snapshot(
+        facts={fact: text for fact, text in empty.facts.items() if fact in surroundings.facts},
+        schemas=empty.schemas,
+        server_version=empty.server_version,
+        dependencies=empty.dependencies,
+        automatic=empty.automatic,
+    )
+    plan = make_plan(start, surroundings, current_user=current_user(connection))
+    run_permitted(connection, plan.statements)
+
+
+def read_surroundings(live: Connection, scope: Scope, own: frozenset[FactId]) -> Snapshot:
+    """Those that the live database has; `own` is what is database-wide and the source's."""
+    present = managed_schemas(live)
+    managed = frozenset(present if scope.all_schemas else scope.schemas)
+    others = tuple(schema for schema in present if schema not in managed)
+    found = _without_needing(read_snapshot(live, present, dependencies=True), managed, own)
+    found = replace(found, schemas=others)
+    wide = {
+        fact for fact in found.facts if len(found.object_of(fact).name) < 2 and found.object_of(fact).kind != "schema"
+    }
+    # Who owns what is only referred to is of no account, and not every role may give it to somebody else.
+    kept = {
+        fact: text
+        for fact, text in found.facts.items()
+        if fact.kind != "owner" and (fact not in wide or found.object_of(fact).kind in _KINDS)
+    }
+    # An extension may stand in a managed schema, which must be there for it.
+    for fact in list(kept):
+        if fact.kind == "extension":
+            schema = FactId("schema", (str(found.definition(fact)["schema"]),))
+            kept.setdefault(schema, "{}")
+    return found.with_facts(kept)
+
+
+def _without_needing(state: Snapshot, managed: frozenset[str], own: frozenset[FactId]) -> Snapshot:
+    """Without what the source declares, in the managed schemas or as its own, and what cannot be there without it."""
+    dependents: dict[FactId, list[FactId]] = {}
+    for fact, needed in state.dependencies.items():
+        for each in needed:
+            dependents.setdefault(each, []).append(fact)
+    waiting = [fact for fact in state.facts if fact in own or stands_in(state.object_of(fact), managed)]
+    gone: set[FactId] = set()
+    while waiting:
+        fact = waiting.pop()
+        if fact in gone or (fact.kind == "extension" and fact not in own):
+            continue
+        gone.add(fact)
+        waiting += dependents.get(fact, ())
+        if fact.kind == "column":  # a table without it would be another one
+            waiting.append(state.object_of(fact))
+    left = state.with_facts({fact: text for fact, text in state.facts.items() if fact not in gone})
+    return left.with_relations(
+        dependencies={fact: needed - gone for fact, needed in state.dependencies.items() if fact not in gone},
+        automatic={fact: needed - gone for fact, needed in state.automatic.items() if fact not in gone},
+    )
+
+
+def stands_in(owner: FactId, schemas: frozenset[str]) -> bool:
+    """Whether the object is in one of the schemas."""
+    return owner.kind not in DATABASE_WIDE_KINDS and owner.name[0] in schemas
+
+
+def stub_roles(connection: Connection, live: Connection) -> None:
+    """Makes the roles that live's server has and this one lacks."""
+    roles = {row[0] for row in fetch_all(live, "select rolname::text from pg_catalog.pg_roles")}
+    present = {row[0] for row in fetch_all(connection, "select rolname::text from pg_catalog.pg_roles")}
+    for role in sorted(roles - present):
+        if not role.startswith("pg_"):
+            connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))

@@ -1,0 +1,11 @@
+"""One use case each: sequences of transactions on one connection.
+
+Who does what:
+
+    make_plan     looks and builds, and is rolled back
+    execute_plan  changes and records
+    repair        a plan restricted to what drifted
+    rollback      which recorded declaration becomes the desired state again
+    compare       two sources or databases, neither of which is changed
+    plan_file     a plan as text, and back
+"""

@@ -1,0 +1,272 @@
+"""Runs a plan on live: the gates, the tries, one transaction or steps, the record of a failure. Does I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from reconciler.apply.locks import Patience, lease, retried
+from reconciler.apply.steps import StepRun, run_steps
+from reconciler.apply.transaction import Record, apply_plan
+from reconciler.catalog.snapshot_reader import read_mark, read_snapshot
+from reconciler.db.search_path import statement_path
+from reconciler.errors import ReconcilerError, StalePlanError, UnmodelledError
+from reconciler.hazards.policy import hazard_error
+from reconciler.intent.rename_suggestions import as_hint
+from reconciler.ledger.addresses import lasting_addresses
+from reconciler.ledger.marks import Mark, load_addresses, load_mark, save_mark
+from reconciler.ledger.migrations import load_head
+from reconciler.ledger.runs import RunKind, RunOutcome, record_run
+from reconciler.ledger.schema import ensure_ledger, lock_plugin
+from reconciler.ledger.steps import end_cut_off_runs, take_steps
+from reconciler.model.plugins import DEFAULT_PLUGIN, baseline_tag, rollback_tag
+from reconciler.options import scope_of
+from reconciler.preflight.preflight import look_ahead, refuse_blocked
+from reconciler.results import MigrateResult
+from reconciler.source.source import DatabaseSource
+from reconciler.version import program_version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from reconciler.db.connections import Connection
+    from reconciler.db.session import Session
+    from reconciler.diff.goal import Scope
+    from reconciler.model.facts import Json
+    from reconciler.model.plan import Statement
+    from reconciler.options import Options
+    from reconciler.results import PlanResult
+    from reconciler.source.reading import Reading
+    from reconciler.source.source import AnySource
+
+__all__ = ["is_unchanged", "record_failure", "require_head", "run_plan"]
+
+
+def is_unchanged(session: Session, plugin: str, source: AnySource | Reading, options: Options) -> bool:
+    """Whether the declaration is the recorded one and the live catalogs carry the mark of that record."""
+    if isinstance(source, DatabaseSource):
+        return False
+    with session.connection.transaction():
+        mark = load_mark(session.connection, plugin)
+        if mark is None or mark.scope != _scope_value(source.digest, scope_of(plugin, options), session.connection):
+            return False
+        return read_mark(session.connection, mark.schemas) == mark.mark
+
+
+def run_plan(
+    session: Session,
+    planned: PlanResult,
+    started: datetime,
+    kind: RunKind,
+    progress: Callable[[int, Statement], None] | None,
+) -> MigrateResult:
+    """Applies and records the plan, as one transaction or in steps; takes locks again that were not granted.
+
+    Raises UnmodelledError, HazardError and PreflightError before anything is done, StalePlanError where live or the
+    record moved, else as `apply_plan` and `run_steps`.
+    """
+    plan, options = planned.plan, planned.options
+    if plan.unmodelled and not options.ignore_unmodelled:
+        raise UnmodelledError(
+            f"no rule can plan {len(plan.unmodelled)} differences: "
+            + "; ".join(f"{d.change} {d.fact}" for d in plan.unmodelled[:10]),
+            hint="change these by hand, or pass --ignore-unmodelled to do the rest",
+            left="nothing was changed",
+        )
+    if planned.refused:
+        renamed = as_hint(planned.suggestions)
+        error = hazard_error(planned.refused, online=bool(options.online), hint=renamed)
+        error.suggestions = planned.suggestions
+        raise error
+    refuse_blocked(look_ahead(session.connection, planned))
+    created_at = int(started.timestamp() * 1000)
+    record = Record(
+        plugin=planned.plugin,
+        desired_fingerprint=planned.desired_fingerprint,
+        snapshot=planned.goal.record,
+        source_text=planned.source_text,
+        source_description=planned.source_description,
+        scope=_scope_value(planned.source_digest, planned.scope, session.connection),
+        created_at=created_at,
+        tag=_tag(planned, created_at),
+    )
+    idx: int | None
+    if not plan.statements and not _must_record(planned, kind):
+        with session.connection.transaction():
+            _refresh_mark(session, planned, record)
+        return MigrateResult(plugin=planned.plugin, idx=None, warnings=planned.warnings)
+    patience = Patience(timeout_ms=options.lock_timeout_ms, retries=options.lock_retries, pause=session.pause)
+    if plan.is_one_transaction:
+        idx = retried(lambda: _at_once(session, planned, record, started, kind, patience, progress), patience)
+    else:
+        idx = _in_steps(session, planned, record, kind, patience, progress)
+    return MigrateResult(plugin=planned.plugin, idx=idx, statements=plan.statements, warnings=planned.warnings)
+
+
+def _in_steps(
+    session: Session,
+    planned: PlanResult,
+    record: Record,
+    kind: RunKind,
+    patience: Patience,
+    progress: Callable[[int, Statement], None] | None,
+) -> int:
+    with lease(session.dsn, planned.plugin) as check_lease:
+        run = StepRun(
+            record=record,
+            schemas=planned.live.schemas,
+            kind=kind,
+            clock=session.clock,
+            patience=patience,
+            check_lease=check_lease,
+            begin=lambda: require_head(session.connection, planned),
+            progress=progress,
+            search_path=statement_path(planned.options.search_path),
+        )
+        return run_steps(session.connection, planned.plan, run)
+
+
+def _at_once(
+    session: Session,
+    planned: PlanResult,
+    record: Record,
+    started: datetime,
+    kind: RunKind,
+    patience: Patience,
+    progress: Callable[[int, Statement], None] | None,
+) -> int:
+    plan = planned.plan
+    with session.connection.transaction():
+        lock_plugin(session.connection, planned.plugin)
+        require_head(session.connection, planned)
+        schemas = planned.live.schemas
+        end_cut_off_runs(session.connection, planned.plugin, session.clock())
+        idx = apply_plan(
+            session.connection,
+            plan,
+            record,
+            schemas,
+            patience=patience,
+            progress=progress,
+            search_path=statement_path(planned.options.search_path),
+        )
+        record_run(
+            session.connection,
+            plugin=planned.plugin,
+            kind=kind,
+            started_at=started,
+            finished_at=session.clock(),
+            outcome=RunOutcome.SUCCEEDED,
+            idx=idx,
+            desired_fingerprint=planned.desired_fingerprint,
+            live_before=plan.live_fingerprint,
+            live_after=plan.goal_fingerprint,
+            statement_count=len(plan.statements),
+        )
+    return idx
+
+
+def require_head(connection: Connection, planned: PlanResult) -> None:
+    """Raises StalePlanError where somebody recorded something since, or the server is another version's."""
+    now = load_head(connection, planned.plugin)
+    if now != planned.head:
+        raise StalePlanError(
+            f"the record of plugin {planned.plugin} moved since the plan was made: "
+            f"from {_migration(planned.head.idx)} to {_migration(now.idx)}",
+            hint="plan again",
+            left="nothing was changed",
+        )
+    then, version = planned.live.server_version // 10_000, connection.info.server_version // 10_000
+    if then != version:
+        raise StalePlanError(
+            f"the plan was made for Postgres {then}, this is {version}",
+            hint="plan again, on this server",
+            left="nothing was changed",
+        )
+
+
+def _must_record(planned: PlanResult, kind: RunKind) -> bool:
+    recorded = planned.recorded
+    if recorded is None:
+        return True
+    return recorded.snapshot.fingerprint != planned.goal.record.fingerprint or (
+        kind is not RunKind.REPAIR and recorded.hash != planned.desired_fingerprint
+    )
+
+
+def _refresh_mark(session: Session, planned: PlanResult, record: Record) -> None:
+    lock_plugin(session.connection, planned.plugin)
+    require_head(session.connection, planned)
+    ensure_ledger(session.connection)
+    live = read_snapshot(session.connection, planned.live.schemas)
+    if live.fingerprint != planned.live.fingerprint:
+        return
+    assert planned.recorded is not None
+    end_cut_off_runs(session.connection, planned.plugin, session.clock())
+    take_steps(session.connection, planned.plugin, planned.recorded.idx)
+    mark = Mark(
+        idx=planned.recorded.idx,
+        mark=read_mark(session.connection, planned.live.schemas),
+        schemas=planned.live.schemas,
+        desired_fingerprint=planned.desired_fingerprint,
+        scope=record.scope,
+    )
+    before = load_addresses(session.connection, planned.plugin)
+    addresses = lasting_addresses(live, record.snapshot, before)
+    save_mark(session.connection, planned.plugin, mark, addresses)
+
+
+def record_failure(
+    session: Session,
+    planned: PlanResult | None,
+    kind: RunKind,
+    started: datetime,
+    error: ReconcilerError,
+    *,
+    plugin: str | None = None,
+) -> None:
+    """Writes the failed run down in a transaction of its own, where the connection still allows it."""
+    if error.is_recorded or session.connection.closed or session.connection.broken:
+        return
+    try:
+        with session.connection.transaction():
+            ensure_ledger(session.connection)
+            record_run(
+                session.connection,
+                plugin=planned.plugin if planned else plugin or DEFAULT_PLUGIN,
+                kind=kind,
+                started_at=started,
+                finished_at=session.clock(),
+                outcome=RunOutcome.FAILED,
+                desired_fingerprint=planned.desired_fingerprint if planned else None,
+                live_before=planned.plan.live_fingerprint if planned else None,
+                error=error.message,
+                sqlstate=getattr(error, "sqlstate", None),
+                failed_statement=getattr(error, "statement", None),
+            )
+    except (ReconcilerError, psycopg.Error) as failure:
+        # The first error is the one to tell; that it could not be written down is added to it.
+        error.add_note(f"the failed run could not be recorded: {failure}")
+
+
+def _tag(planned: PlanResult, created_at_ms: int) -> str | None:
+    """The journal's name of the migration, where it is not the usual one."""
+    if planned.rolls_back_to is not None:
+        return rollback_tag(planned.rolls_back_to, created_at_ms)
+    return baseline_tag(created_at_ms) if planned.recorded is None and not planned.plan.statements else None
+
+
+def _migration(idx: int | None) -> str:
+    return "nothing" if idx is None else f"migration {idx}"
+
+
+def _scope_value(digest: str, scope: Scope, connection: Connection) -> dict[str, Json]:
+    return {
+        "database": f"{connection.info.server_version}",
+        "exact": str(scope.exact),
+        "program": program_version(),
+        "schemas": "*" if scope.all_schemas else ",".join(scope.schemas),
+        "source": digest,
+    }

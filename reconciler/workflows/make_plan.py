@@ -1,0 +1,312 @@
+"""Makes a plan for live: builds desired, reads live, sets the goal, plans, proves. Does I/O, changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
+from reconciler.catalog.statistics import read_fixed_extensions, read_index_use, read_sizes
+from reconciler.db.search_path import statement_path
+from reconciler.diff.column_order import in_live_order
+from reconciler.diff.goal import Desired, Goal, Scope, make_goal
+from reconciler.errors import HazardError
+from reconciler.intent.manual_renames import renamed_by_hand, taken_back, told
+from reconciler.intent.rename_simulation import Renamed, find_intent, rename_first
+from reconciler.intent.rename_suggestions import suggest
+from reconciler.ledger.history import load_migration
+from reconciler.ledger.marks import load_addresses
+from reconciler.ledger.migrations import Recorded, load_head, load_recorded
+from reconciler.model.facts import RELATION_KINDS, FactId
+from reconciler.model.hazards import HazardKind, IndexUse, TableSize
+from reconciler.model.intent import Intent
+from reconciler.options import Proof, scope_of
+from reconciler.planner.planner import make_plan
+from reconciler.preflight.preflight import answered
+from reconciler.proof.rehearsal import prove
+from reconciler.proof.rows import RowRehearsal
+from reconciler.proof.sampling import sample_rows
+from reconciler.results import PlanResult
+from reconciler.scratch.build import build_anywhere
+from reconciler.scratch.choice import choose_scratch
+from reconciler.source.source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from reconciler.db.connections import Connection
+    from reconciler.db.session import Session
+    from reconciler.diff.drift import ObjectState
+    from reconciler.model.intent import Rename
+    from reconciler.model.plan import Plan
+    from reconciler.model.snapshot import Snapshot
+    from reconciler.options import Options
+    from reconciler.scratch.place import Scratch
+    from reconciler.source.source import AnySource
+
+__all__ = ["narrow", "plan_source", "renamed_only"]
+
+
+def plan_source(session: Session, plugin: str, source: AnySource, options: Options) -> PlanResult:
+    """The plan that brings live to the source, in the transaction that is open; it is to be rolled back.
+
+    Raises SourceError, ScratchError, PlanError, ProofError, and HazardError for a source that declares nothing.
+    """
+    connection = session.connection
+    head = load_head(connection, plugin)
+    recorded = load_recorded(connection, plugin)
+    scope = scope_of(plugin, options)
+    if isinstance(source, Source) and source.is_empty and HazardKind.EMPTY_SOURCE not in options.allow:
+        raise HazardError(
+            f"the source declares nothing: {source.description}",
+            hint="to drop everything on purpose: --allow-empty",
+            left="nothing was changed",
+        )
+    before = recorded.snapshot if recorded else None
+    dsn = session.dsn
+    scratch, desired = build_anywhere(connection, options.scratch, source, scope, before, dsn=dsn)
+    schemas = _live_schemas(connection, scope, desired, recorded)
+    live = read_snapshot(connection, schemas, dependencies=True)
+    user = session.user
+    intent = _intent(session.connection, plugin, source, desired, live, recorded, scope)
+    by_hand = renamed_by_hand(load_addresses(connection, plugin), live)
+    intent = replace(intent, renames=(*intent.renames, *taken_back(by_hand, desired.snapshot, intent)))
+    renamed = rename_first(
+        intent, desired.snapshot, live, recorded.snapshot if recorded else None, scratch, scope, current_user=user
+    )
+    goal = make_goal(desired, renamed.live, renamed.recorded, scope, intent)
+    places = in_live_order(goal.snapshot, desired.snapshot, renamed.live, goal.foreign | goal.following)
+    goal = replace(
+        goal,
+        snapshot=replace(_with(goal.snapshot, places), schemas=schemas, server_version=live.server_version),
+        record=replace(_with(goal.record, places), schemas=schemas, server_version=live.server_version),
+    )
+    plan = renamed.before(_plan(session, live, renamed, goal, intent, options), live)
+    rows = _rows(session, plan, live, goal.snapshot, intent, options)
+    if options.proof is not Proof.OFF and plan.differences:
+        path = statement_path(options.search_path)
+        prove(plan, live, goal.snapshot, scratch, scope, current_user=user, rows=rows, search_path=path)
+    return PlanResult(
+        plugin=plugin,
+        plan=plan,
+        live=live,
+        goal=goal,
+        desired_fingerprint=desired.snapshot.fingerprint,
+        source_text=source.text if isinstance(source, Source) else _as_source_text(desired.snapshot, user),
+        source_description=source.description,
+        source_digest=source.digest if isinstance(source, Source) else "",
+        recorded=recorded,
+        scope=scope,
+        options=options,
+        scratch=f"{scratch.kind}: {scratch.why}",
+        head=head,
+        renamed=renamed,
+        suggestions=suggest(renamed.live, goal.snapshot) if plan.differences else (),
+        notes=(
+            *(source.warnings if isinstance(source, Source) else ()),
+            *intent.warnings,
+            *_unreadable(live),
+            *_left_behind(scope, desired.snapshot, recorded),
+            *(rows.warnings if rows is not None else ()),
+        ),
+        renamed_by_hand=tuple(told(by_hand, desired.snapshot, live)),
+    )
+
+
+def renamed_only(session: Session, found: PlanResult, renames: Sequence[Rename], options: Options) -> Renamed:
+    """Live and the record after these of the plan's renames, and those that follow from them."""
+    recorded = found.recorded.snapshot if found.recorded else None
+    scratch = _scratch(session, replace(found.scope, schemas=found.live.schemas), options)
+    intent = Intent(renames=tuple(renames))
+    wanted = found.goal.snapshot
+    return rename_first(intent, wanted, found.live, recorded, scratch, found.scope, current_user=session.user)
+
+
+def narrow(
+    session: Session,
+    found: PlanResult,
+    renamed: Renamed,
+    drifted: Mapping[FactId, ObjectState],
+    *,
+    accept: bool,
+    options: Options,
+) -> PlanResult:
+    """The same with a goal that moves the drifted objects only: to the declaration, or in the record to live.
+
+    `renamed` is live after the renames that are made first.
+    """
+    moved = {difference.fact for state in drifted.values() for difference in state.differences}
+    recorded: Mapping[FactId, str] = renamed.recorded.facts if renamed.recorded else {}
+    live = renamed.live
+    facts = dict(live.facts)
+    record = dict(recorded)
+    for fact in moved:
+        now = live.facts.get(fact)
+        wanted = recorded.get(fact) if fact in found.goal.following else found.goal.snapshot.facts.get(fact)
+        _put(record, fact, now if accept else wanted)
+        if not accept:
+            _put(facts, fact, wanted)
+    goal = Goal(
+        snapshot=found.goal.snapshot.with_facts(facts).with_secrets(
+            {
+                **{fact: hidden for fact, hidden in live.secrets.items() if fact not in moved},
+                **{fact: hidden for fact, hidden in found.goal.snapshot.secrets.items() if fact in moved},
+            }
+        ),
+        record=found.goal.record.with_facts(record),
+        following=found.goal.following,
+        foreign=found.goal.foreign,
+        kept=found.goal.kept | (facts.keys() - found.goal.snapshot.facts.keys()),
+    )
+    user = session.user
+    plan = renamed.before(_plan(session, live, renamed, goal, Intent(), options), found.live)
+    rows = _rows(session, plan, found.live, goal.snapshot, Intent(), options)
+    if options.proof is not Proof.OFF and plan.statements:
+        prove(
+            plan,
+            found.live,
+            goal.snapshot,
+            _scratch(session, replace(found.scope, schemas=found.live.schemas), options),
+            found.scope,
+            current_user=user,
+            rows=rows,
+            search_path=statement_path(options.search_path),
+        )
+    previous = found.recorded.hash if found.recorded else found.desired_fingerprint
+    return replace(found, plan=plan, goal=goal, renamed=renamed, desired_fingerprint=previous, options=options)
+
+
+def _plan(session: Session, live: Snapshot, renamed: Renamed, goal: Goal, intent: Intent, options: Options) -> Plan:
+    """The plan after the renames, with what live says beside its catalogs: made once to know what to ask."""
+    connection = session.connection
+    make = partial(
+        make_plan,
+        renamed.live,
+        goal.snapshot,
+        current_user=session.user,
+        fixed=read_fixed_extensions(connection, live, goal.snapshot),
+        intent=intent,
+        kept=goal.kept,
+        former={new: old for old, new in renamed.names.items() if new != old},
+    )
+    plan = make()
+    if not plan.statements:
+        return plan
+    return make(
+        sizes=_sizes(connection, plan, renamed),
+        index_use=_index_use(connection, plan, renamed),
+        online=options.steps,
+        answers=answered(connection, plan.questions, options),
+    )
+
+
+def _rows(
+    session: Session, plan: Plan, live: Snapshot, goal: Snapshot, intent: Intent, options: Options
+) -> RowRehearsal | None:
+    """The rows to rehearse on, read before live's schemas step aside for a scratch."""
+    if options.proof is not Proof.ROWS or not plan.differences:
+        return None
+    told = frozenset(intent.conversions) | frozenset(intent.backfills)
+    return RowRehearsal(sample=sample_rows(session.connection, plan, live, goal), told=told)
+
+
+def _intent(
+    connection: Connection,
+    plugin: str,
+    source: AnySource,
+    desired: Desired,
+    live: Snapshot,
+    recorded: Recorded | None,
+    scope: Scope,
+) -> Intent:
+    hints = source.hints if isinstance(source, Source) else ()
+    if not hints:
+        return Intent()
+    known = recorded.snapshot if recorded else None
+
+    def recorded_text() -> str | None:
+        return load_migration(connection, plugin, recorded.idx).source_text if recorded else None
+
+    return find_intent(hints, desired.snapshot, live, known, scope, recorded_text=recorded_text)
+
+
+def _scratch(session: Session, scope: Scope, options: Options) -> Scratch:
+    return choose_scratch(session.connection, options.scratch, scope, dsn=session.dsn)
+
+
+def _sizes(connection: Connection, plan: Plan, renamed: Renamed | None = None) -> Mapping[FactId, TableSize]:
+    """The sizes of the tables that the plan is about, by the names that it uses."""
+    tables = {
+        FactId("table", fact.name[:2])
+        for statement in plan.statements
+        for fact in (
+            *statement.creates,
+            *statement.drops,
+            *statement.alters,
+            *((statement.locks,) if statement.locks else ()),
+            *(hazard.fact for hazard in statement.hazards if hazard.fact.kind == "table"),
+        )
+        if len(fact.name) > 1
+    }
+    tables |= {question.table for question in plan.questions}
+    olds = {new: old for old, new in renamed.names.items() if new in tables} if renamed else {}
+    found = read_sizes(connection, sorted(olds.get(table, table) for table in tables))
+    return {table: found[old] for table in tables if (old := olds.get(table, table)) in found}
+
+
+def _index_use(connection: Connection, plan: Plan, renamed: Renamed | None = None) -> Mapping[FactId, IndexUse]:
+    """How often the indexes that go were used, by the names that the plan uses; those of keys by the constraints'."""
+    gone = [fact for statement in plan.statements for fact in statement.drops if fact.kind in ("index", "constraint")]
+    if not gone:
+        return {}
+    olds = {new: old for old, new in renamed.names.items()} if renamed else {}
+    names = {fact: (former.name[0], former.name[2]) for fact in gone if (former := olds.get(fact, fact))}
+    found = read_index_use(connection, sorted(set(names.values())))
+    return {fact: found[name] for fact, name in names.items() if name in found}
+
+
+def _unreadable(live: Snapshot) -> Iterable[str]:
+    """A warning for each object whose options or connection this role may not read."""
+    for fact in live.facts:
+        if fact.kind in ("subscription", "user_mapping") and live.definition(fact).get("hidden"):
+            yield f"{fact}: this role may not read what it holds, so that is neither compared nor changed"
+
+
+def _left_behind(scope: Scope, desired: Snapshot, recorded: Recorded | None) -> Iterable[str]:
+    """A warning for each schema that the last run managed and this one would empty, as after a misspelt name."""
+    if scope.all_schemas or recorded is None:
+        return
+    held = {fact.name[0] for fact in recorded.snapshot.facts if fact.kind in RELATION_KINDS}
+    for schema in sorted(held - {*scope.schemas, *desired.schemas}):
+        yield f"schema {schema} was managed until now: what was recorded there goes unless --schema names it too"
+
+
+def _with(state: Snapshot, texts: Mapping[FactId, str]) -> Snapshot:
+    """The state with these definitions, of the facts that it has."""
+    return state.with_facts({fact: texts.get(fact, text) for fact, text in state.facts.items()}) if texts else state
+
+
+def _put(facts: dict[FactId, str], fact: FactId, text: str | None) -> None:
+    if text is None:
+        facts.pop(fact, None)
+    else:
+        facts[fact] = text
+
+
+def _as_source_text(desired: Snapshot, user: str) -> str:
+    """Another database's schema as SQL, so that a rollback can plan from it; "" where a part of it has no rule."""
+    from reconciler.workflows.compare import rebuild
+
+    plan = rebuild(desired, current_user=user)
+    return "" if plan.unmodelled else plan.sql
+
+
+def _live_schemas(connection: Connection, scope: Scope, desired: Desired, recorded: Recorded | None) -> tuple[str, ...]:
+    """The schemas to read in live: the managed ones, those that the source makes, those that were recorded."""
+    wanted: Iterable[str] = desired.snapshot.schemas
+    if scope.all_schemas:
+        wanted = (*wanted, *managed_schemas(connection))
+    elif recorded is not None:
+        wanted = (*scope.schemas, *wanted, *recorded.snapshot.schemas)
+    return tuple(sorted(set(wanted)))
