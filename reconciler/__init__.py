@@ -135,20 +135,13 @@ def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "__version__":
-        value: object = _version()
+        from reconciler.version import program_version
+
+        value: object = program_version()
     else:
         value = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'errors')}"), name)
     globals()[name] = value
     return value
-
-
-def _version() -> str:
-    from importlib import metadata
-
-    try:
-        return metadata.version("reconciler")
-    except metadata.PackageNotFoundError:  # run from a folder, not installed
-        return "unknown"
 
 
 def __dir__() -> list[str]:

@@ -17,6 +17,7 @@ from reconciler.db.session import Session
 from reconciler.diff.drift import compare
 from reconciler.diff.goal import Desired, make_goal
 from reconciler.errors import ConfigError, PluginFailuresError, ReconcilerError, StalePlanError
+from reconciler.hazards.policy import refused_of
 from reconciler.intent.manual_renames import renamed_by_hand, told
 from reconciler.intent.rename_simulation import with_renames
 from reconciler.ledger.history import HistoryEntry, MigrationRecord, load_history, load_migration
@@ -161,7 +162,7 @@ class Reconciler:
 
     def check_migration(self, plugin_name: str, source: object) -> tuple[Hazard, ...] | None:
         """What the migration would lose: its data-loss hazards, or None where it loses nothing."""
-        found = self.plan(source, plugin=plugin_name).plan.refused(())
+        found = refused_of(self.plan(source, plugin=plugin_name).plan.hazards, frozenset())
         return found or None
 
     def get_status(self, plugin_name: str = DEFAULT_PLUGIN) -> Status:

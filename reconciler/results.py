@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.diff.drift import ObjectState, State
-from reconciler.hazards.policy import unused_consents
+from reconciler.hazards.policy import refused_of, unused_consents
 
 if TYPE_CHECKING:
     from reconciler.diff.goal import Goal, Scope
@@ -60,7 +60,7 @@ class PlanResult:
     @property
     def refused(self) -> tuple[Hazard, ...]:
         """The hazards that the options do not allow."""
-        return self.plan.refused(self.options.allow, self.options.hazard_rules)
+        return refused_of(self.plan.hazards, frozenset(self.options.allow), self.options.hazard_rules)
 
     @property
     def warnings(self) -> tuple[str, ...]:

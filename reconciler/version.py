@@ -9,10 +9,10 @@ __all__ = ["program_version"]
 
 @cache
 def program_version() -> str:
-    """The version of this package, as it is written into the ledger."""
+    """The version of the installed package; `unknown` where it is not installed."""
     from importlib import metadata
 
     try:
         return metadata.version("reconciler")
-    except metadata.PackageNotFoundError:
+    except metadata.PackageNotFoundError:  # run from a folder, not installed
         return "unknown"

@@ -2,8 +2,8 @@
 
 Who does what:
 
-    apply     one transaction: lock, look, run, record, look again, commit
-    steps     a plan of several transactions, one after the other
-    backfill  a column filled in batches
-    locks     short waits for locks, and a lease for long runs
+    transaction  a plan of one transaction: lock, look, run, record, look again, commit
+    steps        a plan of several transactions, one after the other
+    backfill     a column backfilled in batches
+    locks        short waits for locks, and a lease for long runs
 """

@@ -4,7 +4,7 @@ Who does what:
 
     connections  opens them, pins what their text depends on, words their errors
     search_path  where functions that a plan's statements call look for what they name
-    dsn          connection strings, and what may be shown of them
+    statements   statements of a plan that are run, and errors that name them
     session      the connection that a use case works on, ours or the caller's
     sqlalchemy   the psycopg connection under one of SQLAlchemy's
     sqlfiles     the SQL files that ship with the package

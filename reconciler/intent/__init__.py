@@ -2,7 +2,9 @@
 
 Who does what:
 
-    intent       the wishes as plain data
-    resolve      what they come to on this database
-    suggestions  what looks like a rename that nobody asked for
+    resolve             what the hints come to on this database
+    rename_simulation   live with the renames made, asked of Postgres
+    rename_statements   the statements that rename
+    rename_suggestions  what looks like a rename that nobody asked for
+    manual_renames      what was renamed on live by hand, found by where Postgres keeps it
 """

@@ -1,8 +1,7 @@
 """What was renamed by hand: live has it under another name than when it was last recorded, at the same address. Pure.
 
-An address is what pg_depend finds an object by: the OIDs of its catalog and its own, and a column's number. A rename
-keeps it; what is dropped and made anew has another one. A database that was restored from a dump has others throughout,
-and then nothing is concluded.
+A rename keeps the address; what is dropped and recreated has another one. A database that was restored from a dump has
+others throughout, and then nothing is concluded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""A fact, one thing that Postgres knows at the finest grain that can change alone; and the kinds. Pure."""
+"""A fact, and the kinds of facts. Pure: no I/O.
+
+A fact is one thing that Postgres knows, at the finest grain that can change alone: a table, a column, a default, a
+constraint, a comment, an owner, one grantee's privileges. It is an identity and a definition.
+"""
 
 from __future__ import annotations
 

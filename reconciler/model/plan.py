@@ -1,4 +1,4 @@
-"""Plan and Statement as plain data, and the one sort of the dependency graph. Pure: no I/O."""
+"""Plan and Statement as plain data. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from reconciler.errors import PlanError
-from reconciler.hazards.policy import refused_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from reconciler.diff.diff import Difference
-    from reconciler.hazards.policy import HazardRule
     from reconciler.model.checks import Check, Question
     from reconciler.model.facts import FactId
     from reconciler.model.hazards import Hazard, TableSize
@@ -173,10 +169,6 @@ class Plan:
     def hazards(self) -> tuple[Hazard, ...]:
         """The hazards of all statements, in order."""
         return tuple(hazard for statement in self.statements for hazard in statement.hazards)
-
-    def refused(self, allowed: Iterable[str], rules: Sequence[HazardRule] = ()) -> tuple[Hazard, ...]:
-        """The hazards that need consent and do not have it; `allowed` and `rules` as in `Options`."""
-        return refused_of(self.hazards, frozenset(allowed), rules)
 
     @property
     def sql(self) -> str:

@@ -1,9 +1,7 @@
-"""Fact, Snapshot and its fingerprint. Pure: no I/O.
+"""Snapshot: all facts of one moment, and its fingerprint. Pure: no I/O.
 
-A fact is one thing that Postgres knows, at the finest grain that can change alone: a table, a column, a default, a
-constraint, a comment, an owner, one grantee's privileges. It is an identity and a definition; the definition is kept as
-canonical JSON text (compact, keys sorted, nulls left out), because two snapshots of thousands of facts are compared far
-more often than one of their definitions is looked into.
+Definitions are kept as canonical JSON text (compact, keys sorted, nulls left out), because two snapshots of thousands
+of facts are compared far more often than one of their definitions is looked into.
 """
 
 from __future__ import annotations

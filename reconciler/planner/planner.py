@@ -1,7 +1,8 @@
 """Differences between live and the goal -> an ordered Plan. Pure: no I/O.
 
 Three steps. What happens to each fact: created, dropped, altered in place; whatever depends on a dropped fact and stays
-is dropped and created again. Which order: the edges of pg_depend on both sides, one sort. Which text: the rules.
+is dropped and created again (`decide`). Which order: the edges of pg_depend on both sides, one sort (`ordering`). Which
+text: the rules (`emit`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Who does what:
 
-    proof     the plan on a copy of live's schema, compared fact by fact
-    rows      the same with sampled rows in the copy
-    sampling  which rows are read from live for that
+    rehearsal  the plan on a copy of live's schema, compared fact by fact
+    rows       the same with sampled rows in the copy
+    sampling   which rows are read from live for that
 """

@@ -6,10 +6,10 @@ back; `database` in a temporary database of the same server; `server` in one of 
 
 Who does what:
 
-    place         a fresh place, and what gives such places
-    schema        `schema`
-    database      `database` and `server`
-    surroundings  what a temporary database gets of live before the source runs
-    choice        which of them serves and disturbs nobody
-    building      the desired state, built in it
+    place        a fresh place, and what gives such places
+    schema       `schema`
+    database     `database` and `server`
+    environment  what a temporary database gets of live before the source runs
+    choice       which of them serves without blocking others
+    build        the desired state, built in it
 """

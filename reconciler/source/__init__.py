@@ -5,12 +5,10 @@ Who does what:
     source          a Source: statements, and where each of them came from
     reading         from what a user names to a Source
     parts           its text: files, folders, standard input, commands, Python values
-    splitter        text into statements, by Postgres's lexical rules alone
     screening       which statements a source may not hold
     loader          runs the statements in scratch, in whatever order Postgres accepts them
     metadata        SQLAlchemy's metadata as SQL
     metadata_hints  the hints in its `info`
     hints           comments that Postgres ignores and that say what is wanted
-    subjects        what a statement makes, told from its first tokens
     places          file and line of each object of a plan
 """

@@ -1,4 +1,4 @@
-"""What ends a constraint's definition as Postgres prints it: when and whether it holds. Pure: no I/O."""
+"""Definitions of constraints as Postgres prints them: the key, and when and whether it holds. Pure: no I/O."""
 
 from __future__ import annotations
 

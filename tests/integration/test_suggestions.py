@@ -61,7 +61,7 @@ def test_what_looks_like_a_rename_is_pointed_out(database: str, case: str) -> No
         said = reconciler.plan(f"{after}\n{planned.suggestions[0].line_anywhere}\n")
         assert [str(rename.old) for rename in said.plan.renames][:1] == [str(planned.suggestions[0].old)]
         assert not said.suggestions
-        assert not said.plan.refused(())
+        assert not said.refused
 
 
 def test_a_refusal_says_what_to_write(database: str) -> None:

@@ -1,7 +1,7 @@
 """What a rule is: how facts of one kind are created, dropped and altered. Pure: no I/O.
 
 The planner decides what happens to which fact and in which order; a rule only says how, for its kinds. To add a kind,
-write a class, put it into the registry in `reconciler.planner.rules.registry`, and give its catalog query.
+write a class, put it into the registry (`planner.rules.registry`), and give its catalog query.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Partitions, and how their indexes, keys and foreign keys belong to those of their parent. Pure: no I/O.
+"""How indexes, keys and foreign keys of partitions belong to those of their parent. Pure: no I/O.
 
 Where a partition is attached, or its parent gets an index, Postgres takes an index of the partition that could be the
 parent's and makes one where it finds none. Which it takes is by their age, so what should stay alone is out of the way

@@ -1,4 +1,4 @@
-"""What belongs to the whole database: event triggers, publications, languages, settings and more. Pure: no I/O."""
+"""What belongs to the whole database: event triggers, languages, access methods, transforms, casts. Pure: no I/O."""
 
 from __future__ import annotations
 

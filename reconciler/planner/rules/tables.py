@@ -1,4 +1,4 @@
-"""Tables, partitioned and foreign tables, and what they inherit from. Pure: no I/O."""
+"""Tables, also partitioned and foreign ones. Pure: no I/O."""
 
 from __future__ import annotations
 

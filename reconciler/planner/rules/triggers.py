@@ -1,4 +1,4 @@
-"""Triggers, also as partitions have them switched, rewrite rules and row security policies. Pure: no I/O."""
+"""Triggers, rewrite rules and row security policies. Pure: no I/O."""
 
 from __future__ import annotations
 
