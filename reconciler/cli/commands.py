@@ -27,6 +27,7 @@ from reconciler.cli.console import (
     is_interactive,
     is_url,
     opened,
+    print_data,
     print_error,
     print_note,
     print_text,
@@ -198,9 +199,9 @@ def check(**values: Any) -> int:
     print_warnings(result.warnings)
     match chosen.output:
         case "json":
-            print_text(json.to_text(json.check_document(result)))
+            print_data(json.to_text(json.check_document(result)))
         case "sql":
-            print_text(sql.script(result.plan.statements, result.plan.unmodelled))
+            print_data(sql.script(result.plan.statements, result.plan.unmodelled))
         case _:
             print_text(text.check_text(result))
     if result.has_drift:
@@ -289,7 +290,10 @@ def status(**values: Any) -> int:
     chosen = read_options(values, formats=("text", "json"))
     with open_reconciler(chosen) as reconciler:
         found = reconciler.get_status(chosen.plugin)
-    print_text(json.to_text(json.status_document(found)) if chosen.output == "json" else text.status_text(found))
+    if chosen.output == "json":
+        print_data(json.to_text(json.status_document(found)))
+    else:
+        print_text(text.status_text(found))
     return DONE
 
 
@@ -304,7 +308,10 @@ def history(**values: Any) -> int:
     with open_reconciler(chosen) as reconciler:
         entries = reconciler.history(plugin)
     document = json.history_document(entries, plugin)
-    print_text(json.to_text(document) if chosen.output == "json" else text.history_text(entries))
+    if chosen.output == "json":
+        print_data(json.to_text(document))
+    else:
+        print_text(text.history_text(entries))
     return DONE
 
 
@@ -320,9 +327,9 @@ def show(idx: int, **values: Any) -> int:
         record = reconciler.show(idx, chosen.plugin)
     match chosen.output:
         case "json":
-            print_text(json.to_text(json.migration_document(record)))
+            print_data(json.to_text(json.migration_document(record)))
         case "sql":
-            print_text(sql.recorded_script(record.statements))
+            print_data(sql.recorded_script(record.statements))
         case _:
             print_text(text.migration_text(record))
     return DONE
@@ -342,7 +349,10 @@ def reset(*, yes: bool, **values: Any) -> int:
         rows = reconciler.reset(chosen.plugin)
     document = json.reset_document(chosen.plugin, rows)
     done = f"Forgot {rows} rows of plugin {chosen.plugin}; its schema is as it was.\n"
-    print_text(json.to_text(document) if chosen.output == "json" else done)
+    if chosen.output == "json":
+        print_data(json.to_text(document))
+    else:
+        print_text(done)
     return DONE
 
 
@@ -369,7 +379,7 @@ def diff(before: str, after: str, **values: Any) -> int:
     if chosen.output == "json":
         from reconciler.report import json
 
-        print_text(json.to_text(json.diff_document(found)))
+        print_data(json.to_text(json.diff_document(found)))
     else:
         _print_script(found)
     if found.unmodelled and not chosen.options.ignore_unmodelled:
@@ -389,7 +399,7 @@ def _file(spec: str) -> Source:
 def _print_script(plan: Plan) -> None:
     from reconciler.report import sql
 
-    print_text(sql.script(plan.statements, plan.unmodelled))
+    print_data(sql.script(plan.statements, plan.unmodelled))
     _tell_unmodelled(plan)
 
 

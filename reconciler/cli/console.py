@@ -16,7 +16,8 @@ import click
 
 from reconciler.errors import ConfigError, HazardError, ProofError, ReconcilerError
 from reconciler.redaction.dsn import redact
-from reconciler.redaction.masking import redact_sql
+from reconciler.redaction.masking import redact_message
+from reconciler.visible import visible, visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -35,6 +36,7 @@ __all__ = [
     "is_shown",
     "is_url",
     "opened",
+    "print_data",
     "print_error",
     "print_note",
     "print_text",
@@ -70,11 +72,17 @@ def exit_code_of(error: ReconcilerError) -> int:
             return FAILED
 
 
+def print_data(text: str) -> None:
+    """JSON or SQL, to standard output, to the letter."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
 def print_text(text: str) -> None:
-    """Data, to standard output; coloured by its lines' first words where that is a terminal."""
+    """A report, to standard output; coloured by its lines' first words where that is a terminal."""
+    text = visible(text)
     if not _is_coloured(sys.stdout):
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        print_data(text)
         return
     from rich.console import Console
     from rich.text import Text
@@ -102,10 +110,11 @@ def print_warnings(warnings: Iterable[str]) -> None:
 def print_error(error: ReconcilerError) -> None:
     """`error: ...` with all that is known, to standard error, never with a password."""
     lines = [error.describe(), *getattr(error, "__notes__", ())]
-    _print_aside(f"error: {redact_sql(os.linesep.join(lines))}", "red")
+    _print_aside(f"error: {redact_message(os.linesep.join(lines))}", "red")
 
 
 def _print_aside(text: str, style: str) -> None:
+    text = visible(text)
     if not _is_coloured(sys.stderr):
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
@@ -144,8 +153,8 @@ def working(what: str) -> Generator[Callable[[str], None]]:
     from rich.console import Console
     from rich.markup import escape
 
-    with Console(stderr=True, highlight=False).status(escape(what)) as status:
-        yield lambda text: status.update(escape(text))
+    with Console(stderr=True, highlight=False).status(escape(visible_line(what))) as status:
+        yield lambda text: status.update(escape(visible_line(text)))
 
 
 def find_dsn(given: str | None, configured: str | None) -> str | None:

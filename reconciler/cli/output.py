@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.cli.console import DIFFERENCES, DONE, FAILED, REFUSED, print_note, print_text, print_warnings
+from reconciler.cli.console import (
+    DIFFERENCES,
+    DONE,
+    FAILED,
+    REFUSED,
+    print_data,
+    print_note,
+    print_text,
+    print_warnings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,15 +38,15 @@ def show_plan(planned: PlanResult, chosen: CommandOptions, source: AnySource | N
     print_warnings(planned.warnings)
     match chosen.output:
         case "json":
-            print_text(json.to_text(json.plan_document(planned)))
+            print_data(json.to_text(json.plan_document(planned)))
         case "sql":
-            print_text(sql.script(found.statements, found.unmodelled))
+            print_data(sql.script(found.statements, found.unmodelled))
         case "sarif":
             from reconciler.report import sarif
             from reconciler.source.places import places_of
             from reconciler.version import program_version
 
-            print_text(json.to_text(sarif.log(planned, places_of(source), version=program_version())))
+            print_data(json.to_text(sarif.log(planned, places_of(source), version=program_version())))
         case _:
             print_text(text.plan_text(planned))
     if found.unmodelled and chosen.output != "text":
@@ -100,9 +109,9 @@ def show_result(result: MigrateResult, verb: str, chosen: CommandOptions) -> int
     print_warnings(result.warnings)
     match chosen.output:
         case "json":
-            print_text(json.to_text(json.result_document(result)))
+            print_data(json.to_text(json.result_document(result)))
         case "sql":
-            print_text(sql.script(result.statements))
+            print_data(sql.script(result.statements))
         case _:
             print_text(text.result_text(result, verb))
     return DONE

@@ -24,7 +24,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow, tuple_row
 
 from reconciler.errors import ConnectError, DatabaseError, ReconcilerError
-from reconciler.redaction.dsn import libpq_dsn, redact
+from reconciler.redaction.dsn import libpq_dsn, redact, redact_unread
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -167,7 +167,7 @@ def _parameters(dsn: str, application_name: str) -> dict[str, str]:
     except psycopg.ProgrammingError:
         # libpq quotes what it could not read, which may be a part of the password: its message stays out of ours.
         raise ConnectError(
-            f"not a connection string: {redact(dsn)}",
+            f"not a connection string: {redact_unread(dsn)}",
             hint="write postgresql://user@host:5432/database, and in a password @ and / as %40 and %2F",
         ) from None
     parameters = {name: str(value) for name, value in given.items() if value is not None}

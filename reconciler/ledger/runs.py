@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 from reconciler.db.connections import cursor, errors_as
 from reconciler.errors import LedgerError
 from reconciler.ledger.schema import ledger_state
-from reconciler.redaction.masking import redact_sql
+from reconciler.redaction.masking import redact_message, redact_sql
 from reconciler.version import program_version
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def finish_run(
                 idx,
                 live_after,
                 statement_count,
-                None if error is None else redact_sql(error),
+                None if error is None else redact_message(error),
                 sqlstate,
                 None if failed_statement is None else redact_sql(failed_statement),
                 run_id,

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import NamedTuple, TypeAlias
 
+from reconciler.visible import visible_line
+
 __all__ = [
     "CHILD_KINDS",
     "DATABASE_WIDE_KINDS",
@@ -79,6 +81,9 @@ class FactId(NamedTuple):
     name: tuple[str, ...]
 
     def __str__(self) -> str:
+        return visible_line(self._phrase())
+
+    def _phrase(self) -> str:
         match self.kind:
             case "comment":
                 return f"comment on {self.target}"

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["libpq_dsn", "redact"]
+__all__ = ["libpq_dsn", "redact", "redact_unread"]
 
 _HIDDEN = "********"
-_SECRETS = "password|passwd|pgpassword|sslpassword|oauth_client_secret|scram_client_key|scram_server_key"
+_SECRETS = r"(?!password_required)\w*(?:pass|pwd|secret)\w*|scram_(?:client|server)_key"
+# Of a string that libpq does not understand only these values may be shown: a misspelt name may be a password's.
+_OPEN = frozenset(
+    {
+        "application_name",
+        "connect_timeout",
+        "dbname",
+        "host",
+        "hostaddr",
+        "options",
+        "port",
+        "service",
+        "sslmode",
+        "target_session_attrs",
+        "user",
+    }
+)
 _DRIVER = re.compile(r"^\s*(postgres(?:ql)?)\+[a-z0-9_]+(?=://)", re.IGNORECASE)
 _URL = re.compile(r"^\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _ALL = re.compile(r".+", re.DOTALL)
@@ -19,6 +35,10 @@ _KEYWORD = re.compile(
     rf"(?<![?&\w])((?:{_SECRETS})\s*=\s*)(?:''[^']*''|'(?:[^'\\]|\\.)*(?:'|$)|(?:\\.|[^\s\\'\"])+)",
     re.IGNORECASE | re.DOTALL,
 )
+
+
+# Up to the next `name=`, since where a value ends is what could not be told.
+_UNREAD = re.compile(r"(?P<name>\w+)(?P<sign>\s*=\s*)(?:(?!\s+\w+\s*=)[^&])*", re.DOTALL)
 
 
 def libpq_dsn(dsn: str) -> str:
@@ -35,6 +55,18 @@ def redact(text: str) -> str:
     urls = _ALL if _URL.match(text) else _URL_IN_TEXT
     hidden = urls.sub(lambda found: _redact_url(found.group()), text)
     return _KEYWORD.sub(rf"\1{_HIDDEN}", hidden)
+
+
+def redact_unread(dsn: str) -> str:
+    """A string that libpq could not read, with the values alone of the parameters that are known to be harmless."""
+    if _URL.match(dsn):
+        base, mark, query = redact(dsn).partition("?")
+        return base + mark + _UNREAD.sub(_only_open, query)
+    return _UNREAD.sub(_only_open, redact(dsn)) if "=" in dsn else _HIDDEN
+
+
+def _only_open(found: re.Match[str]) -> str:
+    return found.group() if found["name"].lower() in _OPEN else f"{found['name']}{found['sign']}{_HIDDEN}"
 
 
 def _redact_url(url: str) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reconciler.hazards.policy import consent_for
-from reconciler.redaction.masking import redact_sql
+from reconciler.redaction.masking import redact_message, redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -140,7 +140,7 @@ def error_document(error: ReconcilerError, exit_code: int) -> dict[str, object]:
     return {
         **_head("error", None),
         "error": type(error).__name__,
-        "message": redact_sql(error.message),
+        "message": redact_message(error.message),
         "hint": error.hint,
         "left": error.left,
         "exit_code": exit_code,
@@ -198,7 +198,7 @@ def _hazard(hazard: Hazard) -> dict[str, object]:
 def _finding(finding: Finding) -> dict[str, object]:
     return {
         "kind": finding.kind.value,
-        "message": redact_sql(finding.message),
+        "message": redact_message(finding.message),
         "hint": finding.hint,
         "object": finding.fact.key if finding.fact else None,
         "blocks": finding.blocks,

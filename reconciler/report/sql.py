@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from reconciler.hazards.hazards import describe_size
+from reconciler.redaction.masking import with_placeholders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,7 +36,7 @@ def _in_transactions(statements: Sequence[Statement]) -> Iterable[str]:
 
 def recorded_script(statements: Sequence[RecordedStatement]) -> str:
     """The statements that a migration ran, as a script."""
-    return "".join(f"{statement.sql};\n" for statement in statements)
+    return "".join(f"{_runnable(statement.sql)};\n" for statement in statements)
 
 
 def _comment(text: str) -> str:
@@ -48,7 +49,19 @@ def _unmodelled(difference: Difference) -> str:
 
 
 def _statement(statement: Statement) -> str:
-    return "".join([*map(_comment, _notes(statement)), statement.sql, ";\n"])
+    return "".join([*map(_comment, _notes(statement)), _runnable(statement.sql), ";\n"])
+
+
+def _runnable(text: str) -> str:
+    """The statement, with variables of psql where secrets are not shown: it fails until they are set."""
+    filled, count = with_placeholders(text)
+    if not count:
+        return text
+    names = ", ".join(f"secret_{number}" for number in range(1, count + 1))
+    return (
+        _comment(f"not shown: {names}; give what belongs there with \\set or psql -v {names.split(', ')[0]}=...")
+        + filled
+    )
 
 
 def _notes(statement: Statement) -> Iterable[str]:

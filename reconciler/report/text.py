@@ -13,7 +13,7 @@ from reconciler.diff.diff import Change
 from reconciler.diff.drift import State
 from reconciler.hazards.hazards import describe_size
 from reconciler.hazards.policy import consent_for, flags
-from reconciler.redaction.masking import redact_sql
+from reconciler.redaction.masking import redact_message, redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -78,7 +78,7 @@ def _findings(findings: Sequence[Finding]) -> list[str]:
             lines.append(title)
             for finding in found:
                 place = "" if finding.statement is None else f"{finding.statement}. "
-                lines += [f"  {place}{redact_sql(finding.message)}", f"     {finding.hint}"]
+                lines += [f"  {place}{redact_message(finding.message)}", f"     {finding.hint}"]
             lines.append("")
     return lines
 
@@ -139,7 +139,7 @@ def status_text(status: Status) -> str:
         run = status.last_run
         lines.append(f"  last run        {run.kind} {run.outcome} at {_time(run.started_at)} by {run.database_user}")
         if run.error:
-            lines.append(f"  its error       {_one_line(redact_sql(run.error))}")
+            lines.append(f"  its error       {_one_line(redact_message(run.error))}")
     return _text(lines)
 
 
@@ -249,7 +249,7 @@ def _change(difference: Difference) -> str:
 def _value(value: object) -> str:
     if value is None:
         return "-"
-    text = redact_sql(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    text = redact_message(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return _one_line(text) if text else "''"
 
 

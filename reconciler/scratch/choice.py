@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString
 
 from psycopg import sql
 
@@ -74,7 +74,7 @@ def choose_scratch(
             "a standby takes no scratch", hint="name another server with --scratch postgresql://..., or ask the primary"
         )
     role = current_user(live)
-    database = f"ALTER ROLE {role} CREATEDB, for scratch `database`"
+    database = f"{_sql('ALTER ROLE {} CREATEDB', role)}, for scratch `database`"
     elsewhere = "or name another server with --scratch postgresql://..."
     if obstacle is None:
         raise ScratchError(f"role {role} may not create a temporary database", hint=f"{database}; {elsewhere}")
@@ -82,6 +82,11 @@ def choose_scratch(
         f"the managed schemas cannot step aside: {obstacle.what}",
         hint=f"{obstacle.hint}; or {database}; {elsewhere}",
     )
+
+
+def _sql(template: LiteralString, *names: str) -> str:
+    """A statement that can be pasted."""
+    return sql.SQL(template).format(*map(sql.Identifier, names)).as_string(None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +104,7 @@ def _obstacle(live: Connection, schemas: Sequence[str]) -> _Obstacle | None:
     if row is None or not row[0]:
         return _Obstacle(
             what=f"role {role} may not create schemas in database {database}",
-            hint=f"GRANT CREATE ON DATABASE {database} TO {role}",
+            hint=_sql("GRANT CREATE ON DATABASE {} TO {}", str(database), role),
         )
     row = fetch_one(
         live,
@@ -110,7 +115,7 @@ def _obstacle(live: Connection, schemas: Sequence[str]) -> _Obstacle | None:
     if row is not None:
         return _Obstacle(
             what=f"schema {row[0]} belongs to {row[1]}, not to role {role}",
-            hint=f"ALTER SCHEMA {row[0]} OWNER TO {role}",
+            hint=_sql("ALTER SCHEMA {} OWNER TO {}", str(row[0]), role),
         )
     row = fetch_one(
         live,
@@ -124,7 +129,7 @@ def _obstacle(live: Connection, schemas: Sequence[str]) -> _Obstacle | None:
     extension, schema, owner = row
     return _Obstacle(
         what=f"extension {extension} in schema {schema} belongs to {owner}, not to role {role}",
-        hint=f"ALTER EXTENSION {extension} SET SCHEMA one that is not managed",
+        hint=_sql("ALTER EXTENSION {} SET SCHEMA <one that is not managed>", str(extension)),
     )
 
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 from reconciler.errors import EmptySourceError, SourceError
 from reconciler.redaction.dsn import redact
-from reconciler.redaction.masking import redact_sql
+from reconciler.redaction.masking import keeps_secret, redact_sql
 from reconciler.source.hints import read_hints
 from reconciler.source.parts import Part, checked, part_of_object, read_path, read_spec, shown
-from reconciler.source.screening import holds_connection, refusal, runnable, without_frames, writes_rows
+from reconciler.source.screening import refusal, runnable, without_frames, writes_rows
 from reconciler.source.source import AnySource, DatabaseSource, Source, SourceStatement, digest_of
 from reconciler.sqltext.lexer import split
 
@@ -143,6 +143,7 @@ def _source(parts: Sequence[Part], *, description: str | None = None) -> Source:
         texts.append(_recorded(part, said))
         warnings.extend(part.warnings)
         warnings.extend(_warnings_of_rows(part.origin, pieces))
+        warnings.extend(_warnings_of_secrets(part.origin, pieces))
         if not refused:
             hints.extend(read_hints(part.text, said, part.origin))
     if refused:
@@ -173,13 +174,22 @@ def _warnings_of_rows(origin: str, pieces: Sequence[Piece]) -> list[str]:
     return [f"{origin}:{lines[0]}: here {count} rows, which are no part of a schema and do not reach the database"]
 
 
+def _warnings_of_secrets(origin: str, pieces: Sequence[Piece]) -> list[str]:
+    return [
+        f"{origin}:{piece.line}: the body of this routine seems to hold a password or another secret; it is recorded as"
+        " it is, and whoever may read the catalogs can read it"
+        for piece in pieces
+        if keeps_secret(piece.sql)
+    ]
+
+
 def _recorded(part: Part, pieces: Sequence[Piece]) -> str:
     """The part under its header, ended so that the next part can follow, passwords masked."""
     kept: list[str] = [f"-- source: {part.origin}\n"]
     position = 0
     for piece in pieces:
-        if holds_connection(piece.sql):
-            kept += [part.text[position : piece.start], redact_sql(piece.sql)]
+        if (shown := redact_sql(piece.sql)) != piece.sql:
+            kept += [part.text[position : piece.start], shown]
             position = piece.end
     kept.append(part.text[position:])
     if not part.text.endswith("\n"):

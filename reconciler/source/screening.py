@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Refusal",
     "changes_settings",
-    "holds_connection",
     "leading_keywords",
     "refusal",
     "runnable",
@@ -215,17 +214,6 @@ def writes_rows(sql: str) -> bool:
             return "setval" in sql.lower()
         case _:
             return False
-
-
-def holds_connection(sql: str) -> bool:
-    """Whether the statement describes a connection to elsewhere, which may have a password in it."""
-    words = leading_keywords(sql)
-    return words[:1] in {("CREATE",), ("ALTER",)} and words[1:2] in {
-        ("FOREIGN",),
-        ("SERVER",),
-        ("SUBSCRIPTION",),
-        ("USER",),
-    }
 
 
 def changes_settings(sql: str) -> bool:

@@ -143,11 +143,11 @@ def test_the_reader_can_change_nothing_and_is_told_what_is_missing(command: Call
 @pytest.mark.parametrize(
     ("state", "what", "hint"),
     [
-        ("CREATE SCHEMA app", "schema app belongs to postgres", "ALTER SCHEMA app OWNER TO reconciler_migrator"),
+        ("CREATE SCHEMA app", "schema app belongs to postgres", 'ALTER SCHEMA "app" OWNER TO "reconciler_migrator"'),
         (
             "CREATE SCHEMA app; ALTER SCHEMA app OWNER TO reconciler_migrator; CREATE EXTENSION citext SCHEMA app",
             "extension citext in schema app belongs to postgres",
-            "ALTER EXTENSION citext SET SCHEMA",
+            'ALTER EXTENSION "citext" SET SCHEMA',
         ),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.redaction.dsn import libpq_dsn, redact
+from reconciler.redaction.dsn import libpq_dsn, redact, redact_unread
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,16 @@ def test_no_password_in_a_url_is_ever_shown(password: str) -> None:
 )
 def test_a_driver_in_the_url_is_taken_off(dsn: str, libpq: str) -> None:
     assert libpq_dsn(dsn) == libpq
+
+
+@pytest.mark.parametrize(
+    ("shown", "dsn"),
+    [
+        ("host=db passwrd=******** user=joe", "host=db passwrd=se cret user=joe"),
+        ("host=db pw=********", "host=db pw='secret"),
+        ("********", "secret"),
+        ("postgresql://joe@db/app?passwrd=********&sslmode=a", "postgresql://joe@db/app?passwrd=secret&sslmode=a"),
+    ],
+)
+def test_what_libpq_cannot_read_shows_the_values_of_harmless_parameters_alone(shown: str, dsn: str) -> None:
+    assert redact_unread(dsn) == shown

@@ -6,7 +6,7 @@ be made: that is left to whoever knows the secret.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, cast
 
 from reconciler.errors import PlanError
 from reconciler.planner.core.rule import Draft, Rule
@@ -27,8 +27,6 @@ __all__ = ["ForeignDataWrapperRule", "ForeignServerRule", "UserMappingRule"]
 class _WithOptions(Rule):
     """What has OPTIONS (...), which change in place."""
 
-    of_mapping: ClassVar[bool] = False
-
     def in_place(self, fact: FactId, context: Context) -> bool:
         return True
 
@@ -45,7 +43,7 @@ class _WithOptions(Rule):
         )
 
     def _unknown(self, options: Sequence[str], fact: FactId, context: Context) -> list[str]:
-        return unmasked(options, context.goal.secrets.get(fact, {}), of_mapping=self.of_mapping)
+        return unmasked(options, context.goal.secrets.get(fact, {}), fact.kind)
 
     def _clause(self, fact: FactId, context: Context) -> Part:
         """` OPTIONS (...)` of what is created, or nothing. Raises PlanError where one of them is not known."""
@@ -129,7 +127,6 @@ class UserMappingRule(_WithOptions):
     """User mappings; the user '' is PUBLIC."""
 
     kinds = ("user_mapping",)
-    of_mapping = True
     rank = 42
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
