@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from reconciler.errors import ConfigError, HazardError, ProofError, ReconcilerError
+from reconciler.model.visible import visible, visible_line
 from reconciler.redaction.dsn import redact
 from reconciler.redaction.masking import redact_message
-from reconciler.visible import visible, visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable

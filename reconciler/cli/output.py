@@ -76,7 +76,7 @@ class Telling:
 
     def __call__(self, position: int, statement: Statement) -> None:
         """The statement that comes next."""
-        from reconciler.redaction.masking import redact_sql
+        from reconciler.sqltext.redacted_sql import redact_sql
 
         self._text = f"{position}: {' '.join(redact_sql(statement.sql).split())[:80]}"
         self._say(self._text)

@@ -13,7 +13,8 @@ from psycopg.rows import class_row
 from reconciler.db.connections import cursor, errors_as
 from reconciler.errors import LedgerError
 from reconciler.ledger.schema import ledger_state
-from reconciler.redaction.masking import redact_message, redact_sql
+from reconciler.redaction.masking import redact_message
+from reconciler.sqltext.redacted_sql import redact_sql
 from reconciler.version import program_version
 
 if TYPE_CHECKING:

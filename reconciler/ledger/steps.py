@@ -14,7 +14,7 @@ from reconciler.errors import LedgerError
 from reconciler.ledger.migrations import RecordedStatement
 from reconciler.ledger.schema import ledger_state
 from reconciler.model.facts import Json, canonical_json
-from reconciler.redaction.masking import redact_sql
+from reconciler.sqltext.redacted_sql import redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

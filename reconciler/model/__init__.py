@@ -10,4 +10,5 @@ Who does what:
     intent           hints as plain data
     plugins          a plugin's name and what follows from it
     temporary_names  names of objects that exist only while a plan runs, and how they are known again
+    visible          text of others as people may be shown it: control characters as escapes
 """

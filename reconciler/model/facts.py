@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple, TypeAlias
 
-from reconciler.visible import visible_line
+from reconciler.model.visible import visible_line
 
 __all__ = [
     "CHILD_KINDS",

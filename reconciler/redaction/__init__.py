@@ -2,6 +2,6 @@
 
 Who does what:
 
-    masking  which options of objects are secret; statements without the secrets in them
+    masking  which options of objects are secret; messages without the secrets in them
     dsn      connection strings, and what may be shown of them
 """

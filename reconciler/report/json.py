@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reconciler.hazards.policy import consent_for
-from reconciler.redaction.masking import redact_message, redact_sql
+from reconciler.redaction.masking import redact_message
+from reconciler.sqltext.redacted_sql import redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from reconciler.hazards.hazards import describe_size
 from reconciler.hazards.policy import Verdict, consent_for, verdict_on
 from reconciler.model.hazards import KINDS
-from reconciler.redaction.masking import redact_sql
+from reconciler.sqltext.redacted_sql import redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from reconciler.hazards.hazards import describe_size
-from reconciler.redaction.masking import with_placeholders
+from reconciler.sqltext.redacted_sql import with_placeholders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -13,7 +13,8 @@ from reconciler.diff.diff import Change
 from reconciler.diff.drift import State
 from reconciler.hazards.hazards import describe_size
 from reconciler.hazards.policy import consent_for, flags
-from reconciler.redaction.masking import redact_message, redact_sql
+from reconciler.redaction.masking import redact_message
+from reconciler.sqltext.redacted_sql import redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

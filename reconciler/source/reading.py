@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 from reconciler.errors import EmptySourceError, SourceError
 from reconciler.redaction.dsn import redact
-from reconciler.redaction.masking import keeps_secret, redact_sql
 from reconciler.source.hints import read_hints
 from reconciler.source.parts import Part, checked, part_of_object, read_path, read_spec, shown
 from reconciler.source.screening import refusal, runnable, without_frames, writes_rows
 from reconciler.source.source import AnySource, DatabaseSource, Source, SourceStatement, digest_of
 from reconciler.sqltext.lexer import split
+from reconciler.sqltext.redacted_sql import keeps_secret, redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

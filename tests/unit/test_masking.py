@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.redaction.masking import (
-    MASK,
-    Secret,
-    conceal,
-    is_secret_option,
-    keeps_secret,
-    redact_sql,
-    with_placeholders,
-)
+from reconciler.redaction.masking import MASK, Secret, conceal, is_secret_option
+from reconciler.sqltext.redacted_sql import keeps_secret, redact_sql, with_placeholders
 
 
 @pytest.mark.parametrize("name", ["password", "sslpassword", "passcode", "passfile", "api_key", "secret_access_key"])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model.facts import FactId
-from reconciler.visible import visible, visible_line
+from reconciler.model.visible import visible, visible_line
 
 
 def test_escapes_and_marks_of_direction_are_written_out() -> None:

@@ -1,0 +1,212 @@
+"""Takes secrets out of SQL statements that are shown or recorded. Pure: no I/O.
+
+A statement is read token by token, by the server's own lexical rules: a secret may be written as a plain string, with
+escapes, with Unicode escapes, dollar-quoted, or continued on the next line, with comments between. What a code block
+(DO) builds into statements cannot be told apart: one that deals with passwords, mappings or subscriptions is not kept.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.errors import SourceError
+from reconciler.redaction.dsn import redact
+from reconciler.redaction.masking import MASK, is_secret_option
+from reconciler.sqltext.lexer import lexemes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from reconciler.sqltext.lexer import Token
+
+__all__ = ["keeps_secret", "redact_sql", "with_placeholders"]
+
+# Nothing else can make a statement hold a secret, so that most need not be read token by token.
+_SUSPECT = re.compile(
+    r"pass|pwd|secret|token|credential|key|auth|bearer|sas|signature|mapping|subscription|conn|://|\\[0-9a-fux+]"
+    r"|execute",
+    re.IGNORECASE,
+)
+_DEALS_WITH_SECRETS = re.compile(
+    r"passw(?:or)?d|mapping|subscription|secret|credential|\bexecute\b.*\b(?:role|user|server)\b"
+    r"|\b(?:role|user|server)\b.*\bexecute\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_ESCAPE = re.compile(
+    r"\\(?:u(?P<u>[0-9a-fA-F]{4})|U(?P<U>[0-9a-fA-F]{8})|x(?P<x>[0-9a-fA-F]{1,2})|(?P<o>[0-7]{1,3})|(?P<c>.))",
+    re.DOTALL,
+)
+_NAMED_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_UNICODE_ESCAPE = re.compile(r"\\(?:\+(?P<long>[0-9a-fA-F]{6})|(?P<short>[0-9a-fA-F]{4})|(?P<same>\\))")
+_MASKED = f"'{MASK}'"
+# Fails where it is run again: the mask must not become anybody's password.
+_LOUD = "$$BEGIN RAISE EXCEPTION 'this block dealt with a secret and was not kept'; END$$"
+
+
+class _Literal(NamedTuple):
+    """A string of any form: what it says, and its place in the statement with prefix and continuations."""
+
+    value: str
+    start: int
+    end: int
+    before: tuple[Token, ...]  # up to four tokens before it, the nearest last
+    is_body: bool
+
+
+def redact_sql(statement: str) -> str:
+    """A statement without the secrets in it; all of its strings are masked where its quotes do not match."""
+    if _SUSPECT.search(statement) is None:
+        return statement
+    try:
+        read = [token for token in lexemes(statement) if token.kind != "comment"]
+    except SourceError:
+        return f"-- not shown, as its quotes do not match: {MASK}"
+    pieces: list[str] = []
+    position = 0
+    kind = _kind_of(read)
+    for literal in _literals(read):
+        shown = _shown(literal, kind)
+        if shown is not None:
+            pieces += [statement[position : literal.start], shown]
+            position = literal.end
+    return "".join([*pieces, statement[position:]])
+
+
+def keeps_secret(statement: str) -> bool:
+    """Whether the body of a routine seems to hold a secret: it is kept as it is, since it is what will run."""
+    try:
+        read = [token for token in lexemes(statement) if token.kind != "comment"]
+    except SourceError:
+        return False
+    bodies = [each.value for each in _literals(read) if each.is_body and _kind_of(read) == "routine"]
+    return any(redact_sql(body) != body for body in bodies)
+
+
+def with_placeholders(statement: str) -> tuple[str, int]:
+    """A statement to be run by hand, with a variable of psql for each string that holds a mask; how many these are.
+
+    As it is, the mask would become the password. Where the variable is not set, the statement is a syntax error.
+    """
+    if MASK not in statement:
+        return statement, 0
+    pieces: list[str] = []
+    position = count = 0
+    for literal in _literals([token for token in lexemes(statement) if token.kind != "comment"]):
+        if MASK in literal.value and not literal.is_body:
+            count += 1
+            pieces += [statement[position : literal.start], f":'secret_{count}'"]
+            position = literal.end
+    return "".join([*pieces, statement[position:]]), count
+
+
+def _kind_of(read: Sequence[Token]) -> str:
+    """What the statement is about, as far as that says which of its strings are secret."""
+    words = [token.keyword for token in read[:6]]
+    match words:
+        case ["DO", *_]:
+            return "block"
+        case ["CREATE" | "ALTER", "USER", "MAPPING", *_]:
+            return "user_mapping"
+        case ["CREATE" | "ALTER", "SERVER", *_] | ["CREATE" | "ALTER", "FOREIGN", "DATA", *_]:
+            return "foreign_server"
+        case ["CREATE", *rest] if {"FUNCTION", "PROCEDURE"} & {*rest[:3]}:
+            return "routine"
+        case _:
+            return ""
+
+
+def _shown(literal: _Literal, kind: str) -> str | None:
+    """What stands in the place of the string; None where it stays."""
+    if literal.is_body and kind == "block":
+        return (
+            _LOUD if _DEALS_WITH_SECRETS.search(literal.value) or redact_sql(literal.value) != literal.value else None
+        )
+    if literal.is_body and kind == "routine":
+        return None
+    if _is_secret(_name_before(literal.before), kind):
+        return _MASKED
+    hidden = redact(literal.value)
+    return None if hidden == literal.value else "'" + hidden.replace("'", "''") + "'"
+
+
+def _is_secret(name: str, kind: str) -> bool:
+    return name != "" and is_secret_option(name, "", kind)
+
+
+def _name_before(before: Sequence[Token]) -> str:
+    """The name that the string is the value of: `password 'x'`, `"password" 'x'`, `U&"pass\\0077ord" 'x'`."""
+    last = before[-1] if before else None
+    if last is None or last.kind not in ("word", "identifier"):
+        return ""
+    if last.kind == "word":
+        return last.text
+    name = last.text[1:-1].replace('""', '"')
+    return _unicode(name) if len(before) > 1 and before[-2].text == "&" else name
+
+
+def _literals(read: Sequence[Token]) -> Iterator[_Literal]:
+    """The strings among the tokens, each with its prefix and with what continues it on the next lines."""
+    at = 0
+    while at < len(read):
+        if read[at].kind != "string":
+            at += 1
+            continue
+        prefix = _prefix(read, at)
+        first = at
+        while at + 1 < len(read) and read[at + 1].kind == "string" and not read[at].text.startswith("$"):
+            at += 1
+        start = read[first - len(prefix)].start
+        end = read[at].start + len(read[at].text)
+        value = "".join(_value(token.text, prefix) for token in read[first : at + 1])
+        before = tuple(read[max(first - len(prefix) - 4, 0) : first - len(prefix)])
+        yield _Literal(value, start, end, before, _is_body(read, first - len(prefix)))
+        at += 1
+
+
+def _is_body(read: Sequence[Token], at: int) -> bool:
+    """Whether the string that begins at the token is code: after DO, after AS, or after DO LANGUAGE x."""
+    words = [token.keyword for token in read[max(at - 3, 0) : at]]
+    return words[-1:] in (["DO"], ["AS"]) or words[-3:-1] == ["DO", "LANGUAGE"]
+
+
+def _prefix(read: Sequence[Token], at: int) -> str:
+    """E, U& and the like where they touch the string; the length is that of the tokens, one character each."""
+    token = read[at]
+    if not token.text.startswith("'"):
+        return ""
+    one = read[at - 1] if at else None
+    if one is None or one.start + len(one.text) != token.start:
+        return ""
+    if len(one.text) == 1 and one.text in "eEbBxXnN":
+        return one.text.upper()
+    two = read[at - 2] if at > 1 else None
+    return "U&" if one.text == "&" and two is not None and two.text in "uU" and two.start + 1 == one.start else ""
+
+
+def _value(text: str, prefix: str) -> str:
+    """What the string says."""
+    if text.startswith("$"):
+        tag = text[: text.index("$", 1) + 1]
+        return text[len(tag) : -len(tag)]
+    inner = text[1:-1].replace("''", "'")
+    if prefix == "E":
+        return _ESCAPE.sub(_unescaped, inner)
+    return _unicode(inner) if prefix == "U&" else inner
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    for group, base in (("u", 16), ("U", 16), ("x", 16), ("o", 8)):
+        if found[group] is not None:
+            return _character(int(found[group], base))
+    return _NAMED_ESCAPES.get(found["c"], found["c"])
+
+
+def _unicode(text: str) -> str:
+    return _UNICODE_ESCAPE.sub(
+        lambda found: "\\" if found["same"] else _character(int(found["long"] or found["short"], 16)), text
+    )
+
+
+def _character(number: int) -> str:
+    return chr(number) if number <= 0x10FFFF else ""
