@@ -18,7 +18,7 @@ from reconciler.diff.drift import compare
 from reconciler.diff.goal import Desired, make_goal
 from reconciler.errors import ConfigError, PluginFailuresError, ReconcilerError, StalePlanError
 from reconciler.hazards.policy import refused_of
-from reconciler.intent.manual_renames import renamed_by_hand, told
+from reconciler.intent.manual_renames import find_manual_renames, rename_warnings
 from reconciler.intent.rename_simulation import with_renames
 from reconciler.ledger.history import HistoryEntry, MigrationRecord, load_history, load_migration
 from reconciler.ledger.managers import JournalManager, SnapshotManager
@@ -31,13 +31,13 @@ from reconciler.model.hazards import Hazard, HazardKind
 from reconciler.model.plan import Plan
 from reconciler.model.plugins import DEFAULT_PLUGIN
 from reconciler.options import Options, Proof, scope_of
-from reconciler.preflight.preflight import look_ahead
+from reconciler.preflight.preflight import run_preflight
 from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
 from reconciler.source.reading import Reading, read_object, source_from_object
 from reconciler.source.source import DatabaseSource
 from reconciler.workflows.execute_plan import is_unchanged, record_failure, require_head, run_plan
 from reconciler.workflows.make_plan import plan_source
-from reconciler.workflows.repair import narrow_to_drift
+from reconciler.workflows.repair import restrict_to_drift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -111,7 +111,7 @@ class Reconciler:
         chosen = self._chosen(options)
         with self.connection.transaction(force_rollback=True):
             found = plan_source(self._session, plugin, _source(source), chosen)
-        return self.look_again(found)
+        return self.refresh_findings(found)
 
     def check(
         self, source: object | None = None, *, plugin: str = DEFAULT_PLUGIN, options: Options | None = None
@@ -151,13 +151,13 @@ class Reconciler:
         plan = Plan(
             statements=(), differences=(), live_fingerprint=live.fingerprint, goal_fingerprint=goal.snapshot.fingerprint
         )
-        by_hand = renamed_by_hand(load_addresses(self.connection, plugin), live)
+        manual = find_manual_renames(load_addresses(self.connection, plugin), live)
         return CheckResult(
             plugin=plugin,
             objects=compare(recorded.snapshot, live, goal),
             plan=plan,
             recorded_idx=recorded.idx,
-            warnings=tuple(told(by_hand, recorded.snapshot, live)),
+            warnings=tuple(rename_warnings(manual, recorded.snapshot, live)),
         )
 
     def check_migration(self, plugin_name: str, source: object) -> tuple[Hazard, ...] | None:
@@ -217,9 +217,9 @@ class Reconciler:
             require_head(self.connection, planned)
             require_live(self.connection, planned.plan, planned.live.schemas)
 
-    def look_again(self, planned: PlanResult) -> PlanResult:
+    def refresh_findings(self, planned: PlanResult) -> PlanResult:
         """The same with what stands in the way of the plan now, asked of live in transactions of their own."""
-        return replace(planned, findings=look_ahead(self.connection, planned))
+        return replace(planned, findings=run_preflight(self.connection, planned))
 
     # --- changing --------------------------------------------------------------------------------------------------
 
@@ -252,7 +252,7 @@ class Reconciler:
             chosen = replace(chosen, allow=chosen.allow | {HazardKind.DATA_LOSS})
         if verbose and progress is None:
             progress = _log_statement
-        return self._bring(plugin_name, _read(source), chosen, RunKind.APPLY, dry_run=dry_run, progress=progress)
+        return self._reconcile(plugin_name, _read(source), chosen, RunKind.APPLY, dry_run=dry_run, progress=progress)
 
     def apply(
         self,
@@ -274,7 +274,7 @@ class Reconciler:
 
         On an identical database no statement runs.
         """
-        return self._bring(plugin, _read(source), options or self.options, RunKind.ADOPT)
+        return self._reconcile(plugin, _read(source), options or self.options, RunKind.ADOPT)
 
     def repair(
         self,
@@ -310,8 +310,8 @@ class Reconciler:
         chosen = self._chosen(options)
         with self.connection.transaction(force_rollback=True):
             found = plan_source(self._session, plugin, _source(source), replace(chosen, proof=Proof.OFF))
-            narrowed = narrow_to_drift(self._session, found, accept=accept, objects=objects, options=chosen)
-        return self.look_again(narrowed)
+            narrowed = restrict_to_drift(self._session, found, accept=accept, objects=objects, options=chosen)
+        return self.refresh_findings(narrowed)
 
     def rollback(
         self,
@@ -364,7 +364,7 @@ class Reconciler:
         lost = rollback.not_brought_back(found.plan, found.live, found.goal.record, target)
         description = f"migration {target.entry.idx} ({target.entry.source_description})"
         return replace(
-            self.look_again(found),
+            self.refresh_findings(found),
             source_description=description,
             source_text=rollback.recorded_text(target, source),
             notes=(*found.notes, *lost),
@@ -373,7 +373,7 @@ class Reconciler:
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
-    def _bring(
+    def _reconcile(
         self,
         plugin: str,
         source: AnySource | Reading,

@@ -33,7 +33,7 @@ class PlanResult:
     `head` is how far the record had come, `rolls_back_to` the migration whose declaration a rollback brings back.
     `renamed` is live after the plan's renames; a plan that was read from a file has none. `findings` are what stood in
     its way, or could hold it up, when it was made; `suggestions` what looks like a rename and is planned as none.
-    `notes` are the warnings that came of making it, `renamed_by_hand` those of renames that nobody declared; what is
+    `notes` are the warnings that came of making it, `rename_warnings` those of renames that nobody declared; what is
     allowed can change until it is applied.
     """
 
@@ -51,7 +51,7 @@ class PlanResult:
     scratch: str
     head: Head
     notes: tuple[str, ...] = ()
-    renamed_by_hand: tuple[str, ...] = ()
+    rename_warnings: tuple[str, ...] = ()
     rolls_back_to: int | None = None
     renamed: Renamed | None = None
     findings: tuple[Finding, ...] = ()
@@ -65,7 +65,7 @@ class PlanResult:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What came of making the plan, and which consents it has no use for."""
-        return (*self.notes, *self.renamed_by_hand, *unused_consents(self.plan.hazards, self.options.allow))
+        return (*self.notes, *self.rename_warnings, *unused_consents(self.plan.hazards, self.options.allow))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import psycopg
 from psycopg import sql
 
-from reconciler.apply.locks import Patience, retried
+from reconciler.apply.locks import LockRetryPolicy, retried
 from reconciler.apply.transaction import run_told
 from reconciler.db.connections import SEARCH_PATH, fetch_one
 from reconciler.db.search_path import searching
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.model.plan import Statement
 
-__all__ = ["Filled", "FollowsFilling", "run_batches"]
+__all__ = ["BackfillProgress", "FollowsBackfill", "run_batches"]
 
 # A client that wants a row of the running batch waits for its end: it is to be over in a fraction of a second.
 _BATCH_S = 0.1
@@ -40,7 +40,7 @@ _ROW_LOCK_TIMEOUT_MS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filled:
+class BackfillProgress:
     """How far the filling of a column is: the `share` of the table that is done, from 0 to 1.
 
     `before` is the share in whose rows nothing was missing when it began, as an earlier run had filled them. `rows` is
@@ -53,10 +53,10 @@ class Filled:
 
 
 @runtime_checkable
-class FollowsFilling(Protocol):
+class FollowsBackfill(Protocol):
     """What is told of each statement of a plan, and besides after each batch of rows."""
 
-    def filled(self, filled: Filled, /) -> None:
+    def filled(self, filled: BackfillProgress, /) -> None:
         """Called after each batch."""
         ...
 
@@ -65,7 +65,7 @@ def run_batches(
     connection: Connection,
     statement: Statement,
     position: int,
-    patience: Patience,
+    patience: LockRetryPolicy,
     check_lease: Callable[[], None],
     progress: object,
     *,
@@ -114,8 +114,8 @@ def run_batches(
         start += size
         found_missing = found_missing or written > 0
         before = before if found_missing else min(start, pages)
-        if isinstance(progress, FollowsFilling):
-            progress.filled(Filled(share=min(start / pages, 1), before=before / pages, rows=rows))
+        if isinstance(progress, FollowsBackfill):
+            progress.filled(BackfillProgress(share=min(start / pages, 1), before=before / pages, rows=rows))
         if took < _BATCH_S / 2:
             size = min(size * 2, _MOST_PAGES)
         elif took > _BATCH_S * 2:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.model.plan import Statement
 
-__all__ = ["LOCK_ERRORS", "Patience", "lease", "lock_tables", "retried", "set_timeouts", "statement_timeout_ms"]
+__all__ = ["LOCK_ERRORS", "LockRetryPolicy", "lease", "lock_tables", "retried", "set_timeouts", "statement_timeout_ms"]
 
 Result = TypeVar("Result")
 
@@ -58,7 +58,7 @@ _random = secrets.SystemRandom()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class LockRetryPolicy:
     """How long to wait for a lock, and how often to try again. `pause` sleeps; it may raise to end the waiting."""
 
     timeout_ms: int
@@ -73,7 +73,7 @@ class Patience:
             limit = min(limit * 2, _LONGEST_PAUSE_S)
 
 
-def retried(work: Callable[[], Result], patience: Patience) -> Result:
+def retried(work: Callable[[], Result], patience: LockRetryPolicy) -> Result:
     """What `work` gives; where a lock was not granted in time, it is called again after a pause, some times.
 
     `work` must have let go of all locks when it raises. Raises LockTimeoutError with the number of tries.
@@ -94,7 +94,7 @@ def retried(work: Callable[[], Result], patience: Patience) -> Result:
         patience.pause(pause)
 
 
-def lock_tables(connection: Connection, statements: Sequence[Statement], patience: Patience) -> None:
+def lock_tables(connection: Connection, statements: Sequence[Statement], patience: LockRetryPolicy) -> None:
     """Locks the tables that the statements will lock strongly, ordered by name, in `timeout_ms` for all of them.
 
     With them go the partitions and children that a statement reaches, after those that they belong to, as clients come
@@ -180,7 +180,7 @@ def _lock(connection: Connection, table: tuple[str, ...], mode: LockMode, timeou
     connection.execute(template.format(sql.Identifier(*table), sql.SQL(trusted(mode.value))))
 
 
-def set_timeouts(connection: Connection, statement: Statement, patience: Patience, usual_ms: int) -> None:
+def set_timeouts(connection: Connection, statement: Statement, patience: LockRetryPolicy, usual_ms: int) -> None:
     """lock_timeout and statement_timeout for the statement, until the transaction ends; `usual_ms` is the latter's.
 
     A lock that lets clients read and write holds nobody up while it is waited for, so there is no hurry. A statement

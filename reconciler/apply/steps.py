@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from datetime import datetime
 
-    from reconciler.apply.locks import Patience
+    from reconciler.apply.locks import LockRetryPolicy
     from reconciler.db.connections import Connection
     from reconciler.ledger.migrations import RecordedStatement
     from reconciler.ledger.runs import RunKind
@@ -53,7 +53,7 @@ class StepRun:
     schemas: Sequence[str]
     kind: RunKind
     clock: Callable[[], datetime]
-    patience: Patience
+    patience: LockRetryPolicy
     check_lease: Callable[[], None]
     begin: Callable[[], None]
     progress: Callable[[int, Statement], None] | None = None

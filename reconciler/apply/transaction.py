@@ -26,7 +26,7 @@ from reconciler.sqltext.roundtrip import alike
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from reconciler.apply.locks import Patience
+    from reconciler.apply.locks import LockRetryPolicy
     from reconciler.db.connections import Connection
     from reconciler.model.facts import FactId, Json
     from reconciler.model.plan import Plan, Statement, Step
@@ -66,7 +66,7 @@ def apply_plan(
     record: Record,
     schemas: Sequence[str],
     *,
-    patience: Patience,
+    patience: LockRetryPolicy,
     progress: Callable[[int, Statement], None] | None = None,
     search_path: str = SEARCH_PATH,
 ) -> int:
@@ -95,7 +95,7 @@ def apply_plan(
 def run_transaction(
     connection: Connection,
     step: Step,
-    patience: Patience,
+    patience: LockRetryPolicy,
     progress: Callable[[int, Statement], None] | None,
     *,
     left: str,

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.model.snapshot import Snapshot
 
-__all__ = ["read_fixed_extensions", "read_index_use", "read_sizes"]
+__all__ = ["read_index_use", "read_sizes", "read_unalterable_extensions"]
 
 
-def read_fixed_extensions(connection: Connection, live: Snapshot, goal: Snapshot) -> frozenset[FactId]:
+def read_unalterable_extensions(connection: Connection, live: Snapshot, goal: Snapshot) -> frozenset[FactId]:
     """The extensions that must be made anew to become what the goal says: no move or update leads there."""
     changed = [
         (fact.name[0], now, wanted)

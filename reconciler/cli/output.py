@@ -21,13 +21,13 @@ from reconciler.cli.console import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.apply.backfill import Filled
+    from reconciler.apply.backfill import BackfillProgress
     from reconciler.cli.options import CommandOptions
     from reconciler.model.plan import Statement
     from reconciler.results import MigrateResult, PlanResult
     from reconciler.source.source import AnySource
 
-__all__ = ["Telling", "describe_filled", "show_dry_run", "show_plan", "show_result"]
+__all__ = ["ProgressPrinter", "describe_filled", "show_dry_run", "show_plan", "show_result"]
 
 
 def show_plan(planned: PlanResult, chosen: CommandOptions, source: AnySource | None = None) -> int:
@@ -67,7 +67,7 @@ def show_dry_run(planned: PlanResult, chosen: CommandOptions) -> int:
     return FAILED if any(finding.blocks for finding in planned.findings) else DONE
 
 
-class Telling:
+class ProgressPrinter:
     """Tells `say` of each statement before it runs, and of a column that is filled how far that is."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -81,12 +81,12 @@ class Telling:
         self._text = f"{position}: {' '.join(redact_sql(statement.sql).split())[:80]}"
         self._say(self._text)
 
-    def filled(self, filled: Filled, /) -> None:
+    def filled(self, filled: BackfillProgress, /) -> None:
         """How far the statement is that runs in batches."""
         self._say(f"{self._text}  [{describe_filled(filled)}]")
 
 
-def describe_filled(filled: Filled) -> str:
+def describe_filled(filled: BackfillProgress) -> str:
     """`filled about 1,200 of 5,000 rows, 24 %`, and from where an earlier run is gone on with."""
 
     def amount(share: float) -> str:

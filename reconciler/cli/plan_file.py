@@ -72,7 +72,7 @@ def apply_file(path: Path, values: dict[str, Any], chosen: CommandOptions) -> in
         if chosen.dry_run:
             with working("comparing with the database"):
                 reconciler.require_current(planned)
-                planned = reconciler.look_again(planned)
+                planned = reconciler.refresh_findings(planned)
             return show_dry_run(planned, chosen)
         from reconciler.cli.progress import following
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from reconciler.cli.console import is_shown, working
-from reconciler.cli.output import Telling
+from reconciler.cli.output import ProgressPrinter
 from reconciler.db.connections import connect, fetch_one
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import ReconcilerError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from reconciler.client import Reconciler
     from reconciler.db.connections import Connection
 
-__all__ = ["Follower", "following", "server_process"]
+__all__ = ["ProgressPoller", "following", "server_process"]
 
 _EVERY_S = 1.0
 # Most statements are over before anybody would look.
@@ -33,18 +33,18 @@ _FIRST_AFTER_S = 2.0
 
 
 @contextmanager
-def following(what: str, reconciler: Reconciler) -> Generator[Telling]:
+def following(what: str, reconciler: Reconciler) -> Generator[ProgressPrinter]:
     """Shows `what` and then each statement and, on a terminal, how far it is; gives what is to be told of them."""
     with working(what) as say:
         pid = server_process(reconciler.connection) if is_shown() else None
         if pid is None:
-            yield Telling(say)
+            yield ProgressPrinter(say)
             return
-        follower = Follower(reconciler.dsn, pid, say)
+        follower = ProgressPoller(reconciler.dsn, pid, say)
         thread = threading.Thread(target=follower.run, name="reconciler-progress", daemon=True)
         thread.start()
         try:
-            yield Telling(follower.say)
+            yield ProgressPrinter(follower.say)
         finally:
             follower.stop()
             thread.join()
@@ -57,7 +57,7 @@ def server_process(connection: Connection) -> int | None:
     return pid if pid == connection.info.backend_pid else None
 
 
-class Follower:
+class ProgressPoller:
     """Asks how far the statement of a server process is, and adds that to what is shown."""
 
     def __init__(

@@ -154,7 +154,7 @@ def _reordered(goal: Snapshot, declared: Snapshot, live: Snapshot) -> Iterable[t
     """
     there, known, wanted = _listed(live), _listed(declared), _listed(goal)
     for table, columns in wanted.items():
-        if table not in there or table not in known or _is_made_anew(table, goal, live):
+        if table not in there or table not in known or _is_recreated(table, goal, live):
             continue
         staying = [column for column in there[table] if column in columns]
         final = [*staying, *sorted(set(columns).difference(staying))]
@@ -163,7 +163,7 @@ def _reordered(goal: Snapshot, declared: Snapshot, live: Snapshot) -> Iterable[t
             yield table, tuple(places.get(column, column) for column in final)
 
 
-def _is_made_anew(table: FactId, goal: Snapshot, live: Snapshot) -> bool:
+def _is_recreated(table: FactId, goal: Snapshot, live: Snapshot) -> bool:
     """Whether the table gets the declared order, as it becomes another one."""
     old, new = live.find(table), goal.find(table)
     if old is None or new is None:

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from reconciler.model.intent import Intent
     from reconciler.model.snapshot import Snapshot
 
-__all__ = ["renamed_by_hand", "taken_back", "told", "told_of_accepted"]
+__all__ = ["accepted_warnings", "find_manual_renames", "rename_warnings", "reversed_renames"]
 
 _PARTS = frozenset({"column", "index"})
 
 
-def renamed_by_hand(addresses: Mapping[FactId, Address], live: Snapshot) -> tuple[Rename, ...]:
+def find_manual_renames(addresses: Mapping[FactId, Address], live: Snapshot) -> tuple[Rename, ...]:
     """The renames since `addresses` were recorded, without those of parts that only follow from their table's."""
     now = renamed_since(addresses, live)
     return tuple(
-        Rename(old=old, new=new, by_hand=True) for old, new in sorted(now.items()) if not _follows(old, new, now)
+        Rename(old=old, new=new, manual=True) for old, new in sorted(now.items()) if not _follows(old, new, now)
     )
 
 
@@ -40,11 +40,11 @@ def _follows(old: FactId, new: FactId, now: Mapping[FactId, FactId]) -> bool:
     return any(FactId(kind, old.name[:2]) in now for kind in ("table", "foreign_table", "view", "materialized_view"))
 
 
-def taken_back(renames: Iterable[Rename], declared: Snapshot, intent: Intent) -> tuple[Rename, ...]:
+def reversed_renames(renames: Iterable[Rename], declared: Snapshot, intent: Intent) -> tuple[Rename, ...]:
     """The renames that bring back the declared names, but for what is renamed anyhow."""
     asked = {fact for rename in intent.renames for fact in (rename.old, rename.new)}
     return tuple(
-        Rename(old=rename.new, new=rename.old, by_hand=True)
+        Rename(old=rename.new, new=rename.old, manual=True)
         for rename in renames
         if rename.old in declared.facts
         and rename.new not in declared.facts
@@ -52,7 +52,7 @@ def taken_back(renames: Iterable[Rename], declared: Snapshot, intent: Intent) ->
     )
 
 
-def told(renames: Iterable[Rename], declared: Snapshot, live: Snapshot) -> Iterable[str]:
+def rename_warnings(renames: Iterable[Rename], declared: Snapshot, live: Snapshot) -> Iterable[str]:
     """A warning for each rename that the declaration does not follow: what happened, and what to do about it."""
     for rename in renames:
         if rename.new in declared.facts:
@@ -64,7 +64,7 @@ def told(renames: Iterable[Rename], declared: Snapshot, live: Snapshot) -> Itera
         yield said
 
 
-def told_of_accepted(renames: Iterable[Rename]) -> Iterable[str]:
+def accepted_warnings(renames: Iterable[Rename]) -> Iterable[str]:
     """A warning for each rename that the record follows now, and the declaration does not yet."""
     for rename in renames:
         yield (

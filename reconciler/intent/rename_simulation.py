@@ -179,7 +179,7 @@ def with_renames(objects: Sequence[ObjectState], renames: Sequence[Rename], live
         owner = FactId("enum", rename.new.name[:2]) if rename.new.kind == "enum_label" else live.object_of(rename.new)
         state = found.get(owner, ObjectState(object=owner, state=State.IN_SYNC))
         moved = State.PENDING if state.state in (State.IN_SYNC, State.CAUGHT_UP) else state.state
-        if rename.by_hand and moved is State.PENDING:
+        if rename.manual and moved is State.PENDING:
             moved = State.DRIFTED
         found[owner] = replace(state, state=moved, renames=(*state.renames, rename))
     return tuple(found[owner] for owner in sorted(found))

@@ -123,13 +123,13 @@ class Suggestion:
 class Rename:
     """One object that goes on under another name or in another schema; `where` the hint stands, if one asked for it.
 
-    One that is `by_hand` was made outside of any run since the last record, or takes such a one back.
+    One that is `manual` was made outside of any run since the last record, or takes such a one back.
     """
 
     old: FactId
     new: FactId
     where: str = ""
-    by_hand: bool = False
+    manual: bool = False
 
     def __str__(self) -> str:
         return f"{self.old} -> {'.'.join(self.new.name)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.diff.diff import Change, Difference
-from reconciler.planner.core.nodes import REMADE, Act, Node
+from reconciler.planner.core.nodes import RECREATABLE, Act, Node
 from reconciler.planner.partitions import index_attachment
 from reconciler.planner.rules.registry import RULES, rule_of
 from reconciler.planner.rules.types import held_within
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from reconciler.planner.core.context import Context
     from reconciler.planner.ordering.graph import CircleError
 
-__all__ = ["decide", "remade_instead"]
+__all__ = ["decide", "recreated_instead"]
 
 
-def remade_instead(circle: CircleError) -> frozenset[FactId]:
+def recreated_instead(circle: CircleError) -> frozenset[FactId]:
     """What of a circle can be made anew instead of being altered, without a loss: views first."""
     altered = {node.fact for node in circle.nodes if isinstance(node, Node) and node.act is Act.ALTER}
     views = frozenset(fact for fact in altered if fact.kind == "view")
-    return views or frozenset(fact for fact in altered if fact.kind in REMADE)
+    return views or frozenset(fact for fact in altered if fact.kind in RECREATABLE)
 
 
 def decide(differences: Sequence[Difference], context: Context, forced: frozenset[FactId]) -> None:
@@ -46,7 +46,7 @@ def decide(differences: Sequence[Difference], context: Context, forced: frozense
 
     def replace(fact: FactId) -> None:
         context.alters.discard(fact)
-        context.parked.discard(fact)
+        context.converting.discard(fact)
         if fact in context.goal:
             context.creates.add(fact)
         if fact in context.live and fact not in context.drops:
@@ -63,23 +63,25 @@ def decide(differences: Sequence[Difference], context: Context, forced: frozense
             for fact in waiting:
                 asked.add(fact)
                 if fact in context.alters:
-                    for other in rule_of(fact).disturbed(fact, context):
+                    for other in rule_of(fact).recreate_around_alter(fact, context):
                         moves_off = other in context.alters and _moves_off(other, fact, context)
                         if other.kind in RULES and not moves_off:
                             replace(other)
             if not waiting:
                 found = (
-                    index_attachment.in_the_way(context),
+                    index_attachment.obstacles(context),
                     held_within(context),
                     typed_tables.out_of_order(context),
-                    reparent_tables.joined_anew(context),
+                    reparent_tables.relinked(context),
                 )
                 for fact in sorted({fact for facts in found for fact in facts} - context.drops):
                     replace(fact)
                 for fact, table in row_type_columns.held_rows(context).items():
-                    if fact not in context.drops and rule_of(fact).parks(fact, table, context):
+                    if fact not in context.drops and rule_of(fact).converts_values_while_recreating(
+                        fact, table, context
+                    ):
                         replace(fact)
-                        context.parked.add(fact)
+                        context.converting.add(fact)
                     elif fact not in context.drops:
                         replace(rule_of(fact).replaced(fact, context))
                 if not dropped:
@@ -87,7 +89,11 @@ def decide(differences: Sequence[Difference], context: Context, forced: frozense
             continue
         gone = dropped.pop()
         children = context.live.children.get(gone, ())
-        for child in (*children, *rule_of(gone).takes_along(gone, context), *recreate_table.comes_along(gone, context)):
+        for child in (
+            *children,
+            *rule_of(gone).cascades_to(gone, context),
+            *recreate_table.recreated_with(gone, context),
+        ):
             if child.kind in RULES:
                 replace(child)
         if gone in context.goal:
@@ -98,18 +104,18 @@ def decide(differences: Sequence[Difference], context: Context, forced: frozense
             if dependent.kind not in RULES or dependent in context.drops:
                 continue
             moves_off = dependent in context.alters and _moves_off(dependent, gone, context)
-            if not moves_off and rule_of(dependent).parks(dependent, gone, context):
+            if not moves_off and rule_of(dependent).converts_values_while_recreating(dependent, gone, context):
                 replace(dependent)
-                context.parked.add(dependent)
-            elif not moves_off and rule_of(dependent).follows(dependent, gone, context):
+                context.converting.add(dependent)
+            elif not moves_off and rule_of(dependent).must_recreate_with(dependent, gone, context):
                 replace(rule_of(dependent).replaced(dependent, context))
 
 
 def _moves_off(fact: FactId, gone: FactId, context: Context) -> bool:
     """Whether an alteration lets go of what is dropped: not where it moves to what takes the place of that."""
     needed = context.goal.dependencies.get(fact, frozenset())
-    if gone in needed or not rule_of(fact).lets_go(fact, context):
+    if gone in needed or not rule_of(fact).releases(fact, context):
         return False
-    given = set(rule_of(gone).claims(gone, context.old(gone)))
+    given = set(rule_of(gone).unique_names(gone, context.old(gone)))
     taken = (each for each in needed if given and each in context.creates)
-    return not any(claim in given for each in taken for claim in rule_of(each).claims(each, context.new(each)))
+    return not any(claim in given for each in taken for claim in rule_of(each).unique_names(each, context.new(each)))

@@ -24,34 +24,34 @@ if TYPE_CHECKING:
 
     from reconciler.model.facts import FactId
     from reconciler.planner.core.context import Context
-    from reconciler.planner.core.rule import Draft
+    from reconciler.planner.core.rule import StatementDraft
 
 __all__ = ["emit_statements"]
 
 
 def emit_statements(context: Context) -> Iterable[Statement]:
-    drafted: list[tuple[Draft, Statement]] = []
+    drafted: list[tuple[StatementDraft, Statement]] = []
     groups = sorted_groups(
         heads(context),
         edges(context),
         rank=rank,
-        unfold=lambda node: rule_of(node.fact).unfold_order(node.fact, context),
-        wishes=soft_edges(context),
+        unfold_priority=lambda node: rule_of(node.fact).unfold_priority_of(node.fact, context),
+        soft_edges=soft_edges(context),
     )
     for node, folded in groups:
         members = (node, *folded)
-        drafts: Iterable[Draft] = ()
+        drafts: Iterable[StatementDraft] = ()
         rule = rule_of(node.fact)
-        if not rule.is_silent(node.fact, context):
+        if not rule.implied_by_other_statement(node.fact, context):
             match node.act:
-                case Act.BEGIN:
-                    drafts = _begin(node.fact, context)
+                case Act.PREPARE:
+                    drafts = _prepare(node.fact, context)
                 case Act.CREATE:
                     drafts = rule.create(node.fact, in_order([member.fact for member in folded], context), context)
                 case Act.DROP:
                     drafts = _drop(node.fact, context)
-                case Act.FINISH:
-                    drafts = _finish(node.fact, context)
+                case Act.RESTORE:
+                    drafts = _restore(node.fact, context)
                 case Act.ALTER:
                     drafts = rule.alter(node.fact, context)
         facts = tuple(sorted(member.fact for member in members))
@@ -62,35 +62,35 @@ def emit_statements(context: Context) -> Iterable[Statement]:
     return with_lock_windows(in_steps(found, context), context)
 
 
-def _begin(fact: FactId, context: Context) -> Iterable[Draft]:
-    if fact in context.displaced:
-        yield from reroute_rows.stand_aside(fact, context)
-    if fact in context.released:
-        yield from typed_tables.let_go(fact)
-    if fact in context.stand_ins:
-        yield from reparent_tables.take_stand_in(fact, context)
+def _prepare(fact: FactId, context: Context) -> Iterable[StatementDraft]:
+    if fact in context.rerouted:
+        yield from reroute_rows.set_rows_apart(fact, context)
+    if fact in context.detach_type:
+        yield from typed_tables.detach_type(fact)
+    if fact in context.temporary_parents:
+        yield from reparent_tables.attach_temporary_parent(fact, context)
 
 
-def _finish(fact: FactId, context: Context) -> Iterable[Draft]:
-    if fact in context.moved:
-        yield from recreate_table.finish(fact, context, reroute_rows.that_stay(fact, context))
-    elif fact in context.aside:
+def _restore(fact: FactId, context: Context) -> Iterable[StatementDraft]:
+    if fact in context.recreated_tables:
+        yield from recreate_table.move_rows(fact, context, reroute_rows.that_stay(fact, context))
+    elif fact in context.renamed_types:
         yield from drop_renamed(fact)
-    if fact in reroute_rows.come_back_to(context):
-        yield from reroute_rows.come_back(fact, context)
-    if fact in context.stand_ins:
-        yield from reparent_tables.leave_stand_in(fact, context)
-    if fact in context.followers:
-        yield from typed_tables.follow(fact, context)
+    if fact in reroute_rows.tables_with_returning_rows(context):
+        yield from reroute_rows.return_rows(fact, context)
+    if fact in context.temporary_parents:
+        yield from reparent_tables.detach_temporary_parent(fact, context)
+    if fact in context.attach_type:
+        yield from typed_tables.attach_type(fact, context)
 
 
-def _drop(fact: FactId, context: Context) -> Iterable[Draft]:
-    if fact in context.renamed:
-        return recreate_table.step_aside(fact, context)
-    return rename_away(fact) if fact in context.aside else rule_of(fact).drop(fact, context)
+def _drop(fact: FactId, context: Context) -> Iterable[StatementDraft]:
+    if fact in context.renamed_tables:
+        return recreate_table.rename_out_of_the_way(fact, context)
+    return rename_away(fact) if fact in context.renamed_types else rule_of(fact).drop(fact, context)
 
 
-def _statement(draft: Draft, act: Act, facts: tuple[FactId, ...], context: Context) -> Statement:
+def _statement(draft: StatementDraft, act: Act, facts: tuple[FactId, ...], context: Context) -> Statement:
     text, secret = context.masked(faithful(draft.sql))
     # Nobody waits for a table that the plan itself makes.
     is_waited_for = draft.locks is None or draft.locks in context.live
@@ -98,7 +98,7 @@ def _statement(draft: Draft, act: Act, facts: tuple[FactId, ...], context: Conte
         sql=text,
         creates=facts if act is Act.CREATE else (),
         drops=facts if act is Act.DROP else (),
-        alters=facts if act in (Act.BEGIN, Act.ALTER, Act.FINISH) else (),
+        alters=facts if act in (Act.PREPARE, Act.ALTER, Act.RESTORE) else (),
         hazards=draft.hazards,
         lock=draft.lock if is_waited_for else None,
         locks=draft.locks if is_waited_for else None,
@@ -111,7 +111,9 @@ def _statement(draft: Draft, act: Act, facts: tuple[FactId, ...], context: Conte
     )
 
 
-def _with_checks(made: list[tuple[Draft, Statement]], node: Node, context: Context) -> list[tuple[Draft, Statement]]:
+def _with_checks(
+    made: list[tuple[StatementDraft, Statement]], node: Node, context: Context
+) -> list[tuple[StatementDraft, Statement]]:
     """The statements, the first of those that may fail with what is to be asked of the rows before."""
     checks = tuple(rule_of(node.fact).checks(node.fact, context)) if made else ()
     if not checks:

@@ -14,15 +14,15 @@ from reconciler.errors import PlanError
 from reconciler.model.facts import SATELLITE_KINDS
 from reconciler.model.intent import Intent
 from reconciler.model.plan import Online, Plan
-from reconciler.planner.columns.not_null import swapped_names
+from reconciler.planner.columns.not_null import exchanged_names
 from reconciler.planner.core.context import Context
-from reconciler.planner.decide import decide, remade_instead
+from reconciler.planner.decide import decide, recreated_instead
 from reconciler.planner.emit import emit_statements
 from reconciler.planner.ordering.graph import CircleError
 from reconciler.planner.partitions import index_attachment
 from reconciler.planner.rules.registry import RULES, rule_of
 from reconciler.planner.strategies import recreate_table, reparent_tables, reroute_rows, row_type_columns, typed_tables
-from reconciler.planner.strategies.convert_columns import set_aside
+from reconciler.planner.strategies.convert_columns import types_to_rename
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -41,19 +41,19 @@ def make_plan(
     current_user: str,
     sizes: Mapping[FactId, TableSize] | None = None,
     index_use: Mapping[FactId, IndexUse] | None = None,
-    fixed: frozenset[FactId] = frozenset(),
+    unalterable_extensions: frozenset[FactId] = frozenset(),
     online: Online | None = None,
     intent: Intent | None = None,
-    former: Mapping[FactId, FactId] | None = None,
+    names_before_renames: Mapping[FactId, FactId] | None = None,
     kept: Collection[FactId] = frozenset(),
     answers: Mapping[FactId, bool] | None = None,
 ) -> Plan:
     """The statements that turn `live` into `goal`; both with their dependencies. `current_user` runs them.
-    `fixed` are the extensions that cannot be altered into what the goal says.
+    `unalterable_extensions` are the extensions that cannot be altered into what the goal says.
 
     With `online`, tables that it covers are changed in steps, and the statements may need more than one transaction.
     `intent` says how values are converted and filled in; its renames have been made in `live` already, and
-    `former` says what is called otherwise in the database until they are made there. `kept` is what the goal has only
+    `names_before_renames` says what is called otherwise in the database until they are made there. `kept` is what the goal has only
     because live has it. `answers` are those to the questions of a plan that was made without: the facts they were about
     that have such rows, and whether no others.
     Raises PlanError where no order of statements does it.
@@ -68,30 +68,30 @@ def make_plan(
             current_user=current_user,
             sizes=sizes or {},
             index_use=index_use or {},
-            fixed=fixed,
+            unalterable_extensions=unalterable_extensions,
             online=online,
             intent=intent or Intent(),
-            former=former or {},
+            names_before_renames=names_before_renames or {},
             dependents=dependents,
         )
         unmodelled = _unmodelled(differences, context)
         planned = [difference for difference in differences if difference.fact not in unmodelled]
         decide(planned, context, forced | reroute_rows.detached(answers or {}, live, goal))
-        context.displaced = reroute_rows.displaced(answers or {}, context)
+        context.rerouted = reroute_rows.rerouted(answers or {}, context)
         _require_ground(context, kept)
-        context.moved, context.renamed = recreate_table.moved(context)
-        context.unpacked = row_type_columns.held_rows(context).keys()
-        context.aside.update(set_aside(context))
-        context.released = typed_tables.letting_go(context)
-        context.followers = typed_tables.following(context)
-        context.stand_ins = reparent_tables.stand_ins(context)
-        context.swaps = swapped_names(context)
+        context.recreated_tables, context.renamed_tables = recreate_table.recreated_tables(context)
+        context.holding_rows_as_json = row_type_columns.held_rows(context).keys()
+        context.renamed_types.update(types_to_rename(context))
+        context.detach_type = typed_tables.tables_to_detach(context)
+        context.attach_type = typed_tables.tables_to_attach(context)
+        context.temporary_parents = reparent_tables.temporary_parents(context)
+        context.exchanged_names = exchanged_names(context)
         try:
             statements = tuple(emit_statements(context))
             break
         except CircleError as circle:
             # What is altered must have what it moves to, which may wait until what it lets go of has gone.
-            if not (more := remade_instead(circle) - forced):
+            if not (more := recreated_instead(circle) - forced):
                 raise
             forced |= more
     return Plan(
@@ -149,11 +149,11 @@ def _require_ground(context: Context, kept: Collection[FactId]) -> None:
         if not gone or not after < before:
             continue
         if taken is None:
-            taken = {claim for each in context.creates for claim in rule_of(each).claims(each, context.new(each))}
+            taken = {claim for each in context.creates for claim in rule_of(each).unique_names(each, context.new(each))}
         for needed in gone:
             if index_attachment.is_of_partition(needed, after, live):
                 continue
-            if not any(claim in taken for claim in rule_of(needed).claims(needed, context.old(needed))):
+            if not any(claim in taken for claim in rule_of(needed).unique_names(needed, context.old(needed))):
                 raise PlanError(
                     f"{fact} needs {needed}, which the declaration drops",
                     hint=f"this run leaves {fact} alone: drop it by hand, keep {needed} in the declaration, or let the"

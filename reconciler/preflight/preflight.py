@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from reconciler.options import Options
     from reconciler.results import PlanResult
 
-__all__ = ["answered", "look_ahead", "refuse_blocked"]
+__all__ = ["answered", "refuse_blocked", "run_preflight"]
 
 _MOST = 1_000
 _SHOWN = 3
@@ -52,7 +52,7 @@ _FAILS_ON_VALUES = ("22", "23")
 _WORD = re.compile(r"[\w$]+")
 
 
-def look_ahead(connection: Connection, planned: PlanResult) -> tuple[Finding, ...]:
+def run_preflight(connection: Connection, planned: PlanResult) -> tuple[Finding, ...]:
     """What is in the way of the plan, or could hold it up; nothing where the options say not to look.
 
     Raises DatabaseError or ConnectError only where the connection breaks or is cancelled.

@@ -14,7 +14,7 @@ from reconciler.diff.goal import Desired
 from reconciler.errors import ReconcilerError, SourceError
 from reconciler.model.facts import DATABASE_WIDE_KINDS, FactId
 from reconciler.scratch.choice import choose_scratch
-from reconciler.scratch.environment import stands_in
+from reconciler.scratch.environment import substitutes
 from reconciler.scratch.schema import SchemaScratch
 from reconciler.source.loader import load
 from reconciler.source.screening import leading_keywords
@@ -157,12 +157,12 @@ def _apart(
 def _without_unmade(snapshot: Snapshot, schemas: frozenset[str]) -> Snapshot:
     """Without those of the schemas that are empty: the place had them, the source did not make them."""
     owners = {snapshot.object_of(fact) for fact in snapshot.facts}
-    held = {owner.name[0] for owner in owners if owner.kind != "schema" and stands_in(owner, schemas)}
+    held = {owner.name[0] for owner in owners if owner.kind != "schema" and substitutes(owner, schemas)}
     return _without(schemas - held, snapshot)
 
 
 def _without(schemas: frozenset[str], snapshot: Snapshot) -> Snapshot:
-    kept = {fact: text for fact, text in snapshot.facts.items() if not stands_in(snapshot.object_of(fact), schemas)}
+    kept = {fact: text for fact, text in snapshot.facts.items() if not substitutes(snapshot.object_of(fact), schemas)}
     return replace(snapshot.with_facts(kept), schemas=tuple(each for each in snapshot.schemas if each not in schemas))
 
 

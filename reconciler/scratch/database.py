@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 from reconciler.db.connections import connect, current_user, errors_as, fetch_all, fetch_one, watched
 from reconciler.errors import ConnectError, ScratchError
 from reconciler.redaction.dsn import libpq_dsn
-from reconciler.scratch.environment import make_surroundings, read_surroundings, stub_roles
+from reconciler.scratch.environment import make_environment, read_environment, stub_roles
 from reconciler.scratch.place import PREFIX, Place
 
 if TYPE_CHECKING:
@@ -141,8 +141,8 @@ class DatabaseScratch:
         if self._scope.all_schemas and self._scope.exact:
             return
         if self._surroundings is None:
-            self._surroundings = read_surroundings(self._live, self._scope, self._own)
-        make_surroundings(connection, self._surroundings)
+            self._surroundings = read_environment(self._live, self._scope, self._own)
+        make_environment(connection, self._surroundings)
 
 
 def _drop_database(admin: Connection, name: str) -> None:

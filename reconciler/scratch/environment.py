@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.diff.goal import Scope
 
-__all__ = ["make_surroundings", "read_surroundings", "stands_in", "stub_roles"]
+__all__ = ["make_environment", "read_environment", "stub_roles", "substitutes"]
 
 # Event triggers, publications, subscriptions and settings would act on the scratch place itself.
 _KINDS = frozenset({"extension", "foreign_data_wrapper", "foreign_server", "language", "default_privileges"})
 
 
-def make_surroundings(connection: Connection, surroundings: Snapshot) -> None:
+def make_environment(connection: Connection, surroundings: Snapshot) -> None:
     """Makes them in the fresh database, as far as this role may."""
     with connection.transaction():
         schemas = [fact.name[0] for fact in surroundings.facts if fact.kind == "schema"]
@@ -40,7 +40,7 @@ def make_surroundings(connection: Connection, surroundings: Snapshot) -> None:
     run_permitted(connection, plan.statements)
 
 
-def read_surroundings(live: Connection, scope: Scope, own: frozenset[FactId]) -> Snapshot:
+def read_environment(live: Connection, scope: Scope, own: frozenset[FactId]) -> Snapshot:
     """Those that the live database has; `own` is what is database-wide and the source's."""
     present = managed_schemas(live)
     managed = frozenset(present if scope.all_schemas else scope.schemas)
@@ -70,7 +70,7 @@ def _without_needing(state: Snapshot, managed: frozenset[str], own: frozenset[Fa
     for fact, needed in state.dependencies.items():
         for each in needed:
             dependents.setdefault(each, []).append(fact)
-    waiting = [fact for fact in state.facts if fact in own or stands_in(state.object_of(fact), managed)]
+    waiting = [fact for fact in state.facts if fact in own or substitutes(state.object_of(fact), managed)]
     gone: set[FactId] = set()
     while waiting:
         fact = waiting.pop()
@@ -87,7 +87,7 @@ def _without_needing(state: Snapshot, managed: frozenset[str], own: frozenset[Fa
     )
 
 
-def stands_in(owner: FactId, schemas: frozenset[str]) -> bool:
+def substitutes(owner: FactId, schemas: frozenset[str]) -> bool:
     """Whether the object is in one of the schemas."""
     return owner.kind not in DATABASE_WIDE_KINDS and owner.name[0] in schemas
 

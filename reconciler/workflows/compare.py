@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
-from reconciler.catalog.statistics import read_fixed_extensions
+from reconciler.catalog.statistics import read_unalterable_extensions
 from reconciler.db.connections import connect, current_user
 from reconciler.diff.column_order import has_other_order, in_live_order
 from reconciler.diff.goal import Desired, Scope
@@ -50,8 +50,8 @@ def compare_databases(before: str, after: str, schemas: Sequence[str] = ()) -> P
 
         old, new = pool.map(_read_with_dependencies, opened, (schemas, schemas))
         new = new.with_facts({**new.facts, **in_live_order(new, new, old)})
-        fixed = read_fixed_extensions(opened[0], old, new)
-        return make_plan(old, new, current_user=current_user(opened[0]), fixed=fixed)
+        fixed = read_unalterable_extensions(opened[0], old, new)
+        return make_plan(old, new, current_user=current_user(opened[0]), unalterable_extensions=fixed)
 
 
 def compare_sources(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from reconciler.apply.locks import Patience, lease, retried
+from reconciler.apply.locks import LockRetryPolicy, lease, retried
 from reconciler.apply.steps import StepRun, run_steps
 from reconciler.apply.transaction import Record, apply_plan
 from reconciler.catalog.snapshot_reader import read_mark, read_snapshot
@@ -22,7 +22,7 @@ from reconciler.ledger.schema import ensure_ledger, lock_plugin
 from reconciler.ledger.steps import end_cut_off_runs, take_steps
 from reconciler.model.plugins import DEFAULT_PLUGIN, baseline_tag, rollback_tag
 from reconciler.options import scope_of
-from reconciler.preflight.preflight import look_ahead, refuse_blocked
+from reconciler.preflight.preflight import refuse_blocked, run_preflight
 from reconciler.results import MigrateResult
 from reconciler.source.source import DatabaseSource
 from reconciler.version import program_version
@@ -80,7 +80,7 @@ def run_plan(
         error = hazard_error(planned.refused, online=bool(options.online), hint=renamed)
         error.suggestions = planned.suggestions
         raise error
-    refuse_blocked(look_ahead(session.connection, planned))
+    refuse_blocked(run_preflight(session.connection, planned))
     created_at = int(started.timestamp() * 1000)
     record = Record(
         plugin=planned.plugin,
@@ -97,7 +97,7 @@ def run_plan(
         with session.connection.transaction():
             _refresh_mark(session, planned, record)
         return MigrateResult(plugin=planned.plugin, idx=None, warnings=planned.warnings)
-    patience = Patience(timeout_ms=options.lock_timeout_ms, retries=options.lock_retries, pause=session.pause)
+    patience = LockRetryPolicy(timeout_ms=options.lock_timeout_ms, retries=options.lock_retries, pause=session.pause)
     if plan.is_one_transaction:
         idx = retried(lambda: _at_once(session, planned, record, started, kind, patience, progress), patience)
     else:
@@ -110,7 +110,7 @@ def _in_steps(
     planned: PlanResult,
     record: Record,
     kind: RunKind,
-    patience: Patience,
+    patience: LockRetryPolicy,
     progress: Callable[[int, Statement], None] | None,
 ) -> int:
     with lease(session.dsn, planned.plugin) as check_lease:
@@ -134,7 +134,7 @@ def _at_once(
     record: Record,
     started: datetime,
     kind: RunKind,
-    patience: Patience,
+    patience: LockRetryPolicy,
     progress: Callable[[int, Statement], None] | None,
 ) -> int:
     plan = planned.plan

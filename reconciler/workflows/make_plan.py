@@ -7,12 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
-from reconciler.catalog.statistics import read_fixed_extensions, read_index_use, read_sizes
+from reconciler.catalog.statistics import read_index_use, read_sizes, read_unalterable_extensions
 from reconciler.db.search_path import statement_path
 from reconciler.diff.column_order import in_live_order
 from reconciler.diff.goal import Desired, Goal, Scope, make_goal
 from reconciler.errors import HazardError
-from reconciler.intent.manual_renames import renamed_by_hand, taken_back, told
+from reconciler.intent.manual_renames import find_manual_renames, rename_warnings, reversed_renames
 from reconciler.intent.rename_simulation import Renamed, find_intent, rename_first
 from reconciler.intent.rename_suggestions import suggest
 from reconciler.ledger.history import load_migration
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from reconciler.scratch.place import Scratch
     from reconciler.source.source import AnySource
 
-__all__ = ["narrow", "plan_source", "renamed_only"]
+__all__ = ["plan_source", "renamed_only", "restrict"]
 
 
 def plan_source(session: Session, plugin: str, source: AnySource, options: Options) -> PlanResult:
@@ -70,8 +70,8 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
     live = read_snapshot(connection, schemas, dependencies=True)
     user = session.user
     intent = _intent(session.connection, plugin, source, desired, live, recorded, scope)
-    by_hand = renamed_by_hand(load_addresses(connection, plugin), live)
-    intent = replace(intent, renames=(*intent.renames, *taken_back(by_hand, desired.snapshot, intent)))
+    manual = find_manual_renames(load_addresses(connection, plugin), live)
+    intent = replace(intent, renames=(*intent.renames, *reversed_renames(manual, desired.snapshot, intent)))
     renamed = rename_first(
         intent, desired.snapshot, live, recorded.snapshot if recorded else None, scratch, scope, current_user=user
     )
@@ -110,7 +110,7 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
             *_left_behind(scope, desired.snapshot, recorded),
             *(rows.warnings if rows is not None else ()),
         ),
-        renamed_by_hand=tuple(told(by_hand, desired.snapshot, live)),
+        rename_warnings=tuple(rename_warnings(manual, desired.snapshot, live)),
     )
 
 
@@ -123,7 +123,7 @@ def renamed_only(session: Session, found: PlanResult, renames: Sequence[Rename],
     return rename_first(intent, wanted, found.live, recorded, scratch, found.scope, current_user=session.user)
 
 
-def narrow(
+def restrict(
     session: Session,
     found: PlanResult,
     renamed: Renamed,
@@ -185,10 +185,10 @@ def _plan(session: Session, live: Snapshot, renamed: Renamed, goal: Goal, intent
         renamed.live,
         goal.snapshot,
         current_user=session.user,
-        fixed=read_fixed_extensions(connection, live, goal.snapshot),
+        unalterable_extensions=read_unalterable_extensions(connection, live, goal.snapshot),
         intent=intent,
         kept=goal.kept,
-        former={new: old for old, new in renamed.names.items() if new != old},
+        names_before_renames={new: old for old, new in renamed.names.items() if new != old},
     )
     plan = make()
     if not plan.statements:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from reconciler.diff.drift import State, compare
 from reconciler.errors import ConfigError
-from reconciler.intent.manual_renames import told_of_accepted
+from reconciler.intent.manual_renames import accepted_warnings
 from reconciler.intent.rename_simulation import Renamed
 from reconciler.model.facts import FactId
-from reconciler.workflows.make_plan import narrow, renamed_only
+from reconciler.workflows.make_plan import renamed_only, restrict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from reconciler.options import Options
     from reconciler.results import PlanResult
 
-__all__ = ["narrow_to_drift"]
+__all__ = ["restrict_to_drift"]
 
 
-def narrow_to_drift(
+def restrict_to_drift(
     session: Session, found: PlanResult, *, accept: bool, objects: Sequence[str], options: Options
 ) -> PlanResult:
     """The plan that ends the drift of `objects`, or of all that drifted; what is only pending stays as it is.
@@ -38,10 +38,10 @@ def narrow_to_drift(
     """
     assert found.renamed is not None  # only a plan that was read from a file has none
     renames = found.renamed.renames
-    by_hand = [rename for rename in renames if rename.by_hand]
-    chosen = [each for each in by_hand if not objects or not _names(each, found).isdisjoint(objects)]
+    manual = [rename for rename in renames if rename.manual]
+    chosen = [each for each in manual if not objects or not _names(each, found).isdisjoint(objects)]
     # What a hint asks to rename is pending: it stays as it is, under the name that it has.
-    all_of_them = len(chosen) == len(by_hand) and not any(rename.where for rename in renames)
+    all_of_them = len(chosen) == len(manual) and not any(rename.where for rename in renames)
     taken = found.renamed if all_of_them else renamed_only(session, found, chosen, options)
     before = taken
     if accept:
@@ -58,16 +58,16 @@ def narrow_to_drift(
     }
     if objects:
         known = {owner.key for owner in drifted}
-        known.update(*(_names(rename, found) for rename in by_hand))
+        known.update(*(_names(rename, found) for rename in manual))
         missing = [key for key in objects if key not in known]
         if missing:
             raise ConfigError(f"{missing[0]} did not drift", hint=f"drifted are: {', '.join(sorted(known)) or 'none'}")
         along = _moved_along(taken, found.live) if accept else frozenset[FactId]()
         drifted = _selected(drifted, objects, along)
-    narrowed = narrow(session, found, before, drifted, accept=accept, options=options)
+    narrowed = restrict(session, found, before, drifted, accept=accept, options=options)
     if not accept or not chosen:
         return narrowed
-    return replace(narrowed, renamed_by_hand=tuple(told_of_accepted(_made(chosen))))
+    return replace(narrowed, rename_warnings=tuple(accepted_warnings(_made(chosen))))
 
 
 def _names(rename: Rename, found: PlanResult) -> set[str]:

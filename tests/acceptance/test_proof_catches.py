@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from reconciler.embedded import EmbeddedServer
-    from reconciler.planner.core.rule import Draft, Rule
+    from reconciler.planner.core.rule import Rule, StatementDraft
 
 pytestmark = [pytest.mark.one_server, pytest.mark.long]
 
@@ -82,7 +82,7 @@ class Breaker:
         self._active = True
         whole = getattr(rule, method)
 
-        def broken(*args: object) -> Iterable[Draft]:
+        def broken(*args: object) -> Iterable[StatementDraft]:
             drafts = tuple(whole(*args))
             if not self._active:
                 return drafts

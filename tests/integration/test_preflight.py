@@ -501,7 +501,7 @@ def test_a_role_that_is_not_there_is_named_with_the_statement_that_makes_it(make
             planned = reconciler.plan(DatabaseSource(url=declared))
             assert not planned.findings
             admin.execute('drop owned by "preflight clerk"; drop role "preflight clerk"')
-            (found,) = reconciler.look_again(planned).findings
+            (found,) = reconciler.refresh_findings(planned).findings
             assert (found.kind, found.blocks) == (FindingKind.MISSING, True)
             assert found.message.endswith("there is no role preflight clerk")
             assert found.hint == 'make it first: CREATE ROLE "preflight clerk"'

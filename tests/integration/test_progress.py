@@ -7,9 +7,9 @@ import threading
 import psycopg
 import pytest
 
-from reconciler.apply.backfill import Filled
-from reconciler.cli.output import Telling, describe_filled
-from reconciler.cli.progress import Follower, server_process
+from reconciler.apply.backfill import BackfillProgress
+from reconciler.cli.output import ProgressPrinter, describe_filled
+from reconciler.cli.progress import ProgressPoller, server_process
 from reconciler.client import Reconciler
 from reconciler.model.plan import Statement
 from reconciler.options import Options
@@ -34,7 +34,7 @@ def test_how_far_an_index_is_can_be_followed(database: str) -> None:
         other.execute("select pg_advisory_lock(1)")
         pid = server_process(builder)
         assert pid == builder.info.backend_pid
-        follower = Follower(database, pid, show, first_after_s=0)
+        follower = ProgressPoller(database, pid, show, first_after_s=0)
         follower.say("2: CREATE INDEX")
         build = threading.Thread(target=builder.execute, args=("create index on public.t (public.waits(id))",))
         follow = threading.Thread(target=follower.run)
@@ -50,7 +50,7 @@ def test_how_far_an_index_is_can_be_followed(database: str) -> None:
 
 
 def test_a_server_that_cannot_be_asked_is_no_error() -> None:
-    Follower("postgresql://nobody@127.0.0.1:1/none?connect_timeout=1", 1, print, first_after_s=0).run()
+    ProgressPoller("postgresql://nobody@127.0.0.1:1/none?connect_timeout=1", 1, print, first_after_s=0).run()
 
 
 T = "create table t (id int primary key, a text);"
@@ -65,13 +65,13 @@ class _Filling:
     """Keeps what is told of filled columns; ends the run after the first batch, where it is to."""
 
     def __init__(self, *, ends: bool = False) -> None:
-        self.told: list[Filled] = []
+        self.told: list[BackfillProgress] = []
         self._ends = ends
 
     def __call__(self, _position: int, _statement: Statement) -> None:
         return
 
-    def filled(self, filled: Filled, /) -> None:
+    def filled(self, filled: BackfillProgress, /) -> None:
         self.told.append(filled)
         if self._ends:
             raise _CutOffError
@@ -100,7 +100,7 @@ def test_how_far_a_column_is_filled_is_told_and_where_a_run_that_was_cut_off_is_
 
 def test_how_far_a_column_is_filled_is_said_in_rows_or_without_statistics_in_per_cent() -> None:
     said = [
-        describe_filled(Filled(share=share, before=before, rows=rows))
+        describe_filled(BackfillProgress(share=share, before=before, rows=rows))
         for share, before, rows in ((0.24, 0, 5000), (0.5, 0.1, 5000), (0.1, 0.1, 5000), (0.5, 0.1, None))
     ]
     assert said == [
@@ -113,7 +113,7 @@ def test_how_far_a_column_is_filled_is_said_in_rows_or_without_statistics_in_per
 
 def test_the_terminal_shows_the_statement_and_how_far_it_is() -> None:
     shown: list[str] = []
-    telling = Telling(shown.append)
+    telling = ProgressPrinter(shown.append)
     telling(3, Statement(sql="UPDATE t\n  SET a = 1"))
-    telling.filled(Filled(share=0.5, before=0, rows=10))
+    telling.filled(BackfillProgress(share=0.5, before=0, rows=10))
     assert shown == ["3: UPDATE t SET a = 1", "3: UPDATE t SET a = 1  [filled about 5 of 10 rows, 50 %]"]

@@ -12,7 +12,7 @@ from reconciler.diff.goal import Goal
 from reconciler.errors import PlanError
 from reconciler.model.facts import FactId, canonical_json
 from reconciler.model.snapshot import Snapshot
-from reconciler.planner.ordering.graph import Wish, sorted_groups
+from reconciler.planner.ordering.graph import SoftEdge, sorted_groups
 
 names = st.text(min_size=1, max_size=8)
 facts = st.dictionaries(
@@ -56,7 +56,9 @@ def test_the_fingerprint_ignores_order(snapshot: Snapshot, random: object) -> No
 
 @given(st.sets(st.tuples(st.integers(0, 15), st.integers(0, 15)).filter(lambda pair: pair[0] < pair[1])))
 def test_the_sort_respects_every_edge(edges: set[tuple[int, int]]) -> None:
-    order = sorted_groups({node: node for node in range(16)}, edges, rank=lambda node: (-node,), unfold=lambda _: 0)
+    order = sorted_groups(
+        {node: node for node in range(16)}, edges, rank=lambda node: (-node,), unfold_priority=lambda _: 0
+    )
     place = {node: position for position, (node, _) in enumerate(order)}
     assert len(place) == 16
     assert all(place[before] < place[after] for before, after in edges)
@@ -64,7 +66,7 @@ def test_the_sort_respects_every_edge(edges: set[tuple[int, int]]) -> None:
 
 def test_a_circle_without_folds_is_an_error_that_names_it() -> None:
     with pytest.raises(PlanError, match="1, 2"):
-        sorted_groups({1: 1, 2: 2}, [(1, 2), (2, 1)], rank=lambda node: (node,), unfold=lambda _: 0)
+        sorted_groups({1: 1, 2: 2}, [(1, 2), (2, 1)], rank=lambda node: (node,), unfold_priority=lambda _: 0)
 
 
 def test_two_tables_that_refer_to_each_other_give_up_one_fold() -> None:
@@ -73,7 +75,7 @@ def test_two_tables_that_refer_to_each_other_give_up_one_fold() -> None:
         members,
         [("a", "b.fk"), ("b", "a.fk"), ("a", "a.fk"), ("b", "b.fk")],
         rank=lambda node: (node,),
-        unfold=lambda _: 0,
+        unfold_priority=lambda _: 0,
     )
     heads = [head for head, _ in order]
     assert heads.index("a.fk") > heads.index("b")
@@ -119,24 +121,24 @@ def test_without_a_record_what_is_as_declared_is_in_sync() -> None:
     assert state(None, "1", None, known=False) is State.UNMANAGED
 
 
-def _order(edges: list[tuple[str, str]], wishes: list[Wish[str]]) -> list[str]:
+def _order(edges: list[tuple[str, str]], wishes: list[SoftEdge[str]]) -> list[str]:
     nodes = sorted({node for edge in edges for node in edge} | {n for w in wishes for n in (*w.earlier, *w.later)})
     groups = sorted_groups(
-        {node: node for node in nodes}, edges, rank=lambda node: (node,), unfold=lambda _: 0, wishes=wishes
+        {node: node for node in nodes}, edges, rank=lambda node: (node,), unfold_priority=lambda _: 0, soft_edges=wishes
     )
     return [head for head, _ in groups]
 
 
 def test_a_wish_is_kept_where_nothing_speaks_against_it() -> None:
-    assert _order([("a", "b")], [Wish(earlier=["y", "z"], later=["a"])]) == ["y", "z", "a", "b"]
+    assert _order([("a", "b")], [SoftEdge(earlier=["y", "z"], later=["a"])]) == ["y", "z", "a", "b"]
 
 
 def test_a_wish_that_closes_a_circle_is_given_up_only_for_what_is_in_the_circle() -> None:
-    order = _order([("a", "b")], [Wish(earlier=["b", "z"], later=["a"])])
+    order = _order([("a", "b")], [SoftEdge(earlier=["b", "z"], later=["a"])])
     assert order == ["z", "a", "b"]
 
 
 def test_of_wishes_against_each_other_the_stronger_is_kept() -> None:
-    weak, strong = Wish(earlier=["a"], later=["b"]), Wish(earlier=["b"], later=["a"], strength=1)
+    weak, strong = SoftEdge(earlier=["a"], later=["b"]), SoftEdge(earlier=["b"], later=["a"], strength=1)
     assert _order([], [weak, strong]) == ["b", "a"]
     assert _order([], [strong, weak]) == ["b", "a"]

@@ -50,9 +50,9 @@ REMOVE_OR_CHANGE = "change or remove these rows first"
 def rows(table: FactId, context: Context, *, only: bool = False) -> Part:
     """The table of the plan as an item of FROM, also where live still has it, or a column, under another name."""
     word = raw("ONLY " if only else "")
-    was = context.former.get(table, table)
+    was = context.names_before_renames.get(table, table)
     columns = [fact for fact in context.live.children.get(table, ()) if fact.kind == "column"]
-    olds = {fact: context.former.get(fact, fact).name[-1] for fact in columns}
+    olds = {fact: context.names_before_renames.get(fact, fact).name[-1] for fact in columns}
     if was == table and all(old == fact.name[2] for fact, old in olds.items()):
         return raw(compose("{}{}", word, name(*table.name)))
     listed: list[Part] = [raw("tableoid"), raw("ctid")]

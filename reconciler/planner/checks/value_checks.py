@@ -124,7 +124,7 @@ def domain_checks(domain: FactId, fact: FactId, definition: str, context: Contex
 
 def label_checks(enum: FactId, gone: Sequence[str], context: Context) -> Iterable[Check]:
     """Rows that hold a label that an enum loses."""
-    for column in sorted(context.parked):
+    for column in sorted(context.converting):
         table = context.live.parent(column)
         if enum not in context.live.dependencies.get(column, ()) or column in context.intent.conversions:
             continue

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.hazards import hazards
 from reconciler.model.plan import LockMode, Stage
 from reconciler.planner.core import online
-from reconciler.planner.core.rule import Draft
+from reconciler.planner.core.rule import StatementDraft
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import compose, name, raw
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from reconciler.model.facts import FactId
     from reconciler.planner.core.context import Context
 
-__all__ = ["filled_in", "fills_before", "may_name_any", "may_name_unsettled"]
+__all__ = ["backfilled", "fills_before", "may_name_any", "may_name_unsettled"]
 
 _WORD = re.compile(r"[\w$]+")
 _ALL_COLUMNS = re.compile(r"\.\s*\*")
 
 
-def filled_in(column: FactId, context: Context, *, only_missing: bool) -> Iterable[Draft]:
+def backfilled(column: FactId, context: Context, *, only_missing: bool) -> Iterable[StatementDraft]:
     """The statement that fills the column in as a hint says, before the plan's transaction or in it; none without."""
     said = context.intent.backfills.get(column)
     table = context.goal.parent(column)
@@ -39,10 +39,10 @@ def filled_in(column: FactId, context: Context, *, only_missing: bool) -> Iterab
     if only_missing:
         text = compose("{} WHERE {} IS NULL", raw(text), target)
     if only_missing and fills_before(column, context):
-        yield Draft(sql=text, stage=Stage.BEFORE, batched=table, rehearsal="")
+        yield StatementDraft(sql=text, stage=Stage.BEFORE, batched=table, rehearsal="")
         return
     size = context.sizes.get(table)
-    yield Draft(
+    yield StatementDraft(
         sql=text,
         hazards=(hazards.writes_rows(table, f"fills in {column}", size),),
         lock=LockMode.ROW_EXCLUSIVE,

@@ -8,7 +8,7 @@ from reconciler.model.plan import LockMode
 from reconciler.planner.columns.hierarchy import parents_columns
 from reconciler.planner.columns.identity import short_identity_clause
 from reconciler.planner.columns.not_null import not_null_clause
-from reconciler.planner.core.rule import Draft
+from reconciler.planner.core.rule import StatementDraft
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.options import changed_options, foreign_options
 from reconciler.planner.sql.quoting import Part, compose, joined, name, raw
@@ -45,7 +45,7 @@ def column_clause(
     table = context.goal.parent(column)
     links = [link for link in context.goal.children.get(table, ()) if link.kind == "inheritance"] if table else []
     attaches = any("bound" in context.new(link) for link in links)
-    if definition.get("inherited") and links and not attaches and table not in context.stand_ins:
+    if definition.get("inherited") and links and not attaches and table not in context.temporary_parents:
         return None
     parts: list[Part] = [name(column.name[2])]
     if not typed:
@@ -93,7 +93,7 @@ def column_kind(definition: Definition) -> Part:
     return joined(parts, " ")
 
 
-def column_settings(column: FactId, old: Definition, new: Definition) -> Iterable[Draft]:
+def column_settings(column: FactId, old: Definition, new: Definition) -> Iterable[StatementDraft]:
     """Statements for what CREATE TABLE cannot say: storage, statistics target, options."""
     alter = raw(compose("ALTER TABLE ONLY {} ALTER COLUMN {}", qualified(column), name(column.name[2])))
     texts: list[str] = []
@@ -107,10 +107,10 @@ def column_settings(column: FactId, old: Definition, new: Definition) -> Iterabl
         before, after = (cast("list[str]", definition.get("options") or []) for definition in (old, new))
         texts += changed_options(alter, before, after)
     for text in texts:
-        yield Draft(sql=text, lock=LockMode.SHARE_UPDATE_EXCLUSIVE)
+        yield StatementDraft(sql=text, lock=LockMode.SHARE_UPDATE_EXCLUSIVE)
 
 
-def view_column_settings(column: FactId, old: Definition, new: Definition) -> Iterable[Draft]:
+def view_column_settings(column: FactId, old: Definition, new: Definition) -> Iterable[StatementDraft]:
     """What a materialized view's query cannot say of a column."""
     yield from column_settings(column, old, new)
     if old.get("compression") != new.get("compression"):
@@ -118,13 +118,13 @@ def view_column_settings(column: FactId, old: Definition, new: Definition) -> It
         text = compose(
             "ALTER TABLE {} ALTER COLUMN {} SET COMPRESSION {}", qualified(column), name(column.name[2]), method
         )
-        yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE)
+        yield StatementDraft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE)
 
 
-def settings_lost_with_type(column: FactId, new: Definition) -> Iterable[Draft]:
+def settings_lost_with_type(column: FactId, new: Definition) -> Iterable[StatementDraft]:
     """A type brings its own storage and compression: what the column has of its own is set again after a conversion."""
     alter = raw(compose("ALTER TABLE ONLY {} ALTER COLUMN {}", qualified(column), name(column.name[2])))
     for key in ("compression", "storage"):
         if key in new:
             text = compose("{} SET {} {}", alter, raw(key.upper()), raw(str(new[key])))
-            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE)
+            yield StatementDraft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE)

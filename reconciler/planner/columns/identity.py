@@ -9,8 +9,8 @@ from reconciler.planner.columns.sequence_values import (
     explicit_bounds,
     first_value,
     is_narrower,
-    made_room,
     new_bounds,
+    widened_bounds,
 )
 from reconciler.planner.core.rule import exclusive
 from reconciler.planner.sql.quoting import Part, compose, joined, name, raw
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from reconciler.model.facts import Definition, FactId
     from reconciler.planner.core.context import Context
-    from reconciler.planner.core.rule import Draft
+    from reconciler.planner.core.rule import StatementDraft
 
 __all__ = ["change_identity", "identity_clause", "identity_options", "narrows_identity", "short_identity_clause"]
 
@@ -75,7 +75,7 @@ def narrows_identity(column: FactId, context: Context) -> bool:
     return "identity" in old and "identity" in new and is_narrower(str(old["type"]), str(new["type"]))
 
 
-def change_identity(column: FactId, alter: Part, context: Context) -> Iterable[Draft]:
+def change_identity(column: FactId, alter: Part, context: Context) -> Iterable[StatementDraft]:
     """From the live column's identity, or none, to the goal's; `alter` is ALTER TABLE ... ALTER COLUMN."""
     table = context.goal.parent(column)
     new = cast("Definition", context.new(column)["identity"])
@@ -88,7 +88,7 @@ def change_identity(column: FactId, alter: Part, context: Context) -> Iterable[D
         renamed = str(new["sequence"]).partition(".")[2]
         yield exclusive(compose("ALTER SEQUENCE {} RENAME TO {}", raw(str(old["sequence"])), raw(renamed)), table)
     types = str(context.old(column)["type"]), str(context.new(column)["type"])
-    room = made_room(raw(str(new["sequence"])), old, new, types)
+    room = widened_bounds(raw(str(new["sequence"])), old, new, types)
     bounds = explicit_bounds(new, types[1]) if room else new_bounds(old, new, types)
     if actions := _changed_options(old, new, bounds):
         yield from (exclusive(text, table) for text in room)

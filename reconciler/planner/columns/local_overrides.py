@@ -11,7 +11,7 @@ from reconciler.planner.columns.hierarchy import parents_columns
 from reconciler.planner.columns.identity import identity_clause
 from reconciler.planner.columns.not_null import added_later, is_required, required
 from reconciler.planner.columns.sequence_values import continue_after
-from reconciler.planner.core.rule import Draft, exclusive
+from reconciler.planner.core.rule import StatementDraft, exclusive
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.options import changed_foreign_options
 from reconciler.planner.sql.quoting import compose, name, raw
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["set_apart"]
 
 
-def set_apart(column: FactId, context: Context, *, with_table: bool) -> Iterable[Draft]:
+def set_apart(column: FactId, context: Context, *, with_table: bool) -> Iterable[StatementDraft]:
     """Makes a column its own that is new in its table and as its parents' by now; another default follows by itself.
 
     It came with the new table, which takes a parent's storage over, or with a parent's new column, whose storage is set

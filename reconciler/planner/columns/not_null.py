@@ -11,7 +11,7 @@ from reconciler.model.temporary_names import temporary_name
 from reconciler.planner.columns.backfill import fills_before
 from reconciler.planner.columns.hierarchy import inherited_from, inheriting
 from reconciler.planner.core import online
-from reconciler.planner.core.rule import Draft, exclusive
+from reconciler.planner.core.rule import StatementDraft, exclusive
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import Part, compose, literal, name, raw
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 __all__ = [
     "added_later",
     "change_not_null",
+    "exchanged_names",
     "explicit_name",
+    "free_required_name",
     "is_lifted",
     "is_required",
     "lifted",
@@ -32,8 +34,6 @@ __all__ = [
     "not_null_clause",
     "put_back",
     "required",
-    "required_name_aside",
-    "swapped_names",
 ]
 
 
@@ -58,11 +58,11 @@ def explicit_name(fact: FactId, context: Context) -> str:
     """
     chosen = context.goal.not_null_name(fact)
     taken = context.version >= 180000 and (
-        fact in context.aside
-        or FactId("table", fact.name[:2]) in context.renamed
+        fact in context.renamed_types
+        or FactId("table", fact.name[:2]) in context.renamed_tables
         or context.constraint_holders.get((fact.name[0], chosen), frozenset()) > {fact}
     )
-    is_usual = chosen == _usual_name(fact) and not taken and context.goal.parent(fact) not in context.stand_ins
+    is_usual = chosen == _usual_name(fact) and not taken and context.goal.parent(fact) not in context.temporary_parents
     return "" if is_usual else compose("CONSTRAINT {} ", name(chosen))
 
 
@@ -84,7 +84,7 @@ def not_null_claims(column: FactId, definition: Definition) -> Iterable[tuple[st
         yield ("constraint", *column.name[:2], str(own))
 
 
-def swapped_names(context: Context) -> Mapping[FactId, FactId]:
+def exchanged_names(context: Context) -> Mapping[FactId, FactId]:
     """One column of each circle in which each takes the name of the next one's constraint, and that next column."""
     if context.version < 180000:
         return {}
@@ -120,7 +120,7 @@ def _renamed(column: FactId, context: Context) -> tuple[str, str] | None:
     return names if names[0] != names[1] else None
 
 
-def added_later(column: FactId, context: Context) -> Iterable[Draft]:
+def added_later(column: FactId, context: Context) -> Iterable[StatementDraft]:
     """What follows the statement that made the column: NOT NULL without a look at the rows, and the comment."""
     new = context.new(column)
     if _constraint(new).get("not_valid"):
@@ -128,7 +128,7 @@ def added_later(column: FactId, context: Context) -> Iterable[Draft]:
     yield from _comment(column, {}, context)
 
 
-def change_not_null(column: FactId, context: Context) -> Iterable[Draft]:
+def change_not_null(column: FactId, context: Context) -> Iterable[StatementDraft]:
     """From the live column's NOT NULL to the goal's, of a column that stays."""
     old, new = context.old(column), context.new(column)
     before, after = _constraint(old), _constraint(new)
@@ -179,14 +179,14 @@ def _is_declared(column: FactId, context: Context) -> bool:
     return column in context.live.declared or not constraint.get("inherited")
 
 
-def lifted(column: FactId, context: Context) -> Iterable[Draft]:
+def lifted(column: FactId, context: Context) -> Iterable[StatementDraft]:
     """NOT NULL goes from the column, and from those below that would be in the way of theirs."""
     for each in (column, *_all_below(column, context)):
         if is_lifted(each, context):
             yield from _dropped(each, context)
 
 
-def put_back(column: FactId, context: Context) -> Iterable[Draft]:
+def put_back(column: FactId, context: Context) -> Iterable[StatementDraft]:
     """NOT NULL as it is to be, where it went for a while: a parent's takes those below as they are."""
     for each in (*reversed(list(_all_below(column, context))), column):
         if is_lifted(each, context) and context.new(each).get("not_null"):
@@ -194,7 +194,7 @@ def put_back(column: FactId, context: Context) -> Iterable[Draft]:
             yield from _comment(each, {}, context)
 
 
-def _dropped(column: FactId, context: Context) -> Iterable[Draft]:
+def _dropped(column: FactId, context: Context) -> Iterable[StatementDraft]:
     """NOT NULL goes from the column, and with it from those below, but for what is to stay theirs."""
     table = context.goal.parent(column)
     assert table is not None
@@ -267,24 +267,24 @@ def _comes_along(column: FactId, context: Context) -> bool:
     )
 
 
-def _alter(column: FactId, before: Definition, after: Definition, context: Context) -> Iterable[Draft]:
+def _alter(column: FactId, before: Definition, after: Definition, context: Context) -> Iterable[StatementDraft]:
     table = context.goal.parent(column)
     assert table is not None
     on = qualified(column)
     held = context.live.not_null_name(column)
     wanted = context.goal.not_null_name(column)
     rename: LiteralString = "ALTER TABLE {} RENAME CONSTRAINT {} TO {}"
-    if (other := context.swaps.get(column)) is not None:
-        yield exclusive(compose(rename, on, name(wanted), name(_aside(other))), table)
-    if column in context.swaps.values():
-        held = _aside(column)
+    if (other := context.exchanged_names.get(column)) is not None:
+        yield exclusive(compose(rename, on, name(wanted), name(_renamed_apart(other))), table)
+    if column in context.exchanged_names.values():
+        held = _renamed_apart(column)
     if held != wanted:
         yield exclusive(compose(rename, on, name(held), name(wanted)), table)
     if before.get("no_inherit") != after.get("no_inherit"):
         inherit = raw("NO INHERIT" if after.get("no_inherit") else "INHERIT")
         yield exclusive(compose("ALTER TABLE {} ALTER CONSTRAINT {} {}", on, name(wanted), inherit), table)
     if before.get("not_valid") and not after.get("not_valid"):
-        yield Draft(
+        yield StatementDraft(
             sql=compose("ALTER TABLE {} VALIDATE CONSTRAINT {}", on, name(wanted)),
             hazards=(hazards.may_fail(column, "NOT NULL fails if a row has no value", context.sizes.get(table)),),
             lock=LockMode.SHARE_UPDATE_EXCLUSIVE,
@@ -292,7 +292,7 @@ def _alter(column: FactId, before: Definition, after: Definition, context: Conte
         )
 
 
-def _set(column: FactId, context: Context) -> Iterable[Draft]:
+def _set(column: FactId, context: Context) -> Iterable[StatementDraft]:
     """NOT NULL for a column that is there, as a constraint where it has a name or a state of its own."""
     table = context.goal.parent(column)
     assert table is not None
@@ -338,10 +338,12 @@ def _set_text(column: FactId) -> str:
 
 def _on_parent(column: FactId, context: Context) -> bool:
     """Whether the constraint comes from the table that is the only parent for a while."""
-    return context.goal.parent(column) in context.stand_ins and bool(_constraint(context.new(column)).get("inherited"))
+    return context.goal.parent(column) in context.temporary_parents and bool(
+        _constraint(context.new(column)).get("inherited")
+    )
 
 
-def required_name_aside(column: FactId, aside: str, context: Context) -> Iterable[str]:
+def free_required_name(column: FactId, aside: str, context: Context) -> Iterable[str]:
     """Gives up the name of the live column's constraint, for the column that takes its place beside it."""
     old = context.old(column)
     if context.version >= 180000 and old.get("not_null"):
@@ -349,12 +351,12 @@ def required_name_aside(column: FactId, aside: str, context: Context) -> Iterabl
         yield compose("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", qualified(column), held, name(aside))
 
 
-def _aside(column: FactId) -> str:
+def _renamed_apart(column: FactId) -> str:
     """The name that a constraint has while another one takes its own."""
     return temporary_name(*column.name, "not null")
 
 
-def _add(column: FactId, context: Context) -> Draft:
+def _add(column: FactId, context: Context) -> StatementDraft:
     new = context.new(column)
     constraint = _constraint(new)
     table = context.goal.parent(column)
@@ -368,10 +370,10 @@ def _add(column: FactId, context: Context) -> Draft:
     return exclusive(text, table)
 
 
-def _comment(column: FactId, before: Definition, context: Context) -> Iterable[Draft]:
+def _comment(column: FactId, before: Definition, context: Context) -> Iterable[StatementDraft]:
     new = context.new(column)
     after = _constraint(new)
     if before.get("comment") != after.get("comment"):
         value = literal(str(after["comment"])) if "comment" in after else raw("NULL")
         constraint = name(context.goal.not_null_name(column))
-        yield Draft(sql=compose("COMMENT ON CONSTRAINT {} ON {} IS {}", constraint, qualified(column), value))
+        yield StatementDraft(sql=compose("COMMENT ON CONSTRAINT {} ON {} IS {}", constraint, qualified(column), value))

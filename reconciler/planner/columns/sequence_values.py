@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model.plan import LockMode
-from reconciler.planner.core.rule import Draft
+from reconciler.planner.core.rule import StatementDraft
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import Part, compose, literal, name, raw
 
 if TYPE_CHECKING:
     from reconciler.model.facts import Definition, FactId
 
-__all__ = ["continue_after", "explicit_bounds", "first_value", "is_narrower", "made_room", "new_bounds"]
+__all__ = ["continue_after", "explicit_bounds", "first_value", "is_narrower", "new_bounds", "widened_bounds"]
 
 _BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 
@@ -24,7 +24,7 @@ def first_value(definition: Definition) -> str:
     return str(definition.get("max", "-1"))
 
 
-def continue_after(column: FactId, sequence: str, definition: Definition) -> Draft:
+def continue_after(column: FactId, sequence: str, definition: Definition) -> StatementDraft:
     """A statement that moves a new sequence past the values that the column has; `sequence` is its quoted name."""
     backwards = str(definition.get("increment", "1")).startswith("-")
     last = raw(compose("min({})" if backwards else "max({})", name(column.name[2])))
@@ -33,7 +33,7 @@ def continue_after(column: FactId, sequence: str, definition: Definition) -> Dra
     text = compose(
         "SELECT pg_catalog.setval({}, {}::bigint) FROM {} HAVING {}", literal(sequence), last, qualified(column), having
     )
-    return Draft(sql=text, lock=LockMode.ACCESS_SHARE)
+    return StatementDraft(sql=text, lock=LockMode.ACCESS_SHARE)
 
 
 def new_bounds(old: Definition, new: Definition, usual_types: tuple[str, str] = ("bigint", "bigint")) -> list[str]:
@@ -68,7 +68,7 @@ def _bounds(definition: Definition, usual_type: str) -> tuple[int, int]:
     return int(str(definition.get("min", low))), int(str(definition.get("max", high)))
 
 
-def made_room(
+def widened_bounds(
     sequence: Part, old: Definition, new: Definition, usual_types: tuple[str, str] | None = None
 ) -> list[str]:
     """Statements that move a sequence into narrower bounds: Postgres refuses to leave one outside of them.

@@ -34,32 +34,32 @@ class Context:
     online: Online | None = None
     sizes: Mapping[FactId, TableSize] = field(default_factory=dict["FactId", "TableSize"])
     index_use: Mapping[FactId, IndexUse] = field(default_factory=dict["FactId", "IndexUse"])
-    fixed: frozenset[FactId] = frozenset()
+    unalterable_extensions: frozenset[FactId] = frozenset()
     creates: set[FactId] = field(default_factory=set["FactId"])
     drops: set[FactId] = field(default_factory=set["FactId"])
     alters: set[FactId] = field(default_factory=set["FactId"])
-    # Columns whose type is made anew: they keep their values, at once (`aside`: the old type, renamed, stays until they
+    # Columns whose type is made anew: they keep their values, at once (`renamed_types`: the old type, renamed, stays until they
     # have moved) or as text or JSON in between.
-    parked: set[FactId] = field(default_factory=set["FactId"])
-    aside: set[FactId] = field(default_factory=set["FactId"])
+    converting: set[FactId] = field(default_factory=set["FactId"])
+    renamed_types: set[FactId] = field(default_factory=set["FactId"])
     # Columns that hold rows of a table which is rewritten, and so JSON meanwhile.
-    unpacked: Collection[FactId] = frozenset()
+    holding_rows_as_json: Collection[FactId] = frozenset()
     # Tables that are made anew and whose rows move; with their partitions they are `renamed` meanwhile.
-    moved: set[FactId] = field(default_factory=set["FactId"])
-    renamed: set[FactId] = field(default_factory=set["FactId"])
+    recreated_tables: set[FactId] = field(default_factory=set["FactId"])
+    renamed_tables: set[FactId] = field(default_factory=set["FactId"])
     # Links of partitions whose rows move to others of their table, and whether these are all that it has.
-    displaced: Mapping[FactId, bool] = field(default_factory=dict["FactId", bool])
+    rerouted: Mapping[FactId, bool] = field(default_factory=dict["FactId", bool])
     # Tables that stop to follow their type, for a while or for good, and those that follow one when all else is done.
-    released: set[FactId] = field(default_factory=set["FactId"])
-    followers: set[FactId] = field(default_factory=set["FactId"])
+    detach_type: set[FactId] = field(default_factory=set["FactId"])
+    attach_type: set[FactId] = field(default_factory=set["FactId"])
     # Tables whose only parent is a table made for a while as their links are made anew: its name.
-    stand_ins: Mapping[FactId, Part] = field(default_factory=dict["FactId", Part])
+    temporary_parents: Mapping[FactId, Part] = field(default_factory=dict["FactId", Part])
     # Of each circle of columns whose NOT NULL constraints exchange names: the first, and whose name it takes.
-    swaps: Mapping[FactId, FactId] = field(default_factory=dict["FactId", "FactId"])
+    exchanged_names: Mapping[FactId, FactId] = field(default_factory=dict["FactId", "FactId"])
     intent: Intent = field(default_factory=Intent)
     dependents: Mapping[FactId, Sequence[FactId]] = field(default_factory=dict["FactId", "Sequence[FactId]"])
     # What the plan's renames have renamed already here, but not yet in the database: new name -> the one it has now.
-    former: Mapping[FactId, FactId] = field(default_factory=dict["FactId", "FactId"])
+    names_before_renames: Mapping[FactId, FactId] = field(default_factory=dict["FactId", "FactId"])
     # Of the half-made things that a run left in live, those that this plan goes on with.
     adopted_leftovers: set[FactId] = field(default_factory=set["FactId"])
     _positions: dict[FactId, int] = field(default_factory=dict["FactId", int], repr=False)
@@ -86,7 +86,7 @@ class Context:
     def via(self, part: FactId) -> Part:
         """The table whose alteration gives its table this column or check: the parent of a while, where it has one."""
         table = self.goal.parent(part)
-        stand_in = self.stand_ins.get(table) if table is not None else None
+        stand_in = self.temporary_parents.get(table) if table is not None else None
         return stand_in if stand_in is not None and self.new(part).get("inherited") else name(*part.name[:2])
 
     def position(self, fact: FactId) -> int:
@@ -119,16 +119,17 @@ class Context:
 
     def goes_with_parent(self, fact: FactId) -> bool:
         """An index or constraint of a partition that is dropped with the one of its parent, and cannot be alone."""
-        return any(owner.kind in ("index", "constraint") and owner in self.drops for owner in self.taken_along(fact))
+        return any(owner.kind in ("index", "constraint") and owner in self.drops for owner in self.cascades_from(fact))
 
-    def taken_along(self, fact: FactId) -> Sequence[FactId]:
+    def cascades_from(self, fact: FactId) -> Sequence[FactId]:
         """What takes this one along when it is dropped: not the parent's index of a table that is detached before."""
         owners = self.live.automatic.get(fact, frozenset())
         table = self.live.parent(fact) if fact.kind in ("index", "constraint") else None
         links = [link for link in self.live.children.get(table, ()) if link.kind == "inheritance"] if table else []
-        together = table in self.renamed
+        together = table in self.renamed_tables
         if any(
-            link in self.drops and not (together and FactId("table", link.name[2:]) in self.renamed) for link in links
+            link in self.drops and not (together and FactId("table", link.name[2:]) in self.renamed_tables)
+            for link in links
         ):
             owners = frozenset(owner for owner in owners if owner.kind not in ("index", "constraint"))
         return sorted(owners)
@@ -168,7 +169,7 @@ class Context:
         return found
 
     @cached_property
-    def arrivals(self) -> Mapping[FactId, Mapping[str, FactId]]:
+    def new_partition_bounds(self) -> Mapping[FactId, Mapping[str, FactId]]:
         """Each table, and by their bounds its partitions that are new or have another one than before.
 
         To be asked when it is decided what happens to each fact.

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from reconciler.model.facts import FactId
 
-__all__ = ["REMADE", "ROUTINES", "Act", "Node"]
+__all__ = ["RECREATABLE", "ROUTINES", "Act", "Node"]
 
 ROUTINES = frozenset({"function", "procedure"})
-REMADE = ROUTINES | {"policy", "trigger", "rule", "aggregate"}
+RECREATABLE = ROUTINES | {"policy", "trigger", "rule", "aggregate"}
 
 
 class Act(IntEnum):
     """What happens.
 
-    BEGIN is what something that stays is to do before its parts change; FINISH is what is left to do when they have, or
+    PREPARE is what something that stays is to do before its parts change; RESTORE is what is left to do when they have, or
     when something replaced has been made anew.
     """
 
-    BEGIN = 0
+    PREPARE = 0
     DROP = 1
     ALTER = 2
     CREATE = 3
-    FINISH = 4
+    RESTORE = 4
 
 
 class Node(NamedTuple):

@@ -12,7 +12,7 @@ from reconciler.hazards import hazards
 from reconciler.model.facts import RELATION_KINDS, FactId
 from reconciler.model.plan import LockMode, Stage
 from reconciler.model.temporary_names import temporary_name
-from reconciler.planner.core.rule import Draft, exclusive
+from reconciler.planner.core.rule import StatementDraft, exclusive
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import compose, name, raw
 
@@ -95,7 +95,7 @@ def adopt(fact: FactId, context: Context) -> bool:
     return True
 
 
-def validated(fact: FactId, lock: LockMode, may_fail: tuple[Hazard, ...], context: Context) -> Iterable[Draft]:
+def validated(fact: FactId, lock: LockMode, may_fail: tuple[Hazard, ...], context: Context) -> Iterable[StatementDraft]:
     """A CHECK or foreign key that holds for new rows at once, and whose check of the old ones lets others work."""
     table = context.goal.parent(fact)
     assert table is not None
@@ -109,7 +109,7 @@ def validated(fact: FactId, lock: LockMode, may_fail: tuple[Hazard, ...], contex
     there = beside and adopt(leftover, context)
     if not there:
         text = compose("ALTER TABLE {} ADD CONSTRAINT {} {} NOT VALID", qualified(fact), name(chosen), definition)
-        yield Draft(sql=text, lock=lock, locks=table, stage=add_stage, brief=True)
+        yield StatementDraft(sql=text, lock=lock, locks=table, stage=add_stage, brief=True)
     if not there or context.old(leftover).get("not_valid"):
         yield _validate(fact, chosen, table, check_stage, may_fail)
     if beside:
@@ -117,8 +117,10 @@ def validated(fact: FactId, lock: LockMode, may_fail: tuple[Hazard, ...], contex
         yield exclusive(text, table, brief=True)
 
 
-def _validate(fact: FactId, constraint: str, table: FactId, stage: Stage, may_fail: tuple[Hazard, ...]) -> Draft:
-    return Draft(
+def _validate(
+    fact: FactId, constraint: str, table: FactId, stage: Stage, may_fail: tuple[Hazard, ...]
+) -> StatementDraft:
+    return StatementDraft(
         sql=compose("ALTER TABLE {} VALIDATE CONSTRAINT {}", qualified(fact), name(constraint)),
         hazards=may_fail,
         lock=LockMode.SHARE_UPDATE_EXCLUSIVE,
@@ -127,7 +129,9 @@ def _validate(fact: FactId, constraint: str, table: FactId, stage: Stage, may_fa
     )
 
 
-def checked_not_null(column: FactId, target: str, table: FactId, context: Context) -> tuple[list[Draft], list[Draft]]:
+def checked_not_null(
+    column: FactId, target: str, table: FactId, context: Context
+) -> tuple[list[StatementDraft], list[StatementDraft]]:
     """What makes SET NOT NULL on the column `target` read no row: a CHECK that is validated, and later dropped again.
 
     From 12 on Postgres takes such a constraint as proof. 18 has NOT NULL constraints that are NOT VALID, which would do
@@ -135,12 +139,14 @@ def checked_not_null(column: FactId, target: str, table: FactId, context: Contex
     """
     check = temporary_name(*table.name, target, "not null")
     leftover = FactId("constraint", (*table.name, check))
-    drafts: list[Draft] = []
+    drafts: list[StatementDraft] = []
     there = adopt(leftover, context)
     alter = raw(compose("ALTER TABLE {}", qualified(table)))
     if not there:
         text = compose("{} ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID", alter, name(check), name(target))
-        drafts.append(Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table, stage=Stage.BEFORE, brief=True))
+        drafts.append(
+            StatementDraft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table, stage=Stage.BEFORE, brief=True)
+        )
     if not there or context.old(leftover).get("not_valid"):
         why = hazards.may_fail(column, "NOT NULL fails if a row has no value", context.sizes.get(table))
         drafts.append(_validate(table, check, table, Stage.BEFORE, (why,)))

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from reconciler.model.hazards import Hazard
     from reconciler.planner.core.context import Context
 
-__all__ = ["Draft", "Rule", "exclusive"]
+__all__ = ["Rule", "StatementDraft", "exclusive"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class StatementDraft:
     """A statement in the making; the planner adds which facts it is about.
 
     One that is not `joined` to the statement before it is a step of its own, unless its stage is TOGETHER.
@@ -43,9 +43,9 @@ class Draft:
     brief: bool = False
 
 
-def exclusive(text: str, relation: FactId | None, /, *found: Hazard, brief: bool = False) -> Draft:
+def exclusive(text: str, relation: FactId | None, /, *found: Hazard, brief: bool = False) -> StatementDraft:
     """A statement that keeps everybody else out of the relation: most forms of ALTER TABLE do."""
-    return Draft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=relation, brief=brief)
+    return StatementDraft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=relation, brief=brief)
 
 
 class Rule:
@@ -55,17 +55,17 @@ class Rule:
     # Among statements that may stand in any order, lower comes first when creating, last when dropping.
     rank: ClassVar[int] = 50
     # Where folding into another fact's statement would close a circle, those with a lower value stand alone first.
-    unfold: ClassVar[int] = 1
+    unfold_priority: ClassVar[int] = 1
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         """Statements that make the fact, and the facts folded into it."""
         raise NotImplementedError
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         """Statements that remove the fact; most kinds have one that names it."""
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)))
+        yield StatementDraft(sql=compose("DROP {}", object_phrase(fact)))
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         """Statements that change the fact in place; only asked where `in_place` says so."""
         raise NotImplementedError
 
@@ -85,50 +85,50 @@ class Rule:
         """What is dropped and created where the change cannot be made in place: mostly the fact itself."""
         return fact
 
-    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def recreate_around_alter(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """The live facts that must be dropped before a change in place and created again after it."""
         return ()
 
-    def takes_along(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def cascades_to(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """The live facts that are gone with the dropped `fact`, beyond its own parts, though they may stay."""
         return ()
 
-    def follows(self, fact: FactId, dropped: FactId, context: Context) -> bool:
+    def must_recreate_with(self, fact: FactId, dropped: FactId, context: Context) -> bool:
         """Whether `fact` must be made anew because `dropped`, which it depends on, is dropped."""
         return True
 
-    def lets_go(self, fact: FactId, context: Context) -> bool:
+    def releases(self, fact: FactId, context: Context) -> bool:
         """Whether the change in place makes `fact` need what the goal says, and no more what live says."""
         return True
 
-    def parks(self, fact: FactId, dropped: FactId, context: Context) -> bool:
+    def converts_values_while_recreating(self, fact: FactId, dropped: FactId, context: Context) -> bool:
         """Whether the column `fact` keeps its values in another form while its type `dropped` is made anew."""
         return False
 
-    def fold_into(self, fact: FactId, context: Context) -> FactId | None:
+    def inline_into(self, fact: FactId, context: Context) -> FactId | None:
         """The created fact whose statement can make this one too."""
         return None
 
-    def fold_drop_into(self, fact: FactId, context: Context) -> FactId | None:
+    def inline_drop_into(self, fact: FactId, context: Context) -> FactId | None:
         """The dropped fact whose statement takes this one along, beyond parents and pg_depend's."""
         return None
 
-    def unfold_order(self, fact: FactId, context: Context) -> int:
-        """The fact's own `unfold`, where those of one kind differ."""
-        return self.unfold
+    def unfold_priority_of(self, fact: FactId, context: Context) -> int:
+        """The fact's own `unfold_priority`, where those of one kind differ."""
+        return self.unfold_priority
 
-    def is_silent(self, fact: FactId, context: Context) -> bool:
+    def implied_by_other_statement(self, fact: FactId, context: Context) -> bool:
         """True where something else's statement creates, drops or alters the fact (a view's column)."""
         return False
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         """Names that only one fact can hold at a time; who gives one up goes before who takes it."""
         return ()
 
-    def once_gone(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def after_drop_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """Live facts that, where they are dropped, are so before this one is created or altered, beyond pg_depend's."""
         return ()
 
-    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def after_create_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """Created or altered facts that must come before this one is created or altered, beyond pg_depend's."""
         return ()

@@ -46,7 +46,7 @@ def later_costs(act: Act, fact: FactId, members: Sequence[FactId], context: Cont
         case Act.CREATE | Act.ALTER:
             for each in (fact, *members):
                 yield from _made(act, each, context)
-        case Act.BEGIN | Act.FINISH:
+        case Act.PREPARE | Act.RESTORE:
             return
 
 

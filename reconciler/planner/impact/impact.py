@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from reconciler.model.hazards import Hazard
     from reconciler.planner.core.context import Context
     from reconciler.planner.core.nodes import Act
-    from reconciler.planner.core.rule import Draft
+    from reconciler.planner.core.rule import StatementDraft
 
 __all__ = ["with_consequences"]
 
 
 def with_consequences(
-    drafts: Sequence[Draft], act: Act, fact: FactId, members: Sequence[FactId], context: Context
-) -> Sequence[Draft]:
+    drafts: Sequence[StatementDraft], act: Act, fact: FactId, members: Sequence[FactId], context: Context
+) -> Sequence[StatementDraft]:
     """The drafts, the first that clients notice with all that follows from this group of facts."""
     if not drafts or is_leftover(fact):
         return drafts

@@ -17,9 +17,9 @@ from reconciler.planner.columns.backfill import may_name_unsettled
 from reconciler.planner.columns.clauses import column_kind
 from reconciler.planner.columns.hierarchy import inherited_from
 from reconciler.planner.columns.identity_backfill import becomes_identity, counter_of, counting_text, next_of
-from reconciler.planner.columns.not_null import required, required_name_aside
+from reconciler.planner.columns.not_null import free_required_name, required
 from reconciler.planner.core import online
-from reconciler.planner.core.rule import Draft, exclusive
+from reconciler.planner.core.rule import StatementDraft, exclusive
 from reconciler.planner.sql.casts import rewrites
 from reconciler.planner.sql.object_names import qualified, split_name
 from reconciler.planner.sql.quoting import Part, compose, literal, name, raw
@@ -178,7 +178,7 @@ def shadow_name(column: FactId, kind: str) -> str:
     return temporary_name(*column.name, kind)
 
 
-def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Context) -> Iterable[Draft]:
+def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Context) -> Iterable[StatementDraft]:
     """The new column with everything that leads to it, and the exchange in the plan's transaction."""
     old, new = context.old(column), context.new(column)
     table = context.live.parent(column)
@@ -197,7 +197,7 @@ def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Cont
     identity = "identity" in old
     aside = name(temporary_name(*column.name, "old"))
     if identity:
-        for text in required_name_aside(column, temporary_name(*column.name, "not null"), context):
+        for text in free_required_name(column, temporary_name(*column.name, "not null"), context):
             yield exclusive(text, table, brief=True)
         yield exclusive(compose("{} RENAME COLUMN {} TO {}", alter, final, aside), table, brief=True)
     else:
@@ -220,13 +220,15 @@ def _identity(column: FactId, alter: Part, context: Context) -> Iterable[str]:
     yield from becomes_identity(column, identity, name(split_name(sequence)[0], aside), alter)
 
 
-def _keep_equal(column: FactId, shadow: str, expression: str, table: FactId, context: Context) -> Iterable[Draft]:
+def _keep_equal(
+    column: FactId, shadow: str, expression: str, table: FactId, context: Context
+) -> Iterable[StatementDraft]:
     """The new column, and the trigger that fills it in every row that is written from now on."""
     new = context.new(column)
     joined = False
     if not online.adopt(FactId("column", (*table.name, shadow)), context):
         text = compose("ALTER TABLE {} ADD COLUMN {} {}", qualified(column), name(shadow), column_kind(new))
-        yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, stage=Stage.BEFORE, brief=True)
+        yield StatementDraft(sql=text, lock=_EXCLUSIVE, locks=table, stage=Stage.BEFORE, brief=True)
         joined = True
     # The expression names columns as ALTER TYPE's USING does; so they must be in its scope.
     body = compose(
@@ -240,14 +242,14 @@ def _keep_equal(column: FactId, shadow: str, expression: str, table: FactId, con
 
 def _triggered(
     shadow: str, body: str, table: FactId, context: Context, *, joined: bool, as_owner: bool = False
-) -> Iterable[Draft]:
+) -> Iterable[StatementDraft]:
     """The trigger that sets the new column in each row as it is written, with the rights of who writes it or ours."""
     schema = table.name[0]
     if not online.adopt(FactId("function", (schema, shadow, "")), context):
         rights = raw("SECURITY DEFINER SET search_path TO pg_catalog, pg_temp " if as_owner else "")
         template: LiteralString = "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql {}AS {}"
         text = compose(template, name(schema, shadow), rights, literal(body))
-        yield Draft(sql=text, locks=table, stage=Stage.BEFORE, joined=joined)
+        yield StatementDraft(sql=text, locks=table, stage=Stage.BEFORE, joined=joined)
         joined = True
     for each in _triggered_tables(table, context):
         if not online.adopt(FactId("trigger", (*each.name, _trigger(shadow))), context):
@@ -258,11 +260,11 @@ def _triggered(
                 name(schema, shadow),
             )
             lock = LockMode.SHARE_ROW_EXCLUSIVE
-            yield Draft(sql=text, lock=lock, locks=each, stage=Stage.BEFORE, joined=joined, brief=True)
+            yield StatementDraft(sql=text, lock=lock, locks=each, stage=Stage.BEFORE, joined=joined, brief=True)
             joined = True
 
 
-def _without_trigger(shadow: str, table: FactId, context: Context) -> Iterable[Draft]:
+def _without_trigger(shadow: str, table: FactId, context: Context) -> Iterable[StatementDraft]:
     for each in _triggered_tables(table, context):
         text = compose("DROP TRIGGER {} ON {}", name(_trigger(shadow)), qualified(each))
         yield exclusive(text, each, brief=True)
@@ -274,24 +276,26 @@ def _trigger(shadow: str) -> str:
     return TRIGGER_PREFIX + shadow.rpartition("_")[2]
 
 
-def _fill(change: str, table: FactId, found: tuple[Hazard, ...], context: Context) -> Iterable[Draft]:
+def _fill(change: str, table: FactId, found: tuple[Hazard, ...], context: Context) -> Iterable[StatementDraft]:
     """The UPDATE of all rows, a table at a time; no lock is named, as it lets clients read and write all other rows."""
     template: LiteralString = "UPDATE ONLY {} {}" if _is_parent(table, context) else "UPDATE {} {}"
     for holder in _holders(table, context):
         text = compose(template, qualified(holder), raw(change))
-        yield Draft(sql=text, hazards=found, stage=Stage.BEFORE, batched=holder, rehearsal="")
+        yield StatementDraft(sql=text, hazards=found, stage=Stage.BEFORE, batched=holder, rehearsal="")
 
 
-def _not_null(column: FactId, shadow: str, table: FactId, context: Context) -> tuple[list[Draft], list[Draft]]:
+def _not_null(
+    column: FactId, shadow: str, table: FactId, context: Context
+) -> tuple[list[StatementDraft], list[StatementDraft]]:
     if not context.new(column).get("not_null"):
         return [], []
     return online.checked_not_null(column, shadow, table, context)
 
 
-def _analyze(table: FactId, shadow: str) -> Draft:
+def _analyze(table: FactId, shadow: str) -> StatementDraft:
     """Without statistics of the new column the plans of queries would change when it takes over."""
     text = compose("ANALYZE {} ({})", qualified(table), name(shadow))
-    return Draft(sql=text, lock=LockMode.SHARE_UPDATE_EXCLUSIVE, locks=table, stage=Stage.BEFORE)
+    return StatementDraft(sql=text, lock=LockMode.SHARE_UPDATE_EXCLUSIVE, locks=table, stage=Stage.BEFORE)
 
 
 # --- a new column whose default is another for each row ---------------------------------------------------------------
@@ -357,7 +361,7 @@ def numbers_rows(sequence: FactId, context: Context) -> bool:
     )
 
 
-def add_filled(column: FactId, kind: Part, default: str | None, context: Context) -> Iterable[Draft]:
+def add_filled(column: FactId, kind: Part, default: str | None, context: Context) -> Iterable[StatementDraft]:
     """The new column under a temporary name until every row has a value; nobody sees it before.
 
     The value is what a hint says, else the default; else it is an identity: a sequence of its own numbers the rows, and
@@ -368,7 +372,7 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
     identity = cast("Definition | None", context.new(column).get("identity"))
     counter = counter_of(column, context)
     if identity is not None and not online.adopt(counter, context):
-        yield Draft(sql=counting_text(column, context), stage=Stage.BEFORE)
+        yield StatementDraft(sql=counting_text(column, context), stage=Stage.BEFORE)
     said = _said(column, context)
     value = said or default or next_of(counter)
     shadow = shadow_name(column, f"{context.goal.facts[column]} default {value}")
@@ -383,7 +387,9 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
         if not needs_rights:
             texts.append(compose("{} ALTER COLUMN {} SET DEFAULT {}", alter, name(shadow), raw(value)))
         for place, text in enumerate(texts):
-            yield Draft(sql=text, lock=_EXCLUSIVE, locks=table, stage=Stage.BEFORE, joined=place > 0, brief=True)
+            yield StatementDraft(
+                sql=text, lock=_EXCLUSIVE, locks=table, stage=Stage.BEFORE, joined=place > 0, brief=True
+            )
     # An UPDATE may move a row that has no value yet to a page that was filled already.
     template: LiteralString = "BEGIN IF NEW.{} IS NULL THEN NEW.{} := {}; END IF; RETURN NEW; END"
     of_row = raw(compose("(SELECT {} FROM (SELECT NEW.*) AS {})", raw(value), name(table.name[1])) if said else value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from reconciler.model.facts import FactId
 from reconciler.model.plan import LockMode, Stage
 from reconciler.planner.core import online
-from reconciler.planner.core.rule import Draft, exclusive
+from reconciler.planner.core.rule import StatementDraft, exclusive
 from reconciler.planner.sql.quoting import compose, joined, literal, name, raw
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["detach"]
 
 
-def detach(link: FactId, context: Context) -> Iterable[Draft]:
+def detach(link: FactId, context: Context) -> Iterable[StatementDraft]:
     """The statements that detach it, or finish what a run that was cut off has begun.
 
     DETACH ... CONCURRENTLY gives the partition a CHECK that says what its bounds said. It goes again at once; where a
@@ -31,12 +31,12 @@ def detach(link: FactId, context: Context) -> Iterable[Draft]:
         # Begun by a run that was cut off; it waits for those who still see the partition, and so holds no other locks.
         stage = Stage.TOGETHER if context.online is None else Stage.BEFORE
         text = compose("{} FINALIZE", alter)
-        yield Draft(sql=text, rehearsal=plain, lock=LockMode.ACCESS_EXCLUSIVE, locks=child, stage=stage)
+        yield StatementDraft(sql=text, rehearsal=plain, lock=LockMode.ACCESS_EXCLUSIVE, locks=child, stage=stage)
         return
     if not _detaches_online(link, child, parent, context):
         yield exclusive(plain, child)
         return
-    yield Draft(
+    yield StatementDraft(
         sql=compose("{} CONCURRENTLY", alter),
         rehearsal=plain,
         lock=LockMode.SHARE_UPDATE_EXCLUSIVE,
@@ -55,7 +55,7 @@ def detach(link: FactId, context: Context) -> Iterable[Draft]:
         literal(compose("ALTER TABLE {} DROP CONSTRAINT %I", raw(compose("{}", name(*child.name)).replace("%", "%%")))),
     )
     text = compose("DO {}", literal(body))
-    yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=child, stage=Stage.BEFORE, brief=True)
+    yield StatementDraft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=child, stage=Stage.BEFORE, brief=True)
 
 
 def _detaches_online(link: FactId, child: FactId, parent: FactId, context: Context) -> bool:

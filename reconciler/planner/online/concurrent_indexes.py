@@ -8,7 +8,7 @@ from reconciler.model.facts import FactId
 from reconciler.model.plan import LockMode, Stage
 from reconciler.model.temporary_names import temporary_name
 from reconciler.planner.core import online
-from reconciler.planner.core.rule import Draft
+from reconciler.planner.core.rule import StatementDraft
 from reconciler.planner.online import column_swap
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import compose, name, raw
@@ -62,7 +62,9 @@ def is_replaced_online(fact: FactId, context: Context) -> bool:
     return builds_online(fact, context)
 
 
-def build_index(fact: FactId, build: IndexText, found: tuple[Hazard, ...], context: Context) -> Iterable[Draft]:
+def build_index(
+    fact: FactId, build: IndexText, found: tuple[Hazard, ...], context: Context
+) -> Iterable[StatementDraft]:
     """The statements that make the index, and drop the one that it replaces."""
     table = context.goal.parent(fact)
     assert table is not None
@@ -84,16 +86,16 @@ def build_index(fact: FactId, build: IndexText, found: tuple[Hazard, ...], conte
     if replaced:
         old = temporary_name(*fact.name, "old")
         text = compose(rename, name(schema, final), name(old))
-        yield Draft(sql=text, lock=lock, locks=table, stage=swap, brief=True)
+        yield StatementDraft(sql=text, lock=lock, locks=table, stage=swap, brief=True)
         joined = True
     text = compose(rename, name(schema, temporary), name(final))
-    yield Draft(sql=text, lock=lock, locks=table, stage=swap, joined=joined, brief=True)
+    yield StatementDraft(sql=text, lock=lock, locks=table, stage=swap, joined=joined, brief=True)
     if replaced:
         yield _drop_concurrently(fact, temporary_name(*fact.name, "old"), table, Stage.AFTER)
 
 
-def _build(build: IndexText, index: str, table: FactId, stage: Stage, found: tuple[Hazard, ...]) -> Draft:
-    return Draft(
+def _build(build: IndexText, index: str, table: FactId, stage: Stage, found: tuple[Hazard, ...]) -> StatementDraft:
+    return StatementDraft(
         sql=build(index, concurrently=True),
         rehearsal=build(index, concurrently=False),
         hazards=found,
@@ -112,7 +114,7 @@ def _build_beside(
     stage: Stage,
     found: tuple[Hazard, ...],
     context: Context,
-) -> Iterable[Draft]:
+) -> Iterable[StatementDraft]:
     """The index under a temporary name, where an earlier run has not built it."""
     leftover = FactId("index", (*table.name, temporary))
     if online.adopt(leftover, context):
@@ -122,8 +124,8 @@ def _build_beside(
     yield _build(build, temporary, table, stage, found)
 
 
-def _drop_concurrently(fact: FactId, index: str, table: FactId, stage: Stage) -> Draft:
-    return Draft(
+def _drop_concurrently(fact: FactId, index: str, table: FactId, stage: Stage) -> StatementDraft:
+    return StatementDraft(
         sql=compose("DROP INDEX CONCURRENTLY {}", name(fact.name[0], index)),
         rehearsal=compose("DROP INDEX {}", name(fact.name[0], index)),
         lock=LockMode.SHARE_UPDATE_EXCLUSIVE,
@@ -133,7 +135,7 @@ def _drop_concurrently(fact: FactId, index: str, table: FactId, stage: Stage) ->
     )
 
 
-def drop_index(fact: FactId, context: Context) -> Draft | None:
+def drop_index(fact: FactId, context: Context) -> StatementDraft | None:
     """How an index goes that nothing replaces, without waiting for anybody; None where it must go as others do."""
     table = context.live.parent(fact)
     if not online.changes_online(table, context) or fact in context.creates or "parent" in context.old(fact):
@@ -170,7 +172,9 @@ def index_of_key(fact: FactId, context: Context) -> IndexText | None:
     return build
 
 
-def key_constraint(fact: FactId, build: IndexText, found: tuple[Hazard, ...], context: Context) -> Iterable[Draft]:
+def key_constraint(
+    fact: FactId, build: IndexText, found: tuple[Hazard, ...], context: Context
+) -> Iterable[StatementDraft]:
     """A PRIMARY KEY or UNIQUE constraint whose index is built first, beside the work of others."""
     table, definition = context.goal.parent(fact), str(context.new(fact)["definition"])
     assert table is not None
@@ -183,7 +187,7 @@ def key_constraint(fact: FactId, build: IndexText, found: tuple[Hazard, ...], co
     kind = raw("PRIMARY KEY" if definition.startswith("PRIMARY KEY") else "UNIQUE")
     text = compose(template, qualified(fact), name(fact.name[2]), kind, name(temporary), raw(clauses[1]))
     swap = Stage.TOGETHER if stage is Stage.BEFORE else Stage.AFTER
-    yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table, stage=swap, brief=True)
+    yield StatementDraft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table, stage=swap, brief=True)
 
 
 def adds_key_online(fact: FactId, context: Context) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from reconciler.model.facts import FactId
     from reconciler.planner.core.context import Context
 
-__all__ = ["wishes"]
+__all__ = ["references"]
 
 _ROUTINES = frozenset({"function", "procedure", "aggregate"})
 _RELATIONS = frozenset({"table", "foreign_table", "view", "materialized_view"})
@@ -28,7 +28,7 @@ _WORD = re.compile(r'"((?:[^"]|"")+)"|([^\W\d][\w$]*)|(\.)|(\s+)|.', re.DOTALL)
 _MANY = 8
 
 
-def wishes(context: Context) -> Iterable[tuple[list[FactId], list[FactId], int]]:
+def references(context: Context) -> Iterable[tuple[list[FactId], list[FactId], int]]:
     """(earlier, later, strength): what should be made or altered first, and how much it matters."""
     made = sorted(context.creates | context.alters)
     named: dict[str, dict[str, list[FactId]]] = {}

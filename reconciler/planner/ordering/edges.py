@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.model.facts import SATELLITE_KINDS
 from reconciler.planner.core.nodes import ROUTINES, Act, Node
-from reconciler.planner.ordering.body_references import wishes
-from reconciler.planner.ordering.graph import Wish
+from reconciler.planner.ordering.body_references import references
+from reconciler.planner.ordering.graph import SoftEdge
 from reconciler.planner.partitions import index_attachment
 from reconciler.planner.rules.registry import rule_of
 from reconciler.planner.strategies import recreate_table, reparent_tables, reroute_rows, row_type_columns, typed_tables
@@ -42,15 +42,15 @@ def edges(context: Context) -> Iterable[tuple[Node, Node]]:
             # What is there and stays can be needed before it is altered, above all by what it will need itself.
             if (first := makes(needed)) is not None and not _is_mutual(needed, fact, context.alters, goal):
                 yield first, node
-        for needed in rule_of(fact).before(fact, context):
+        for needed in rule_of(fact).after_create_of(fact, context):
             if (first := makes(needed)) is not None:
                 yield first, node
-        for gone in rule_of(fact).once_gone(fact, context):
+        for gone in rule_of(fact).after_drop_of(fact, context):
             if gone in context.drops:
                 yield Node(Act.DROP, gone), node
         if fact in context.drops:
             yield Node(Act.DROP, fact), node
-        for claim in rule_of(fact).claims(fact, context.new(fact)):
+        for claim in rule_of(fact).unique_names(fact, context.new(fact)):
             takes[claim] = node
     for fact in context.drops | context.alters:
         node = Node(Act.DROP, fact) if fact in context.drops else Node(Act.ALTER, fact)
@@ -62,18 +62,18 @@ def edges(context: Context) -> Iterable[tuple[Node, Node]]:
                 elif (
                     needed in context.alters
                     and not _is_mutual(needed, fact, context.alters, live)
-                    and not _bothers_nobody(needed, fact, context)
+                    and not _does_not_disturb(needed, fact, context)
                 ):
                     yield node, Node(Act.ALTER, needed)
-        for claim in rule_of(fact).claims(fact, context.old(fact)):
+        for claim in rule_of(fact).unique_names(fact, context.old(fact)):
             gives.setdefault(claim, []).append(node)
-    for fact in context.aside:
+    for fact in context.renamed_types:
         for dependent in context.dependents.get(fact, ()):
-            if dependent in context.parked:
-                yield Node(Act.CREATE, dependent), Node(Act.FINISH, fact)
-            elif (owner := live.object_of(dependent)) in context.aside:
-                yield Node(Act.FINISH, owner), Node(Act.FINISH, fact)
-        yield Node(Act.CREATE, fact), Node(Act.FINISH, fact)
+            if dependent in context.converting:
+                yield Node(Act.CREATE, dependent), Node(Act.RESTORE, fact)
+            elif (owner := live.object_of(dependent)) in context.renamed_types:
+                yield Node(Act.RESTORE, owner), Node(Act.RESTORE, fact)
+        yield Node(Act.CREATE, fact), Node(Act.RESTORE, fact)
     yield from index_attachment.ordered(context)
     yield from recreate_table.ordered(context)
     yield from reroute_rows.ordered(context)
@@ -82,11 +82,11 @@ def edges(context: Context) -> Iterable[tuple[Node, Node]]:
     yield from row_type_columns.ordered(context)
     for claim, node in takes.items():
         for giver in gives.get(claim, ()):
-            if giver != node and context.swaps.get(node.fact) != giver.fact:
+            if giver != node and context.exchanged_names.get(node.fact) != giver.fact:
                 yield giver, node
 
 
-def _bothers_nobody(altered: FactId, dropped: FactId, context: Context) -> bool:
+def _does_not_disturb(altered: FactId, dropped: FactId, context: Context) -> bool:
     """Whether the alteration in place can come before the drop: of a routine, or of a table that loses a column."""
     return altered.kind in ROUTINES or (dropped.kind == "column" and altered == context.live.parent(dropped))
 
@@ -96,10 +96,10 @@ def _is_mutual(altered: FactId, fact: FactId, alters: Collection[FactId], state:
     return altered in alters and fact not in alters and fact in state.dependencies.get(altered, ())
 
 
-def soft_edges(context: Context) -> Iterable[Wish[Node]]:
+def soft_edges(context: Context) -> Iterable[SoftEdge[Node]]:
     after_partitions = ((links, keys, -1) for links, keys in index_attachment.keys_after_partitions(context))
-    for earlier, later, strength in (*wishes(context), *after_partitions):
-        yield Wish(
+    for earlier, later, strength in (*references(context), *after_partitions):
+        yield SoftEdge(
             earlier=[_made(fact, context) for fact in earlier],
             later=[_made(fact, context) for fact in later],
             strength=strength,
@@ -113,21 +113,21 @@ def _made(fact: FactId, context: Context) -> Node:
 def heads(context: Context) -> dict[Node, Node]:
     """Each node, and the node that it would like to be folded into."""
     heads: dict[Node, Node] = {}
-    begun = context.released | context.stand_ins.keys() | context.displaced.keys()
-    finished = context.aside | context.moved | context.followers | context.stand_ins.keys()
-    finished |= reroute_rows.come_back_to(context)
-    for act, facts in ((Act.BEGIN, begun), (Act.ALTER, context.alters), (Act.FINISH, finished)):
+    begun = context.detach_type | context.temporary_parents.keys() | context.rerouted.keys()
+    finished = context.renamed_types | context.recreated_tables | context.attach_type | context.temporary_parents.keys()
+    finished |= reroute_rows.tables_with_returning_rows(context)
+    for act, facts in ((Act.PREPARE, begun), (Act.ALTER, context.alters), (Act.RESTORE, finished)):
         heads.update({Node(act, fact): Node(act, fact) for fact in facts})
     for fact in context.creates:
         node = Node(Act.CREATE, fact)
-        target = rule_of(fact).fold_into(fact, context)
+        target = rule_of(fact).inline_into(fact, context)
         heads[node] = Node(Act.CREATE, target) if target is not None and target in context.creates else node
     for fact in context.drops:
         node = Node(Act.DROP, fact)
         parent = context.live.parent(fact)
-        found = (parent, rule_of(fact).fold_drop_into(fact, context), *context.taken_along(fact))
-        owners = recreate_table.goes_alone(fact, [each for each in found if each is not None], context)
-        alone = context.parked if fact.kind not in SATELLITE_KINDS else ()
+        found = (parent, rule_of(fact).inline_drop_into(fact, context), *context.cascades_from(fact))
+        owners = recreate_table.dropped_alone(fact, [each for each in found if each is not None], context)
+        alone = context.converting if fact.kind not in SATELLITE_KINDS else ()
         target = next((each for each in owners if each in context.drops and each not in alone), None)
         heads[node] = Node(Act.DROP, target) if target is not None else node
     return {node: _last(node, heads) for node in heads}

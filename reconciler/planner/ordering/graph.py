@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from reconciler.errors import PlanError
 
-__all__ = ["CircleError", "Wish", "sorted_groups"]
+__all__ = ["CircleError", "SoftEdge", "sorted_groups"]
 
 Node = TypeVar("Node", bound=Hashable)
 
@@ -23,7 +23,7 @@ class CircleError(PlanError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish(Generic[Node]):
+class SoftEdge(Generic[Node]):
     """All of `later` should come after all of `earlier`; given up where it closes a cycle, the lowest `strength` first.
 
     For what nothing records: a function's body is a string, and whoever calls the function while it is made needs what
@@ -40,16 +40,16 @@ def sorted_groups(
     edges: Iterable[tuple[Node, Node]],
     *,
     rank: Callable[[Node], tuple[object, ...]],
-    unfold: Callable[[Node], int],
-    wishes: Iterable[Wish[Node]] = (),
+    unfold_priority: Callable[[Node], int],
+    soft_edges: Iterable[SoftEdge[Node]] = (),
 ) -> list[tuple[Node, tuple[Node, ...]]]:
     """A topological order of groups of nodes: `(head, members folded into it)`, the same for the same input.
 
     `members` maps each node to the head that it would like to be folded into (itself: a head). `edges` are
     (earlier, later). Where folding closes a cycle, the members that have a part in it stand alone; those of a lower
-    `unfold` value go first, all of one value together. `wishes` are kept where no cycle comes of it. `rank` breaks
+    `unfold_priority` value go first, all of one value together. `wishes` are kept where no cycle comes of it. `rank` breaks
     ties. Raises CircleError on a cycle without folds. Linear in nodes, edges and the wishes' members, a round for each
-    `unfold` value and each strength at most.
+    `unfold_priority` value and each strength at most.
     """
     head = dict(members)
     pairs = [(a, b) for a, b in edges if a != b and a in head and b in head]
@@ -75,16 +75,18 @@ def sorted_groups(
                 nodes=tuple(stuck),
             )
         for nodes in guilty.values():
-            first = min(unfold(node) for node in nodes)
-            head.update({node: node for node in nodes if unfold(node) == first})
+            first = min(unfold_priority(node) for node in nodes)
+            head.update({node: node for node in nodes if unfold_priority(node) == first})
     folded: dict[Node, list[Node]] = {}
     for node, group in head.items():
         if node != group:
             folded.setdefault(group, []).append(node)
-    wished = _with_wishes(graph, [wish for wish in wishes if wish.earlier and wish.later], head)
+    softened = _with_soft_edges(
+        graph, [soft_edge for soft_edge in soft_edges if soft_edge.earlier and soft_edge.later], head
+    )
     return [
         (node, tuple(folded.get(node, ())))
-        for node in _topological(wished, lambda node: () if isinstance(node, _Gate) else rank(node))
+        for node in _topological(softened, lambda node: () if isinstance(node, _Gate) else rank(node))
         if not isinstance(node, _Gate)
     ]
 
@@ -96,29 +98,29 @@ class _Gate:
     number: int
 
 
-def _with_wishes(
-    graph: Mapping[Node, set[Node]], wishes: Sequence[Wish[Node]], head: Mapping[Node, Node]
+def _with_soft_edges(
+    graph: Mapping[Node, set[Node]], soft_edges: Sequence[SoftEdge[Node]], head: Mapping[Node, Node]
 ) -> Mapping[Node | _Gate, set[Node | _Gate]]:
-    wished: dict[Node | _Gate, set[Node | _Gate]] = {node: set(successors) for node, successors in graph.items()}
+    softened: dict[Node | _Gate, set[Node | _Gate]] = {node: set(successors) for node, successors in graph.items()}
     entries: dict[_Gate, set[Node]] = {}
     strengths: dict[_Gate, int] = {}
-    for number, wish in enumerate(wishes):
+    for number, soft_edge in enumerate(soft_edges):
         gate = _Gate(number)
-        strengths[gate] = wish.strength
-        after = {head[node] for node in wish.later if node in head}
-        wished[gate] = set(after)
-        entries[gate] = {head[node] for node in wish.earlier if node in head} - after
+        strengths[gate] = soft_edge.strength
+        after = {head[node] for node in soft_edge.later if node in head}
+        softened[gate] = set(after)
+        entries[gate] = {head[node] for node in soft_edge.earlier if node in head} - after
         for node in entries[gate]:
-            wished[node].add(gate)
-    while wishes and (knots := [knot for knot in _strongly_connected(wished) if len(knot) > 1]):
+            softened[node].add(gate)
+    while soft_edges and (knots := [knot for knot in _strongly_connected(softened) if len(knot) > 1]):
         for knot in knots:
             gates = [node for node in knot if isinstance(node, _Gate)]
             weakest = min(strengths[gate] for gate in gates)
             for gate in gates:
                 if strengths[gate] == weakest:
                     for node in entries[gate].intersection(knot):
-                        wished[node].discard(gate)
-    return wished
+                        softened[node].discard(gate)
+    return softened
 
 
 def _topological(graph: Mapping[Node, set[Node]], rank: Callable[[Node], tuple[object, ...]]) -> list[Node]:

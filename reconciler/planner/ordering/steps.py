@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from reconciler.model.facts import FactId
     from reconciler.model.plan import Statement
     from reconciler.planner.core.context import Context
-    from reconciler.planner.core.rule import Draft
+    from reconciler.planner.core.rule import StatementDraft
 
 __all__ = ["in_steps"]
 
 
-def in_steps(drafted: Sequence[tuple[Draft, Statement]], context: Context) -> list[Statement]:
+def in_steps(drafted: Sequence[tuple[StatementDraft, Statement]], context: Context) -> list[Statement]:
     """The statements by stage, numbered by step; what needs something that is made after the transaction, follows it.
 
     Within a stage the order stays. What Postgres refuses in a transaction comes after it where its rule says nothing.

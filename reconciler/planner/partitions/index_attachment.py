@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "attaches",
-    "detaches_aside",
+    "detaches_when_renamed",
     "foreign_keys_to",
     "gets_attached",
-    "in_the_way",
     "is_alone",
     "is_joined",
     "is_left_behind",
     "is_made_alone",
     "is_of_partition",
-    "is_remade_otherwise",
+    "is_recreated_otherwise",
     "is_small",
     "keys_after_partitions",
     "leaves_parent",
     "left_behind",
+    "obstacles",
     "ordered",
     "stays_alone",
     "without_options",
@@ -168,13 +168,13 @@ def _taken_with(whole: FactId, table: FactId, context: Context) -> Iterable[Fact
             yield from (part for part in stays_alone(child, context) if _could_be_taken(part, whole, context.goal))
 
 
-def is_remade_otherwise(whole: FactId, context: Context) -> bool:
+def is_recreated_otherwise(whole: FactId, context: Context) -> bool:
     """Whether an index or key of a partition is not as Postgres makes it with the parent's.
 
     Where a column's type changes, Postgres makes those of the parent anew, and with them those of its partitions.
     """
     parts = context.adopted_in_live.get(whole, ())
-    return any(not _is_usual(part, whole, context) or is_remade_otherwise(part, context) for part in parts)
+    return any(not _is_usual(part, whole, context) or is_recreated_otherwise(part, context) for part in parts)
 
 
 def _is_usual(part: FactId, whole: FactId, context: Context) -> bool:
@@ -214,7 +214,7 @@ def _takers(part: FactId, table: FactId, context: Context) -> Iterable[FactId]:
                 yield whole
 
 
-def in_the_way(context: Context) -> Iterable[FactId]:
+def obstacles(context: Context) -> Iterable[FactId]:
     """What must be dropped, and made again, as indexes of partitions and their parents' come, go and are attached."""
     for fact in [*context.creates]:
         if fact.kind == "inheritance" and "bound" in context.new(fact):
@@ -250,7 +250,7 @@ def _apart(column: FactId, context: Context) -> Iterable[FactId]:
     That is the way before 17 where one of them computes it otherwise, and no column goes from one of them alone.
     """
     table = context.live.parent(column)
-    if table is None or column not in context.creates or column in context.parked or not context.persists(table):
+    if table is None or column not in context.creates or column in context.converting or not context.persists(table):
         return
     above = ((link, link.name[2:]) for link in links_of(table, context.live))
     below = ((link, child.name) for link, child in partitions_of(table, context.live))
@@ -341,19 +341,19 @@ def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
             yield from _around_whole(fact, context)
 
 
-def detaches_aside(link: FactId, context: Context) -> bool:
+def detaches_when_renamed(link: FactId, context: Context) -> bool:
     """Whether a table that steps aside leaves its parent before; else it stays attached until it is dropped."""
     child, parent = context.live.parent(link), parent_of(link)
-    if child not in context.renamed:
+    if child not in context.renamed_tables:
         return False
-    if parent in context.renamed:
-        return child in context.moved  # each moves its own rows
+    if parent in context.renamed_tables:
+        return child in context.recreated_tables  # each moves its own rows
     return "bound" in context.old(link) or parent in context.drops
 
 
 def _after_detaching(link: FactId, context: Context) -> Iterable[tuple[Node, Node]]:
     child, parent = context.live.parent(link), parent_of(link)
-    if child is None or (child in context.drops and not detaches_aside(link, context)):
+    if child is None or (child in context.drops and not detaches_when_renamed(link, context)):
         return
     gone = Node(Act.DROP, link)
     for key in foreign_keys_to(link, context.live, context.dependents):

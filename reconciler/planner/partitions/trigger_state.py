@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model.facts import FactId
 from reconciler.model.plan import LockMode
-from reconciler.planner.core.rule import Draft
+from reconciler.planner.core.rule import StatementDraft
 from reconciler.planner.partitions.tree import links_of, parent_of, tree
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import compose, name, raw
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["above", "parts_of", "switch", "switched_again", "switching"]
 
 
-def switch(trigger: FactId, how: str) -> Draft:
+def switch(trigger: FactId, how: str) -> StatementDraft:
     """Switches a trigger of a table, or of a partition the part that it has of its parent's, and all parts of that."""
-    return Draft(
+    return StatementDraft(
         sql=switching(trigger, "TRIGGER", how),
         lock=LockMode.SHARE_ROW_EXCLUSIVE,
         locks=FactId("table", trigger.name[:2]),
@@ -33,7 +33,7 @@ def switching(fact: FactId, word: str, how: str) -> str:
     return compose("ALTER TABLE {} {} {} {}", qualified(fact), raw(how), raw(word), name(fact.name[2]))
 
 
-def switched_again(trigger: FactId, context: Context) -> Iterable[Draft]:
+def switched_again(trigger: FactId, context: Context) -> Iterable[StatementDraft]:
     """What has parts below the trigger stay as they are, which are switched with it."""
     table = FactId("table", trigger.name[:2])
     for part in parts_of(trigger, tree(table, context.goal), context.goal):

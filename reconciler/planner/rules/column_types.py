@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from reconciler.model.facts import FactId
     from reconciler.model.hazards import Hazard
     from reconciler.planner.core.context import Context
-    from reconciler.planner.core.rule import Draft
+    from reconciler.planner.core.rule import StatementDraft
 
 __all__ = ["change_type", "disturbed_by_type_change", "exchanged", "has_storage_of_type", "type_checks"]
 
 
-def change_type(column: FactId, alter: Part, context: Context) -> Draft:
+def change_type(column: FactId, alter: Part, context: Context) -> StatementDraft:
     """ALTER TYPE, with the expression that converts the values; `alter` is ALTER TABLE ... ALTER COLUMN."""
     new = context.new(column)
     before, after = _types(column, context)
@@ -53,7 +53,7 @@ def change_type(column: FactId, alter: Part, context: Context) -> Draft:
     return exclusive(compose("{} TYPE {}{}{}", alter, raw(after), collate, using), table, *found)
 
 
-def exchanged(column: FactId, context: Context) -> Iterable[Draft]:
+def exchanged(column: FactId, context: Context) -> Iterable[StatementDraft]:
     """The other type comes by a new column, filled beside the work of others."""
     field = _field(column)
     using = conversion(field, *_types(column, context)).as_string(None).removeprefix(" USING ")
@@ -124,7 +124,7 @@ def disturbed_by_type_change(fact: FactId, context: Context, *, same_family: boo
     """
     for dependent in context.dependents.get(fact, ()):
         match dependent.kind:
-            case "index" | "constraint" if index_attachment.is_remade_otherwise(dependent, context):
+            case "index" | "constraint" if index_attachment.is_recreated_otherwise(dependent, context):
                 yield dependent
             case "index" | "statistics" | "sequence" | "owned_by" | "comment" | "privileges" | "inheritance" | "table":
                 continue

@@ -9,7 +9,7 @@ from reconciler.model.facts import TABLE_KINDS, FactId
 from reconciler.model.plan import Stage
 from reconciler.model.temporary_names import is_leftover
 from reconciler.planner.checks import constraint_checks
-from reconciler.planner.columns.backfill import filled_in
+from reconciler.planner.columns.backfill import backfilled
 from reconciler.planner.columns.clauses import column_settings, view_column_settings
 from reconciler.planner.columns.hierarchy import (
     brought_by,
@@ -27,7 +27,7 @@ from reconciler.planner.columns.not_null import (
     not_null_claims,
     put_back,
 )
-from reconciler.planner.core.rule import Draft, Rule, exclusive
+from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
 from reconciler.planner.online import column_swap
 from reconciler.planner.rules.column_types import (
     change_type,
@@ -48,7 +48,7 @@ from reconciler.planner.sql.casts import same_family
 from reconciler.planner.sql.object_names import qualified, split_name
 from reconciler.planner.sql.options import changed_foreign_options
 from reconciler.planner.sql.quoting import compose, name, raw
-from reconciler.planner.strategies.convert_columns import parked, taken_back
+from reconciler.planner.strategies.convert_columns import convert_to_interim_type, convert_to_new_type
 from reconciler.planner.strategies.typed_tables import follows_type
 
 if TYPE_CHECKING:
@@ -68,16 +68,16 @@ class ColumnRule(Rule):
 
     kinds = ("column",)
     rank = 35
-    unfold = 4
+    unfold_priority = 4
 
-    def is_silent(self, fact: FactId, context: Context) -> bool:
+    def implied_by_other_statement(self, fact: FactId, context: Context) -> bool:
         if not self._is_table_column(fact, context):
             owner = context.goal.parent(fact)
             return owner is None or owner.kind != "materialized_view" or fact not in context.alters
         state = context.goal if fact in context.goal else context.live
         definition = state.definition(fact)
-        if fact in context.parked:
-            return any(parent in context.parked for parent in inherited_from(fact, context))
+        if fact in context.converting:
+            return any(parent in context.converting for parent in inherited_from(fact, context))
         if fact not in context.alters and follows_type(fact, context):
             return True
         if brought_by(fact, context):
@@ -86,7 +86,7 @@ class ColumnRule(Rule):
             parent in context.creates or parent in context.drops for parent in inherited_from(fact, context)
         )
 
-    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def after_create_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """A parent brings its columns, but for those that the table declares, too (`inheriting.ordered`)."""
         if fact in context.alters or context.new(fact).get("inherited"):
             yield from inherited_from(fact, context)
@@ -95,10 +95,10 @@ class ColumnRule(Rule):
         owner = context.goal.parent(fact) or context.live.parent(fact)
         return owner is not None and owner.kind in TABLE_KINDS
 
-    def fold_into(self, fact: FactId, context: Context) -> FactId | None:
+    def inline_into(self, fact: FactId, context: Context) -> FactId | None:
         return context.goal.parent(fact)
 
-    def parks(self, fact: FactId, dropped: FactId, context: Context) -> bool:
+    def converts_values_while_recreating(self, fact: FactId, dropped: FactId, context: Context) -> bool:
         """Values wait as text or JSON while their type is made anew, unless they are computed or their table goes."""
         table = context.live.parent(fact)
         is_type = dropped.kind in _TYPES or (dropped.kind == "table" and dropped != table)
@@ -114,21 +114,21 @@ class ColumnRule(Rule):
             and "generated" not in context.new(fact)
         )
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
-        if fact in context.parked:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
+        if fact in context.converting:
             table = context.goal.parent(fact)
             assert table is not None
-            yield from taken_back(fact, table, context)
+            yield from convert_to_new_type(fact, table, context)
             yield from self.alter(fact, context)
             return
         default = next((context.new(member) for member in folded if member.kind == "default"), None)
         yield from added(fact, default, context)
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         table = context.live.parent(fact)
         size = context.sizes.get(table) if table is not None else None
-        if fact in context.parked and table is not None:
-            yield from parked(fact, table, context)
+        if fact in context.converting and table is not None:
+            yield from convert_to_interim_type(fact, table, context)
             return
         above = [each for each in inherited_from(fact, context) if each in context.drops]
         if context.old(fact).get("inherited") and any(not _goes_alone(each, context) for each in above):
@@ -161,13 +161,13 @@ class ColumnRule(Rule):
         is_whole = is_whole or _cuts_partitions(fact, context)
         return relation if relation is not None and is_whole else fact
 
-    def follows(self, fact: FactId, dropped: FactId, context: Context) -> bool:
+    def must_recreate_with(self, fact: FactId, dropped: FactId, context: Context) -> bool:
         """A column of a dropped type is converted by the type's own statement, not dropped."""
         if dropped != context.live.parent(fact) and _cuts_partitions(fact, context):
             return True
         return not self._is_table_column(fact, context) or "generated" in context.old(fact)
 
-    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def recreate_around_alter(self, fact: FactId, context: Context) -> Iterable[FactId]:
         changed = context.changed(fact)
         if not changed & {"type", "collation", "generated"} or not self._is_table_column(fact, context):
             return
@@ -184,7 +184,7 @@ class ColumnRule(Rule):
             yield default
         yield from disturbed_by_type_change(fact, context, same_family=same_family(old, new))
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
         table = context.goal.parent(fact)
         assert table is not None
@@ -209,7 +209,7 @@ class ColumnRule(Rule):
         if narrows and "identity" in changed:
             yield from change_identity(fact, alter, context)
         if changed & {"type", "collation"}:
-            if not (follows_alteration(fact, context) or fact in context.parked or follows_type(fact, context)):
+            if not (follows_alteration(fact, context) or fact in context.converting or follows_type(fact, context)):
                 yield from lifted(fact, context)
                 yield change_type(fact, alter, context)
                 yield from put_back(fact, context)
@@ -233,7 +233,7 @@ class ColumnRule(Rule):
 
     def checks(self, fact: FactId, context: Context) -> Iterable[Check]:
         table = context.goal.parent(fact)
-        if table is None or table.kind != "table" or fact in context.parked:
+        if table is None or table.kind != "table" or fact in context.converting:
             return
         if fact in context.creates:
             yield from checks_of_new(fact, context)
@@ -243,18 +243,18 @@ class ColumnRule(Rule):
         if gets_required and fact not in context.intent.backfills:
             yield from constraint_checks.missing_values(fact, context)
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         identity = cast("Definition | None", definition.get("identity"))
         if identity is not None:
             yield ("relation", *split_name(str(identity["sequence"])))
         yield from not_null_claims(fact, definition)
 
 
-def _change_not_null(column: FactId, context: Context) -> Iterable[Draft]:
+def _change_not_null(column: FactId, context: Context) -> Iterable[StatementDraft]:
     """NOT NULL as it is to be, with the values that rows without one get first."""
     old, new = context.old(column), context.new(column)
     comes = new.get("not_null") and not old.get("not_null")
-    fills = [*filled_in(column, context, only_missing=True)] if comes else []
+    fills = [*backfilled(column, context, only_missing=True)] if comes else []
     yield from fills
     for each in change_not_null(column, context):
         yield each
@@ -262,7 +262,7 @@ def _change_not_null(column: FactId, context: Context) -> Iterable[Draft]:
             yield from fills
 
 
-def _change_foreign_options(column: FactId, table: FactId, context: Context) -> Draft:
+def _change_foreign_options(column: FactId, table: FactId, context: Context) -> StatementDraft:
     states = context.old(column), context.new(column)
     before, after = (cast("list[str]", state.get("fdw_options") or []) for state in states)
     hidden = (context.live.secrets.get(column, {}), context.goal.secrets.get(column, {}))

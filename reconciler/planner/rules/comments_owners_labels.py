@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model.facts import FactId
-from reconciler.planner.core.rule import Draft, Rule
+from reconciler.planner.core.rule import Rule, StatementDraft
 from reconciler.planner.rules.privileges import unasked_privileges
 from reconciler.planner.sql.object_names import object_phrase
 from reconciler.planner.sql.quoting import Part, compose, literal, name, raw, role
@@ -24,19 +24,19 @@ class _TextRule(Rule):
 
     attribute: str
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         yield self._draft(fact, literal(str(context.new(fact)[self.attribute])))
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         yield self._draft(fact, raw("NULL"))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return True
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         return self.create(fact, (), context)
 
-    def _draft(self, fact: FactId, text: Part) -> Draft:
+    def _draft(self, fact: FactId, text: Part) -> StatementDraft:
         raise NotImplementedError
 
 
@@ -47,8 +47,8 @@ class CommentRule(_TextRule):
     rank = 90
     attribute = "text"
 
-    def _draft(self, fact: FactId, text: Part) -> Draft:
-        return Draft(sql=compose("COMMENT ON {} IS {}", object_phrase(fact.target), text))
+    def _draft(self, fact: FactId, text: Part) -> StatementDraft:
+        return StatementDraft(sql=compose("COMMENT ON {} IS {}", object_phrase(fact.target), text))
 
 
 class OwnerRule(Rule):
@@ -57,23 +57,23 @@ class OwnerRule(Rule):
     kinds = ("owner",)
     rank = 92
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         owner = str(context.new(fact)["role"])
         if not self._moves_with_table(fact, context) and (fact in context.alters or owner != context.current_user):
-            yield Draft(sql=compose("ALTER {} OWNER TO {}", object_phrase(fact.target), role(owner)))
+            yield StatementDraft(sql=compose("ALTER {} OWNER TO {}", object_phrase(fact.target), role(owner)))
         if fact in context.creates:
             yield from unasked_privileges(fact.target, context)
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         return ()
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return True
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         return self.create(fact, (), context)
 
-    def is_silent(self, fact: FactId, context: Context) -> bool:
+    def implied_by_other_statement(self, fact: FactId, context: Context) -> bool:
         return fact not in context.creates and self._moves_with_table(fact, context)
 
     def _moves_with_table(self, fact: FactId, context: Context) -> bool:
@@ -81,7 +81,7 @@ class OwnerRule(Rule):
         table = self._table(fact, context)
         return table is not None and FactId("owner", (table.kind, *table.name)) in context.creates | context.alters
 
-    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def after_create_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
         target = fact.target
         table = self._table(fact, context)
         if table is not None:
@@ -106,9 +106,11 @@ class SecurityLabelRule(_TextRule):
     rank = 91
     attribute = "label"
 
-    def _draft(self, fact: FactId, text: Part) -> Draft:
+    def _draft(self, fact: FactId, text: Part) -> StatementDraft:
         provider = name(fact.name[-1])
-        return Draft(sql=compose("SECURITY LABEL FOR {} ON {} IS {}", provider, object_phrase(fact.target), text))
+        return StatementDraft(
+            sql=compose("SECURITY LABEL FOR {} ON {} IS {}", provider, object_phrase(fact.target), text)
+        )
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("security_label", *fact.name)

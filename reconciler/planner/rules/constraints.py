@@ -9,7 +9,7 @@ from reconciler.model.facts import FactId
 from reconciler.model.plan import LockMode, Stage
 from reconciler.planner.checks import constraint_checks, value_checks
 from reconciler.planner.core import online
-from reconciler.planner.core.rule import Draft, Rule, exclusive
+from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
 from reconciler.planner.online import concurrent_indexes
 from reconciler.planner.partitions import index_attachment
 from reconciler.planner.sql.migra import constraint_statements
@@ -45,7 +45,7 @@ def inline_constraint(fact: FactId, context: Context) -> Part:
     return raw(compose("CONSTRAINT {} {}", name(fact.name[2]), definition))
 
 
-def attachments(fact: FactId, context: Context) -> Iterable[Draft]:
+def attachments(fact: FactId, context: Context) -> Iterable[StatementDraft]:
     """ALTER INDEX ... ATTACH PARTITION: of those of its partitions to a new one, and of this one to its parent's."""
     if fact in context.creates and index_attachment.is_made_alone(fact, context):
         for part in context.adopted(fact):
@@ -55,7 +55,7 @@ def attachments(fact: FactId, context: Context) -> Iterable[Draft]:
         yield exclusive(text, context.goal.parent(fact))
 
 
-def _attachment(whole: FactId, part: FactId, context: Context) -> Draft:
+def _attachment(whole: FactId, part: FactId, context: Context) -> StatementDraft:
     text = compose("ALTER INDEX {} ATTACH PARTITION {}", _index(whole), _index(part))
     return exclusive(text, context.goal.parent(part))
 
@@ -123,14 +123,14 @@ class ConstraintRule(Rule):
 
     kinds = ("constraint",)
     rank = 45
-    unfold = 2
+    unfold_priority = 2
 
-    def unfold_order(self, fact: FactId, context: Context) -> int:
+    def unfold_priority_of(self, fact: FactId, context: Context) -> int:
         """Foreign keys are what circles are made of."""
         state = context.goal if fact in context.goal else context.live
-        return 0 if state.definition(fact)["type"] == "foreign_key" else self.unfold
+        return 0 if state.definition(fact)["type"] == "foreign_key" else self.unfold_priority
 
-    def fold_into(self, fact: FactId, context: Context) -> FactId | None:
+    def inline_into(self, fact: FactId, context: Context) -> FactId | None:
         table, definition = context.goal.parent(fact), context.new(fact)
         plain = not definition.keys() & {
             "clustered", "index_comment", "index_options", "inherited", "invalid", "not_valid", "parent",
@@ -140,12 +140,12 @@ class ConstraintRule(Rule):
             return None
         return table
 
-    def is_silent(self, fact: FactId, context: Context) -> bool:
+    def implied_by_other_statement(self, fact: FactId, context: Context) -> bool:
         if fact in context.alters or self._is_validated_alone(fact, context):
             return False
         return bool(self._from_parents(fact, context))
 
-    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def after_create_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
         yield from self._from_parents(fact, context)
         yield from (each for each in context.adopted(fact) if not is_cloned(each, context))
         if is_cloned(fact, context):
@@ -158,7 +158,7 @@ class ConstraintRule(Rule):
         if definition["type"] != "check" or not definition.get("inherited"):
             return []
         table = state.parent(fact)
-        if table in context.stand_ins:
+        if table in context.temporary_parents:
             return []
         found: list[FactId] = []
         for link in state.children.get(table, ()) if table is not None else ():
@@ -181,7 +181,7 @@ class ConstraintRule(Rule):
         above = self._from_parents(fact, context)
         return any(each in context.creates and "not_valid" in context.new(each) for each in above)
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         table, definition = context.goal.parent(fact), context.new(fact)
         assert table is not None
         kind = str(definition["type"])
@@ -191,13 +191,13 @@ class ConstraintRule(Rule):
         may_fail = (hazards.may_fail(fact, _FAILS[kind], size),)
         if is_cloned(fact, context):
             for text in _index_settings(fact, {}, definition, context):
-                yield Draft(sql=text, lock=lock, locks=table)
+                yield StatementDraft(sql=text, lock=lock, locks=table)
             return
         if index_attachment.is_left_behind(fact, context):
             return
         if self._is_validated_alone(fact, context):
             text = compose("ALTER TABLE {} VALIDATE CONSTRAINT {}", qualified(fact), name(fact.name[2]))
-            yield Draft(sql=text, hazards=may_fail, lock=LockMode.SHARE_UPDATE_EXCLUSIVE, locks=table)
+            yield StatementDraft(sql=text, hazards=may_fail, lock=LockMode.SHARE_UPDATE_EXCLUSIVE, locks=table)
             return
         if kind in ("check", "foreign_key") and self._is_validated_apart(fact, context):
             yield from online.validated(fact, lock, may_fail, context)
@@ -207,7 +207,7 @@ class ConstraintRule(Rule):
             assert build is not None
             yield from concurrent_indexes.key_constraint(fact, build, may_fail, context)
             for text in _index_settings(fact, {}, definition, context):
-                yield Draft(sql=text, lock=lock, locks=table)
+                yield StatementDraft(sql=text, lock=lock, locks=table)
             return
         if context.persists(table) and not definition.get("not_valid"):
             found.append(hazards.may_fail(fact, _FAILS[kind], size))
@@ -219,17 +219,17 @@ class ConstraintRule(Rule):
                 why = f"{fact} is built" if kind in _INDEXED else f"every row is checked for {fact}"
                 found.append(hazards.blocks_reads_and_writes(table, why, size))
         texts = constraint_statements(fact, None, definition)
-        if table in context.stand_ins and definition.get("inherited"):
+        if table in context.temporary_parents and definition.get("inherited"):
             texts = [*reparent_tables.with_columns(fact, context)]
             texts.append(compose("ALTER TABLE {} ADD {}", context.via(fact), inline_constraint(fact, context)))
         elif index_attachment.is_made_alone(fact, context):
             element = inline_constraint(fact, context)
             texts = [compose("ALTER TABLE ONLY {} ADD {}", qualified(fact), element)]
         for text in texts:
-            yield Draft(sql=text, hazards=tuple(found), lock=lock, locks=table)
+            yield StatementDraft(sql=text, hazards=tuple(found), lock=lock, locks=table)
         yield from attachments(fact, context)
         for text in _index_settings(fact, {}, definition, context):
-            yield Draft(sql=text, lock=lock, locks=table)
+            yield StatementDraft(sql=text, lock=lock, locks=table)
 
     def checks(self, fact: FactId, context: Context) -> Iterable[Check]:
         before = marked(str(context.old(fact)["definition"])) if fact in context.alters else None
@@ -240,7 +240,7 @@ class ConstraintRule(Rule):
         plain = not definition.keys() & {"not_valid", "inherited", "parent"}
         return plain and online.changes_online(context.goal.parent(fact), context)
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         if context.goes_with_parent(fact):
             return
         if any(above in context.drops for above in self._from_parents(fact, context)):
@@ -268,7 +268,7 @@ class ConstraintRule(Rule):
             return "parent" not in context.new(fact) and can_alter(old, new)
         return old._replace(valid=True) == new
 
-    def lets_go(self, fact: FactId, context: Context) -> bool:
+    def releases(self, fact: FactId, context: Context) -> bool:
         """A foreign key stays with the index that it was made with."""
         return context.new(fact)["type"] != "foreign_key"
 
@@ -281,7 +281,7 @@ class ConstraintRule(Rule):
         alike = (fact in context.goal.cloned) == (fact in context.live.cloned)
         return alike or not index_attachment.is_small(context.goal.parent(fact), context)
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         table = context.goal.parent(fact)
         assert table is not None
         old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
@@ -291,21 +291,21 @@ class ConstraintRule(Rule):
         for text in _index_settings(fact, old, new, context):
             yield exclusive(text, table)
 
-    def _change_marks(self, fact: FactId, table: FactId, context: Context) -> Iterable[Draft]:
+    def _change_marks(self, fact: FactId, table: FactId, context: Context) -> Iterable[StatementDraft]:
         """When and whether the constraint holds; where it becomes ENFORCED or valid, every row is checked."""
         new = context.new(fact)
         before, after = marked(str(context.old(fact)["definition"])), marked(str(new["definition"]))
         may_fail = (hazards.may_fail(fact, _FAILS[str(new["type"])], context.sizes.get(table)),)
         constraint = name(fact.name[2])
         if actions := alter_actions(before, after):
-            yield Draft(
+            yield StatementDraft(
                 sql=compose("ALTER TABLE {} ALTER CONSTRAINT {} {}", qualified(fact), constraint, raw(actions)),
                 hazards=may_fail if after.enforced and not before.enforced else (),
                 lock=LockMode.ACCESS_EXCLUSIVE,
                 locks=table,
             )
         if before.enforced and after.valid and not before.valid:
-            yield Draft(
+            yield StatementDraft(
                 sql=compose("ALTER TABLE {} VALIDATE CONSTRAINT {}", qualified(fact), constraint),
                 hazards=may_fail,
                 lock=LockMode.SHARE_UPDATE_EXCLUSIVE,
@@ -313,7 +313,7 @@ class ConstraintRule(Rule):
                 stage=Stage.AFTER if online.changes_online(table, context) else Stage.TOGETHER,
             )
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("constraint", *fact.name)
         if definition["type"] in _INDEXED:
             yield ("relation", fact.name[0], fact.name[2])
@@ -352,12 +352,12 @@ class DomainConstraintRule(Rule):
     kinds = ("domain_constraint",)
     rank = 22
 
-    def fold_into(self, fact: FactId, context: Context) -> FactId | None:
+    def inline_into(self, fact: FactId, context: Context) -> FactId | None:
         return FactId("domain", fact.name[:2]) if "NOT VALID" not in str(context.new(fact)["definition"]) else None
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         definition = raw(str(context.new(fact)["definition"]))
-        yield Draft(
+        yield StatementDraft(
             sql=compose("ALTER DOMAIN {} ADD CONSTRAINT {} {}", qualified(fact), name(fact.name[2]), definition),
             hazards=(hazards.may_fail(fact, "fails if a value in any table violates it", None),),
         )
@@ -368,14 +368,14 @@ class DomainConstraintRule(Rule):
             return ()
         return value_checks.domain_checks(FactId("domain", fact.name[:2]), fact, definition, context)
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("ALTER DOMAIN {} DROP CONSTRAINT {}", qualified(fact), name(fact.name[2])))
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
+        yield StatementDraft(sql=compose("ALTER DOMAIN {} DROP CONSTRAINT {}", qualified(fact), name(fact.name[2])))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return str(context.old(fact)["definition"]) == f"{context.new(fact)['definition']} NOT VALID"
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
+        yield StatementDraft(
             sql=compose("ALTER DOMAIN {} VALIDATE CONSTRAINT {}", qualified(fact), name(fact.name[2])),
             hazards=(hazards.may_fail(fact, "fails if a value in any table violates it", None),),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, LiteralString
 
-from reconciler.planner.core.rule import Draft, Rule
+from reconciler.planner.core.rule import Rule, StatementDraft
 from reconciler.planner.sql.object_names import object_phrase
 from reconciler.planner.sql.options import strings
 from reconciler.planner.sql.quoting import Part, compose, joined, literal, name, raw
@@ -24,22 +24,24 @@ class EventTriggerRule(Rule):
     kinds = ("event_trigger",)
     rank = 100
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new, when = context.new(fact), raw("")
         if "tags" in new:
             tags = joined([literal(tag) for tag in strings(new["tags"])])
             when = raw(compose(" WHEN TAG IN ({})", tags))
         event, function = raw(str(new["event"])), raw(str(new["function"]))
-        yield Draft(sql=compose("CREATE {} ON {}{} EXECUTE FUNCTION {}()", object_phrase(fact), event, when, function))
+        yield StatementDraft(
+            sql=compose("CREATE {} ON {}{} EXECUTE FUNCTION {}()", object_phrase(fact), event, when, function)
+        )
         if "enabled" in new:
             yield from self.alter(fact, context)
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return not context.changed(fact) - {"enabled"}
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         enabled = raw(str(context.new(fact).get("enabled", "ENABLE")))
-        yield Draft(sql=compose("ALTER {} {}", object_phrase(fact), enabled))
+        yield StatementDraft(sql=compose("ALTER {} {}", object_phrase(fact), enabled))
 
 
 class LanguageRule(Rule):
@@ -48,16 +50,16 @@ class LanguageRule(Rule):
     kinds = ("language",)
     rank = 35
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         yield self._draft("CREATE {}LANGUAGE {}{}", fact, context)
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return True
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         yield self._draft("CREATE OR REPLACE {}LANGUAGE {}{}", fact, context)
 
-    def _draft(self, template: LiteralString, fact: FactId, context: Context) -> Draft:
+    def _draft(self, template: LiteralString, fact: FactId, context: Context) -> StatementDraft:
         new = context.new(fact)
         parts = [raw("")]
         if "handler" in new:
@@ -67,7 +69,7 @@ class LanguageRule(Rule):
         if "validator" in new:
             parts.append(raw(compose(" VALIDATOR {}", raw(str(new["validator"])))))
         trusted = raw("TRUSTED " if new.get("trusted") else "")
-        return Draft(sql=compose(template, trusted, name(*fact.name), joined(parts, "")))
+        return StatementDraft(sql=compose(template, trusted, name(*fact.name), joined(parts, "")))
 
 
 class AccessMethodRule(Rule):
@@ -76,10 +78,10 @@ class AccessMethodRule(Rule):
     kinds = ("access_method",)
     rank = 36
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new = context.new(fact)
         kind, handler = raw(str(new["type"])), raw(str(new["handler"]))
-        yield Draft(sql=compose("CREATE {} TYPE {} HANDLER {}", object_phrase(fact), kind, handler))
+        yield StatementDraft(sql=compose("CREATE {} TYPE {} HANDLER {}", object_phrase(fact), kind, handler))
 
 
 class TransformRule(Rule):
@@ -88,14 +90,14 @@ class TransformRule(Rule):
     kinds = ("transform",)
     rank = 37
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new = context.new(fact)
         parts: list[Part] = []
         if "from_sql" in new:
             parts.append(raw(compose("FROM SQL WITH FUNCTION {}", raw(str(new["from_sql"])))))
         if "to_sql" in new:
             parts.append(raw(compose("TO SQL WITH FUNCTION {}", raw(str(new["to_sql"])))))
-        yield Draft(sql=compose("CREATE {} ({})", object_phrase(fact), joined(parts)))
+        yield StatementDraft(sql=compose("CREATE {} ({})", object_phrase(fact), joined(parts)))
 
 
 class CastRule(Rule):
@@ -104,7 +106,7 @@ class CastRule(Rule):
     kinds = ("cast",)
     rank = 24
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new = context.new(fact)
         match new.get("method"):
             case "binary":
@@ -114,4 +116,4 @@ class CastRule(Rule):
             case _:
                 how = compose("WITH FUNCTION {}", raw(str(new["function"])))
         context_of_use = {"assignment": " AS ASSIGNMENT", "implicit": " AS IMPLICIT"}.get(str(new.get("context")), "")
-        yield Draft(sql=compose("CREATE {} {}{}", object_phrase(fact), raw(how), raw(context_of_use)))
+        yield StatementDraft(sql=compose("CREATE {} {}{}", object_phrase(fact), raw(how), raw(context_of_use)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, LiteralString
 
 from reconciler.model.facts import TABLE_KINDS, FactId
-from reconciler.planner.core.rule import Draft, Rule, exclusive
+from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import Part, compose, name, raw
 
@@ -22,37 +22,37 @@ class DefaultRule(Rule):
 
     kinds = ("default",)
     rank = 52
-    unfold = 1
+    unfold_priority = 1
 
-    def fold_into(self, fact: FactId, context: Context) -> FactId | None:
+    def inline_into(self, fact: FactId, context: Context) -> FactId | None:
         column = FactId("column", fact.name)
         owner = context.goal.parent(column)
         if (
             owner is None
             or owner.kind not in TABLE_KINDS
-            or (context.new(column).get("inherited") and owner not in context.stand_ins)
-            or column in context.parked
+            or (context.new(column).get("inherited") and owner not in context.temporary_parents)
+            or column in context.converting
         ):
             return None
         return column
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         yield _change(fact, context, raw(compose("SET DEFAULT {}", raw(str(context.new(fact)["expression"])))))
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         column = context.live.parent(fact)
-        if column in context.drops and column not in context.parked:
+        if column in context.drops and column not in context.converting:
             return
         yield _change(fact, context, raw("DROP DEFAULT"))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return True
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         return self.create(fact, (), context)
 
 
-def _change(fact: FactId, context: Context, action: Part) -> Draft:
+def _change(fact: FactId, context: Context, action: Part) -> StatementDraft:
     owner = (context.goal if fact in context.goal else context.live).object_of(fact)
     template: LiteralString = "ALTER TABLE ONLY {} ALTER COLUMN {} {}"
     if owner.kind == "view":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from reconciler.errors import PlanError
-from reconciler.planner.core.rule import Draft, Rule
+from reconciler.planner.core.rule import Rule, StatementDraft
 from reconciler.planner.sql.object_names import object_phrase
 from reconciler.planner.sql.options import changed_foreign_options, foreign_options
 from reconciler.planner.sql.quoting import Part, compose, joined, literal, name, raw, role
@@ -70,16 +70,16 @@ class ForeignDataWrapperRule(_WithOptions):
     kinds = ("foreign_data_wrapper",)
     rank = 40
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new, parts = context.new(fact), [raw("")]
         if "handler" in new:
             parts.append(raw(compose(" HANDLER {}", raw(str(new["handler"])))))
         if "validator" in new:
             parts.append(raw(compose(" VALIDATOR {}", raw(str(new["validator"])))))
         parts.append(self._clause(fact, context))
-        yield Draft(sql=compose("CREATE {}{}", object_phrase(fact), joined(parts, "")))
+        yield StatementDraft(sql=compose("CREATE {}{}", object_phrase(fact), joined(parts, "")))
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         new, changed = context.new(fact), context.changed(fact)
         parts: list[Part] = []
         if "handler" in changed:
@@ -90,7 +90,7 @@ class ForeignDataWrapperRule(_WithOptions):
             parts.append(raw(compose("VALIDATOR {}", raw(str(validator))) if validator else "NO VALIDATOR"))
         if self._changes_options(fact, context):
             parts.append(raw(compose("OPTIONS ({})", self._changed(fact, context))))
-        yield Draft(sql=compose("ALTER {} {}", object_phrase(fact), joined(parts, " ")))
+        yield StatementDraft(sql=compose("ALTER {} {}", object_phrase(fact), joined(parts, " ")))
 
 
 class ForeignServerRule(_WithOptions):
@@ -99,7 +99,7 @@ class ForeignServerRule(_WithOptions):
     kinds = ("foreign_server",)
     rank = 41
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new, parts = context.new(fact), [raw("")]
         if "type" in new:
             parts.append(raw(compose(" TYPE {}", literal(str(new["type"])))))
@@ -107,12 +107,12 @@ class ForeignServerRule(_WithOptions):
             parts.append(raw(compose(" VERSION {}", literal(str(new["version"])))))
         parts.append(raw(compose(" FOREIGN DATA WRAPPER {}", name(str(new["wrapper"])))))
         parts.append(self._clause(fact, context))
-        yield Draft(sql=compose("CREATE {}{}", object_phrase(fact), joined(parts, "")))
+        yield StatementDraft(sql=compose("CREATE {}{}", object_phrase(fact), joined(parts, "")))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return not context.changed(fact) & {"type", "wrapper"}
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         new, changed = context.new(fact), context.changed(fact)
         parts: list[Part] = []
         if "version" in changed:
@@ -120,7 +120,7 @@ class ForeignServerRule(_WithOptions):
             parts.append(raw(compose("VERSION {}", version)))
         if self._changes_options(fact, context):
             parts.append(raw(compose("OPTIONS ({})", self._changed(fact, context))))
-        yield Draft(sql=compose("ALTER {} {}", object_phrase(fact), joined(parts, " ")))
+        yield StatementDraft(sql=compose("ALTER {} {}", object_phrase(fact), joined(parts, " ")))
 
 
 class UserMappingRule(_WithOptions):
@@ -129,14 +129,14 @@ class UserMappingRule(_WithOptions):
     kinds = ("user_mapping",)
     rank = 42
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("CREATE {}{}", self._phrase(fact), self._clause(fact, context)))
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
+        yield StatementDraft(sql=compose("CREATE {}{}", self._phrase(fact), self._clause(fact, context)))
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP {}", self._phrase(fact)))
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
+        yield StatementDraft(sql=compose("DROP {}", self._phrase(fact)))
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("ALTER {} OPTIONS ({})", self._phrase(fact), self._changed(fact, context)))
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
+        yield StatementDraft(sql=compose("ALTER {} OPTIONS ({})", self._phrase(fact), self._changed(fact, context)))
 
     def _phrase(self, fact: FactId) -> Part:
         server, user = fact.name

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from reconciler.model.facts import FactId
     from reconciler.planner.core.context import Context
-    from reconciler.planner.core.rule import Draft
+    from reconciler.planner.core.rule import StatementDraft
 
 __all__ = [
     "NO_OTHER_WAY",
@@ -97,7 +97,7 @@ def _is_guarded(column: FactId, context: Context) -> bool:
     return checked or any(other.kind == "publication_table" for other in context.dependents.get(table, ()))
 
 
-def drop_expression(column: FactId, alter: Part, context: Context) -> Iterable[Draft]:
+def drop_expression(column: FactId, alter: Part, context: Context) -> Iterable[StatementDraft]:
     """A stored column becomes a plain one and keeps its values; a child's column with its parent's."""
     if follows_alteration(column, context):
         return
@@ -106,7 +106,7 @@ def drop_expression(column: FactId, alter: Part, context: Context) -> Iterable[D
     yield exclusive(compose("{} DROP EXPRESSION{}", alter, exists), context.goal.parent(column))
 
 
-def set_expression(column: FactId, alter: Part, context: Context) -> Iterable[Draft]:
+def set_expression(column: FactId, alter: Part, context: Context) -> Iterable[StatementDraft]:
     """The column is computed otherwise; a child's column with its parent's."""
     if _leaders(column, context):
         return
@@ -122,11 +122,11 @@ def becomes_plain(column: FactId, context: Context) -> bool:
     return bool(context.old(column).get("virtual")) and "generated" not in context.new(column)
 
 
-def made_plain(column: FactId, alter: Part, context: Context) -> Iterable[Draft]:
+def made_plain(column: FactId, alter: Part, context: Context) -> Iterable[StatementDraft]:
     """A virtual column's values become those of a plain one; a child's column with its parent's."""
     if follows_alteration(column, context):
         return
-    yield from _remade(column, context)
+    yield from _recreated(column, context)
     if context.changed(column) & {"type", "collation"}:
         yield change_type(column, alter, context)
     yield from _dressed(column, context)
@@ -134,7 +134,7 @@ def made_plain(column: FactId, alter: Part, context: Context) -> Iterable[Draft]
         yield from change_identity(column, alter, context)
 
 
-def _remade(column: FactId, context: Context) -> Iterable[Draft]:
+def _recreated(column: FactId, context: Context) -> Iterable[StatementDraft]:
     """A new column takes the values that were shown, and then the old one's name.
 
     What is computed for a generated column stays when that is a plain one, and no trigger of the table's fires.
@@ -156,7 +156,7 @@ def _remade(column: FactId, context: Context) -> Iterable[Draft]:
     yield exclusive(compose("{} RENAME COLUMN {} TO {}", alter, aside, final), table)
 
 
-def _dressed(column: FactId, context: Context) -> Iterable[Draft]:
+def _dressed(column: FactId, context: Context) -> Iterable[StatementDraft]:
     """What a column that was made anew is still to get."""
     new = context.new(column)
     if is_required(new):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from reconciler.hazards import hazards
 from reconciler.model.plan import LockMode
 from reconciler.planner.checks import constraint_checks
-from reconciler.planner.core.rule import Draft, Rule, exclusive
+from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
 from reconciler.planner.online import column_swap, concurrent_indexes
 from reconciler.planner.partitions import index_attachment, tree
 from reconciler.planner.partitions.index_attachment import without_options
@@ -32,13 +32,13 @@ class IndexRule(Rule):
 
     kinds = ("index",)
     rank = 48
-    unfold = 2
+    unfold_priority = 2
 
-    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def after_create_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """An index of a partitioned table adopts those of its partitions, so they are made first."""
         return context.adopted(fact)
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         table, definition = context.goal.parent(fact), context.new(fact)
         assert table is not None
         unique = bool(definition.get("unique"))
@@ -56,7 +56,7 @@ class IndexRule(Rule):
                 found.insert(0, hazards.blocks_writes(table, f"{fact} is built", size))
             text = build(fact.name[2], concurrently=False)
             brief = joined and context.online is not None
-            yield Draft(sql=text, hazards=tuple(found), lock=LockMode.SHARE, locks=table, brief=brief)
+            yield StatementDraft(sql=text, hazards=tuple(found), lock=LockMode.SHARE, locks=table, brief=brief)
         yield from attachments(fact, context)
         yield from self._settings(fact, {}, definition, context)
 
@@ -71,7 +71,7 @@ class IndexRule(Rule):
 
         return build
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         if context.goes_with_parent(fact) or concurrent_indexes.is_replaced_online(fact, context):
             return
         if concurrent_indexes.goes_with_its_column(fact, context):
@@ -107,13 +107,13 @@ class IndexRule(Rule):
             "clustered", "invalid", "options", "parent", "replica_identity", "statistics", "tablespace", "using"
         }  # fmt: skip
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         table, old, new = context.goal.parent(fact), context.old(fact), context.new(fact)
         assert table is not None
         yield from attachments(fact, context)
         yield from self._settings(fact, old, new, context)
 
-    def _settings(self, fact: FactId, old: Definition, new: Definition, context: Context) -> Iterable[Draft]:
+    def _settings(self, fact: FactId, old: Definition, new: Definition, context: Context) -> Iterable[StatementDraft]:
         table = context.goal.parent(fact)
         index = name(fact.name[0], fact.name[2])
         texts: list[str] = []
@@ -136,7 +136,7 @@ class IndexRule(Rule):
         for text in (*texts, *index_marks(fact, old, new, context)):
             yield exclusive(text, table)
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("relation", fact.name[0], fact.name[2])
         for mark in ("clustered", "replica_identity"):
             if definition.get(mark):

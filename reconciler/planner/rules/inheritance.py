@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.hazards import hazards
 from reconciler.model.plan import LockMode
-from reconciler.planner.core.rule import Draft, Rule
+from reconciler.planner.core.rule import Rule, StatementDraft
 from reconciler.planner.online.concurrent_detach import detach
 from reconciler.planner.partitions import index_attachment, tree
 from reconciler.planner.partitions.trigger_state import above
@@ -31,13 +31,13 @@ class InheritanceRule(Rule):
 
     kinds = ("inheritance",)
     rank = 55
-    unfold = 4
+    unfold_priority = 4
 
-    def fold_into(self, fact: FactId, context: Context) -> FactId | None:
+    def inline_into(self, fact: FactId, context: Context) -> FactId | None:
         table = context.goal.parent(fact)
         return None if table is None or "bound" in context.new(fact) or _kept(fact, context) else table
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         definition, table = context.new(fact), qualified(fact)
         parent = name(*fact.name[2:])
         if "bound" in definition:
@@ -51,18 +51,18 @@ class InheritanceRule(Rule):
             found = (hazards.may_fail(child, f"attached to {'.'.join(fact.name[2:])}: every row must fit", size),)
             if "bound" in definition:
                 found += (hazards.blocks_reads_and_writes(child, "every row is checked for its place", size),)
-        yield Draft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=child)
+        yield StatementDraft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=child)
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         table, parent = qualified(fact), name(*fact.name[2:])
         if "bound" in context.old(fact):
             yield from detach(fact, context)
         else:
             text = compose("ALTER TABLE {} NO INHERIT {}", table, parent)
-            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact))
+            yield StatementDraft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact))
         for key in index_attachment.left_behind(fact, context):
             text = compose("ALTER TABLE {} DROP CONSTRAINT {}", table, name(key.name[2]))
-            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact))
+            yield StatementDraft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact))
 
     def checks(self, fact: FactId, context: Context) -> Iterable[Check]:
         return reroute_rows.checks(fact, context) if "bound" in context.new(fact) else ()
@@ -70,7 +70,7 @@ class InheritanceRule(Rule):
     def in_place(self, fact: FactId, context: Context) -> bool:
         return not context.changed(fact) & {"bound", "detach_pending"}
 
-    def takes_along(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def cascades_to(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """The parts of the parent's triggers that the partition has switched."""
         child = context.live.parent(fact)
         for table in tree.tree(child, context.live) if child is not None else ():
@@ -80,17 +80,17 @@ class InheritanceRule(Rule):
                 if part.kind == "partition_trigger" and fact in above(part, context.live)
             )
 
-    def is_silent(self, fact: FactId, context: Context) -> bool:
+    def implied_by_other_statement(self, fact: FactId, context: Context) -> bool:
         return fact in context.alters  # only its place among several parents changed: no statement can change that
 
-    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def after_create_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """The child must be whole, and the parent have its columns, before they are joined.
 
         A new table that inherits has its columns by that, so only a partition has its defaults and indexes before.
         """
         child = context.goal.parent(fact)
         # What a new table inherits comes with its CREATE TABLE; its own parts come after it.
-        if child is not None and self.fold_into(fact, context) is None:
+        if child is not None and self.inline_into(fact, context) is None:
             for part in context.goal.children.get(child, ()):
                 if part.kind in self._needed(fact, child, context) and not self._follows_link(part, context):
                     yield part

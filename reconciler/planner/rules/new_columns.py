@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from reconciler.hazards import hazards
 from reconciler.model.facts import FactId
 from reconciler.planner.checks import constraint_checks
-from reconciler.planner.columns.backfill import filled_in
+from reconciler.planner.columns.backfill import backfilled
 from reconciler.planner.columns.clauses import column_clause, column_kind, column_settings
 from reconciler.planner.columns.hierarchy import brought_by
 from reconciler.planner.columns.identity_backfill import (
@@ -19,7 +19,7 @@ from reconciler.planner.columns.identity_backfill import (
 )
 from reconciler.planner.columns.local_overrides import set_apart
 from reconciler.planner.columns.not_null import added_later, is_required, required
-from reconciler.planner.core.rule import Draft, exclusive
+from reconciler.planner.core.rule import StatementDraft, exclusive
 from reconciler.planner.online import column_swap
 from reconciler.planner.rules.generated_columns import NO_OTHER_WAY
 from reconciler.planner.sql.object_names import qualified
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 __all__ = ["added", "checks_of_new"]
 
 
-def added(column: FactId, default: Definition | None, context: Context) -> Iterable[Draft]:
+def added(column: FactId, default: Definition | None, context: Context) -> Iterable[StatementDraft]:
     """The column in its table, by the way that gives the rows that are there their values.
 
     `default` is one that is made with it. What a parent's new column brings is only made the table's own.
     """
     if brought := brought_by(column, context):
         if is_required(context.new(column)) and not any(is_required(context.new(parent)) for parent in brought):
-            yield from filled_in(column, context, only_missing=True)
+            yield from backfilled(column, context, only_missing=True)
         yield from set_apart(column, context, with_table=False)
         return
     clause = column_clause(column, default, context)
@@ -63,7 +63,7 @@ def added(column: FactId, default: Definition | None, context: Context) -> Itera
     yield from added_later(column, context)
 
 
-def _at_once(column: FactId, clause: Part, default: str | None, context: Context) -> Iterable[Draft]:
+def _at_once(column: FactId, clause: Part, default: str | None, context: Context) -> Iterable[StatementDraft]:
     """One statement, in which Postgres itself writes what it must."""
     table = context.goal.parent(column)
     assert table is not None
@@ -80,7 +80,7 @@ def _at_once(column: FactId, clause: Part, default: str | None, context: Context
     yield exclusive(compose("ALTER TABLE {} ADD COLUMN {}", context.via(column), clause), table, *found)
 
 
-def _filled(column: FactId, default: Definition | None, context: Context) -> Iterable[Draft]:
+def _filled(column: FactId, default: Definition | None, context: Context) -> Iterable[StatementDraft]:
     """A new NOT NULL column for a table with rows: added without values, filled in as the hint says, then closed.
 
     Its default is set last, as it is for the rows to come.
@@ -90,7 +90,7 @@ def _filled(column: FactId, default: Definition | None, context: Context) -> Ite
     assert table is not None
     assert clause is not None
     yield exclusive(compose("ALTER TABLE {} ADD COLUMN {}", qualified(column), clause), table)
-    yield from filled_in(column, context, only_missing=False)
+    yield from backfilled(column, context, only_missing=False)
     if default is not None:
         parts = (qualified(column), name(column.name[2]), raw(str(default["expression"])))
         yield exclusive(compose("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}", *parts), table)
@@ -99,7 +99,7 @@ def _filled(column: FactId, default: Definition | None, context: Context) -> Ite
         yield exclusive(required(column, context), table, cost)
 
 
-def _numbered(column: FactId, context: Context) -> Iterable[Draft]:
+def _numbered(column: FactId, context: Context) -> Iterable[StatementDraft]:
     """A new identity in a table and all that get it from there, which are numbered by a sequence of that while."""
     table = context.goal.parent(column)
     counter = counter_of(column, context)
@@ -107,7 +107,7 @@ def _numbered(column: FactId, context: Context) -> Iterable[Draft]:
     assert table is not None
     assert clause is not None
     via = context.via(column)
-    yield Draft(sql=counting_text(column, context))
+    yield StatementDraft(sql=counting_text(column, context))
     cost = hazards.rewrites(table, f"numbers every row for {column}", context.sizes.get(table))
     yield exclusive(compose("ALTER TABLE {} ADD COLUMN {}", via, clause), table, cost)
     yield exclusive(compose("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT", via, name(column.name[2])), table)

@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, cast
 
 from reconciler.model.facts import FactId
-from reconciler.planner.core.rule import Draft, Rule
-from reconciler.planner.rules.types import RemadeUnderColumns
+from reconciler.planner.core.rule import Rule, StatementDraft
+from reconciler.planner.rules.types import RecreatedUnderColumns
 from reconciler.planner.sql.object_names import object_phrase, qualified
 from reconciler.planner.sql.quoting import Part, compose, joined, literal, name, raw
 
@@ -28,7 +28,7 @@ class OperatorRule(Rule):
     kinds = ("operator",)
     rank = 30
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new = context.new(fact)
         parts: list[Part] = [raw(f"FUNCTION = {new['function']}")]
         for word, operand in zip(("LEFTARG", "RIGHTARG"), fact.name[2:], strict=True):
@@ -36,7 +36,7 @@ class OperatorRule(Rule):
                 parts.append(raw(f"{word} = {operand}"))
         parts += self._options(new, ("commutator", "negator", "restrict", "join", "hashes", "merges"))
         operator = raw(compose("{}.{}", name(fact.name[0]), raw(fact.name[1])))
-        yield Draft(sql=compose("CREATE OPERATOR {} ({})", operator, joined(parts)))
+        yield StatementDraft(sql=compose("CREATE OPERATOR {} ({})", operator, joined(parts)))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
@@ -49,7 +49,7 @@ class OperatorRule(Rule):
             return not rest
         return all(key in ("commutator", "negator", "hashes", "merges") and key not in old for key in rest)
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         old, new = context.old(fact), context.new(fact)
         if old.get("shell"):
             yield from self.create(fact, (), context)
@@ -58,9 +58,9 @@ class OperatorRule(Rule):
         parts: list[Part] = [raw(f"{key.upper()} = NONE") for key in changed if key not in new]
         parts += self._options(new, changed)
         if parts:
-            yield Draft(sql=compose("ALTER {} SET ({})", object_phrase(fact), joined(parts)))
+            yield StatementDraft(sql=compose("ALTER {} SET ({})", object_phrase(fact), joined(parts)))
 
-    def is_silent(self, fact: FactId, context: Context) -> bool:
+    def implied_by_other_statement(self, fact: FactId, context: Context) -> bool:
         """A shell comes with the operator that names it."""
         return fact in context.creates and fact not in context.drops and bool(context.new(fact).get("shell"))
 
@@ -100,7 +100,7 @@ class OperatorRule(Rule):
         operands = (right, left) if key == "commutator" else (left, right)
         return FactId("operator", (schema, operator, *operands))
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("operator", *fact.name)
 
 
@@ -131,7 +131,7 @@ class OperatorClassRule(Rule):
     kinds = ("operator_class",)
     rank = 32
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new = context.new(fact)
         parts = [add for _, add, _ in _members(new)]
         if "storage" in new or not parts:
@@ -145,9 +145,9 @@ class OperatorClassRule(Rule):
             raw(str(new["family"])),
             joined(parts, ",\n    "),
         )
-        yield Draft(sql=text)
+        yield StatementDraft(sql=text)
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("operator_class", *fact.name)
         if definition.get("default"):
             yield ("default_operator_class", fact.name[2], str(definition["type"]))
@@ -159,37 +159,37 @@ class OperatorFamilyRule(Rule):
     kinds = ("operator_family",)
     rank = 31
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("CREATE {}", object_phrase(fact)))
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
+        yield StatementDraft(sql=compose("CREATE {}", object_phrase(fact)))
         if parts := [add for _, add, _ in _members(context.new(fact))]:
-            yield Draft(sql=compose("ALTER {} ADD\n    {}", object_phrase(fact), joined(parts, ",\n    ")))
+            yield StatementDraft(sql=compose("ALTER {} ADD\n    {}", object_phrase(fact), joined(parts, ",\n    ")))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return True
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         old, new = _members(context.old(fact)), _members(context.new(fact))
         had, has = {key for key, _, _ in old}, {key for key, _, _ in new}
         if gone := [drop for key, _, drop in old if key not in has]:
-            yield Draft(sql=compose("ALTER {} DROP\n    {}", object_phrase(fact), joined(gone, ",\n    ")))
+            yield StatementDraft(sql=compose("ALTER {} DROP\n    {}", object_phrase(fact), joined(gone, ",\n    ")))
         if come := [add for key, add, _ in new if key not in had]:
-            yield Draft(sql=compose("ALTER {} ADD\n    {}", object_phrase(fact), joined(come, ",\n    ")))
+            yield StatementDraft(sql=compose("ALTER {} ADD\n    {}", object_phrase(fact), joined(come, ",\n    ")))
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("operator_family", *fact.name)
 
 
-class CollationRule(RemadeUnderColumns):
+class CollationRule(RecreatedUnderColumns):
     """Collations: any change makes a new one, under which columns keep their values."""
 
     kinds = ("collation",)
     rank = 15
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new = context.new(fact)
         parts: list[Part] = []
         if new.get("any_encoding"):
-            yield Draft(
+            yield StatementDraft(
                 sql=compose("CREATE COLLATION {} FROM {}", qualified(fact), name("pg_catalog", str(new["locale"])))
             )
             return
@@ -202,7 +202,7 @@ class CollationRule(RemadeUnderColumns):
         ]
         if new.get("nondeterministic"):
             parts.append(raw("DETERMINISTIC = false"))
-        yield Draft(sql=compose("CREATE COLLATION {} ({})", qualified(fact), joined(parts)))
+        yield StatementDraft(sql=compose("CREATE COLLATION {} ({})", qualified(fact), joined(parts)))
 
     def without(self, column: FactId, context: Context) -> tuple[str, str]:
         return f'{context.old(column)["type"]} COLLATE pg_catalog."default"', ""
@@ -211,7 +211,7 @@ class CollationRule(RemadeUnderColumns):
         new = context.new(column)
         return f"{new['type']} COLLATE {new['collation']}", ""
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("collation", *fact.name)
 
 
@@ -221,7 +221,7 @@ class ConversionRule(Rule):
     kinds = ("conversion",)
     rank = 33
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new = context.new(fact)
         text = compose(
             "CREATE {}CONVERSION {} FOR {} TO {} FROM {}",
@@ -231,9 +231,9 @@ class ConversionRule(Rule):
             literal(str(new["target"])),
             raw(str(new["function"])),
         )
-        yield Draft(sql=text)
+        yield StatementDraft(sql=text)
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("conversion", *fact.name)
         if definition.get("default"):
             yield ("default_conversion", fact.name[0], str(definition["source"]), str(definition["target"]))

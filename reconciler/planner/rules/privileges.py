@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, LiteralString, cast
 from reconciler.db.sqlfiles import trusted
 from reconciler.hazards import hazards
 from reconciler.model.facts import FactId
-from reconciler.planner.core.rule import Draft, Rule
+from reconciler.planner.core.rule import Rule, StatementDraft
 from reconciler.planner.sql.object_names import called_with, object_phrase
 from reconciler.planner.sql.quoting import Part, compose, joined, name, raw, role
 
@@ -140,7 +140,7 @@ def _held_when_made(target: FactId, grantee: str, owner: str | None, context: Co
     return given(owner) | given(maker) if grantee == owner else given(grantee)
 
 
-def unasked_privileges(target: FactId, context: Context) -> Iterable[Draft]:
+def unasked_privileges(target: FactId, context: Context) -> Iterable[StatementDraft]:
     """Takes back what default privileges gave to a new object though the goal does not have it."""
     if _is_made(target, context):
         rule = PrivilegesRule()
@@ -157,10 +157,10 @@ class DefaultPrivilegesRule(Rule):
     kinds = ("default_privileges",)
     rank = 99
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         return ()
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         """What is folded into the entry's end."""
         rule = PrivilegesRule()
         for child in context.live.children.get(fact, ()):
@@ -174,10 +174,10 @@ class PrivilegesRule(Rule):
     kinds = ("privileges",)
     rank = 95
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         return self.change(fact, context)
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         if fact.target.kind == "default_privileges" and fact in context.creates:
             old, new = _privileges(context.old(fact)), _privileges(context.new(fact))
             return self._statements(fact, old, _remaining(old, new), context)
@@ -186,13 +186,13 @@ class PrivilegesRule(Rule):
     def in_place(self, fact: FactId, context: Context) -> bool:
         return fact.target.kind != "default_privileges"
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         return self.change(fact, context)
 
-    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
-        return self.takes_along(fact, context)
+    def recreate_around_alter(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        return self.cascades_to(fact, context)
 
-    def takes_along(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def cascades_to(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """A REVOKE on a table takes the grantee's privileges on its columns along."""
         if fact.target.kind in _RELATIONS and fact.target in context.live:
             for column in context.live.children.get(fact.target, ()):
@@ -200,7 +200,7 @@ class PrivilegesRule(Rule):
                 if column.kind == "column" and other in context.live:
                     yield other
 
-    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def after_create_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """After the owner, whose own privileges come and go with ownership; a table's before its columns'."""
         target = fact.target
         yield FactId("owner", (target.kind, *target.name))
@@ -209,7 +209,7 @@ class PrivilegesRule(Rule):
             if table is not None:
                 yield FactId("privileges", (table.kind, *table.name, fact.name[-1]))
 
-    def change(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def change(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         """From what the grantee has at this point of the plan to what the goal says."""
         target, grantee = fact.target, fact.name[-1]
         owner = _owner(target, context.goal) or _owner(target, context.live)
@@ -229,21 +229,23 @@ class PrivilegesRule(Rule):
 
     def _statements(
         self, fact: FactId, held: frozenset[str], wanted: frozenset[str], context: Context
-    ) -> Iterable[Draft]:
+    ) -> Iterable[StatementDraft]:
         target, grantee = fact.target, fact.name[-1]
         where = self._place(target)
         lost = {privilege.removesuffix(_GRANT_OPTION) for privilege in held} - {
             privilege.removesuffix(_GRANT_OPTION) for privilege in wanted
         }
         if lost:
-            yield Draft(sql=self._text("REVOKE {} ON {} FROM {}", lost, target, where, grantee))
+            yield StatementDraft(sql=self._text("REVOKE {} ON {} FROM {}", lost, target, where, grantee))
         options = {
             privilege.removesuffix(_GRANT_OPTION)
             for privilege in held - wanted
             if privilege.endswith(_GRANT_OPTION) and privilege.removesuffix(_GRANT_OPTION) in wanted
         }
         if options:
-            yield Draft(sql=self._text("REVOKE GRANT OPTION FOR {} ON {} FROM {}", options, target, where, grantee))
+            yield StatementDraft(
+                sql=self._text("REVOKE GRANT OPTION FOR {} ON {} FROM {}", options, target, where, grantee)
+            )
         plain = {privilege for privilege in wanted - held if not privilege.endswith(_GRANT_OPTION)}
         if refound := plain - options:
             yield self._grant(fact, "GRANT {} ON {} TO {}", refound, where)
@@ -251,10 +253,10 @@ class PrivilegesRule(Rule):
         if granted:
             yield self._grant(fact, "GRANT {} ON {} TO {} WITH GRANT OPTION", granted, where)
 
-    def _grant(self, fact: FactId, template: LiteralString, privileges: set[str], where: Part) -> Draft:
+    def _grant(self, fact: FactId, template: LiteralString, privileges: set[str], where: Part) -> StatementDraft:
         target, grantee = fact.target, fact.name[-1]
         found = (hazards.opens_access(fact, f"everybody gets {', '.join(sorted(privileges))}"),) if not grantee else ()
-        return Draft(sql=self._text(template, privileges, target, where, grantee), hazards=found)
+        return StatementDraft(sql=self._text(template, privileges, target, where, grantee), hazards=found)
 
     def _text(self, template: LiteralString, privileges: set[str], target: FactId, where: Part, grantee: str) -> str:
         if target.kind == "default_privileges":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, LiteralString
 
 from reconciler.model.hazards import Hazard, HazardKind
 from reconciler.model.plan import LockMode
-from reconciler.planner.core.rule import Draft, Rule
+from reconciler.planner.core.rule import Rule, StatementDraft
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import Part, compose, joined, literal, name, raw
 
@@ -52,17 +52,17 @@ def _has_functions(fact: FactId, state: Snapshot) -> bool:
     return any(fact in state.dependencies.get(needed, ()) for needed in state.dependencies.get(fact, ()))
 
 
-def _drop(fact: FactId, context: Context) -> Draft:
+def _drop(fact: FactId, context: Context) -> StatementDraft:
     """Postgres drops a type and its own functions, which need each other, only by CASCADE."""
     cascade = raw(" CASCADE" if _has_functions(fact, context.live) else "")
-    return Draft(sql=compose("DROP TYPE {}{}", qualified(fact), cascade))
+    return StatementDraft(sql=compose("DROP TYPE {}{}", qualified(fact), cascade))
 
 
-def _shell_and_functions(fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+def _shell_and_functions(fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
     if folded:
-        yield Draft(sql=compose("CREATE TYPE {}", qualified(fact)))
+        yield StatementDraft(sql=compose("CREATE TYPE {}", qualified(fact)))
     for function in folded:
-        yield Draft(sql=str(context.new(function)["definition"]).rstrip())
+        yield StatementDraft(sql=str(context.new(function)["definition"]).rstrip())
 
 
 class RangeTypeRule(Rule):
@@ -71,16 +71,16 @@ class RangeTypeRule(Rule):
     kinds = ("range_type",)
     rank = 24
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         yield from _shell_and_functions(fact, folded, context)
         new = context.new(fact)
         parts: list[Part] = [raw(f"{word} = {new[key]}") for key, word in _RANGE.items() if key in new]
-        yield Draft(sql=compose("CREATE TYPE {} AS RANGE ({})", qualified(fact), joined(parts)))
+        yield StatementDraft(sql=compose("CREATE TYPE {} AS RANGE ({})", qualified(fact), joined(parts)))
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         yield _drop(fact, context)
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("type", *fact.name)
 
 
@@ -90,13 +90,13 @@ class BaseTypeRule(Rule):
     kinds = ("base_type",)
     rank = 22
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new = context.new(fact)
         if new.get("shell"):
-            yield Draft(sql=compose("CREATE TYPE {}", qualified(fact)))
+            yield StatementDraft(sql=compose("CREATE TYPE {}", qualified(fact)))
             return
         if not folded:
-            yield Draft(sql=compose("CREATE TYPE {}", qualified(fact)))
+            yield StatementDraft(sql=compose("CREATE TYPE {}", qualified(fact)))
         yield from _shell_and_functions(fact, folded, context)
         parts: list[Part] = [raw(f"{word} = {new[key]}") for key, word in _BASE.items() if key in new]
         parts += [
@@ -105,27 +105,27 @@ class BaseTypeRule(Rule):
             if key in new
         ]
         parts += [raw(word) for key, word in _BASE_FLAGS.items() if new.get(key)]
-        yield Draft(sql=compose("CREATE TYPE {} (\n    {}\n)", qualified(fact), joined(parts, ",\n    ")))
+        yield StatementDraft(sql=compose("CREATE TYPE {} (\n    {}\n)", qualified(fact), joined(parts, ",\n    ")))
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         hazard = Hazard(
             kind=HazardKind.MAY_FAIL, message=f"{fact}: goes together with its own functions (CASCADE)", fact=fact
         )
         draft = _drop(fact, context)
-        yield Draft(sql=draft.sql, hazards=(hazard,) if draft.sql.endswith("CASCADE") else ())
+        yield StatementDraft(sql=draft.sql, hazards=(hazard,) if draft.sql.endswith("CASCADE") else ())
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         changed = context.changed(fact)
         return changed <= _ALTERABLE and ("storage" not in changed or "storage" in context.new(fact))
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         new = context.new(fact)
         parts: list[Part] = [raw(f"{key.upper()} = {new.get(key, 'NONE')}") for key in sorted(context.changed(fact))]
-        yield Draft(sql=compose("ALTER TYPE {} SET ({})", qualified(fact), joined(parts)))
+        yield StatementDraft(sql=compose("ALTER TYPE {} SET ({})", qualified(fact), joined(parts)))
         if "storage" in context.changed(fact):
             yield from self._stored_alike(fact, context)
 
-    def _stored_alike(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def _stored_alike(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         """Columns that are there keep the storage that their type had."""
         storage = raw(str(context.new(fact)["storage"]).upper())
         for column in sorted(context.dependents.get(fact, ())):
@@ -140,7 +140,7 @@ class BaseTypeRule(Rule):
                     alter = "ALTER {} {} ALTER COLUMN {} SET STORAGE {}"
                 kind = raw(table.kind.replace("_", " ").upper())
                 text = compose(alter, kind, qualified(column), name(column.name[2]), storage)
-                yield Draft(sql=text, lock=LockMode.SHARE_UPDATE_EXCLUSIVE, locks=table)
+                yield StatementDraft(sql=text, lock=LockMode.SHARE_UPDATE_EXCLUSIVE, locks=table)
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("type", *fact.name)

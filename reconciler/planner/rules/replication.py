@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from reconciler.errors import PlanError
 from reconciler.hazards import hazards
 from reconciler.model.hazards import Hazard, HazardKind
-from reconciler.planner.core.rule import Draft, Rule
+from reconciler.planner.core.rule import Rule, StatementDraft
 from reconciler.planner.sql.object_names import object_phrase
 from reconciler.planner.sql.options import boolean, strings
 from reconciler.planner.sql.quoting import Part, compose, joined, literal, name, raw
@@ -28,7 +28,7 @@ class PublicationRule(Rule):
     kinds = ("publication",)
     rank = 80
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new, parts = context.new(fact), [raw("")]
         members = [_member(other, context.new(other)) for other in folded if other.kind in PublicationMemberRule.kinds]
         if context.version < 150000:  # takes the word TABLE once
@@ -40,19 +40,19 @@ class PublicationRule(Rule):
         options = [self._option(key, new) for key in _PUBLICATION_OPTIONS if key in new]
         if options:
             parts.append(raw(compose(" WITH ({})", joined(options))))
-        yield Draft(sql=compose("CREATE {}{}", object_phrase(fact), joined(parts, "")))
+        yield StatementDraft(sql=compose("CREATE {}{}", object_phrase(fact), joined(parts, "")))
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         found = () if fact in context.creates else (_starves(fact),)
-        yield Draft(sql=compose("DROP {}", object_phrase(fact)), hazards=found)
+        yield StatementDraft(sql=compose("DROP {}", object_phrase(fact)), hazards=found)
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return "all_tables" not in context.changed(fact)
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         new, changed = context.new(fact), context.changed(fact)
         options = [self._option(key, new) for key in _PUBLICATION_OPTIONS if key in changed]
-        yield Draft(sql=compose("ALTER {} SET ({})", object_phrase(fact), joined(options)))
+        yield StatementDraft(sql=compose("ALTER {} SET ({})", object_phrase(fact), joined(options)))
 
     def _option(self, key: str, definition: Definition) -> Part:
         match key:
@@ -75,15 +75,17 @@ class PublicationMemberRule(Rule):
     kinds = ("publication_table", "publication_schema")
     rank = 81
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("ALTER PUBLICATION {} ADD {}", name(fact.name[0]), _member(fact, context.new(fact))))
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
+        yield StatementDraft(
+            sql=compose("ALTER PUBLICATION {} ADD {}", name(fact.name[0]), _member(fact, context.new(fact)))
+        )
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         found = () if fact in context.creates else (_starves(fact),)
         text = compose("ALTER PUBLICATION {} DROP {}", name(fact.name[0]), _member(fact, {}))
-        yield Draft(sql=text, hazards=found)
+        yield StatementDraft(sql=text, hazards=found)
 
-    def fold_into(self, fact: FactId, context: Context) -> FactId | None:
+    def inline_into(self, fact: FactId, context: Context) -> FactId | None:
         return context.goal.parent(fact)
 
 
@@ -125,7 +127,7 @@ class SubscriptionRule(Rule):
                 return False
         return bool(new.get("hidden")) or (MASK in str(new["connection"]) and fact not in context.goal.secrets)
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new = context.new(fact)
         if self.is_unmodelled(fact, context):
             raise PlanError(f"{fact} must be created, but its connection is not known", hint="create it by hand")
@@ -144,7 +146,7 @@ class SubscriptionRule(Rule):
             ),
             fact=fact,
         )
-        yield Draft(
+        yield StatementDraft(
             sql=compose(
                 "CREATE {} CONNECTION {} PUBLICATION {} WITH ({})",
                 object_phrase(fact),
@@ -164,7 +166,7 @@ class SubscriptionRule(Rule):
         slot = raw("NONE") if definition.get("no_slot") else literal(str(definition.get("slot_name", fact.name[0])))
         return raw(compose("slot_name = {}", slot))
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         old = context.old(fact)
         phrase = object_phrase(fact)
         left = ""
@@ -172,40 +174,40 @@ class SubscriptionRule(Rule):
             # Postgres would drop the slot over the network, and refuses to do so in a transaction.
             left = f"; its slot {old.get('slot_name', fact.name[0])!r} stays on the publisher: drop it there"
             if not old.get("disabled"):
-                yield Draft(sql=compose("ALTER {} DISABLE", phrase))
-            yield Draft(sql=compose("ALTER {} SET (slot_name = NONE)", phrase))
+                yield StatementDraft(sql=compose("ALTER {} DISABLE", phrase))
+            yield StatementDraft(sql=compose("ALTER {} SET (slot_name = NONE)", phrase))
         hazard = Hazard(
             kind=HazardKind.DATA_LOSS, message=f"drops {fact}: where it stood is forgotten{left}", fact=fact
         )
-        yield Draft(sql=compose("DROP {}", phrase), hazards=(hazard,))
+        yield StatementDraft(sql=compose("DROP {}", phrase), hazards=(hazard,))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return not context.changed(fact) & _WITH_SLOT
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
         phrase = object_phrase(fact)
         renames_slot = bool(changed & {"no_slot", "slot_name"})
         runs = not old.get("disabled")
         if runs and (renames_slot or new.get("disabled")):
-            yield Draft(sql=compose("ALTER {} DISABLE", phrase))
+            yield StatementDraft(sql=compose("ALTER {} DISABLE", phrase))
             runs = False
         options = [self._option(key, new) for key in _SUBSCRIPTION_OPTIONS if key in changed]
         if renames_slot:
             options.append(self._slot(fact, new))
         if "connection" in changed or context.has_new_secrets(fact):
-            yield Draft(sql=compose("ALTER {} CONNECTION {}", phrase, self._connection(fact, context)))
+            yield StatementDraft(sql=compose("ALTER {} CONNECTION {}", phrase, self._connection(fact, context)))
         if options:
-            yield Draft(sql=compose("ALTER {} SET ({})", phrase, joined(options)))
+            yield StatementDraft(sql=compose("ALTER {} SET ({})", phrase, joined(options)))
         if "publications" in changed:
             publications = joined([name(publication) for publication in strings(new["publications"])])
             hazard = hazards.may_fail(
                 fact, "takes up the tables of other publications only after ALTER SUBSCRIPTION ... REFRESH", None
             )
             text = compose("ALTER {} SET PUBLICATION {} WITH (refresh = false)", phrase, publications)
-            yield Draft(sql=text, hazards=(hazard,))
+            yield StatementDraft(sql=text, hazards=(hazard,))
         if not runs and not new.get("disabled"):
-            yield Draft(sql=compose("ALTER {} ENABLE", phrase))
+            yield StatementDraft(sql=compose("ALTER {} ENABLE", phrase))
 
     def _option(self, key: str, definition: Definition) -> Part:
         option, value = key, boolean(definition.get(key))

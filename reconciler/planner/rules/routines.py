@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, LiteralString
 
-from reconciler.planner.core.rule import Draft, Rule
+from reconciler.planner.core.rule import Rule, StatementDraft
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import Part, compose, joined, literal, raw
 
@@ -27,8 +27,8 @@ class RoutineRule(Rule):
     kinds = ("function", "procedure")
     rank = 28
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
-        yield Draft(sql=str(context.new(fact)["definition"]).rstrip())
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
+        yield StatementDraft(sql=str(context.new(fact)["definition"]).rstrip())
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         """The arguments of one identity differ in their defaults only."""
@@ -37,17 +37,17 @@ class RoutineRule(Rule):
             return False
         return "result" not in changed
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         return self.create(fact, (), context)
 
-    def fold_into(self, fact: FactId, context: Context) -> FactId | None:
+    def inline_into(self, fact: FactId, context: Context) -> FactId | None:
         """A type that needs the function which needs the type: its statements make both."""
         return _type_around(fact, context.goal)
 
-    def fold_drop_into(self, fact: FactId, context: Context) -> FactId | None:
+    def inline_drop_into(self, fact: FactId, context: Context) -> FactId | None:
         return _type_around(fact, context.live)
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         """The names of the arguments identify the fact, but two routines cannot differ in these alone."""
         yield ("routine", *fact.name[:2], str(definition["types"]))
 
@@ -91,16 +91,16 @@ class AggregateRule(Rule):
     kinds = ("aggregate",)
     rank = 29
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         yield self._draft("CREATE AGGREGATE {}({}) (\n    {}\n)", fact, context)
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return not context.changed(fact) & {"arguments", "finalfunc", "finalfunc_extra", "hypothetical", "stype"}
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         yield self._draft("CREATE OR REPLACE AGGREGATE {}({}) (\n    {}\n)", fact, context)
 
-    def _draft(self, template: LiteralString, fact: FactId, context: Context) -> Draft:
+    def _draft(self, template: LiteralString, fact: FactId, context: Context) -> StatementDraft:
         new = context.new(fact)
         parts: list[Part] = [
             raw(compose("{} = {}", raw(word), raw(str(new[key])))) for key, word in _NAMES.items() if key in new
@@ -112,7 +112,7 @@ class AggregateRule(Rule):
             parts.append(raw(compose("SORTOP = OPERATOR({})", raw(str(new["sortop"])))))
         parts += [raw(word) for key, word in _FLAGS.items() if new.get(key)]
         arguments = raw(str(new["arguments"]) or "*")
-        return Draft(sql=compose(template, qualified(fact), arguments, joined(parts, ",\n    ")))
+        return StatementDraft(sql=compose(template, qualified(fact), arguments, joined(parts, ",\n    ")))
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("routine", *fact.name)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model.facts import FactId
 from reconciler.model.hazards import Hazard, HazardKind
-from reconciler.planner.core.rule import Draft, Rule
+from reconciler.planner.core.rule import Rule, StatementDraft
 from reconciler.planner.sql.quoting import compose, literal, name
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ class SchemaRule(Rule):
     kinds = ("schema",)
     rank = 0
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("CREATE SCHEMA {}", name(*fact.name)))
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
+        yield StatementDraft(sql=compose("CREATE SCHEMA {}", name(*fact.name)))
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP SCHEMA {}", name(*fact.name)))
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
+        yield StatementDraft(sql=compose("DROP SCHEMA {}", name(*fact.name)))
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("schema", *fact.name)
 
 
@@ -40,29 +40,29 @@ class ExtensionRule(Rule):
     kinds = ("extension",)
     rank = 5
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new = context.new(fact)
         schema, version = name(str(new["schema"])), literal(str(new["version"]))
         text = compose("CREATE EXTENSION {} SCHEMA {} VERSION {}", name(*fact.name), schema, version)
-        yield Draft(sql=text)
+        yield StatementDraft(sql=text)
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         hazard = Hazard(
             kind=HazardKind.DATA_LOSS, message=f"drops {fact} with all that it holds, its tables' rows too", fact=fact
         )
-        yield Draft(sql=compose("DROP EXTENSION {}", name(*fact.name)), hazards=(hazard,))
+        yield StatementDraft(sql=compose("DROP EXTENSION {}", name(*fact.name)), hazards=(hazard,))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
-        return fact not in context.fixed
+        return fact not in context.unalterable_extensions
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         new, changed = context.new(fact), context.changed(fact)
         if "version" in changed:
             text = compose("ALTER EXTENSION {} UPDATE TO {}", name(*fact.name), literal(str(new["version"])))
-            yield Draft(sql=text)
+            yield StatementDraft(sql=text)
         if "schema" in changed:
             text = compose("ALTER EXTENSION {} SET SCHEMA {}", name(*fact.name), name(str(new["schema"])))
-            yield Draft(sql=text)
+            yield StatementDraft(sql=text)
 
-    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def after_create_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
         yield FactId("schema", (str(context.new(fact)["schema"]),))

@@ -12,10 +12,10 @@ from reconciler.planner.columns.sequence_values import (
     continue_after,
     explicit_bounds,
     first_value,
-    made_room,
     new_bounds,
+    widened_bounds,
 )
-from reconciler.planner.core.rule import Draft, Rule, exclusive
+from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
 from reconciler.planner.online import column_swap
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import Part, compose, joined, name, raw
@@ -45,9 +45,9 @@ class SequenceRule(Rule):
 
     kinds = ("sequence",)
     rank = 25
-    unfold = 3
+    unfold_priority = 3
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new = context.new(fact)
         parts: list[Part] = [raw(compose(template, raw(str(new[key])))) for key, template, _ in _OPTIONS if key in new]
         if "start" in new:
@@ -57,10 +57,10 @@ class SequenceRule(Rule):
         template: LiteralString = "CREATE UNLOGGED SEQUENCE {}{}" if new.get("unlogged") else "CREATE SEQUENCE {}{}"
         options = raw(" " + joined(parts, " ").as_string(None) if parts else "")
         stage = Stage.BEFORE if column_swap.numbers_rows(fact, context) else Stage.TOGETHER
-        yield Draft(sql=compose(template, qualified(fact), options), stage=stage)
+        yield StatementDraft(sql=compose(template, qualified(fact), options), stage=stage)
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
+        yield StatementDraft(
             sql=compose("DROP SEQUENCE {}", qualified(fact)),
             hazards=() if self._is_followed(fact, context) or is_leftover(fact) else (hazards.loses_sequence(fact),),
             lock=LockMode.ACCESS_EXCLUSIVE,
@@ -78,9 +78,9 @@ class SequenceRule(Rule):
     def in_place(self, fact: FactId, context: Context) -> bool:
         return True
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
-        room = made_room(qualified(fact), old, new)
+        room = widened_bounds(qualified(fact), old, new)
         moved = explicit_bounds(new) if room else new_bounds(old, new)
         parts = [
             raw(compose(template, raw(str(new[key])))) if key in new else raw(absent)
@@ -96,15 +96,15 @@ class SequenceRule(Rule):
             parts.append(raw("CYCLE" if new.get("cycle") else "NO CYCLE"))
         if parts:
             for text in room:
-                yield Draft(sql=text, lock=LockMode.SHARE_ROW_EXCLUSIVE, locks=fact)
+                yield StatementDraft(sql=text, lock=LockMode.SHARE_ROW_EXCLUSIVE, locks=fact)
             text = compose("ALTER SEQUENCE {} {}", qualified(fact), joined(parts, " "))
-            yield Draft(sql=text, lock=LockMode.SHARE_ROW_EXCLUSIVE, locks=fact)
+            yield StatementDraft(sql=text, lock=LockMode.SHARE_ROW_EXCLUSIVE, locks=fact)
         if "unlogged" in changed:
             logged = raw("UNLOGGED" if new.get("unlogged") else "LOGGED")
             text = compose("ALTER SEQUENCE {} SET {}", qualified(fact), logged)
             yield exclusive(text, fact)
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("relation", *fact.name)
 
 
@@ -114,7 +114,7 @@ class OwnedByRule(Rule):
     kinds = ("owned_by",)
     rank = 53
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new = context.new(fact)
         column = name(str(new["schema"]), str(new["table"]), str(new["column"]))
         yield self._draft(fact, column)
@@ -123,14 +123,14 @@ class OwnedByRule(Rule):
         if sequence in context.creates and sequence not in context.live and context.persists(owner):
             yield continue_after(owner, compose("{}", qualified(sequence)), context.new(sequence))
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         yield self._draft(fact, raw("NONE"))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return True
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         return self.create(fact, (), context)
 
-    def _draft(self, fact: FactId, column: Part) -> Draft:
-        return Draft(sql=compose("ALTER SEQUENCE {} OWNED BY {}", qualified(fact), column))
+    def _draft(self, fact: FactId, column: Part) -> StatementDraft:
+        return StatementDraft(sql=compose("ALTER SEQUENCE {} OWNED BY {}", qualified(fact), column))

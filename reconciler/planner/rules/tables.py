@@ -9,7 +9,7 @@ from reconciler.model.plan import LockMode
 from reconciler.planner.columns.clauses import column_clause, column_settings
 from reconciler.planner.columns.local_overrides import set_apart
 from reconciler.planner.columns.not_null import added_later
-from reconciler.planner.core.rule import Draft, Rule
+from reconciler.planner.core.rule import Rule, StatementDraft
 from reconciler.planner.partitions import tree
 from reconciler.planner.rules.constraints import inline_constraint
 from reconciler.planner.sql.object_names import qualified
@@ -42,13 +42,13 @@ class TableRule(Rule):
     kinds = ("table", "foreign_table")
     rank = 30
 
-    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def after_create_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """A logged table cannot refer to an unlogged one, so one end of a foreign key changes before the other."""
         for part in self._referring(fact, context):
             if (table := context.live.parent(part)) is not None:
                 yield table
 
-    def once_gone(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def after_drop_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
         return (part for part in self._referring(fact, context) if part.kind == "constraint")
 
     def _referring(self, fact: FactId, context: Context) -> Iterable[FactId]:
@@ -63,7 +63,7 @@ class TableRule(Rule):
                 needed = context.live.dependencies.get(part, ())
                 yield from (each for each in needed if each.kind in ("column", "constraint"))
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         definition = context.new(fact)
         columns = [member for member in folded if member.kind == "column"]
         defaults = {member.name: context.new(member) for member in folded if member.kind == "default"}
@@ -103,7 +103,7 @@ class TableRule(Rule):
             start = "CREATE FOREIGN TABLE {}{}"
         elif definition.get("unlogged"):
             start = "CREATE UNLOGGED TABLE {}{}"
-        yield Draft(sql=compose(start, qualified(fact), joined(parts, "")))
+        yield StatementDraft(sql=compose(start, qualified(fact), joined(parts, "")))
         for column, clause in clauses.items():
             if clause is None and context.new(column).get("inherited"):
                 yield from set_apart(column, context, with_table=True)
@@ -112,11 +112,11 @@ class TableRule(Rule):
             yield from added_later(column, context)
         yield from _security(fact, {}, definition)
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         template: LiteralString = "DROP FOREIGN TABLE {}" if fact.kind == "foreign_table" else "DROP TABLE {}"
         empty = fact.kind == "foreign_table" or tree.is_left_by_all(fact, context)
         empty = empty or reroute_rows.leaves_all_rows(fact, context)
-        yield Draft(
+        yield StatementDraft(
             sql=compose(template, qualified(fact)),
             hazards=() if empty else (hazards.loses_table(fact, context.sizes.get(fact)),),
             lock=LockMode.ACCESS_EXCLUSIVE,
@@ -129,17 +129,17 @@ class TableRule(Rule):
             return False
         return not changed & {"partition_key", "server"}
 
-    def follows(self, fact: FactId, dropped: FactId, context: Context) -> bool:
+    def must_recreate_with(self, fact: FactId, dropped: FactId, context: Context) -> bool:
         """A typed table lets go of its type while that is made anew."""
         return dropped.kind != "composite_type" or "of_type" not in context.old(fact)
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         old, new, changed = context.old(fact), context.new(fact), context.changed(fact)
         size = context.sizes.get(fact)
         alter = raw(compose("ALTER TABLE {}", qualified(fact)))
 
-        def draft(text: str, *found: Hazard, lock: LockMode = LockMode.ACCESS_EXCLUSIVE) -> Draft:
-            return Draft(sql=text, hazards=found, lock=lock, locks=fact)
+        def draft(text: str, *found: Hazard, lock: LockMode = LockMode.ACCESS_EXCLUSIVE) -> StatementDraft:
+            return StatementDraft(sql=text, hazards=found, lock=lock, locks=fact)
 
         if "unlogged" in changed:
             text = compose("{} SET UNLOGGED", alter) if new.get("unlogged") else compose("{} SET LOGGED", alter)
@@ -164,12 +164,12 @@ class TableRule(Rule):
             yield draft(compose("ALTER FOREIGN TABLE {} OPTIONS ({})", qualified(fact), options))
         yield from _security(fact, old, new)
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("relation", *fact.name)
         yield ("type", *fact.name)
 
 
-def _security(fact: FactId, old: Definition, new: Definition) -> Iterable[Draft]:
+def _security(fact: FactId, old: Definition, new: Definition) -> Iterable[StatementDraft]:
     table = qualified(fact)
     texts: list[tuple[str, tuple[Hazard, ...]]] = []
     if old.get("row_security") != new.get("row_security"):
@@ -192,4 +192,4 @@ def _security(fact: FactId, old: Definition, new: Definition) -> Iterable[Draft]
         identity = raw(str(new.get("replica_identity", "default")).upper())
         texts.append((compose("ALTER TABLE {} REPLICA IDENTITY {}", table, identity), ()))
     for text, found in texts:
-        yield Draft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)
+        yield StatementDraft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=fact)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.hazards import hazards
 from reconciler.model.plan import LockMode
-from reconciler.planner.core.rule import Draft, Rule
+from reconciler.planner.core.rule import Rule, StatementDraft
 from reconciler.planner.partitions.tree import tree
 from reconciler.planner.partitions.trigger_state import above, parts_of, switch, switched_again, switching
 from reconciler.planner.sql.migra import policy_statements
@@ -30,19 +30,19 @@ class _Switched(Rule):
     # Whether CREATE OR REPLACE also switches it on again.
     switches_on: bool
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new = context.new(fact)
         yield self._draft(fact, context, str(new["definition"]).rstrip().removesuffix(";"))
         if "enabled" in new:
             yield self._switch(fact, context, str(new["enabled"]))
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         yield self._draft(fact, context, compose("DROP {}", object_phrase(fact)))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return True
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         changed, new = context.changed(fact), context.new(fact)
         replaces = "definition" in changed
         if replaces:
@@ -51,12 +51,12 @@ class _Switched(Rule):
         if ("enabled" in new) if replaces and self.switches_on else "enabled" in changed:
             yield self._switch(fact, context, str(new.get("enabled", "ENABLE")))
 
-    def _switch(self, fact: FactId, context: Context, how: str) -> Draft:
+    def _switch(self, fact: FactId, context: Context, how: str) -> StatementDraft:
         return self._draft(fact, context, switching(fact, self.word, how))
 
-    def _draft(self, fact: FactId, context: Context, text: str) -> Draft:
+    def _draft(self, fact: FactId, context: Context, text: str) -> StatementDraft:
         table = (context.goal if fact in context.goal else context.live).parent(fact)
-        return Draft(sql=text, lock=LockMode.SHARE_ROW_EXCLUSIVE, locks=table)
+        return StatementDraft(sql=text, lock=LockMode.SHARE_ROW_EXCLUSIVE, locks=table)
 
 
 class TriggerRule(_Switched):
@@ -71,11 +71,11 @@ class TriggerRule(_Switched):
         texts = (str(state["definition"]) for state in (context.old(fact), context.new(fact)))
         return "definition" not in context.changed(fact) or not any(text.startswith("CREATE CONST") for text in texts)
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         yield from super().alter(fact, context)
         yield from switched_again(fact, context)
 
-    def takes_along(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def cascades_to(self, fact: FactId, context: Context) -> Iterable[FactId]:
         table = context.live.parent(fact)
         return () if table is None else parts_of(fact, tree(table, context.live), context.live)
 
@@ -86,10 +86,10 @@ class PartitionTriggerRule(Rule):
     kinds = ("partition_trigger",)
     rank = 72
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         yield from self._switched(fact, str(context.new(fact)["enabled"]), context)
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         """As what it is a part of is; nothing where it goes with that, or is made anew."""
         followed = [*above(fact, context.live)]
         if all(context.persists(each) for each in followed):
@@ -99,13 +99,13 @@ class PartitionTriggerRule(Rule):
     def in_place(self, fact: FactId, context: Context) -> bool:
         return True
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         return self.create(fact, (), context)
 
-    def before(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def after_create_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
         return above(fact, context.goal)
 
-    def _switched(self, fact: FactId, how: str, context: Context) -> Iterable[Draft]:
+    def _switched(self, fact: FactId, how: str, context: Context) -> Iterable[StatementDraft]:
         yield switch(fact, how)
         yield from switched_again(fact, context)
 
@@ -125,16 +125,16 @@ class PolicyRule(Rule):
     kinds = ("policy",)
     rank = 72
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         for text in policy_statements(fact, None, context.new(fact)):
-            yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.goal.parent(fact))
+            yield StatementDraft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.goal.parent(fact))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         """ALTER POLICY sets roles and expressions, but cannot take an expression away."""
         old, new = context.old(fact), context.new(fact)
         return context.changed(fact) <= {"roles", "using", "check"} and new.keys() >= old.keys()
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         new, changed = context.new(fact), context.changed(fact)
         parts = [compose("ALTER {}", object_phrase(fact))]
         if "roles" in changed:
@@ -145,14 +145,18 @@ class PolicyRule(Rule):
             parts.append(compose("WITH CHECK ({})", raw(str(new["check"]))))
         hazard = hazards.opens_access(fact, "the policy changes: other rows or roles may see or write")
         text = " ".join(parts)
-        yield Draft(sql=text, hazards=(hazard,), lock=LockMode.ACCESS_EXCLUSIVE, locks=context.goal.parent(fact))
+        yield StatementDraft(
+            sql=text, hazards=(hazard,), lock=LockMode.ACCESS_EXCLUSIVE, locks=context.goal.parent(fact)
+        )
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         found: tuple[Hazard, ...] = ()
         if fact not in context.creates and context.old(fact).get("restrictive"):
             found = (hazards.opens_access(fact, "a restrictive policy goes: more rows are visible"),)
         for text in policy_statements(fact, context.old(fact), None):
-            yield Draft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact))
+            yield StatementDraft(
+                sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact)
+            )
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("policy", *fact.name)

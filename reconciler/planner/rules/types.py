@@ -11,7 +11,7 @@ from reconciler.planner.checks import value_checks
 from reconciler.planner.columns.clauses import settings_lost_with_type
 from reconciler.planner.columns.not_null import explicit_name
 from reconciler.planner.core import online
-from reconciler.planner.core.rule import Draft, Rule, exclusive
+from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
 from reconciler.planner.rules.column_types import disturbed_by_type_change
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import Part, compose, joined, literal, name, raw
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
     from reconciler.model.hazards import Hazard
     from reconciler.planner.core.context import Context
 
-__all__ = ["CompositeTypeRule", "DomainRule", "EnumRule", "RemadeUnderColumns", "held_within"]
+__all__ = ["CompositeTypeRule", "DomainRule", "EnumRule", "RecreatedUnderColumns", "held_within"]
 
 
 class _Type(Rule):
     """A type that columns hold."""
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("type", *fact.name)
 
 
-class RemadeUnderColumns(_Type):
+class RecreatedUnderColumns(_Type):
     """What cannot be altered nor swapped: columns let go of it, it is dropped and made, and they take it again."""
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return True
 
-    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def recreate_around_alter(self, fact: FactId, context: Context) -> Iterable[FactId]:
         return self.disturbed_by_swap(fact, context)
 
     def disturbed_by_swap(self, fact: FactId, context: Context) -> Iterable[FactId]:
@@ -70,7 +70,7 @@ class RemadeUnderColumns(_Type):
         kind = str(context.new(column)["type"])
         return kind, compose(" USING {}::{}", name(column.name[2]), raw(kind))
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         # A column that moves off the type has done so by now.
         columns = [
             column
@@ -87,7 +87,7 @@ class RemadeUnderColumns(_Type):
             yield self._to(column, self.with_it(column, context), fact, context)
             yield from settings_lost_with_type(column, context.new(column))
 
-    def _to(self, column: FactId, into: tuple[str, str], fact: FactId, context: Context) -> Draft:
+    def _to(self, column: FactId, into: tuple[str, str], fact: FactId, context: Context) -> StatementDraft:
         table = context.live.parent(column)
         assert table is not None
         kind, using = into
@@ -108,14 +108,14 @@ class EnumRule(_Type):
     kinds = ("enum",)
     rank = 20
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         labels: list[Part] = [literal(label) for label in self._labels(context.new(fact))]
         found: tuple[Hazard, ...] = ()
         if fact in context.live:
             kept = set(self._labels(context.new(fact)))
             if gone := [label for label in self._labels(context.old(fact)) if label not in kept]:
                 found = (hazards.loses_enum_value(fact, gone),)
-        yield Draft(sql=compose("CREATE TYPE {} AS ENUM ({})", qualified(fact), joined(labels)), hazards=found)
+        yield StatementDraft(sql=compose("CREATE TYPE {} AS ENUM ({})", qualified(fact), joined(labels)), hazards=found)
 
     def checks(self, fact: FactId, context: Context) -> Iterable[Check]:
         if fact in context.creates and fact in context.live:
@@ -126,7 +126,7 @@ class EnumRule(_Type):
     def in_place(self, fact: FactId, context: Context) -> bool:
         return self._can_add(fact, context)
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         old, new = self._labels(context.old(fact)), self._labels(context.new(fact))
         present = list(old)
         used = self._is_used(fact, context)
@@ -141,7 +141,9 @@ class EnumRule(_Type):
                 text = compose("{} AFTER {}", raw(text), literal(new[position - 1]))
             # In one transaction, as the rehearsal is, the value could not be used: its copy has it from the beginning.
             rehearsal = "" if used else None
-            yield Draft(sql=text, stage=Stage.BEFORE if used else Stage.TOGETHER, joined=joined, rehearsal=rehearsal)
+            yield StatementDraft(
+                sql=text, stage=Stage.BEFORE if used else Stage.TOGETHER, joined=joined, rehearsal=rehearsal
+            )
             joined = used
             present.insert(position, label)
 
@@ -187,10 +189,10 @@ class DomainRule(_Type):
     kinds = ("domain",)
     rank = 21
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         yield self._create(fact, folded, context)
 
-    def _create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Draft:
+    def _create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> StatementDraft:
         new = context.new(fact)
         parts: list[Part] = [raw(str(new["type"]))]
         if "collation" in new:
@@ -202,7 +204,7 @@ class DomainRule(_Type):
         for member in folded:
             definition = raw(str(context.new(member)["definition"]))
             parts.append(raw(compose("CONSTRAINT {} {}", name(member.name[2]), definition)))
-        return Draft(sql=compose("CREATE DOMAIN {} AS {}", qualified(fact), joined(parts, " ")))
+        return StatementDraft(sql=compose("CREATE DOMAIN {} AS {}", qualified(fact), joined(parts, " ")))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return not context.changed(fact) & {"type", "collation"}
@@ -211,23 +213,23 @@ class DomainRule(_Type):
         if fact in context.alters and context.new(fact).get("not_null") and not context.old(fact).get("not_null"):
             yield from value_checks.domain_checks(fact, fact, "NOT NULL", context)
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         new, changed = context.new(fact), context.changed(fact)
         alter = raw(compose("ALTER DOMAIN {}", qualified(fact)))
         if "default" in changed:
             value = raw(compose("SET DEFAULT {}", raw(str(new["default"]))) if "default" in new else "DROP DEFAULT")
-            yield Draft(sql=compose("{} {}", alter, value))
+            yield StatementDraft(sql=compose("{} {}", alter, value))
         if "not_null" in changed:
             if new.get("not_null"):
                 hazard = hazards.may_fail(fact, "NOT NULL fails if a row has no value", None)
                 named = explicit_name(fact, context)
                 action = raw(compose("ADD {}NOT NULL", raw(named)) if named else "SET NOT NULL")
-                yield Draft(sql=compose("{} {}", alter, action), hazards=(hazard,))
+                yield StatementDraft(sql=compose("{} {}", alter, action), hazards=(hazard,))
             else:
-                yield Draft(sql=compose("{} DROP NOT NULL", alter))
+                yield StatementDraft(sql=compose("{} DROP NOT NULL", alter))
         elif "not_null_name" in changed:
             names = [name(state.not_null_name(fact)) for state in (context.live, context.goal)]
-            yield Draft(sql=compose("{} RENAME CONSTRAINT {} TO {}", alter, *names))
+            yield StatementDraft(sql=compose("{} RENAME CONSTRAINT {} TO {}", alter, *names))
 
 
 def held_within(context: Context) -> Iterable[FactId]:
@@ -287,7 +289,7 @@ class CompositeTypeRule(Rule):
     kinds = ("composite_type",)
     rank = 23
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         attributes = joined([self._clause(attribute) for attribute in self._attributes(context.new(fact))], ",\n    ")
         found: list[Hazard] = []
         if fact in context.live:
@@ -295,10 +297,10 @@ class CompositeTypeRule(Rule):
             gone = [str(each["name"]) for each in self._attributes(context.old(fact)) if str(each["name"]) not in kept]
             found = [hazards.loses_column(FactId("column", (*fact.name, each)), None) for each in gone]
         text = compose("CREATE TYPE {} AS (\n    {}\n)", qualified(fact), attributes)
-        yield Draft(sql=text, hazards=tuple(found))
+        yield StatementDraft(sql=text, hazards=tuple(found))
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
-        yield Draft(sql=compose("DROP TYPE {}", qualified(fact)))
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
+        yield StatementDraft(sql=compose("DROP TYPE {}", qualified(fact)))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         """Attributes come, go and change in place, but not their order, nor a type of one that values are stored of."""
@@ -318,28 +320,28 @@ class CompositeTypeRule(Rule):
             for each in found
         )
 
-    def disturbed(self, fact: FactId, context: Context) -> Iterable[FactId]:
+    def recreate_around_alter(self, fact: FactId, context: Context) -> Iterable[FactId]:
         for dependent in context.dependents.get(fact, ()):
             if dependent.kind in ("view", "materialized_view", "index", "constraint", "function", "procedure"):
                 yield dependent
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         old = {attribute["name"]: attribute for attribute in self._attributes(context.old(fact))}
         new = {attribute["name"]: attribute for attribute in self._attributes(context.new(fact))}
         alter = raw(compose("ALTER TYPE {}", qualified(fact)))
         for key in old.keys() - new.keys():
             hazard = hazards.loses_column(FactId("column", (*fact.name, str(key))), None)
-            yield Draft(sql=compose("{} DROP ATTRIBUTE {} CASCADE", alter, name(str(key))), hazards=(hazard,))
+            yield StatementDraft(sql=compose("{} DROP ATTRIBUTE {} CASCADE", alter, name(str(key))), hazards=(hazard,))
         for key, attribute in new.items():
             if key not in old:
-                yield Draft(sql=compose("{} ADD ATTRIBUTE {} CASCADE", alter, self._clause(attribute)))
+                yield StatementDraft(sql=compose("{} ADD ATTRIBUTE {} CASCADE", alter, self._clause(attribute)))
             elif old[key] != attribute:
                 kind = raw(str(attribute["type"]))
                 collate = raw(
                     compose(" COLLATE {}", raw(str(attribute["collation"]))) if "collation" in attribute else ""
                 )
                 text = compose("{} ALTER ATTRIBUTE {} TYPE {}{} CASCADE", alter, name(str(key)), kind, collate)
-                yield Draft(sql=text)
+                yield StatementDraft(sql=text)
 
     def _attributes(self, definition: Definition) -> list[Definition]:
         return cast("list[Definition]", definition["attributes"])
@@ -348,6 +350,6 @@ class CompositeTypeRule(Rule):
         collate = raw(compose(" COLLATE {}", raw(str(attribute["collation"]))) if "collation" in attribute else "")
         return raw(compose("{} {}{}", name(str(attribute["name"])), raw(str(attribute["type"])), collate))
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("type", *fact.name)
         yield ("relation", *fact.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from reconciler.planner.columns.clauses import view_column_settings
-from reconciler.planner.core.rule import Draft, Rule, exclusive
+from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
 from reconciler.planner.sql.object_names import object_phrase, qualified
 from reconciler.planner.sql.options import changed_options, options_clause
 from reconciler.planner.sql.quoting import compose, name, raw
@@ -30,11 +30,13 @@ class ViewRule(Rule):
     kinds = ("view",)
     rank = 60
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new = context.new(fact)
-        yield Draft(sql=compose("CREATE VIEW {}{} AS\n{}", qualified(fact), options_clause(new), raw(_query(new))))
+        yield StatementDraft(
+            sql=compose("CREATE VIEW {}{} AS\n{}", qualified(fact), options_clause(new), raw(_query(new)))
+        )
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         yield exclusive(compose("DROP VIEW {}", qualified(fact)), fact)
 
     def in_place(self, fact: FactId, context: Context) -> bool:
@@ -43,7 +45,7 @@ class ViewRule(Rule):
         before, after = context.columns(fact, context.live), context.columns(fact, context.goal)
         return after[: len(before)] == before
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         old, new = context.old(fact), context.new(fact)
         if "definition" in context.changed(fact):
             options = options_clause(new)
@@ -55,7 +57,7 @@ class ViewRule(Rule):
         for text in changed_options(alter, before, after):
             yield exclusive(text, fact)
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("relation", *fact.name)
         yield ("type", *fact.name)
 
@@ -89,11 +91,11 @@ class MaterializedViewRule(Rule):
     kinds = ("materialized_view",)
     rank = 61
 
-    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[Draft]:
+    def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new = context.new(fact)
         method = raw(compose(" USING {}", name(str(new["access_method"]))) if "access_method" in new else "")
         space = raw(compose(" TABLESPACE {}", name(str(new["tablespace"]))) if "tablespace" in new else "")
-        yield Draft(
+        yield StatementDraft(
             sql=compose(
                 "CREATE MATERIALIZED VIEW {}{}{}{} AS\n{}{}",
                 qualified(fact),
@@ -108,14 +110,14 @@ class MaterializedViewRule(Rule):
             if column.kind == "column":
                 yield from view_column_settings(column, {}, context.new(column))
 
-    def drop(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         yield exclusive(compose("DROP {}", object_phrase(fact)), fact)
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         changed = context.changed(fact)
         return "definition" not in changed and ("access_method" not in changed or context.version >= 150000)
 
-    def alter(self, fact: FactId, context: Context) -> Iterable[Draft]:
+    def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         old, new = context.old(fact), context.new(fact)
         alter = raw(compose("ALTER MATERIALIZED VIEW {}", qualified(fact)))
         before, after = (cast("list[str]", definition.get("options") or []) for definition in (old, new))
@@ -128,6 +130,6 @@ class MaterializedViewRule(Rule):
             space = name(str(new.get("tablespace", "pg_default")))
             yield exclusive(compose("{} SET TABLESPACE {}", alter, space), fact)
 
-    def claims(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
+    def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("relation", *fact.name)
         yield ("type", *fact.name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.hazards import hazards
 from reconciler.model.facts import FactId
-from reconciler.planner.core.rule import Draft, exclusive
+from reconciler.planner.core.rule import StatementDraft, exclusive
 from reconciler.planner.sql.object_names import object_phrase, qualified
 from reconciler.planner.sql.quoting import Part, compose, name, raw
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.model.snapshot import Snapshot
     from reconciler.planner.core.context import Context
 
-__all__ = ["drop_renamed", "parked", "rename_away", "set_aside", "taken_back"]
+__all__ = ["convert_to_interim_type", "convert_to_new_type", "drop_renamed", "rename_away", "types_to_rename"]
 
 _SUFFIX = "__replaced"
 _LONGEST_BYTES = 63  # NAMEDATALEN - 1
@@ -30,13 +30,13 @@ _RENAMED = ("enum", "domain", "composite_type")
 _RECORD = raw('pg_temp."reconciler_value"')
 
 
-def set_aside(context: Context) -> Iterable[FactId]:
+def types_to_rename(context: Context) -> Iterable[FactId]:
     """The types that are renamed instead of dropped at once, so that a column of them is rewritten only once."""
     waiting = {
         needed
-        for holder in (*context.parked, *_moving(context))
+        for holder in (*context.converting, *_read_once_more(context))
         for needed in context.live.dependencies.get(holder, ())
-        if _may_stand_aside(needed, context)
+        if _may_be_renamed(needed, context)
     }
     found: set[FactId] = set()
     while waiting:
@@ -46,9 +46,9 @@ def set_aside(context: Context) -> Iterable[FactId]:
     return found
 
 
-def _moving(context: Context) -> Iterable[FactId]:
+def _read_once_more(context: Context) -> Iterable[FactId]:
     """The tables that step aside, which may be typed, and their columns: their values are read once more."""
-    for table in context.renamed:
+    for table in context.renamed_tables:
         yield table
         yield from (child for child in context.live.children.get(table, ()) if child.kind == "column")
 
@@ -57,29 +57,29 @@ def _dropped_needs(kind: FactId, context: Context) -> set[FactId]:
     """What goes in this plan though the type, or a constraint of it, needs it: a collation that changes, too."""
     parts = (kind, *context.live.children.get(kind, ()))
     needed = {each for part in parts for each in context.live.dependencies.get(part, ())}
-    return {each for each in needed if each in context.drops or _is_remade(each, context)} - {*parts}
+    return {each for each in needed if each in context.drops or _is_recreated(each, context)} - {*parts}
 
 
-def _is_remade(fact: FactId, context: Context) -> bool:
+def _is_recreated(fact: FactId, context: Context) -> bool:
     """Whether its alteration is to drop and to make it."""
     return fact.kind == "collation" and fact in context.alters
 
 
-def _may_stand_aside(kind: FactId, context: Context) -> bool:
+def _may_be_renamed(kind: FactId, context: Context) -> bool:
     """A type can keep its values under another name if that holds for all that goes and that it needs."""
     if kind.kind not in _RENAMED or kind not in context.drops or kind not in context.creates:
         return False
-    return all(_may_stand_aside(each, context) for each in _dropped_needs(kind, context))
+    return all(_may_be_renamed(each, context) for each in _dropped_needs(kind, context))
 
 
-def rename_away(kind: FactId) -> Iterable[Draft]:
+def rename_away(kind: FactId) -> Iterable[StatementDraft]:
     """The old type gives up its name."""
-    yield Draft(sql=compose("ALTER {} RENAME TO {}", object_phrase(kind), name(_renamed(kind).name[1])))
+    yield StatementDraft(sql=compose("ALTER {} RENAME TO {}", object_phrase(kind), name(_renamed(kind).name[1])))
 
 
-def drop_renamed(kind: FactId) -> Iterable[Draft]:
+def drop_renamed(kind: FactId) -> Iterable[StatementDraft]:
     """The old type goes when no column has it any more."""
-    yield Draft(sql=compose("DROP {}", object_phrase(_renamed(kind))))
+    yield StatementDraft(sql=compose("DROP {}", object_phrase(_renamed(kind))))
 
 
 def _renamed(kind: FactId) -> FactId:
@@ -87,17 +87,17 @@ def _renamed(kind: FactId) -> FactId:
     return FactId(kind.kind, (kind.name[0], kept + _SUFFIX))
 
 
-def _moves_at_once(column: FactId, context: Context) -> bool:
-    if column in context.unpacked:
+def _converts_at_once(column: FactId, context: Context) -> bool:
+    if column in context.holding_rows_as_json:
         return False
     table = context.live.parent(column)
     needed = (context.live.dependencies.get(column, frozenset()) & context.drops) - {table}
-    return needed <= context.aside
+    return needed <= context.renamed_types
 
 
-def parked(column: FactId, table: FactId, context: Context) -> Iterable[Draft]:
+def convert_to_interim_type(column: FactId, table: FactId, context: Context) -> Iterable[StatementDraft]:
     """The column becomes text or JSON, unless its old type stands aside."""
-    if _moves_at_once(column, context):
+    if _converts_at_once(column, context):
         return
     field = name(column.name[2])
     kind, value = raw("text"), raw(compose("{}::text", field))
@@ -109,19 +109,19 @@ def parked(column: FactId, table: FactId, context: Context) -> Iterable[Draft]:
     yield exclusive(text, table, hazard)
 
 
-def taken_back(column: FactId, table: FactId, context: Context) -> Iterable[Draft]:
+def convert_to_new_type(column: FactId, table: FactId, context: Context) -> Iterable[StatementDraft]:
     """The column gets the type of the goal, and its values are read into it."""
     new, field = context.new(column), name(column.name[2])
     kind = raw(str(new["type"]))
     collate = raw(compose(" COLLATE {}", raw(str(new["collation"]))) if "collation" in new else "")
     by_record = _is_composite(column, context.live)
-    at_once = _moves_at_once(column, context)
+    at_once = _converts_at_once(column, context)
     arrays = _is_array(context.old(column)), _is_array(new)
     value = (
         _from_text(field, kind, arrays) if at_once or arrays[0] != arrays[1] else raw(compose("{}::{}", field, kind))
     )
     if by_record:
-        yield Draft(sql=compose("CREATE TYPE {} AS (value {})", _RECORD, kind))
+        yield StatementDraft(sql=compose("CREATE TYPE {} AS (value {})", _RECORD, kind))
         value = raw(
             compose(
                 "(pg_catalog.json_populate_record(NULL::{}, pg_catalog.json_build_object('value', {}))).value",
@@ -138,10 +138,12 @@ def taken_back(column: FactId, table: FactId, context: Context) -> Iterable[Draf
         hazards.may_fail(column, f"fails if a value is no {new['type']} any more", size),
     )
     if by_record:
-        yield Draft(sql=compose("DROP TYPE {}", _RECORD))
+        yield StatementDraft(sql=compose("DROP TYPE {}", _RECORD))
     if "storage" in new:
         storage = raw(str(new["storage"]).upper())
-        yield Draft(sql=compose("ALTER TABLE {} ALTER COLUMN {} SET STORAGE {}", qualified(column), field, storage))
+        yield StatementDraft(
+            sql=compose("ALTER TABLE {} ALTER COLUMN {} SET STORAGE {}", qualified(column), field, storage)
+        )
 
 
 def _is_array(definition: Definition) -> bool:

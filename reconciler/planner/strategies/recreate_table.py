@@ -14,8 +14,8 @@ from reconciler.model.facts import FactId
 from reconciler.model.plan import LockMode
 from reconciler.planner.columns.sequence_values import continue_after
 from reconciler.planner.core.nodes import Act, Node
-from reconciler.planner.core.rule import Draft
-from reconciler.planner.partitions.index_attachment import detaches_aside
+from reconciler.planner.core.rule import StatementDraft
+from reconciler.planner.partitions.index_attachment import detaches_when_renamed
 from reconciler.planner.partitions.tree import partitions_of, tree
 from reconciler.planner.sql.casts import conversion
 from reconciler.planner.sql.object_names import name_meanwhile, qualified, split_name
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "columns_of",
-    "comes_along",
-    "finish",
-    "goes_alone",
-    "is_moved",
-    "moved",
+    "dropped_alone",
+    "is_recreated",
+    "move_rows",
     "ordered",
-    "step_aside",
+    "recreated_tables",
+    "recreated_with",
+    "rename_out_of_the_way",
     "value_for",
     "waits_for_rows",
 ]
@@ -51,14 +51,14 @@ def _holds_rows(table: FactId, context: Context) -> bool:
     return key is None or key != context.new(table).get("partition_key")
 
 
-def is_moved(table: FactId, context: Context) -> bool:
+def is_recreated(table: FactId, context: Context) -> bool:
     """Whether the table is made anew and has rows of its own, or its partitions for it."""
     if table.kind != "table" or table not in context.drops or table not in context.creates:
         return False
     return table in context.live and _holds_rows(table, context)
 
 
-def comes_along(table: FactId, context: Context) -> Iterable[FactId]:
+def recreated_with(table: FactId, context: Context) -> Iterable[FactId]:
     """The partitions that must be made anew with a table, as its rows are spread over them in another way."""
     if table.kind != "table" or table not in context.goal or table not in context.live:
         return
@@ -68,9 +68,9 @@ def comes_along(table: FactId, context: Context) -> Iterable[FactId]:
     yield from (child for child in tree(table, context.live) if child in after and child != table)
 
 
-def moved(context: Context) -> tuple[set[FactId], set[FactId]]:
+def recreated_tables(context: Context) -> tuple[set[FactId], set[FactId]]:
     """The tables whose rows move, and with them the partitions: all that step aside."""
-    found = {table for table in context.drops & context.creates if is_moved(table, context)}
+    found = {table for table in context.drops & context.creates if is_recreated(table, context)}
     families = {table: [*_family(table, context)] for table in sorted(found)}
     members = {child for table, family in families.items() for child in family if child != table}
     return found - members, found | members
@@ -90,14 +90,14 @@ def _family(table: FactId, context: Context) -> Iterable[FactId]:
         )
 
 
-def goes_alone(fact: FactId, owners: Sequence[FactId], context: Context) -> Sequence[FactId]:
+def dropped_alone(fact: FactId, owners: Sequence[FactId], context: Context) -> Sequence[FactId]:
     """Those of `owners` that take the fact along: what a table that steps aside would keep, names or rows, goes before.
 
     Names of indexes, keys and statistics are the schema's and not the table's; so are those of sequences.
     """
-    if not context.renamed:
+    if not context.renamed_tables:
         return owners
-    if fact in context.renamed:
+    if fact in context.renamed_tables:
         return ()
     table = context.live.parent(fact)
     match fact.kind:
@@ -106,7 +106,7 @@ def goes_alone(fact: FactId, owners: Sequence[FactId], context: Context) -> Sequ
         case "constraint":
             definition = context.old(fact)
             kind = definition["type"]
-            refers = any(each in context.renamed for each in _referred(fact, context))
+            refers = any(each in context.renamed_tables for each in _referred(fact, context))
             alone = kind in ("primary_key", "unique", "exclude") or (kind == "foreign_key" and refers)
             alone = alone or (not definition.get("inherited") and any(_leaving(fact, context)))
         case "policy" | "rule":
@@ -114,32 +114,39 @@ def goes_alone(fact: FactId, owners: Sequence[FactId], context: Context) -> Sequ
         case "trigger":
             alone = any(_leaving(fact, context))
         case "inheritance":
-            alone = detaches_aside(fact, context) or _leaves_parent(fact, context)
+            alone = detaches_when_renamed(fact, context) or _leaves_parent(fact, context)
         case _:
             alone = False
-    if not alone or (table is not None and table not in context.renamed):
+    if not alone or (table is not None and table not in context.renamed_tables):
         return owners
     return [owner for owner in owners if owner.kind in ("index", "constraint")]
 
 
 def _leaves_parent(link: FactId, context: Context) -> bool:
     """Whether the old table would follow a parent that stays, and is altered before the rows have moved."""
-    return "bound" not in context.old(link) and FactId("table", link.name[2:]) not in context.renamed
+    return "bound" not in context.old(link) and FactId("table", link.name[2:]) not in context.renamed_tables
 
 
 def _leaving(fact: FactId, context: Context) -> Iterable[FactId]:
     """What the fact needs and goes, other than tables that step aside and what goes with them."""
     for needed in context.live.dependencies.get(fact, ()):
-        if needed in context.drops and context.live.object_of(needed) not in context.renamed:
+        if needed in context.drops and context.live.object_of(needed) not in context.renamed_tables:
             owned = context.live.find(FactId("owned_by", needed.name)) if needed.kind == "sequence" else None
-            if owned is None or FactId("table", (str(owned["schema"]), str(owned["table"]))) not in context.renamed:
+            if (
+                owned is None
+                or FactId("table", (str(owned["schema"]), str(owned["table"]))) not in context.renamed_tables
+            ):
                 yield needed
 
 
 def _changing(fact: FactId, context: Context) -> Iterable[FactId]:
     """Columns of other tables that the fact names: Postgres changes the type of none that a rule or a policy names."""
     for needed in context.live.dependencies.get(fact, ()):
-        if needed.kind == "column" and needed in context.alters and context.live.parent(needed) not in context.renamed:
+        if (
+            needed.kind == "column"
+            and needed in context.alters
+            and context.live.parent(needed) not in context.renamed_tables
+        ):
             yield needed
 
 
@@ -148,16 +155,16 @@ def _referred(fact: FactId, context: Context) -> Iterable[FactId]:
         yield context.live.object_of(needed)
 
 
-def step_aside(table: FactId, context: Context) -> Iterable[Draft]:
+def rename_out_of_the_way(table: FactId, context: Context) -> Iterable[StatementDraft]:
     """The old table gives its name up, and the sequences that go with it theirs."""
-    text = compose("ALTER TABLE {} RENAME TO {}", qualified(table), name(_aside(*table.name)))
-    yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+    text = compose("ALTER TABLE {} RENAME TO {}", qualified(table), name(_renamed(*table.name)))
+    yield StatementDraft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
     for schema, sequence in _sequences(table, context):
-        text = compose("ALTER SEQUENCE {} RENAME TO {}", name(schema, sequence), name(_aside(schema, sequence)))
-        yield Draft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+        text = compose("ALTER SEQUENCE {} RENAME TO {}", name(schema, sequence), name(_renamed(schema, sequence)))
+        yield StatementDraft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
     if context.old(table).get("force_row_security"):
         # The owner would see, and so move, only the rows that the policies show.
-        yield Draft(sql=compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", _old(table)))
+        yield StatementDraft(sql=compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", _old(table)))
 
 
 def _sequences(table: FactId, context: Context) -> Iterable[tuple[str, str]]:
@@ -171,7 +178,7 @@ def _sequences(table: FactId, context: Context) -> Iterable[tuple[str, str]]:
                 yield owned.name[0], owned.name[1]
 
 
-def finish(table: FactId, context: Context, which: Part | None = None) -> Iterable[Draft]:
+def move_rows(table: FactId, context: Context, which: Part | None = None) -> Iterable[StatementDraft]:
     """The rows go into the new table, which numbers on where the old one stopped; the old one is dropped.
 
     Where others than `which` have left for another partition, these do.
@@ -190,7 +197,7 @@ def finish(table: FactId, context: Context, which: Part | None = None) -> Iterab
     if said:
         forced = bool(context.new(table).get("force_row_security"))
         if forced:
-            yield Draft(sql=compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", qualified(table)))
+            yield StatementDraft(sql=compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", qualified(table)))
         always = any("identity" in context.new(column) for column, _ in said)
         text = compose(
             "INSERT INTO {} ({}){} SELECT {} FROM {}{}",
@@ -201,12 +208,12 @@ def finish(table: FactId, context: Context, which: Part | None = None) -> Iterab
             _old(table),
             raw("" if which is None else compose(" WHERE {}", which)),
         )
-        yield Draft(sql=text, hazards=tuple(found), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+        yield StatementDraft(sql=text, hazards=tuple(found), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
         if forced:
-            yield Draft(sql=compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", qualified(table)))
+            yield StatementDraft(sql=compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", qualified(table)))
     for column, _ in said:
         yield from _numbers_on(column, context)
-    yield Draft(sql=compose("DROP TABLE {}", _old(table)), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+    yield StatementDraft(sql=compose("DROP TABLE {}", _old(table)), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
 
 
 def value_for(column: FactId, live: dict[str, FactId], context: Context) -> Part | None:
@@ -219,7 +226,7 @@ def value_for(column: FactId, live: dict[str, FactId], context: Context) -> Part
     hint = context.intent.conversions.get(column)
     if hint is not None:
         return raw(compose("({})", raw(hint)))
-    if any(needed in context.aside for needed in context.live.dependencies.get(column, ())):
+    if any(needed in context.renamed_types for needed in context.live.dependencies.get(column, ())):
         return raw(compose("{}::text::{}", field, raw(after)))
     if before == after:
         return field
@@ -227,7 +234,7 @@ def value_for(column: FactId, live: dict[str, FactId], context: Context) -> Part
     return raw(using) if using else field  # assigned as ALTER COLUMN TYPE would: cut nowhere without a word
 
 
-def _numbers_on(column: FactId, context: Context) -> Iterable[Draft]:
+def _numbers_on(column: FactId, context: Context) -> Iterable[StatementDraft]:
     """An identity column goes on where its old sequence stands; a new sequence, after the largest value."""
     for owned in context.sequences_of(FactId("table", column.name[:2])):
         serial = FactId("sequence", owned.name)
@@ -246,15 +253,15 @@ def _numbers_on(column: FactId, context: Context) -> Iterable[Draft]:
     template = compose(
         "SELECT pg_catalog.setval({}, last_value, is_called) FROM {}",
         literal(sequence),
-        name(schema, _aside(schema, old)),
+        name(schema, _renamed(schema, old)),
     )
-    yield Draft(sql=template, lock=LockMode.ACCESS_SHARE)
+    yield StatementDraft(sql=template, lock=LockMode.ACCESS_SHARE)
 
 
 def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
     """(earlier, later): the rows come when their new table is whole, and before what would look at each of them."""
-    for table in context.moved:
-        rows = Node(Act.FINISH, table)
+    for table in context.recreated_tables:
+        rows = Node(Act.RESTORE, table)
         family = {*tree(table, context.goal)}
         for member in family:
             links = [link for link in context.goal.heirs.get(member.name, ()) if link in context.creates]
@@ -269,7 +276,7 @@ def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
             for column in (member, *columns_of(member, context.live)):
                 for part in (column, FactId("default", column.name)):
                     for needed in _leaving(part, context):
-                        yield rows, Node(Act.FINISH if needed in context.aside else Act.DROP, needed)
+                        yield rows, Node(Act.RESTORE if needed in context.renamed_types else Act.DROP, needed)
 
 
 def waits_for_rows(fact: FactId, family: set[FactId], context: Context) -> bool:
@@ -296,10 +303,10 @@ def columns_of(table: FactId, state: Snapshot) -> list[FactId]:
 
 
 def _old(table: FactId) -> Part:
-    return name(table.name[0], _aside(*table.name))
+    return name(table.name[0], _renamed(*table.name))
 
 
-def _aside(schema: str, plain: str) -> str:
+def _renamed(schema: str, plain: str) -> str:
     return name_meanwhile(schema, plain, _SUFFIX)
 
 

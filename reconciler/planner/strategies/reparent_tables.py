@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.model.temporary_names import temporary_name
 from reconciler.planner.core.nodes import Act, Node
-from reconciler.planner.core.rule import Draft, exclusive
+from reconciler.planner.core.rule import StatementDraft, exclusive
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import Part, compose, joined, name, raw
 
@@ -25,10 +25,17 @@ if TYPE_CHECKING:
     from reconciler.model.snapshot import Snapshot
     from reconciler.planner.core.context import Context
 
-__all__ = ["joined_anew", "leave_stand_in", "ordered", "stand_ins", "take_stand_in", "with_columns"]
+__all__ = [
+    "attach_temporary_parent",
+    "detach_temporary_parent",
+    "ordered",
+    "relinked",
+    "temporary_parents",
+    "with_columns",
+]
 
 
-def joined_anew(context: Context) -> Iterable[FactId]:
+def relinked(context: Context) -> Iterable[FactId]:
     """The links that would stay, of tables whose links are all made anew; tables that no link can make an heir."""
     for table in _heirs(context):
         if _was_partition(table, context) and any(part.kind == "column" for part in _inherited(table, context.goal)):
@@ -37,7 +44,7 @@ def joined_anew(context: Context) -> Iterable[FactId]:
             yield from (link for link in _links(table, context.live) if context.persists(link))
 
 
-def stand_ins(context: Context) -> Mapping[FactId, Part]:
+def temporary_parents(context: Context) -> Mapping[FactId, Part]:
     """The tables that need one while their links are made anew, and its name."""
     return {
         table: name(table.name[0], temporary_name(*table.name, "parent"))
@@ -90,14 +97,14 @@ def _is_unsettled(table: FactId, context: Context) -> bool:
         return True
     wanted = set(_inherited(table, context.goal))
     for part in wanted:
-        if part in context.creates and part not in context.parked:
+        if part in context.creates and part not in context.converting:
             if not any(_above(part, link) in context.creates for link in stay):
                 return True
         elif part in context.live and context.old(part).get("inherited") and not _is_brought(part, stay, context):
             return True
     if any(_moves_at_twice(part, before, context) for part in context.goal.children.get(table, ())):
         return True
-    if any(_is_remade_below(part, stay, context) for part in context.goal.children.get(table, ())):
+    if any(_is_recreated_below(part, stay, context) for part in context.goal.children.get(table, ())):
         return True
     own = (part for part in _inherited(table, context.live) if part not in wanted and context.persists(part))
     return any(_is_brought(part, stay, context) for part in own)
@@ -110,18 +117,18 @@ def _is_brought(part: FactId, links: list[FactId], context: Context) -> bool:
 
 def _moves_at_twice(part: FactId, links: list[FactId], context: Context) -> bool:
     """Whether a column changes its type that more than one parent has."""
-    changes = part in context.parked or (
+    changes = part in context.converting or (
         part.kind == "column" and part in context.alters and context.changed(part) & {"type", "collation"}
     )
     return bool(changes) and sum(_above(part, link) in context.live for link in links) > 1
 
 
-def _is_remade_below(part: FactId, links: list[FactId], context: Context) -> bool:
+def _is_recreated_below(part: FactId, links: list[FactId], context: Context) -> bool:
     """Whether a column is made anew that comes with a parent's, which stays and keeps it from going.
 
     That is the way before 17 where the table computes it otherwise.
     """
-    if part.kind != "column" or part in context.parked or part not in context.drops & context.creates:
+    if part.kind != "column" or part in context.converting or part not in context.drops & context.creates:
         return False
     return any(context.persists(_above(part, link)) for link in links)
 
@@ -130,28 +137,30 @@ def _held(table: FactId, context: Context) -> Iterable[FactId]:
     """What is inherited before and after, and must not become the table's own in between."""
     wanted = set(_inherited(table, context.goal))
     for part in _inherited(table, context.live):
-        if part in wanted and (part in context.parked or context.persists(part)):
+        if part in wanted and (part in context.converting or context.persists(part)):
             yield part
 
 
 def _brought(table: FactId, context: Context) -> Iterable[FactId]:
     """What the table is to inherit, and no parent's own statement brings."""
     for part in _inherited(table, context.goal):
-        if part in context.creates and part not in context.parked:
+        if part in context.creates and part not in context.converting:
             yield part
 
 
-def take_stand_in(table: FactId, context: Context) -> Iterable[Draft]:
+def attach_temporary_parent(table: FactId, context: Context) -> Iterable[StatementDraft]:
     """Makes the stand-in as like the live table as that inherits, and makes it a parent."""
-    stand_in, held = context.stand_ins[table], sorted(_held(table, context))
+    stand_in, held = context.temporary_parents[table], sorted(_held(table, context))
     named = {column for part in held for column in _declared_within(part, context) if context.persists(column)}
     wanted = sorted({*named, *(part for part in held if part.kind == "column")})
     columns = [_column(part, context.old(part), context.new(part), context) for part in wanted]
-    yield Draft(sql=compose("CREATE TABLE {} ({})", stand_in, joined(columns)))
+    yield StatementDraft(sql=compose("CREATE TABLE {} ({})", stand_in, joined(columns)))
     for part in held:
         if part.kind == "constraint":
             definition = raw(str(context.old(part)["definition"]))
-            yield Draft(sql=compose("ALTER TABLE {} ADD CONSTRAINT {} {}", stand_in, name(part.name[2]), definition))
+            yield StatementDraft(
+                sql=compose("ALTER TABLE {} ADD CONSTRAINT {} {}", stand_in, name(part.name[2]), definition)
+            )
     yield exclusive(compose("ALTER TABLE {} INHERIT {}", qualified(table), stand_in), table)
 
 
@@ -162,7 +171,7 @@ def with_columns(constraint: FactId, context: Context) -> Iterable[str]:
     for column in sorted(_declared_within(constraint, context)):
         new = context.new(column)
         text = _column(column, new, new, context)
-        yield compose("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}", context.stand_ins[table], text)
+        yield compose("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}", context.temporary_parents[table], text)
 
 
 def _declared_within(part: FactId, context: Context) -> Iterable[FactId]:
@@ -195,11 +204,11 @@ def _column(column: FactId, old: Definition, new: Definition, context: Context) 
     return joined(parts, " ")
 
 
-def leave_stand_in(table: FactId, context: Context) -> Iterable[Draft]:
+def detach_temporary_parent(table: FactId, context: Context) -> Iterable[StatementDraft]:
     """The stand-in has done its work when the parents are there."""
-    stand_in = context.stand_ins[table]
+    stand_in = context.temporary_parents[table]
     yield exclusive(compose("ALTER TABLE {} NO INHERIT {}", qualified(table), stand_in), table)
-    yield Draft(sql=compose("DROP TABLE {}", stand_in))
+    yield StatementDraft(sql=compose("DROP TABLE {}", stand_in))
 
 
 def _declared_twice(table: FactId, context: Context) -> Iterable[tuple[Node, Node]]:
@@ -221,8 +230,8 @@ def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
         for link, other in pairwise(links):
             yield Node(Act.CREATE, link), Node(Act.CREATE, other)
         yield from _declared_twice(table, context)
-    for table in context.stand_ins:
-        first, last = Node(Act.BEGIN, table), Node(Act.FINISH, table)
+    for table in context.temporary_parents:
+        first, last = Node(Act.PREPARE, table), Node(Act.RESTORE, table)
         yield first, last
         for link in _links(table, context.live):
             yield first, Node(Act.DROP, link)

@@ -2,7 +2,7 @@
 
 A bound that becomes narrower, a new partition beside a default one that holds its rows, a partition that is split or
 merged into another: Postgres refuses the first two, and with the third its rows would go. Whether there are such rows
-is not in the catalogs. `questions` says what to ask, and a plan that is made with the answers (`Context.displaced`)
+is not in the catalogs. `questions` says what to ask, and a plan that is made with the answers (`Context.rerouted`)
 has them stand aside while their table is detached, and go in through its parent when all partitions are attached:
 before what is made then and would fire or look at them. Triggers that are there do not fire, as no row comes or goes.
 """
@@ -17,7 +17,7 @@ from reconciler.model.facts import FactId
 from reconciler.model.plan import LockMode
 from reconciler.planner.checks.row_queries import is_filled_in, says_old_names, select, stays
 from reconciler.planner.core.nodes import Act, Node
-from reconciler.planner.core.rule import Draft, exclusive
+from reconciler.planner.core.rule import StatementDraft, exclusive
 from reconciler.planner.online.column_swap import takes_shadow
 from reconciler.planner.partitions.bounds import is_default, within
 from reconciler.planner.partitions.index_attachment import is_of_partition
@@ -25,7 +25,7 @@ from reconciler.planner.partitions.tree import ancestors, links_of, parent_of, p
 from reconciler.planner.partitions.trigger_state import switch, switched_again
 from reconciler.planner.sql.object_names import name_meanwhile, qualified
 from reconciler.planner.sql.quoting import Part, compose, joined, name, raw
-from reconciler.planner.strategies.recreate_table import columns_of, is_moved, value_for, waits_for_rows
+from reconciler.planner.strategies.recreate_table import columns_of, is_recreated, value_for, waits_for_rows
 from reconciler.sqltext.lexer import lexemes
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "checks",
-    "come_back",
-    "come_back_to",
     "detached",
-    "displaced",
     "leaves_all_rows",
     "ordered",
     "questions",
-    "stand_aside",
+    "rerouted",
+    "return_rows",
+    "set_rows_apart",
+    "tables_with_returning_rows",
     "that_stay",
 ]
 
@@ -94,7 +94,7 @@ def detached(answers: Mapping[FactId, bool], live: Snapshot, goal: Snapshot) -> 
     return frozenset(link for link in answers if link in live and link in goal)
 
 
-def displaced(answers: Mapping[FactId, bool], context: Context) -> dict[FactId, bool]:
+def rerouted(answers: Mapping[FactId, bool], context: Context) -> dict[FactId, bool]:
     """Of the links that questions were about, those whose rows the plan moves, and whether all of them."""
     if not answers:
         return {}
@@ -102,7 +102,7 @@ def displaced(answers: Mapping[FactId, bool], context: Context) -> dict[FactId, 
 
 
 def _leaving(context: Context) -> Iterator[_Leaving]:
-    for parent in sorted(context.arrivals):
+    for parent in sorted(context.new_partition_bounds):
         if not _takes_rows(parent, context):
             continue
         for link, child in partitions_of(parent, context.live):
@@ -134,7 +134,7 @@ def _can_be_carried(column: FactId, context: Context) -> bool:
     """Whether the column keeps its values, or gets another type in one statement, as the rows do that stand aside."""
     if stays(column, context):
         return True
-    return column in context.alters and column not in context.parked and not takes_shadow(column, context)
+    return column in context.alters and column not in context.converting and not takes_shadow(column, context)
 
 
 def _stays(child: FactId, context: Context) -> bool:
@@ -164,7 +164,7 @@ def _is_changed(link: FactId, parent: FactId, context: Context) -> bool:
     """Whether rows may be out of place: the bound is another one, or a default partition has new ones beside it."""
     if "bound" in context.changed(link):
         return True
-    return is_default(link, context.goal) and parent in context.arrivals
+    return is_default(link, context.goal) and parent in context.new_partition_bounds
 
 
 def _newcomers(each: _Leaving, context: Context) -> list[FactId]:
@@ -172,7 +172,7 @@ def _newcomers(each: _Leaving, context: Context) -> list[FactId]:
 
     Bounds do not overlap: where one of them is the very same, it is the only one that takes them.
     """
-    arrivals = context.arrivals[each.parent]
+    arrivals = context.new_partition_bounds[each.parent]
     bound = str(context.old(each.link)["bound"])
     if each.goes and bound in arrivals:
         return [arrivals[bound]]
@@ -182,7 +182,7 @@ def _newcomers(each: _Leaving, context: Context) -> list[FactId]:
 def _condition(each: _Leaving, context: Context, *, before: bool = False) -> Part | None:
     """Which of the rows move; `before` the plan has renamed anything."""
     link, parent = each.link, each.parent
-    was = context.former.get(parent, parent) if before else parent
+    was = context.names_before_renames.get(parent, parent) if before else parent
     if not each.goes and "bound" in context.changed(link):
         own = within(link, parent, context.goal, was=was)
         return None if own is None else raw(compose("({}) IS NOT TRUE", own))
@@ -202,8 +202,8 @@ def checks(link: FactId, context: Context) -> Iterable[Check]:
     child, parent = FactId("table", link.name[:2]), parent_of(link)
     if child not in context.goal or not _takes_rows(parent, context):
         return
-    was = context.former.get(parent, parent)
-    if link in context.displaced:
+    was = context.names_before_renames.get(parent, parent)
+    if link in context.rerouted:
         nowhere = _nowhere(parent, context, was=was)
         if nowhere is not None:
             yield Check(
@@ -259,21 +259,21 @@ def _brings_rows(child: FactId, context: Context) -> bool:
 # --- the statements --------------------------------------------------------------------------------------------------
 
 
-def come_back_to(context: Context) -> set[FactId]:
+def tables_with_returning_rows(context: Context) -> set[FactId]:
     """The tables through which rows go back."""
-    return {parent_of(link) for link in context.displaced}
+    return {parent_of(link) for link in context.rerouted}
 
 
 def leaves_all_rows(table: FactId, context: Context) -> bool:
     """Whether all rows of a table that is dropped move before, those of a partition with its parent's."""
     above = (table, *ancestors(table, context.live))
-    return any(context.displaced.get(link, False) for each in above for link in links_of(each, context.live))
+    return any(context.rerouted.get(link, False) for each in above for link in links_of(each, context.live))
 
 
 def that_stay(table: FactId, context: Context) -> Part | None:
     """Which rows of a table that is made anew do not move to another partition. None: all."""
     for link in links_of(table, context.live):
-        if link not in context.displaced:
+        if link not in context.rerouted:
             continue
         each = _of(link, context)
         if "bound" in context.changed(link):
@@ -283,12 +283,12 @@ def that_stay(table: FactId, context: Context) -> Part | None:
     return None
 
 
-def stand_aside(link: FactId, context: Context) -> Iterator[Draft]:
+def set_rows_apart(link: FactId, context: Context) -> Iterator[StatementDraft]:
     """The rows leave their table, which is detached, or about to be dropped or made anew."""
     each = _of(link, context)
     table, condition = qualified(each.child), _condition(each, context)
     assert condition is not None
-    chosen = raw("" if each.goes and context.displaced[link] else compose(" WHERE {}", condition))
+    chosen = raw("" if each.goes and context.rerouted[link] else compose(" WHERE {}", condition))
     triggers = [] if each.is_dropped else [*_firing("DELETE", tree(each.child, context.live), context)]
     forced = bool(context.old(each.child).get("force_row_security"))
     if forced:
@@ -296,7 +296,7 @@ def stand_aside(link: FactId, context: Context) -> Iterator[Draft]:
         yield exclusive(compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", table), each.child)
     text = compose(
         "CREATE UNLOGGED TABLE {} AS SELECT {} FROM {}{}",
-        _aside(each.child),
+        _temporary_table(each.child),
         joined(_names(_stored(each.parent, context))),
         table,
         chosen,
@@ -316,7 +316,7 @@ def stand_aside(link: FactId, context: Context) -> Iterator[Draft]:
             yield exclusive(compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table), each.child)
 
 
-def come_back(parent: FactId, context: Context) -> Iterator[Draft]:
+def return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
     """The rows go in through the parent, which knows where they belong."""
     table, stored = qualified(parent), _stored(parent, context)
     live = {column.name[2]: column for column in stored}
@@ -329,16 +329,16 @@ def come_back(parent: FactId, context: Context) -> Iterator[Draft]:
         yield exclusive(compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", table), parent)
     if any("DEFERRABLE" in str(context.new(part).get("definition", "")) for part in _constraints(family, context)):
         # What waits for the commit would hinder each ALTER TABLE that follows.
-        yield Draft(sql="SET CONSTRAINTS ALL IMMEDIATE")
+        yield StatementDraft(sql="SET CONSTRAINTS ALL IMMEDIATE")
     numbered = any("identity" in context.new(column) for column in stored)
-    for each in (_of(link, context) for link in sorted(context.displaced) if parent_of(link) == parent):
+    for each in (_of(link, context) for link in sorted(context.rerouted) if parent_of(link) == parent):
         text = compose(
             "INSERT INTO {} ({}){} SELECT {} FROM {}",
             table,
             joined(_names(stored)),
             raw(" OVERRIDING SYSTEM VALUE" if numbered else ""),
             joined([value for value in values if value is not None]),
-            _aside(each.child),
+            _temporary_table(each.child),
         )
         found = (
             hazards.blocks_reads_and_writes(
@@ -346,8 +346,8 @@ def come_back(parent: FactId, context: Context) -> Iterator[Draft]:
             ),
             hazards.may_fail(parent, "fails if no partition takes a row that moves", context.sizes.get(parent)),
         )
-        yield Draft(sql=text, hazards=found, lock=LockMode.ROW_EXCLUSIVE, locks=parent)
-        yield Draft(sql=compose("DROP TABLE {}", _aside(each.child)))
+        yield StatementDraft(sql=text, hazards=found, lock=LockMode.ROW_EXCLUSIVE, locks=parent)
+        yield StatementDraft(sql=compose("DROP TABLE {}", _temporary_table(each.child)))
     if forced:
         yield exclusive(compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table), parent)
     yield from _switched_back(triggers, context)
@@ -361,11 +361,11 @@ def _of(link: FactId, context: Context) -> _Leaving:
         child,
         parent_of(link),
         goes=link not in context.goal,
-        moves=link in context.goal and is_moved(child, context),
+        moves=link in context.goal and is_recreated(child, context),
     )
 
 
-def _aside(child: FactId) -> Part:
+def _temporary_table(child: FactId) -> Part:
     return name(child.name[0], name_meanwhile(child.name[0], child.name[1], _SUFFIX))
 
 
@@ -448,7 +448,7 @@ def _state(trigger: FactId, context: Context) -> str:
     return str(context.old(trigger).get("enabled", "ENABLE"))
 
 
-def _switched_back(triggers: Iterable[FactId], context: Context) -> Iterator[Draft]:
+def _switched_back(triggers: Iterable[FactId], context: Context) -> Iterator[StatementDraft]:
     for trigger in triggers:
         yield switch(trigger, _state(trigger, context))
         yield from switched_again(trigger, context)
@@ -459,9 +459,9 @@ def _switched_back(triggers: Iterable[FactId], context: Context) -> Iterator[Dra
 
 def ordered(context: Context) -> Iterator[tuple[Node, Node]]:
     """(earlier, later): rows leave a table that is detached, or before it is dropped; they return to a whole tree."""
-    for link in context.displaced:
+    for link in context.rerouted:
         each = _of(link, context)
-        first, last = Node(Act.BEGIN, link), Node(Act.FINISH, each.parent)
+        first, last = Node(Act.PREPARE, link), Node(Act.RESTORE, each.parent)
         yield first, last
         if each.is_dropped:
             yield from ((first, Node(Act.DROP, table)) for table in tree(each.child, context.live))

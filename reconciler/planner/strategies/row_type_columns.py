@@ -48,7 +48,7 @@ def _rewriting(table: FactId, context: Context) -> Iterable[FactId]:
 
 
 def _rewrites(column: FactId, context: Context) -> bool:
-    if column in context.parked:
+    if column in context.converting:
         return True
     if column in context.alters:
         changed = context.changed(column) & {"collation", "generated", "type"}

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from reconciler.planner.core.nodes import Act, Node
-from reconciler.planner.core.rule import Draft, exclusive
+from reconciler.planner.core.rule import StatementDraft, exclusive
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import compose, raw
 
@@ -22,13 +22,21 @@ if TYPE_CHECKING:
     from reconciler.model.snapshot import Snapshot
     from reconciler.planner.core.context import Context
 
-__all__ = ["follow", "following", "follows_type", "let_go", "letting_go", "ordered", "out_of_order"]
+__all__ = [
+    "attach_type",
+    "detach_type",
+    "follows_type",
+    "ordered",
+    "out_of_order",
+    "tables_to_attach",
+    "tables_to_detach",
+]
 
 # What may be made with the table's row as a value of its type.
 _READERS = frozenset({"constraint", "index", "materialized_view", "policy", "rule", "trigger", "view"})
 
 
-def letting_go(context: Context) -> set[FactId]:
+def tables_to_detach(context: Context) -> set[FactId]:
     """The tables that stay, and stop to follow their type, for good or for a while."""
     return {
         table
@@ -37,12 +45,12 @@ def letting_go(context: Context) -> set[FactId]:
     }
 
 
-def following(context: Context) -> set[FactId]:
+def tables_to_attach(context: Context) -> set[FactId]:
     """The tables that stay, and start to follow a type, for the first time or again."""
     return {
         table
         for table in _typed(context.goal)
-        if context.persists(table) and (table in context.released or _has_another_type(table, context))
+        if context.persists(table) and (table in context.detach_type or _has_another_type(table, context))
     }
 
 
@@ -72,7 +80,7 @@ def _unlike_type(table: FactId, context: Context) -> Iterable[FactId]:
 def follows_type(column: FactId, context: Context) -> bool:
     """Whether ALTER TYPE ... CASCADE alters the column, as its table goes on following the type."""
     table = context.goal.parent(column) or context.live.parent(column)
-    if table is None or not context.alters or not context.persists(table) or table in context.released:
+    if table is None or not context.alters or not context.persists(table) or table in context.detach_type:
         return False
     if "of_type" not in context.old(table):
         return False
@@ -86,7 +94,7 @@ def _columns(table: FactId, state: Snapshot) -> list[FactId]:
 
 def out_of_order(context: Context) -> Iterable[FactId]:
     """The tables that are to follow a type, and whose columns would not stand in its order."""
-    released = letting_go(context)
+    released = tables_to_detach(context)
     for table in _typed(context.goal):
         if not context.persists(table) or not (table in released or _has_another_type(table, context)):
             continue
@@ -99,15 +107,15 @@ def out_of_order(context: Context) -> Iterable[FactId]:
 def _stays(table: FactId, column: str, context: Context) -> bool:
     """Whether the column keeps its place."""
     fact = table._replace(kind="column", name=(*table.name, column))
-    return fact in context.parked or fact not in context.drops
+    return fact in context.converting or fact not in context.drops
 
 
-def let_go(table: FactId) -> Iterable[Draft]:
+def detach_type(table: FactId) -> Iterable[StatementDraft]:
     """The table becomes an ordinary one, of the same columns."""
     yield exclusive(compose("ALTER TABLE {} NOT OF", qualified(table)), table)
 
 
-def follow(table: FactId, context: Context) -> Iterable[Draft]:
+def attach_type(table: FactId, context: Context) -> Iterable[StatementDraft]:
     """The table follows its type."""
     kind = raw(str(context.new(table)["of_type"]))
     yield exclusive(compose("ALTER TABLE {} OF {}", qualified(table), kind), table)
@@ -115,14 +123,14 @@ def follow(table: FactId, context: Context) -> Iterable[Draft]:
 
 def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
     """(earlier, later): the columns change while the table follows no type, and new ones come in their order."""
-    for table in context.released:
-        first = Node(Act.BEGIN, table)
+    for table in context.detach_type:
+        first = Node(Act.PREPARE, table)
         for fact in (_type(table, context.live), *_columns(table, context.live), *_columns(table, context.goal)):
             if fact is not None:
                 yield from ((first, Node(act, fact)) for act in (Act.DROP, Act.ALTER, Act.CREATE))
-        yield first, Node(Act.FINISH, table)
-    for table in context.followers:
-        last = Node(Act.FINISH, table)
+        yield first, Node(Act.RESTORE, table)
+    for table in context.attach_type:
+        last = Node(Act.RESTORE, table)
         for fact in (_type(table, context.goal), *_columns(table, context.live), *_columns(table, context.goal)):
             if fact is not None:
                 yield from ((Node(act, fact), last) for act in (Act.DROP, Act.ALTER, Act.CREATE))
