@@ -49,14 +49,13 @@ def make_plan(
     answers: Mapping[FactId, bool] | None = None,
 ) -> Plan:
     """The statements that turn `live` into `goal`; both with their dependencies. `current_user` runs them.
-    `unalterable_extensions` are the extensions that cannot be altered into what the goal says.
 
-    With `online`, tables that it covers are changed in steps, and the statements may need more than one transaction.
-    `intent` says how values are converted and filled in; its renames have been made in `live` already, and
-    `names_before_renames` says what is called otherwise in the database until they are made there. `kept` is what the goal has only
-    because live has it. `answers` are those to the questions of a plan that was made without: the facts they were about
-    that have such rows, and whether no others.
-    Raises PlanError where no order of statements does it.
+    `unalterable_extensions` cannot be altered into what the goal has. With `online`, tables that it covers are changed
+    in steps, and the statements may need more than one transaction. `intent` specifies how values are converted and
+    backfilled; its renames have been made in `live` already, and `names_before_renames` maps the new names to those
+    that the database still has. `kept` is what the goal has only because live has it. `answers` answer the questions of
+    a plan that was made without: for each fact in question that has such rows, whether it has no others. Raises
+    PlanError where no order of statements does it.
     """
     differences = diff(live, goal)
     dependents = _reversed(live.dependencies)

@@ -38,23 +38,23 @@ class Context:
     creates: set[FactId] = field(default_factory=set["FactId"])
     drops: set[FactId] = field(default_factory=set["FactId"])
     alters: set[FactId] = field(default_factory=set["FactId"])
-    # Columns whose type is made anew: they keep their values, at once (`renamed_types`: the old type, renamed, stays until they
-    # have moved) or as text or JSON in between.
+    # Columns whose type is recreated. They keep their values: converted once, where the old type stays until then under
+    # a temporary name (`renamed_types`), else as text or JSON in between.
     converting: set[FactId] = field(default_factory=set["FactId"])
     renamed_types: set[FactId] = field(default_factory=set["FactId"])
-    # Columns that hold rows of a table which is rewritten, and so JSON meanwhile.
+    # Columns that hold rows of a table which is rewritten, and so hold JSON meanwhile.
     holding_rows_as_json: Collection[FactId] = frozenset()
-    # Tables that are made anew and whose rows move; with their partitions they are `renamed` meanwhile.
+    # Tables that are recreated and whose rows move; with their partitions they have temporary names meanwhile.
     recreated_tables: set[FactId] = field(default_factory=set["FactId"])
     renamed_tables: set[FactId] = field(default_factory=set["FactId"])
     # Links of partitions whose rows move to others of their table, and whether these are all that it has.
     rerouted: Mapping[FactId, bool] = field(default_factory=dict["FactId", bool])
-    # Tables that stop to follow their type, for a while or for good, and those that follow one when all else is done.
+    # Tables to detach from their type, for a while or for good, and those to attach to one when all else is done.
     detach_type: set[FactId] = field(default_factory=set["FactId"])
     attach_type: set[FactId] = field(default_factory=set["FactId"])
-    # Tables whose only parent is a table made for a while as their links are made anew: its name.
+    # Tables whose only parent is a temporary table while their links are recreated: its name.
     temporary_parents: Mapping[FactId, Part] = field(default_factory=dict["FactId", Part])
-    # Of each circle of columns whose NOT NULL constraints exchange names: the first, and whose name it takes.
+    # Of each cycle of columns whose NOT NULL constraints exchange names: the first, and whose name it takes.
     exchanged_names: Mapping[FactId, FactId] = field(default_factory=dict["FactId", "FactId"])
     intent: Intent = field(default_factory=Intent)
     dependents: Mapping[FactId, Sequence[FactId]] = field(default_factory=dict["FactId", "Sequence[FactId]"])
@@ -84,10 +84,10 @@ class Context:
         return frozenset(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
 
     def via(self, part: FactId) -> Part:
-        """The table whose alteration gives its table this column or check: the parent of a while, where it has one."""
+        """The table whose alteration gives its table this column or check: the temporary parent, where it has one."""
         table = self.goal.parent(part)
-        stand_in = self.temporary_parents.get(table) if table is not None else None
-        return stand_in if stand_in is not None and self.new(part).get("inherited") else name(*part.name[:2])
+        temporary = self.temporary_parents.get(table) if table is not None else None
+        return temporary if temporary is not None and self.new(part).get("inherited") else name(*part.name[:2])
 
     def position(self, fact: FactId) -> int:
         """The place of the fact in the goal: a table's columns stand in their order."""

@@ -17,8 +17,8 @@ RECREATABLE = ROUTINES | {"policy", "trigger", "rule", "aggregate"}
 class Act(IntEnum):
     """What happens.
 
-    PREPARE is what something that stays is to do before its parts change; RESTORE is what is left to do when they have, or
-    when something replaced has been made anew.
+    PREPARE is what happens to an object that stays before its parts change; RESTORE is what is left to do when they
+    have changed, or when the object has been recreated.
     """
 
     PREPARE = 0

@@ -45,11 +45,11 @@ def sorted_groups(
 ) -> list[tuple[Node, tuple[Node, ...]]]:
     """A topological order of groups of nodes: `(head, members folded into it)`, the same for the same input.
 
-    `members` maps each node to the head that it would like to be folded into (itself: a head). `edges` are
-    (earlier, later). Where folding closes a cycle, the members that have a part in it stand alone; those of a lower
-    `unfold_priority` value go first, all of one value together. `wishes` are kept where no cycle comes of it. `rank` breaks
-    ties. Raises CircleError on a cycle without folds. Linear in nodes, edges and the wishes' members, a round for each
-    `unfold_priority` value and each strength at most.
+    `members` maps each node to the head that it would like to be folded into (itself: a head). `edges` are (earlier,
+    later). Where folding closes a cycle, the members that have a part in it stand alone; those of a lower
+    `unfold_priority` go first, all of one value together. `soft_edges` are kept where they close no cycle. `rank`
+    breaks ties. Raises CircleError on a cycle without folds. Linear in nodes, edges and the soft edges' members, with
+    one round at most for each `unfold_priority` and each strength.
     """
     head = dict(members)
     pairs = [(a, b) for a, b in edges if a != b and a in head and b in head]
@@ -93,7 +93,7 @@ def sorted_groups(
 
 @dataclass(frozen=True, slots=True)
 class _Gate:
-    """A wish as a node between its two sides, so that it costs their sum and not their product."""
+    """A soft edge as a node between its two sides, so that it costs their sum and not their product."""
 
     number: int
 
