@@ -59,6 +59,8 @@ class DatabaseScratch:
             with errors_as(ScratchError, "create a temporary database"):
                 admin.execute(self._create(admin, name))
             try:
+                with errors_as(ScratchError, "open the temporary database for this role alone"):
+                    _open_for_us(admin, name)
                 with self._entered(name) as connection:
                     self._furnish(connection)
                     user = current_user(self._live)
@@ -111,7 +113,9 @@ class DatabaseScratch:
             " where datname = current_database()",
         )
         assert row is not None
-        text = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}").format(sql.Identifier(name), row[0])
+        text = sql.SQL("CREATE DATABASE {} ALLOW_CONNECTIONS false TEMPLATE template0 ENCODING {}").format(
+            sql.Identifier(name), row[0]
+        )
         if self.kind == "database":
             text += sql.SQL(" LC_COLLATE {} LC_CTYPE {}").format(row[1], row[2])
         if self.kind == "database" and admin.info.server_version >= 150000:
@@ -143,6 +147,18 @@ class DatabaseScratch:
         if self._surroundings is None:
             self._surroundings = read_environment(self._live, self._scope, self._own)
         make_environment(connection, self._surroundings)
+
+
+def _open_for_us(admin: Connection, name: str) -> None:
+    """Lets nobody in but ourselves: what somebody else makes there would run with our rights.
+
+    It was made without connections, so that nobody was quicker. Who logged in may have less rights than the role that
+    statements run as, which owns the database.
+    """
+    database = sql.Identifier(name)
+    admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+    admin.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO SESSION_USER").format(database))
+    admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(database))
 
 
 def _drop_database(admin: Connection, name: str) -> None:

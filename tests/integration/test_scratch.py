@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -257,3 +258,63 @@ def test_without_the_right_to_another_database_the_error_says_what_to_do(databas
     ):
         reconciler.plan(source)
     assert "--scratch database" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("kind", ["database", "server"])
+def test_nobody_else_comes_into_a_temporary_database(
+    database: str, make_database: Callable[[], str], kind: str
+) -> None:
+    """A role that only logs in tries again and again: what it could make there would run with our rights."""
+    scratch = "database" if kind == "database" else make_database()
+    tried = threading.Event()
+    done = threading.Event()
+    entered: list[str] = []
+
+    def intrude() -> None:
+        with psycopg.connect(database, autocommit=True, user="mallory", password="x") as watcher:
+            attempts = 0
+            while not done.is_set():
+                rows = watcher.execute("select datname from pg_database where datname like 'reconciler\\_scratch%'")
+                for (name,) in rows.fetchall():
+                    try:
+                        psycopg.connect(make_conninfo(database, user="mallory", password="x", dbname=name)).close()
+                        entered.append(name)
+                    except psycopg.OperationalError:
+                        attempts += 1
+                if attempts >= 5:
+                    tried.set()
+
+    with psycopg.connect(database, autocommit=True) as admin:
+        if not admin.execute("select 1 from pg_roles where rolname = 'mallory'").fetchone():
+            admin.execute("create role mallory login password 'x'")
+        with ThreadPoolExecutor(1) as pool:
+            intruder = pool.submit(intrude)
+            try:
+                with Reconciler(database, options=Options(scratch=scratch)) as reconciler:
+                    while not tried.is_set() and not entered and not intruder.done():
+                        reconciler.plan(SOURCE)
+            finally:
+                done.set()
+            intruder.result()
+    assert entered == []
+
+
+def test_who_logs_in_with_less_rights_than_it_works_with_reaches_its_temporary_database(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as admin:
+        admin.execute(
+            "create role scratch_group createdb; create role scratch_login login password 'x' noinherit in role scratch_group"
+        )
+        admin.execute("alter role scratch_login set role = 'scratch_group'")
+        try:
+            with psycopg.connect(database, user="scratch_login", password="x") as connection:
+                admin.execute(
+                    sql.SQL("grant create on database {} to scratch_group").format(
+                        sql.Identifier(connection.info.dbname)
+                    )
+                )
+            with Reconciler(
+                make_conninfo(database, user="scratch_login", password="x"), options=Options(scratch="database")
+            ) as reconciler:
+                assert reconciler.plan("create table t (a int)", plugin="mine").plan.statements
+        finally:
+            admin.execute("drop owned by scratch_group, scratch_login; drop role scratch_login, scratch_group")
