@@ -3,6 +3,10 @@
 Does I/O on the connection it is given and changes nothing. One statement sees one moment at any isolation level, also
 after waiting for a lock. Each query stands in sql/catalog/ and gives rows of (kind, name, definition, classid, objid,
 subid, owner, acl, acl_default).
+
+To plan fifty queries takes Postgres longer than to run them, and most databases hold objects of a dozen kinds. So each
+query says without which row it gives none (`--@ only with`), those without one are left out, and the statement itself
+looks whether there is one by now: then all is read again.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import gc
 import re
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, cast
 
@@ -108,6 +112,10 @@ _TEXTS = {
 _ATTACHED = frozenset({"comment", "security_label"})
 
 _DIRECTIVE = re.compile(r"^\s*--@\s*(?:(if) server (>=|<) (\d+)|(else)|(end))\s*$")
+_ONLY_WITH = re.compile(r"^--@ only with (.+)$", re.MULTILINE)
+# The row that says that a query was left out which would have rows by now.
+_CAME = "came"
+_FURTHER_COLUMNS = 8
 
 
 def for_server(text: str, server_version: int) -> str:
@@ -129,12 +137,51 @@ def for_server(text: str, server_version: int) -> str:
     return "\n".join(kept)
 
 
-@lru_cache(maxsize=16)
-def _query(names: tuple[str, ...], server_version: int) -> sql.SQL:
-    """The catalog queries of these names as one statement, so that all of them see the same moment."""
-    parts = (for_server(read_sql(f"catalog/{name}.sql"), server_version).strip() for name in names)
-    # Our own files, no user's text.
-    return sql.SQL(trusted("\nunion all\n".join(f"({part}\n)" for part in parts)))
+@lru_cache(maxsize=64)
+def _query(names: tuple[str, ...], server_version: int, awaited: tuple[str, ...] = ()) -> sql.SQL:
+    """The catalog queries of these names as one statement, so that all of them see the same moment.
+
+    It gives one row more, of kind `_CAME`, where there is one of the `awaited` rows.
+    """
+    parts: list[sql.Composable] = [
+        _trusted(for_server(read_sql(f"catalog/{name}.sql"), server_version).strip()) for name in names
+    ]
+    if awaited:
+        nulls = sql.SQL(", ").join([sql.SQL("null")] * _FURTHER_COLUMNS)
+        any_row = sql.SQL(" or ").join(map(_exists, awaited))
+        parts.append(sql.SQL("select {}, {} where {}").format(_CAME, nulls, any_row))
+    statement = sql.SQL("\nunion all\n").join(sql.SQL("({}\n)").format(part) for part in parts)
+    return _trusted(statement.as_string(None))
+
+
+@cache
+def _conditions() -> dict[str, str | None]:
+    """Of each query what stands after FROM to find a row without which it gives none; None where it always has some."""
+    found = {name: _ONLY_WITH.search(read_sql(f"catalog/{name}.sql")) for name in (*QUERIES, "dependency")}
+    return {name: line[1] if line else None for name, line in found.items()}
+
+
+@cache
+def _presence() -> tuple[tuple[str, ...], sql.Composed]:
+    """All conditions, and a statement that gives the OIDs of `schemas` and the places of the conditions that hold."""
+    conditions = tuple(dict.fromkeys(condition for condition in _conditions().values() if condition))
+    places = (
+        sql.SQL("case when {} then {} end").format(_exists(condition), place)
+        for place, condition in enumerate(conditions)
+    )
+    return conditions, sql.SQL(
+        "select array(select oid from pg_namespace where nspname = any(%(schemas)s)),"
+        " array_remove(array[{}]::int[], null)"
+    ).format(sql.SQL(", ").join(places))
+
+
+def _exists(condition: str) -> sql.Composed:
+    return sql.SQL("exists (select from {})").format(_trusted(condition))
+
+
+def _trusted(text: str) -> sql.SQL:
+    """Of our own files, no user's text."""
+    return sql.SQL(trusted(text))
 
 
 def managed_schemas(connection: Connection) -> tuple[str, ...]:
@@ -176,16 +223,27 @@ def read_snapshot(connection: Connection, schemas: Sequence[str], *, dependencie
 
 def _read(connection: Connection, schemas: Sequence[str], *, dependencies: bool) -> Snapshot:
     version = connection.info.server_version
-    oids = [
-        cast("int", row[0])
-        for row in fetch_all(connection, "select oid from pg_namespace where nspname = any(%s)", (list(schemas),))
-    ]
     queries = (*QUERIES, "dependency") if dependencies else QUERIES
     with _garbage_kept():
-        rows = fetch_all(connection, _query(queries, version), {"schemas": oids})
+        rows = _rows(connection, schemas, queries)
         snapshot = _snapshot((row for row in rows if row[0] != "dependency"), tuple(schemas), version)
         edges = [_edge(row) for row in rows if row[0] == "dependency"]
     return with_dependencies(snapshot, edges) if dependencies else snapshot
+
+
+def _rows(connection: Connection, schemas: Sequence[str], queries: Sequence[str]) -> list[TupleRow]:
+    """The rows of the queries that have any."""
+    conditions, statement = _presence()
+    row = fetch_one(connection, statement, {"schemas": list(schemas)})
+    assert row is not None
+    oids, places = cast("tuple[list[int], list[int]]", row)
+    present = {None, *(conditions[place] for place in places)}
+    chosen = tuple(name for name in queries if _conditions()[name] in present)
+    awaited = tuple(condition for condition in conditions if condition not in present)
+    rows = fetch_all(connection, _query(chosen, connection.info.server_version, awaited), {"schemas": oids})
+    if rows and rows[-1][0] == _CAME:
+        raise DatabaseError("the first object of a kind was created while they were read")
+    return rows
 
 
 def _edge(row: TupleRow) -> Edge:

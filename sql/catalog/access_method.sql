@@ -1,4 +1,5 @@
 -- Access methods of tables and indexes. They have no owner.
+--@ only with pg_am where oid >= 16384
 select 'access_method' as kind, array[a.amname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         a.amhandler::regproc::text as handler,

@@ -1,4 +1,5 @@
 -- Aggregates, piece by piece: Postgres has no pg_get_functiondef for them.
+--@ only with pg_aggregate where aggfnoid >= 16384::oid
 select 'aggregate' as kind,
     array[n.nspname::text, p.proname::text, pg_get_function_identity_arguments(p.oid)] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select

@@ -1,4 +1,5 @@
 -- Base types and shell types. Array types follow from their elements' types; only theirs use array_in.
+--@ only with pg_type where oid >= 16384 and (typtype = 'b' and typinput <> 'array_in'::regproc or typtype = 'p')
 select 'base_type' as kind, array[n.nspname::text, t.typname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         case when t.typisdefined then

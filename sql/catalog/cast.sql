@@ -1,4 +1,5 @@
 -- Casts. The one from a range type to its multirange type follows from the range type.
+--@ only with pg_cast where oid >= 16384
 select 'cast' as kind, array[format_type(c.castsource, null), format_type(c.casttarget, null)] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         case c.castcontext when 'a' then 'assignment' when 'i' then 'implicit' end as context,

@@ -1,5 +1,6 @@
 -- Not facts, but evidence beside them: the keys of partitions that Postgres made with those of the parent, under the names
 -- that it chooses. One that was there before and was adopted looks the same, but for a mark that nobody can change.
+--@ only with pg_inherits
 select 'cloned_key' as kind, array[n.nspname::text, c.relname::text, o.conname::text] as name,
     null::text as definition,
     'pg_constraint'::regclass::oid as classid, o.oid as objid, 0 as subid,

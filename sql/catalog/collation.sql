@@ -1,5 +1,6 @@
 -- Collations that work in this database's encoding. The version of the library's rules is state, not definition.
 -- The locale of ICU stands in another column from 15 on, and again from 17 on: to_json finds it in whichever there is.
+--@ only with pg_collation where oid >= 16384
 select 'collation' as kind, array[n.nspname::text, c.collname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         -- only a copy of pg_catalog's C or POSIX is such a one

@@ -1,4 +1,5 @@
 -- Columns of tables, foreign tables, views, materialized views and composite types, in their order.
+--@ only with pg_class where oid >= 16384
 select 'column' as kind, array[n.nspname::text, c.relname::text, a.attname::text] as name,
     json_strip_nulls(row_to_json(x))::text as definition,
     'pg_class'::regclass::oid as classid, c.oid as objid, a.attnum::int4 as subid,

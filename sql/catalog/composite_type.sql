@@ -1,4 +1,5 @@
 -- Composite types that stand alone; every table has one of its own, which follows from the table.
+--@ only with pg_class where oid >= 16384
 select 'composite_type' as kind, array[n.nspname::text, t.typname::text] as name,
     (select row_to_json(x)::text from (select
         to_json(array(select json_strip_nulls(row_to_json(y)) from (select

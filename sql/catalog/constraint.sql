@@ -1,6 +1,7 @@
 -- Constraints of tables. Left out: NOT NULL (the column has it), constraint triggers (the trigger has them), and the
 -- clones that a foreign key of a partitioned table makes on its partitions. A key's parent is the index, of a key or
 -- not, that its own is attached to.
+--@ only with pg_constraint where oid >= 16384
 select 'constraint' as kind, array[n.nspname::text, c.relname::text, o.conname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         case when i.indisclustered then true end as clustered,

@@ -1,4 +1,5 @@
 -- Conversions between encodings.
+--@ only with pg_conversion where oid >= 16384
 select 'conversion' as kind, array[n.nspname::text, c.conname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         case when c.condefault then true end as "default",

@@ -1,4 +1,5 @@
 -- ALTER DATABASE ... SET of this database.
+--@ only with pg_db_role_setting
 select 'database_setting' as kind, array[split_part(c.setting, '=', 1)] as name,
     (select row_to_json(x)::text from (select substr(c.setting, strpos(c.setting, '=') + 1) as value) x) as definition,
     'pg_db_role_setting'::regclass::oid as classid, null::oid as objid, 0 as subid,

@@ -1,4 +1,5 @@
 -- Column defaults, of views too. The expression of a generated column belongs to the column.
+--@ only with pg_attrdef
 select 'default' as kind, array[n.nspname::text, c.relname::text, a.attname::text] as name,
     (select row_to_json(x)::text from (select pg_get_expr(d.adbin, d.adrelid) as expression) x) as definition,
     'pg_attrdef'::regclass::oid as classid, d.oid as objid, 0 as subid,

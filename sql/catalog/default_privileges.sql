@@ -1,5 +1,6 @@
 -- Default privileges: {role, schema or '', type of object as pg_default_acl has it}. What they grant is in the acl: of
 -- an entry for a schema it adds to nothing, of one for the whole database it replaces what Postgres grants by itself.
+--@ only with pg_default_acl
 select 'default_privileges' as kind,
     array[pg_get_userbyid(a.defaclrole)::text, coalesce(n.nspname::text, ''), a.defaclobjtype::text] as name,
     '{}' as definition,

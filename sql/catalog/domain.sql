@@ -1,4 +1,5 @@
 -- Domains; their CHECK constraints are facts of their own.
+--@ only with pg_type where oid >= 16384 and typtype = 'd'
 select 'domain' as kind, array[n.nspname::text, t.typname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         case when t.typcollation <> bt.typcollation then

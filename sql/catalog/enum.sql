@@ -1,4 +1,5 @@
 -- Enum types: their labels in sort order.
+--@ only with pg_type where oid >= 16384 and typtype = 'e'
 select 'enum' as kind, array[n.nspname::text, t.typname::text] as name,
     (select row_to_json(x)::text from (select
         to_json(array(select e.enumlabel from pg_enum e where e.enumtypid = t.oid order by e.enumsortorder)) as labels

@@ -1,4 +1,5 @@
 -- Event triggers.
+--@ only with pg_event_trigger where oid >= 16384
 select 'event_trigger' as kind, array[e.evtname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         case e.evtenabled when 'D' then 'DISABLE' when 'R' then 'ENABLE REPLICA' when 'A' then 'ENABLE ALWAYS' end

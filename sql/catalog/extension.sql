@@ -1,4 +1,5 @@
 -- Extensions; their members are left out everywhere else. plpgsql comes with every database.
+--@ only with pg_extension where oid >= 16384
 select 'extension' as kind, array[e.extname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         n.nspname as schema,

@@ -1,4 +1,5 @@
 -- Foreign-data wrappers.
+--@ only with pg_foreign_data_wrapper where oid >= 16384
 select 'foreign_data_wrapper' as kind, array[w.fdwname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         nullif(w.fdwhandler, 0)::regproc::text as handler,

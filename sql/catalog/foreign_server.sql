@@ -1,4 +1,5 @@
 -- Foreign servers.
+--@ only with pg_foreign_server where oid >= 16384
 select 'foreign_server' as kind, array[s.srvname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         case when s.srvoptions is not null then

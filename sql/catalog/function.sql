@@ -1,4 +1,5 @@
 -- Functions (window functions among them) and procedures. Those that Postgres makes for a type follow from the type.
+--@ only with pg_proc where oid >= 16384
 select case p.prokind when 'p' then 'procedure' else 'function' end as kind,
     array[n.nspname::text, p.proname::text, pg_get_function_identity_arguments(p.oid)] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select

@@ -1,5 +1,6 @@
 -- Indexes that no constraint owns. `using` is what follows the table's name in pg_get_indexdef, `options`
 -- among it, in the order in which they were set.
+--@ only with pg_index where indexrelid >= 16384
 select 'index' as kind, array[n.nspname::text, c.relname::text, ic.relname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         case when i.indisclustered then true end as clustered,

@@ -1,4 +1,5 @@
 -- What a table inherits from, and as which partition. The link changes alone: ATTACH, DETACH, INHERIT, NO INHERIT.
+--@ only with pg_inherits
 select 'inheritance' as kind,
     array[n.nspname::text, c.relname::text, pn.nspname::text, p.relname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select

@@ -1,6 +1,7 @@
 -- Not facts, but evidence beside them: the names of NOT NULL constraints that come from a parent. They depend on the
 -- path on which they came, and cannot be changed until they are the table's own. One that the table declares, too, stays
 -- when the parent's goes.
+--@ only with pg_inherits
 select case when o.conislocal then 'declared_name' else 'inherited_name' end as kind,
     array[n.nspname::text, c.relname::text, a.attname::text] as name,
     o.conname::text as definition,

@@ -1,4 +1,5 @@
 -- Procedural languages that no extension made.
+--@ only with pg_language where oid >= 16384
 select 'language' as kind, array[l.lanname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         nullif(l.lanplcallfoid, 0)::regproc::text as handler,

@@ -1,4 +1,5 @@
 -- Operators. One that was only named by another (as commutator or negator) and never made is a shell.
+--@ only with pg_operator where oid >= 16384
 select 'operator' as kind,
     array[n.nspname::text, o.oprname::text,
         case when o.oprleft <> 0 then format_type(o.oprleft, null) else '' end,

@@ -1,5 +1,6 @@
 -- Operator classes with the operators and functions that cannot leave them. Those that can belong to the family, even
 -- where CREATE OPERATOR CLASS named them: the access method decides, and pg_depend tells.
+--@ only with pg_opclass where oid >= 16384
 select 'operator_class' as kind, array[n.nspname::text, c.opcname::text, am.amname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         case when c.opcdefault then true end as "default",

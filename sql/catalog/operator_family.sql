@@ -1,5 +1,6 @@
 -- Operator families with the operators and functions that belong to none of their classes. A family that
 -- CREATE OPERATOR CLASS made along with the class is one like any other.
+--@ only with pg_opfamily where oid >= 16384
 select 'operator_family' as kind, array[n.nspname::text, f.opfname::text, am.amname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         (select to_json(m.members) from (select array(select row_to_json(y) from (select

@@ -1,4 +1,5 @@
 -- Which column a sequence belongs to (serial): it is dropped with that column.
+--@ only with pg_sequence
 select 'owned_by' as kind, array[n.nspname::text, c.relname::text] as name,
     (select row_to_json(x)::text from (select
         a.attname as "column", tn.nspname as schema, t.relname as "table") x) as definition,

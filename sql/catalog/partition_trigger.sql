@@ -1,4 +1,5 @@
 -- Where a partition's part of its parent's trigger is switched in another way than that one.
+--@ only with pg_trigger where oid >= 16384 and not tgisinternal
 select 'partition_trigger' as kind, array[n.nspname::text, c.relname::text, t.tgname::text] as name,
     (select row_to_json(x)::text from (select
         case t.tgenabled when 'O' then 'ENABLE' when 'D' then 'DISABLE' when 'R' then 'ENABLE REPLICA'

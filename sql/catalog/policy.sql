@@ -1,4 +1,5 @@
 -- Row security policies. The role '' is PUBLIC.
+--@ only with pg_policy
 select 'policy' as kind, array[n.nspname::text, c.relname::text, p.polname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         pg_get_expr(p.polwithcheck, p.polrelid) as "check",

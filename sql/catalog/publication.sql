@@ -1,4 +1,5 @@
 -- Publications; each table and each schema in one is a fact of its own, since it goes when the table or schema goes.
+--@ only with pg_publication where oid >= 16384
 select 'publication' as kind, array[p.pubname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         case when p.puballtables then true end as all_tables,

@@ -1,4 +1,5 @@
 -- Range types. Their multirange types and constructor functions follow from them.
+--@ only with pg_range where rngtypid >= 16384
 select 'range_type' as kind, array[n.nspname::text, t.typname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         nullif(r.rngcanonical, 0)::regproc::text as canonical,

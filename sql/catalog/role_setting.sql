@@ -1,4 +1,5 @@
 -- ALTER ROLE ... IN DATABASE ... SET of this database. What a role has in every database is the server's.
+--@ only with pg_db_role_setting
 select 'role_setting' as kind, array[pg_get_userbyid(s.setrole)::text, split_part(c.setting, '=', 1)] as name,
     (select row_to_json(x)::text from (select substr(c.setting, strpos(c.setting, '=') + 1) as value) x) as definition,
     'pg_db_role_setting'::regclass::oid as classid, null::oid as objid, 0 as subid,

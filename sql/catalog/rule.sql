@@ -1,4 +1,5 @@
 -- Rewrite rules, but for the one that makes a view a view.
+--@ only with pg_rewrite where oid >= 16384 and rulename <> '_RETURN'
 select 'rule' as kind, array[n.nspname::text, c.relname::text, r.rulename::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         pg_get_ruledef(r.oid) as definition,

@@ -1,5 +1,6 @@
 -- Security labels on anything; the reader keeps those whose object is a fact of the snapshot. Of the objects that all
 -- databases share, only subscriptions are facts.
+--@ only with (select from pg_seclabel union all select from pg_shseclabel) l
 select 'security_label' as kind, array[l.provider] as name,
     (select row_to_json(x)::text from (select l.label as label) x) as definition,
     l.classoid as classid, l.objoid as objid, l.objsubid as subid,

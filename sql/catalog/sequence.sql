@@ -1,4 +1,5 @@
 -- Sequences, but for those of identity columns, which belong to their columns.
+--@ only with pg_sequence
 select 'sequence' as kind, array[n.nspname::text, c.relname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         nullif(s.seqcache, 1)::text as cache,

@@ -1,5 +1,6 @@
 -- Extended statistics. They may stand in another schema than their table. Their parts are taken apart because
 -- pg_get_statisticsobjdef lists columns in the table's order, which is no difference. Expressions stand as declared.
+--@ only with pg_statistic_ext
 select 'statistics' as kind, array[n.nspname::text, s.stxname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         (select to_json(m.members) from (select array(select a.attname from pg_attribute a

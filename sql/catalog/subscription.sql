@@ -1,6 +1,7 @@
 -- Subscriptions of this database. Only superusers may read the connection, which Postgres checks for the whole query
 -- even where a CASE guards the column: ts_stat runs a query of its own, and only where that is allowed. It gives words
 -- of limited length, so the text comes in numbered pieces.
+--@ only with pg_subscription
 select 'subscription' as kind, array[s.subname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         case when s.subbinary then true end as binary,

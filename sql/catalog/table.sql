@@ -1,4 +1,5 @@
 -- Tables, partitioned tables and foreign tables. Their columns, constraints and parents are facts of their own.
+--@ only with pg_class where oid >= 16384
 select case c.relkind when 'f' then 'foreign_table' else 'table' end as kind,
     array[n.nspname::text, c.relname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select

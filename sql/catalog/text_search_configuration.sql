@@ -1,4 +1,5 @@
 -- Text search configurations: their parser, and the dictionaries of each type of token in the order they are asked.
+--@ only with pg_ts_config where oid >= 16384
 select 'text_search_configuration' as kind, array[n.nspname::text, c.cfgname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         (select to_json(m.mappings) from (select array(select row_to_json(y) from (select

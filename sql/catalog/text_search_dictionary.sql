@@ -1,5 +1,6 @@
 -- Text search dictionaries. Postgres keeps their options as one text, in the order in which they were last set; each
 -- is a `name = value` of its own here, in that order.
+--@ only with pg_ts_dict where oid >= 16384
 select 'text_search_dictionary' as kind, array[n.nspname::text, c.dictname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         case when c.dictinitoption is not null then to_json(array(select o[1] || ' = ' || o[2]

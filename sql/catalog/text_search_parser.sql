@@ -1,4 +1,5 @@
 -- Text search parsers. They have no owner.
+--@ only with pg_ts_parser where oid >= 16384
 select 'text_search_parser' as kind, array[n.nspname::text, p.prsname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         p.prsend::regproc::text as "end",

@@ -1,4 +1,5 @@
 -- Text search templates. They have no owner.
+--@ only with pg_ts_template where oid >= 16384
 select 'text_search_template' as kind, array[n.nspname::text, t.tmplname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         nullif(t.tmplinit, 0)::regproc::text as init,

@@ -1,4 +1,5 @@
 -- Transforms between a type and a procedural language. They have no owner.
+--@ only with pg_transform where oid >= 16384
 select 'transform' as kind, array[format_type(t.trftype, null), l.lanname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         nullif(t.trffromsql, 0)::regprocedure::text as from_sql,

@@ -1,4 +1,5 @@
 -- Triggers, constraint triggers among them. The clones on partitions follow from their parent's.
+--@ only with pg_trigger where oid >= 16384 and not tgisinternal
 select 'trigger' as kind, array[n.nspname::text, c.relname::text, t.tgname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         pg_get_triggerdef(t.oid) as definition,

@@ -1,5 +1,6 @@
 -- User mappings; the user '' is PUBLIC. Read from the view, which hides the options of others' mappings, where the
 -- table would refuse.
+--@ only with pg_foreign_server where oid >= 16384
 select 'user_mapping' as kind, array[m.srvname::text, case when m.umuser = 0 then '' else m.usename::text end] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
         -- the condition of the view

@@ -1,4 +1,5 @@
 -- Views and materialized views. Whether a materialized view holds data is its state, not its definition.
+--@ only with pg_rewrite where oid >= 16384
 select case c.relkind when 'v' then 'view' else 'materialized_view' end as kind,
     array[n.nspname::text, c.relname::text] as name,
     (select json_strip_nulls(row_to_json(x))::text from (select
