@@ -28,8 +28,11 @@ _WORD = re.compile(r"[\w$]+")
 _ALL_COLUMNS = re.compile(r"\.\s*\*")
 
 
-def backfilled(column: FactId, context: Context, *, only_missing: bool) -> Iterable[StatementDraft]:
-    """The statement that fills the column in as a hint says, before the plan's transaction or in it; none without."""
+def backfilled(column: FactId, context: Context, *, only_missing: bool, late: bool = False) -> Iterable[StatementDraft]:
+    """The statement that fills the column in as a hint says; none without one.
+
+    Missing values are filled in batches, before the plan's transaction or, if `late`, after it; others are in it.
+    """
     said = context.intent.backfills.get(column)
     table = context.goal.parent(column)
     if said is None or table is None:
@@ -38,8 +41,9 @@ def backfilled(column: FactId, context: Context, *, only_missing: bool) -> Itera
     text = compose("UPDATE {} SET {} = ({})", qualified(column), target, raw(said))
     if only_missing:
         text = compose("{} WHERE {} IS NULL", raw(text), target)
-    if only_missing and fills_before(column, context):
-        yield StatementDraft(sql=text, stage=Stage.BEFORE, batched=table, rehearsal="")
+    if only_missing and (late or fills_before(column, context)):
+        stage = Stage.AFTER if late else Stage.BEFORE
+        yield StatementDraft(sql=text, stage=stage, batched=table, rehearsal="")
         return
     size = context.sizes.get(table)
     yield StatementDraft(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler.hazards import hazards
 from reconciler.model.facts import FactId
-from reconciler.model.plan import LockMode
+from reconciler.model.plan import LockMode, Stage
 from reconciler.model.temporary_names import temporary_name
 from reconciler.planner.columns.backfill import fills_before
+from reconciler.planner.columns.given_values import changed_default, family, new_sequences, other_source_changes
 from reconciler.planner.columns.hierarchy import inherited_from, inheriting
 from reconciler.planner.core import online
 from reconciler.planner.core.rule import StatementDraft, exclusive
@@ -27,8 +29,12 @@ __all__ = [
     "exchanged_names",
     "explicit_name",
     "free_required_name",
+    "goes_first",
     "is_lifted",
     "is_required",
+    "is_required_late",
+    "is_required_online",
+    "is_to_be_identity",
     "lifted",
     "not_null_claims",
     "not_null_clause",
@@ -143,7 +149,9 @@ def change_not_null(column: FactId, context: Context) -> Iterable[StatementDraft
     if not had or unvalidated:
         if not _is_brought(column, context):
             yield from _set(column, context)
-        yield from _comment(column, {}, context)
+        late = is_required_late(column, context)
+        for each in _comment(column, {}, context):
+            yield replace(each, stage=Stage.AFTER, joined=True) if late else each
         return
     if not after.get("inherited"):
         if _takes_no_name(column, context):
@@ -301,10 +309,12 @@ def _set(column: FactId, context: Context) -> Iterable[StatementDraft]:
         yield _add(column, context)
         return
     text = required(column, context)
-    if _is_set_online(column, table, context):
-        first, last = online.checked_not_null(column, column.name[2], table, context)
+    late = is_required_late(column, context)
+    if late or _is_set_online(column, table, context):
+        first, last = online.checked_not_null(column, column.name[2], table, context, late=late)
         yield from first
-        yield exclusive(text, table, brief=True)
+        change = exclusive(text, table, brief=True)
+        yield replace(change, stage=Stage.AFTER) if late else change
         yield from last
         return
     size = context.sizes.get(table)
@@ -319,7 +329,81 @@ def _set(column: FactId, context: Context) -> Iterable[StatementDraft]:
 def _is_set_online(column: FactId, table: FactId, context: Context) -> bool:
     if "type" in context.changed(column) or not online.changes_online(table, context):
         return False
-    return column not in context.intent.backfills or fills_before(column, context)
+    if column in context.intent.backfills and not fills_before(column, context):
+        return False
+    return all(_can_be_given(each, context) for each in family(column, context))
+
+
+def _is_set_late(column: FactId, table: FactId, context: Context) -> bool:
+    """Whether rows are looked at after the plan's transaction, as what fills new ones comes no sooner."""
+    if "type" in context.changed(column) or not online.changes_online(table, context):
+        return False
+    if _is_set_online(column, table, context) or "identity" in context.new(column) or table.name in context.live.heirs:
+        return False
+    return not any(
+        other.kind == "constraint" and other in context.creates and context.new(other)["type"] == "primary_key"
+        for other in context.goal_dependents.get(column, ())
+    )
+
+
+def _can_be_given(column: FactId, context: Context) -> bool:
+    """Whether new rows can be given a value in the column as they will be, before NOT NULL is asked of them."""
+    if other_source_changes(column, context):
+        return False
+    is_alone = column.name[:2] not in context.live.heirs
+    if is_to_be_identity(column, context):
+        return is_alone
+    default = changed_default(column, context)
+    if default is None or default not in context.goal:
+        return True
+    sequences = new_sequences(default, context)
+    if sequences and not is_alone:
+        return False
+    return online.is_ready(default, context, among=(column, *(each for each in sequences if _is_free(each, context))))
+
+
+def _is_free(sequence: FactId, context: Context) -> bool:
+    """Whether nothing in live keeps the sequence from being made at once."""
+    return online.name_is_free(sequence.name[0], sequence.name[1], context)
+
+
+def is_to_be_identity(column: FactId, context: Context) -> bool:
+    """Whether a column that is there will be an identity."""
+    return column in context.live and "identity" in context.new(column) and "identity" not in context.old(column)
+
+
+def is_required_online(column: FactId, context: Context) -> bool:
+    """Whether NOT NULL comes to the column by a CHECK before the plan's transaction."""
+    table = context.goal.parent(column)
+    if column not in context.alters or table is None or context.old(column).get("not_null"):
+        return False
+    new = context.new(column)
+    if not is_required(new) or _is_brought(column, context):
+        return False
+    return _is_set_online(column, table, context)
+
+
+def is_required_late(column: FactId, context: Context) -> bool:
+    """Whether NOT NULL comes to the column after the plan's transaction."""
+    table = context.goal.parent(column)
+    if column not in context.alters or table is None or context.old(column).get("not_null"):
+        return False
+    return is_required(context.new(column)) and _is_set_late(column, table, context)
+
+
+def goes_first(default: FactId, context: Context) -> bool:
+    """Whether the default is set before the plan's transaction, so that rows without a value do not meet NOT NULL."""
+    column = FactId("column", default.name)
+    if default not in context.goal or changed_default(column, context) is None or new_sequences(default, context):
+        return False
+    above, seen = [column], {column}
+    while above:
+        each = above.pop()
+        if is_required_online(each, context):
+            return True
+        above += (parent for parent in inherited_from(each, context) if parent not in seen)
+        seen.update(above)
+    return False
 
 
 def required(column: FactId, context: Context) -> str:

@@ -6,6 +6,7 @@ that let clients read and write; the transaction itself only swaps names. A rule
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.hazards import hazards
@@ -95,12 +96,17 @@ def adopt(fact: FactId, context: Context) -> bool:
     return True
 
 
-def validated(fact: FactId, lock: LockMode, may_fail: tuple[Hazard, ...], context: Context) -> Iterable[StatementDraft]:
-    """A CHECK or foreign key that holds for new rows at once, and whose check of the old ones lets others work."""
+def validated(
+    fact: FactId, lock: LockMode, may_fail: tuple[Hazard, ...], context: Context, *, filled: bool
+) -> Iterable[StatementDraft]:
+    """A CHECK or foreign key that holds for new rows at once, and whose check of the old ones lets others work.
+
+    Unless new rows are `filled` as they were, it comes together with what fills them.
+    """
     table = context.goal.parent(fact)
     assert table is not None
     definition = raw(str(context.new(fact)["definition"]))
-    ready = is_ready(fact, context)
+    ready = filled and is_ready(fact, context)
     beside = ready and fact in context.drops
     final = fact.name[2]
     chosen = temporary_name(*fact.name, definition.as_string(None)) if beside else final
@@ -130,13 +136,15 @@ def _validate(
 
 
 def checked_not_null(
-    column: FactId, target: str, table: FactId, context: Context
+    column: FactId, target: str, table: FactId, context: Context, *, late: bool = False
 ) -> tuple[list[StatementDraft], list[StatementDraft]]:
     """What makes SET NOT NULL on the column `target` read no row: a CHECK that is validated, and later dropped again.
 
     From 12 on Postgres takes such a constraint as proof. 18 has NOT NULL constraints that are NOT VALID, which would do
-    no better; one way for all versions is enough.
+    no better; one way for all versions is enough. It is added before the plan's transaction, or if `late` in it, and
+    validated and dropped after it.
     """
+    add_stage, check_stage = (Stage.TOGETHER, Stage.AFTER) if late else (Stage.BEFORE, Stage.BEFORE)
     check = temporary_name(*table.name, target, "not null")
     leftover = FactId("constraint", (*table.name, check))
     drafts: list[StatementDraft] = []
@@ -145,10 +153,11 @@ def checked_not_null(
     if not there:
         text = compose("{} ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID", alter, name(check), name(target))
         drafts.append(
-            StatementDraft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table, stage=Stage.BEFORE, brief=True)
+            StatementDraft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table, stage=add_stage, brief=True)
         )
     if not there or context.old(leftover).get("not_valid"):
         why = hazards.may_fail(column, "NOT NULL fails if a row has no value", context.sizes.get(table))
-        drafts.append(_validate(table, check, table, Stage.BEFORE, (why,)))
+        drafts.append(_validate(table, check, table, check_stage, (why,)))
     text = compose("{} DROP CONSTRAINT {}", alter, name(check))
-    return drafts, [exclusive(text, table, brief=True)]
+    last = exclusive(text, table, brief=True)
+    return drafts, [replace(last, stage=Stage.AFTER, joined=True) if late else last]

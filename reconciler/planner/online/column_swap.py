@@ -15,9 +15,10 @@ from reconciler.model.plan import LockMode, Stage
 from reconciler.model.temporary_names import TRIGGER_PREFIX, temporary_name
 from reconciler.planner.columns.backfill import may_name_unsettled
 from reconciler.planner.columns.clauses import column_kind
+from reconciler.planner.columns.given_values import changed_default, other_source_changes
 from reconciler.planner.columns.hierarchy import inherited_from
 from reconciler.planner.columns.identity_backfill import becomes_identity, counter_of, counting_text, next_of
-from reconciler.planner.columns.not_null import free_required_name, required
+from reconciler.planner.columns.not_null import free_required_name, is_required_online, required
 from reconciler.planner.core import online
 from reconciler.planner.core.rule import StatementDraft, exclusive
 from reconciler.planner.sql.casts import rewrites
@@ -36,10 +37,13 @@ __all__ = [
     "carried_along",
     "follows_shadow",
     "is_filled_online",
+    "is_triggered",
     "numbers_rows",
     "obstacle",
     "swap",
     "takes_shadow",
+    "triggered",
+    "without_trigger",
 ]
 
 _NEVER = frozenset({"generated", "virtual", "identity", "fdw_options", "inherited"})
@@ -90,6 +94,8 @@ def obstacle(column: FactId, context: Context) -> str | None:
     """Why the column of a large table cannot be exchanged for one of another type; None where it can."""
     table = context.live.parent(column)
     assert table is not None
+    if _becomes_required(column, context) and not _is_missing_known(column, context):
+        return "it becomes required, and what rows without a value get comes with the plan"
     heirs = [*_heirs(table, context)]
     family = [column, *(FactId("column", (*heir.name, column.name[2])) for heir in heirs)]
     old = context.old(column)
@@ -118,6 +124,15 @@ def obstacle(column: FactId, context: Context) -> str | None:
     if not all(_comes_along(each, heir, column, context) for each, heir in zip(family[1:], heirs, strict=True)):
         return "a table that inherits it has it in a way of its own"
     return None
+
+
+def _is_missing_known(column: FactId, context: Context) -> bool:
+    """Whether what a row without a value gets can be computed before the plan's transaction."""
+    said = _said(column, context)
+    if other_source_changes(column, context) or (said is not None and may_name_unsettled(said, column, context)):
+        return False
+    default = changed_default(column, context)
+    return default is None or default not in context.goal or online.is_ready(default, context, among=(column,))
 
 
 def _heirs(table: FactId, context: Context) -> Iterable[FactId]:
@@ -186,14 +201,17 @@ def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Cont
     shadow = shadow_name(column, str(new["type"]))
     yield from _keep_equal(column, shadow, expression, table, context)
     parts = (name(shadow), raw(expression), name(shadow), name(column.name[2]))
-    yield from _fill(compose("SET {} = {} WHERE {} IS NULL AND {} IS NOT NULL", *parts), table, tuple(found), context)
+    change = compose("SET {} = {} WHERE {} IS NULL AND {} IS NOT NULL", *parts)
+    if _becomes_required(column, context) and (said := _said(column, context)) is not None:
+        change = compose("SET {} = COALESCE({}, {}) WHERE {} IS NULL", *parts[:2], raw(said), name(shadow))
+    yield from _fill(change, table, tuple(found), context)
     first, last = _not_null(column, shadow, table, context)
     yield from first
     yield _analyze(table, shadow)
     alter = raw(compose("ALTER TABLE {}", qualified(column)))
     final = name(column.name[2])
 
-    yield from _without_trigger(shadow, table, context)
+    yield from without_trigger(shadow, table, context)
     identity = "identity" in old
     aside = name(temporary_name(*column.name, "old"))
     if identity:
@@ -231,16 +249,37 @@ def _keep_equal(
         yield StatementDraft(sql=text, lock=_EXCLUSIVE, locks=table, stage=Stage.BEFORE, brief=True)
         joined = True
     # The expression names columns as ALTER TYPE's USING does; so they must be in its scope.
-    body = compose(
-        "BEGIN NEW.{} := (SELECT {} FROM (SELECT NEW.*) AS {}); RETURN NEW; END",
-        name(shadow),
-        raw(expression),
-        name(column.name[1]),
+    value = raw(
+        compose(
+            "(SELECT {} FROM (SELECT NEW.*) AS {})", raw(_or_missing(column, expression, context)), name(column.name[1])
+        )
     )
-    yield from _triggered(shadow, body, table, context, joined=joined)
+    body = compose("BEGIN NEW.{} := {}; RETURN NEW; END", name(shadow), value)
+    yield from triggered(shadow, body, table, context, joined=joined)
 
 
-def _triggered(
+def _or_missing(column: FactId, expression: str, context: Context) -> str:
+    """The converted value, or what a row without one gets where NOT NULL comes with the type.
+
+    In a new row that is the default, in one that is there what a hint says. A trigger cannot tell a column that is left
+    out from one that is written as NULL.
+    """
+    if not _becomes_required(column, context):
+        return expression
+    default = context.goal.find(FactId("default", column.name))
+    said = _said(column, context)
+    given = str(default["expression"]) if default is not None else said
+    if given is None:
+        return expression
+    meanwhile = raw(compose("CASE TG_OP WHEN 'INSERT' THEN {} ELSE {} END", raw(given), raw(said or "NULL")))
+    return compose("COALESCE({}, {})", raw(expression), meanwhile)
+
+
+def _becomes_required(column: FactId, context: Context) -> bool:
+    return bool(context.new(column).get("not_null")) and not context.old(column).get("not_null")
+
+
+def triggered(
     shadow: str, body: str, table: FactId, context: Context, *, joined: bool, as_owner: bool = False
 ) -> Iterable[StatementDraft]:
     """The trigger that sets the new column in each row as it is written, with the rights of who writes it or ours."""
@@ -264,7 +303,15 @@ def _triggered(
             joined = True
 
 
-def _without_trigger(shadow: str, table: FactId, context: Context) -> Iterable[StatementDraft]:
+def is_triggered(shadow: str, table: FactId, context: Context) -> bool:
+    """Whether an earlier run has left the triggers that set the column."""
+    return all(
+        FactId("trigger", (*each.name, _trigger(shadow))) in context.live for each in _triggered_tables(table, context)
+    )
+
+
+def without_trigger(shadow: str, table: FactId, context: Context) -> Iterable[StatementDraft]:
+    """The triggers go, and their function."""
     for each in _triggered_tables(table, context):
         text = compose("DROP TRIGGER {} ON {}", name(_trigger(shadow)), qualified(each))
         yield exclusive(text, each, brief=True)
@@ -350,15 +397,19 @@ def _new_sequences(default: FactId, context: Context) -> Sequence[FactId]:
 
 
 def numbers_rows(sequence: FactId, context: Context) -> bool:
-    """Whether a new sequence is needed before the plan's transaction, to number the rows that are there."""
+    """Whether a new sequence is needed before the plan's transaction, to number rows that are there or come."""
     return any(
         fact.kind == "default"
-        and fact in context.creates
-        and (column := FactId("column", fact.name)) in context.creates
         and sequence in _new_sequences(fact, context)
-        and is_filled_online(column, str(context.new(fact)["expression"]), context)
+        and _numbers_early(FactId("column", fact.name), str(context.new(fact)["expression"]), context)
         for fact in context.goal_dependents.get(sequence, ())
     )
+
+
+def _numbers_early(column: FactId, default: str, context: Context) -> bool:
+    if column in context.creates:
+        return is_filled_online(column, default, context)
+    return is_required_online(column, context)
 
 
 def add_filled(column: FactId, kind: Part, default: str | None, context: Context) -> Iterable[StatementDraft]:
@@ -394,13 +445,13 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
     template: LiteralString = "BEGIN IF NEW.{} IS NULL THEN NEW.{} := {}; END IF; RETURN NEW; END"
     of_row = raw(compose("(SELECT {} FROM (SELECT NEW.*) AS {})", raw(value), name(table.name[1])) if said else value)
     body = compose(template, name(shadow), name(shadow), of_row)
-    yield from _triggered(shadow, body, table, context, joined=added, as_owner=needs_rights)
+    yield from triggered(shadow, body, table, context, joined=added, as_owner=needs_rights)
     text = compose("SET {} = ({}) WHERE {} IS NULL", name(shadow), raw(value), name(shadow))
     yield from _fill(text, table, (), context)
     first, last = _not_null(column, shadow, table, context)
     yield from first
     yield _analyze(table, shadow)
-    yield from _without_trigger(shadow, table, context)
+    yield from without_trigger(shadow, table, context)
 
     final = name(column.name[2])
     yield exclusive(compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final), table, brief=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, LiteralString, Protocol
 from reconciler.model.facts import FactId
 from reconciler.model.plan import LockMode, Stage
 from reconciler.model.temporary_names import temporary_name
+from reconciler.planner.columns.given_values import stays_filled
 from reconciler.planner.core import online
 from reconciler.planner.core.rule import StatementDraft
 from reconciler.planner.online import column_swap
@@ -41,6 +42,8 @@ class IndexText(Protocol):
 
 def _can_be_built(fact: FactId, context: Context) -> bool:
     """Whether the index can be built before the transaction, maybe on columns that will take others' places."""
+    if (fact.kind == "constraint" or context.new(fact).get("unique")) and not stays_filled(fact, context):
+        return False
     return online.is_ready(fact, context, among=column_swap.shadowed_columns(fact, context))
 
 

@@ -23,6 +23,7 @@ from reconciler.planner.columns.not_null import (
     change_not_null,
     is_lifted,
     is_required,
+    is_required_late,
     lifted,
     not_null_claims,
     put_back,
@@ -36,6 +37,7 @@ from reconciler.planner.rules.column_types import (
     has_storage_of_type,
     type_checks,
 )
+from reconciler.planner.rules.first_values import given_at_the_end, given_first
 from reconciler.planner.rules.generated_columns import (
     becomes_plain,
     drop_expression,
@@ -254,12 +256,15 @@ def _change_not_null(column: FactId, context: Context) -> Iterable[StatementDraf
     """NOT NULL as it is to be, with the values that rows without one get first."""
     old, new = context.old(column), context.new(column)
     comes = new.get("not_null") and not old.get("not_null")
-    fills = [*backfilled(column, context, only_missing=True)] if comes else []
+    late = is_required_late(column, context)
+    fills = [*backfilled(column, context, only_missing=True, late=late)] if comes else []
+    yield from given_first(column, context)
     yield from fills
     for each in change_not_null(column, context):
         yield each
         if each.stage is Stage.BEFORE and each.brief:  # what was written before the CHECK was there
             yield from fills
+    yield from given_at_the_end(column, context)
 
 
 def _change_foreign_options(column: FactId, table: FactId, context: Context) -> StatementDraft:

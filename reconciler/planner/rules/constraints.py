@@ -8,6 +8,7 @@ from reconciler.hazards import hazards
 from reconciler.model.facts import FactId
 from reconciler.model.plan import LockMode, Stage
 from reconciler.planner.checks import constraint_checks, value_checks
+from reconciler.planner.columns.given_values import stays_filled
 from reconciler.planner.core import online
 from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
 from reconciler.planner.online import concurrent_indexes
@@ -200,7 +201,7 @@ class ConstraintRule(Rule):
             yield StatementDraft(sql=text, hazards=may_fail, lock=LockMode.SHARE_UPDATE_EXCLUSIVE, locks=table)
             return
         if kind in ("check", "foreign_key") and self._is_validated_apart(fact, context):
-            yield from online.validated(fact, lock, may_fail, context)
+            yield from online.validated(fact, lock, may_fail, context, filled=stays_filled(fact, context))
             return
         if kind in ("primary_key", "unique") and concurrent_indexes.adds_key_online(fact, context):
             build = concurrent_indexes.index_of_key(fact, context)

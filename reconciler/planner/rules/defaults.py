@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, LiteralString
 
 from reconciler.model.facts import TABLE_KINDS, FactId
+from reconciler.model.plan import Stage
+from reconciler.planner.columns.not_null import goes_first
 from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import Part, compose, name, raw
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
     from reconciler.planner.core.context import Context
 
-__all__ = ["DefaultRule"]
+__all__ = ["DefaultRule", "set_first"]
 
 
 class DefaultRule(Rule):
@@ -23,6 +26,10 @@ class DefaultRule(Rule):
     kinds = ("default",)
     rank = 52
     unfold_priority = 1
+
+    def implied_by_other_statement(self, fact: FactId, context: Context) -> bool:
+        """One that goes first is set by the change of its column."""
+        return goes_first(fact, context)
 
     def inline_into(self, fact: FactId, context: Context) -> FactId | None:
         column = FactId("column", fact.name)
@@ -37,7 +44,7 @@ class DefaultRule(Rule):
         return column
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
-        yield _change(fact, context, raw(compose("SET DEFAULT {}", raw(str(context.new(fact)["expression"])))))
+        yield _set(fact, context)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         column = context.live.parent(fact)
@@ -50,6 +57,15 @@ class DefaultRule(Rule):
 
     def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         return self.create(fact, (), context)
+
+
+def set_first(default: FactId, context: Context) -> StatementDraft:
+    """The default as it will be, before the plan's transaction."""
+    return replace(_set(default, context), stage=Stage.BEFORE, brief=True)
+
+
+def _set(default: FactId, context: Context) -> StatementDraft:
+    return _change(default, context, raw(compose("SET DEFAULT {}", raw(str(context.new(default)["expression"])))))
 
 
 def _change(fact: FactId, context: Context, action: Part) -> StatementDraft:
