@@ -17,25 +17,38 @@ from reconciler.version import program_version
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from datetime import datetime
 
     from reconciler.db.connections import Connection
 
 __all__ = [
     "LEDGER_VERSION",
     "TABLES",
+    "Holder",
     "LedgerState",
     "ensure_ledger",
     "hold_lease",
+    "lease_holder",
     "ledger_state",
     "ledger_version",
     "lock_plugin",
 ]
 
-LEDGER_VERSION = 3
+LEDGER_VERSION = 4
 # Those of elizaOS first, then ours.
 TABLES = ("_migrations", "_journal", "_snapshots", "_ledger", "_runs", "_statements", "_sources", "_marks", "_steps")
 _POLL_MS = 200
 _BOOTSTRAP_LOCK = lock_id("reconciler: the ledger itself")
+
+# How an advisory lock's 64 bits stand in pg_locks.
+_HOLDER = """
+    SELECT held.pid, session.usename::text, host(session.client_addr), session.application_name, session.xact_start
+    FROM pg_catalog.pg_locks AS held LEFT JOIN pg_catalog.pg_stat_activity AS session ON session.pid = held.pid
+    WHERE held.locktype = 'advisory' AND held.granted AND held.mode = 'ExclusiveLock' AND held.objsubid = 1
+        AND held.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+        AND (held.classid::bigint << 32) | held.objid::bigint = %(key)s
+    LIMIT 1
+"""
 
 _GRANT_HINT = (
     "GRANT USAGE ON SCHEMA migrations and SELECT ON ALL TABLES IN SCHEMA migrations to this role, "
@@ -142,6 +155,27 @@ def hold_lease(connection: Connection, plugin: str) -> bool:
     with errors_as(LedgerError, f"lock plugin {plugin}"), cursor(connection) as rows:
         row = rows.execute("SELECT pg_catalog.pg_try_advisory_xact_lock(%s)", [_lease_id(plugin)]).fetchone()
     return bool(row and row[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A session that holds a lock; of others' sessions a role may be told no more than the process id."""
+
+    pid: int
+    user: str | None
+    address: str | None
+    application_name: str | None
+    since: datetime | None
+
+
+def lease_holder(connection: Connection, plugin: str) -> Holder | None:
+    """The session of a run of several transactions that is at work on the plugin; None where there is none."""
+    with errors_as(LedgerError, f"look for a run of plugin {plugin}"), cursor(connection) as rows:
+        row = rows.execute(_HOLDER, {"key": _lease_id(plugin)}).fetchone()
+    if row is None:
+        return None
+    pid, user, address, application_name, since = row
+    return Holder(pid=pid, user=user, address=address, application_name=application_name, since=since)
 
 
 def _lease_id(plugin: str) -> int:

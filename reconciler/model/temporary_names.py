@@ -49,9 +49,10 @@ def _is_half_detached(table: FactId | None, live: Snapshot) -> bool:
 
 
 def is_half_made(fact: FactId, live: Snapshot) -> bool:
-    """Whether live has the fact as a run leaves it that was cut off: an invalid index, an unvalidated constraint."""
-    if is_leftover(fact):
-        return True
+    """Whether the fact is as a step leaves it: an invalid index, a constraint NOT VALID, a partition half detached.
+
+    That says nothing of who left it so: it is ours by its name, or as the record has a run that was to make it.
+    """
     definition = live.find(fact) or {}
     match fact.kind:
         case "index":
