@@ -13,7 +13,6 @@ from reconciler.diff.diff import Change
 from reconciler.diff.drift import State
 from reconciler.hazards.hazards import describe_size
 from reconciler.hazards.policy import consent_for, flags
-from reconciler.ledger.runs import RunKind
 from reconciler.redaction.masking import redact_message
 from reconciler.sqltext.redacted_sql import redact_sql
 
@@ -53,10 +52,10 @@ _BY_THE_RUN = {
 }
 _MOVED = (State.CONFLICT, State.DRIFTED, State.PENDING, State.UNFINISHED, State.UNMANAGED, State.CAUGHT_UP)
 _RESUMED = {
-    RunKind.APPLY: "run `reconciler apply` with the same source again",
-    RunKind.ADOPT: "run `reconciler adopt` with the same source again",
-    RunKind.REPAIR: "run the same `reconciler repair` again, or `reconciler apply`",
-    RunKind.ROLLBACK: "run the same `reconciler rollback` again, or `reconciler apply` to go forward",
+    "apply": "run `reconciler apply` with the same source again",
+    "adopt": "run `reconciler adopt` with the same source again",
+    "repair": "run the same `reconciler repair` again, or `reconciler apply`",
+    "rollback": "run the same `reconciler rollback` again, or `reconciler apply` to go forward",
 }
 
 
@@ -174,7 +173,7 @@ def _unfinished(run: UnfinishedRun) -> list[str]:
         lines.append(f"  failed: {_one_line(redact_message(run.error))}")
     else:
         lines.append("  interrupted: no session is at work on it")
-    return [*lines, f"  to resume it, {_RESUMED[run.kind]}"]
+    return [*lines, f"  to resume it, {_RESUMED[run.kind.value]}"]
 
 
 def history_text(entries: Sequence[HistoryEntry]) -> str:
