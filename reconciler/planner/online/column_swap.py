@@ -37,6 +37,7 @@ __all__ = [
     "carried_along",
     "follows_shadow",
     "is_filled_online",
+    "is_on_exchanged",
     "is_triggered",
     "numbers_rows",
     "obstacle",
@@ -221,12 +222,45 @@ def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Cont
     else:
         yield exclusive(compose("{} DROP COLUMN {}", alter, final), table, brief=True)
     yield exclusive(compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final), table, brief=True)
+    if _is_indexed(column, context):
+        yield exclusive(_index_columns_renamed(column, shadow), table, brief=True)
     if new.get("not_null"):
         yield exclusive(required(column, context), table, brief=True)
     yield from last
     if identity:
         yield from (exclusive(text, table, brief=True) for text in _identity(column, alter, context))
         yield exclusive(compose("{} DROP COLUMN {}", alter, aside), table, brief=True)
+
+
+def _is_indexed(column: FactId, context: Context) -> bool:
+    return any(each.kind in ("index", "constraint") for each in context.goal_dependents.get(column, ()))
+
+
+def _index_columns_renamed(column: FactId, shadow: str) -> str:
+    """The columns of indexes that were built on the new one: Postgres names them then, and renames none with it.
+
+    Which of an index's expressions has been given the name is known to the catalogs alone.
+    """
+    of_table = literal(compose("{}", qualified(column)))
+    final = literal(column.name[2])
+    body = compose(
+        "DECLARE part record; BEGIN"
+        " FOR part IN SELECT a.attrelid, a.attname FROM pg_catalog.pg_index i"
+        " JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indexrelid"
+        " WHERE i.indrelid = {}::pg_catalog.regclass AND pg_catalog.starts_with(a.attname::text, {})"
+        " ORDER BY a.attrelid, a.attnum LOOP"
+        " EXECUTE pg_catalog.format('ALTER TABLE %s RENAME COLUMN %I TO %I',"
+        " part.attrelid::pg_catalog.regclass, part.attname,"
+        " (SELECT x.free FROM pg_catalog.generate_series(0, 99) AS n, LATERAL (SELECT CASE n WHEN 0 THEN {}"
+        " ELSE pg_catalog.concat(pg_catalog.left({}, 15), n) END) AS x(free) WHERE NOT EXISTS (SELECT"
+        " FROM pg_catalog.pg_attribute b WHERE b.attrelid = part.attrelid AND b.attname = x.free)"
+        " ORDER BY n LIMIT 1)); END LOOP; END",
+        of_table,
+        literal(shadow),
+        final,
+        final,
+    )
+    return compose("DO {}", literal(body))
 
 
 def _identity(column: FactId, alter: Part, context: Context) -> Iterable[str]:
@@ -492,6 +526,15 @@ def on_shadows(text: str, fact: FactId, context: Context) -> str:
         return compose("{}", name(renamed[plain]))
 
     return _TOKEN.sub(replaced, text) if renamed else text
+
+
+def is_on_exchanged(index: FactId, context: Context) -> bool:
+    """Whether the live index is on a column that is exchanged, and so goes with the old one."""
+    return any(
+        takes_shadow(needed, context) or follows_shadow(needed, context)
+        for needed in context.live.dependencies.get(index, ())
+        if needed in context.alters
+    )
 
 
 def shadowed_columns(fact: FactId, context: Context) -> list[FactId]:
