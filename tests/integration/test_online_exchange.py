@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
@@ -13,6 +14,8 @@ from reconciler.options import Options
 
 if TYPE_CHECKING:
     from psycopg import Connection
+
+    from reconciler.model.plan import Statement
 
 ONLINE = Options(online=True)
 
@@ -167,3 +170,64 @@ def test_what_hangs_on_an_exchanged_column_ends_as_it_is_declared(database: str,
             held = connection.execute(sql.SQL("select count(*), sum(v), sum(id) from {}").format(table)).fetchone()
             assert held == (20, 210, 210), kind
         assert not _everywhere(connection, "reconciler_tmp")
+
+
+ORDERED = """
+create table parent (id int primary key);
+create table t (id int, debit int, credit int not null default 3, ref int references parent, note text);
+create index t_credit on t (credit, note);
+create view sums as select credit, note from t;
+create table child (x int);
+alter table t add unique (credit);
+alter table child add foreign key (x) references t (credit);
+create table plain (debit int, credit int);
+"""
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "not kept"])
+def test_clients_that_count_columns_are_warned_or_find_them_where_they_were(database: str, kept: bool) -> None:
+    after = ORDERED.replace("debit int", "debit bigint").replace("note text", "note text, more int default 5")
+    options = Options(online=True, keep_column_order=kept)
+    with Reconciler(database) as reconciler:
+        reconciler.migrate("default", ORDERED)
+    with Reconciler(database, options=options) as reconciler, psycopg.connect(database, autocommit=True) as client:
+        client.execute("insert into parent values (4)")
+        client.execute("insert into t values (1, 2, 30, 4, 'five')")
+        client.execute("insert into child values (30)")
+        messages = [each.message for each in reconciler.plan(after).plan.hazards if each.kind == "breaks_clients"]
+        moved = "moves column public.plain.debit behind credit: INSERT and COPY without column names"
+        assert any(moved in message for message in messages) is not kept
+        client.execute("set lock_timeout to '100ms'")
+
+        def write(position: int, _statement: Statement) -> None:
+            with contextlib.suppress(psycopg.errors.LockNotAvailable):
+                client.execute("insert into plain values (1, 2)")
+                client.execute("insert into t values (1, 2, %s, 4, 'five')", (30 + position,))
+
+        reconciler.migrate("default", after, progress=write if kept else None)
+        assert reconciler.plan(after).plan.is_empty
+        order = "select string_agg(column_name, ' ' order by ordinal_position) from information_schema.columns"
+        row = client.execute(f"{order} where table_name = 't'".encode()).fetchone()
+        if kept:
+            client.execute("insert into plain values (1, 2)")
+            assert row == ("id debit credit ref note more",)
+            wrong = "select count(*) from plain where (debit, credit) is distinct from (1, 2)"
+            assert client.execute(wrong.encode()).fetchone() == (0,)
+            wrong = "select count(*), count(distinct credit) > 3 from t where (debit, ref, note) <> (2, 4, 'five')"
+            assert client.execute(wrong.encode()).fetchone() == (0, False)
+        assert client.execute("select id, debit, credit, ref, note from t where credit = 30").fetchall() == [
+            (1, 2, 30, 4, "five")
+        ]
+        assert not _everywhere(client, "reconciler_tmp")
+
+
+def test_where_the_order_cannot_be_kept_in_steps_the_column_changes_in_place(database: str) -> None:
+    before = "create table t (a int, b int, c int generated always as (b + 1) stored);"
+    after = before.replace("a int", "a bigint")
+    with Reconciler(database) as reconciler:
+        reconciler.migrate("default", before)
+    with Reconciler(database, options=Options(online=True, keep_column_order=True)) as reconciler:
+        plan = reconciler.plan(after).plan
+        assert [each.message for each in plan.hazards if "the order of columns is kept" in each.message]
+        reconciler.migrate("default", after)
+        assert reconciler.plan(after).plan.is_empty
