@@ -35,6 +35,8 @@ from reconciler.model.snapshot import Snapshot
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.one_server
+
 NOON = 1_700_000_000_000
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -169,6 +169,7 @@ def test_no_statement_reads_all_rows_under_a_lock_that_blocks_clients(database: 
         assert reconciler.plan(everything).plan.is_empty
 
 
+@pytest.mark.smoke
 def test_a_new_index_is_there_before_the_old_one_goes(database: str) -> None:
     _prepare(database)
     with Reconciler(database, options=ONLINE) as reconciler:
@@ -178,6 +179,7 @@ def test_a_new_index_is_there_before_the_old_one_goes(database: str) -> None:
     assert len(texts) == 4
 
 
+@pytest.mark.smoke
 def test_small_tables_stay_in_the_one_transaction(database: str) -> None:
     _prepare(database)
     after = CHANGES["an index"]
