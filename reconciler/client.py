@@ -126,11 +126,9 @@ class Reconciler:
             if source is None:
                 return self._check_recorded(plugin, chosen)
             found = plan_source(self._session, plugin, _source(source), chosen)
-            unfinished = load_unfinished(self.connection, plugin)
         recorded = found.recorded
         assert found.renamed is not None  # only a plan that was read from a file has none
-        changes = unfinished.changes if unfinished else None
-        objects = compare(found.renamed.recorded, found.renamed.live, found.goal, changes)
+        objects = compare(found.renamed.recorded, found.renamed.live, found.goal)
         objects = with_renames(objects, found.renamed.renames, found.renamed.live)
         return CheckResult(
             plugin=plugin,
@@ -138,7 +136,6 @@ class Reconciler:
             plan=found.plan,
             recorded_idx=recorded.idx if recorded else None,
             warnings=found.warnings,
-            unfinished=unfinished,
         )
 
     def _check_recorded(self, plugin: str, options: Options) -> CheckResult:
@@ -155,14 +152,12 @@ class Reconciler:
             statements=(), differences=(), live_fingerprint=live.fingerprint, goal_fingerprint=goal.snapshot.fingerprint
         )
         manual = find_manual_renames(load_addresses(self.connection, plugin), live)
-        unfinished = load_unfinished(self.connection, plugin)
         return CheckResult(
             plugin=plugin,
-            objects=compare(recorded.snapshot, live, goal, unfinished.changes if unfinished else None),
+            objects=compare(recorded.snapshot, live, goal),
             plan=plan,
             recorded_idx=recorded.idx,
             warnings=tuple(rename_warnings(manual, recorded.snapshot, live)),
-            unfinished=unfinished,
         )
 
     def check_migration(self, plugin_name: str, source: object) -> tuple[Hazard, ...] | None:
@@ -200,7 +195,7 @@ class Reconciler:
     def reset(self, plugin_name: str = DEFAULT_PLUGIN) -> int:
         """Forgets what was recorded of the plugin, in the ledger only; returns the number of rows."""
         with self.connection.transaction():
-            lock_plugin(self.connection, plugin_name)
+            lock_plugin(self.connection, plugin_name, self.options.longest_wait_ms)
             return forget_plugin(self.connection, plugin_name)
 
     @property
@@ -397,7 +392,7 @@ class Reconciler:
             try:
                 with self.connection.transaction(force_rollback=True):
                     if not dry_run:
-                        lock_plugin(self.connection, plugin)
+                        lock_plugin(self.connection, plugin, options.longest_wait_ms)
                         if is_unchanged(self._session, plugin, source, options):
                             return MigrateResult(plugin=plugin, idx=None, skipped=True)
                     planned = plan_source(

@@ -101,7 +101,8 @@ def run_batches(
         limit_ms = _LONGEST_BATCH_MS if size > 1 else 0
         try:
             written = retried(
-                lambda: _run_batch(connection, batch, position, timeout_ms, limit_ms, left, search_path),  # noqa: B023 - called at once
+                connection,
+                lambda _: _run_batch(connection, batch, position, timeout_ms, limit_ms, left, search_path),  # noqa: B023 - called at once
                 row_patience,
             )
         except ApplyError as error:

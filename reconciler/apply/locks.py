@@ -3,17 +3,19 @@
 Does I/O on the connections it is given; only `lease` opens one of its own.
 
 Who waits for a strong lock has all later clients of the table wait behind him. So no statement that takes one waits
-longer than `lock_timeout`, the tables of a transaction are locked first, in the order of their names, with one such
-time for all of them, and only a lock that was not granted is tried again. Where maintenance is at work, such as
-autovacuum, it is waited for with a lock that holds no client up.
+longer than `lock_timeout`, all that a transaction will lock is locked first, and only a lock that was not granted is
+tried again, in another order: with a fixed one, clients that go the other way would be met for ever. It is how C++'s
+std::lock takes several locks, with brief waits in place of its try_lock.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
@@ -22,7 +24,7 @@ from psycopg import sql
 from reconciler.db.connections import connect, errors_as, fetch_all, fetch_one
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import LockTimeoutError
-from reconciler.ledger.schema import hold_lease
+from reconciler.ledger.schema import TELL_AFTER_MS, hold_lease, lease_is_held, tell_of_lease
 from reconciler.model.hazards import HazardKind
 from reconciler.model.plan import LockMode
 
@@ -32,7 +34,18 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.model.plan import Statement
 
-__all__ = ["LOCK_ERRORS", "LockRetryPolicy", "lease", "lock_tables", "retried", "set_timeouts", "statement_timeout_ms"]
+__all__ = [
+    "FROZEN_MS",
+    "LOCK_ERRORS",
+    "LockRetryPolicy",
+    "LockTries",
+    "lease",
+    "lock_relations",
+    "retried",
+    "set_timeouts",
+    "statement_timeout_ms",
+    "timeouts_kept",
+]
 
 Result = TypeVar("Result")
 
@@ -54,6 +67,36 @@ _MAINTENANCE = [
     "ExclusiveLock",
     "AccessExclusiveLock",
 ]
+# What all waits of a transaction may take together, of the time after which clients look for deadlocks.
+_BEFORE_CLIENTS = 0.8
+# How long to wait for a lock while another one is held: at the first tries, and at later ones.
+_BRIEF_MS = 50
+_BRIEF_TRIES = 10
+_LONGEST_BRIEF_MS = 200
+_OWN_DEADLOCK_MS = 20
+# How often all locks are asked for in one transaction, and the longest pause between.
+_ROUNDS = 20
+_ROUND_PAUSE_S = 0.05
+# How long a transaction may hold strong locks while its client says nothing; looking at live again takes less.
+FROZEN_MS = 10_000
+# Postgres 15 and newer can grant a setting.
+_PARAMETER_GRANTS = 150_000
+_TABLES = frozenset({"r", "p"})
+_COMPOSITE = "c"
+_WORDS = {
+    "r": "TABLE",
+    "p": "TABLE",
+    "v": "VIEW",
+    "m": "MATERIALIZED VIEW",
+    "S": "SEQUENCE",
+    "f": "FOREIGN TABLE",
+    "c": "TYPE",
+}
+_TIMEOUTS = """
+    select s.name, s.setting from pg_catalog.pg_settings s where s.name in ('deadlock_timeout',
+        'idle_in_transaction_session_timeout', 'lock_timeout', 'statement_timeout', 'tcp_user_timeout')
+"""
+_SHOWN_QUERY = 100
 _random = secrets.SystemRandom()
 
 
@@ -73,121 +116,295 @@ class LockRetryPolicy:
             limit = min(limit * 2, _LONGEST_PAUSE_S)
 
 
-def retried(work: Callable[[], Result], patience: LockRetryPolicy) -> Result:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relation:
+    """A relation to be locked; `kind` is pg_class's letter. `is_maintained`: somebody works on it who is no client."""
+
+    oid: int
+    name: tuple[str, ...]
+    kind: str
+    owner: str
+    mode: LockMode
+    is_maintained: bool = False
+
+    def __str__(self) -> str:
+        return f"{_WORDS[self.kind].lower()} {'.'.join(self.name)}"
+
+
+class LockTries:
+    """What the tries of one transaction have learnt so far: which relations were not granted."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.wanted: list[Relation] = []
+        self.waiting_for: Relation | None = None
+        self.deadline: float | None = None
+        self._refused: list[int] = []
+
+    @property
+    def brief_ms(self) -> int:
+        """How long to wait for a lock while others are held: clients that are slow get more time at later tries."""
+        doubled: int = _BRIEF_MS << min(self.count // _BRIEF_TRIES, 8)
+        return min(doubled, _LONGEST_BRIEF_MS)
+
+    def left_ms(self, timeout_ms: int) -> int:
+        """How long a statement may wait for what was not locked before it, while others are locked."""
+        if self.deadline is None or not timeout_ms:
+            return timeout_ms
+        left_ms = round((self.deadline - time.monotonic()) * 1000)
+        return min(timeout_ms, max(left_ms, _BRIEF_MS))
+
+    def ordered(self, relations: list[Relation]) -> list[Relation]:
+        """The relations, those that were not granted before at the front: the one that failed last is the first."""
+        places = {oid: place for place, oid in enumerate(self._refused)}
+        self.wanted = sorted(relations, key=lambda relation: places.get(relation.oid, len(places)))
+        return self.wanted
+
+    def failed(self) -> None:
+        """A lock was not granted: what was waited for comes first at the next try."""
+        self.count += 1
+        if self.waiting_for is not None:
+            oid = self.waiting_for.oid
+            self._refused = [oid, *(each for each in self._refused if each != oid)]
+
+
+def retried(connection: Connection, work: Callable[[LockTries], Result], patience: LockRetryPolicy) -> Result:
     """What `work` gives; where a lock was not granted in time, it is called again after a pause, some times.
 
-    `work` must have let go of all locks when it raises. Raises LockTimeoutError with the number of tries.
+    `work` must have let go of all locks when it raises. Raises LockTimeoutError with the number of tries, and who
+    holds what it waited for.
     """
-    tries = 0
+    tries = LockTries()
     pauses = patience.pauses_s()
+    began = time.monotonic()
     while True:
-        tries += 1
+        tries.waiting_for = None
         try:
-            return work()
+            return work(tries)
         except LockTimeoutError as error:
+            tries.failed()
             pause = next(pauses, None)
             if pause is None:
-                if tries > 1:
-                    error.message = f"{error.message} (tried {tries} times)"
-                    error.args = (error.message,)
+                said = [error.message, *_holders(connection, tries)]
+                if tries.count > 1:
+                    said[0] += f" (tried {tries.count} times in {time.monotonic() - began:.0f} s)"
+                error.message = "; ".join(said)
+                error.args = (error.message,)
                 raise
         patience.pause(pause)
 
 
-def lock_tables(connection: Connection, statements: Sequence[Statement], patience: LockRetryPolicy) -> None:
-    """Locks the tables that the statements will lock strongly, ordered by name, in `timeout_ms` for all of them.
-
-    With them go the partitions and children that a statement reaches, after those that they belong to, as clients come
-    that way too. Who works on a table without being a client is waited for before, behind a lock that clients do not
-    mind. Autovacuum gives way to whoever waits for `deadlock_timeout`, which as a strong lock would hold clients up, or
-    never be reached. Tables that this role does not own are left to the statements themselves. Raises psycopg's
-    LockNotAvailable.
-    """
-    tables = _tables(connection, statements)
-    for table in tables:
-        if table.yields_ms:
-            limit_ms = max(patience.timeout_ms, table.yields_ms) if patience.timeout_ms else 0
-            _lock(connection, table.name, _HARMLESS, limit_ms)
-    deadline = time.monotonic() + patience.timeout_ms / 1000
-    for table in tables:
-        left_ms = max(1, round((deadline - time.monotonic()) * 1000)) if patience.timeout_ms else 0
-        _lock(connection, table.name, table.mode, left_ms)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Table:
-    """A table to be locked, so many levels below the one that a statement names.
-
-    `yields_ms` is how long who works on it without being a client may take to give way; 0 where nobody does.
-    """
-
-    root: tuple[str, ...]
-    depth: int
-    name: tuple[str, ...]
-    mode: LockMode
-    yields_ms: int
-
-
-def _tables(connection: Connection, statements: Sequence[Statement]) -> list[_Table]:
-    """The tables that this role owns, in the order in which they are locked: each after what it belongs to."""
-    wanted: dict[tuple[str, ...], tuple[int, LockMode]] = {}
-    for statement in statements:
-        table, mode = statement.locks, statement.lock
-        if table is not None and table.kind == "table" and mode is not None and mode.blocks_clients:
-            reach, strongest = wanted.get(table.name, (0, mode))
-            wanted[table.name] = max(reach, _reach(statement)), max(strongest, mode, key=_MODES.index)
-    if not wanted:
+def _holders(connection: Connection, tries: LockTries) -> list[str]:
+    """Who holds what was waited for, in words, as far as this role may see it."""
+    relations = [tries.waiting_for] if tries.waiting_for is not None else tries.wanted
+    if not relations or connection.closed:
         return []
-    names = list(wanted)
     rows = fetch_all(
         connection,
-        trusted(read_sql("apply/trees.sql")),
+        trusted(read_sql("apply/holders.sql")),
         {
-            "modes": _MAINTENANCE,
-            "schemas": [name[0] for name in names],
-            "names": [name[1] for name in names],
-            "reach": [wanted[name][0] for name in names],
+            "relations": [relation.oid for relation in relations],
+            "exclusive": [relation.mode is LockMode.ACCESS_EXCLUSIVE for relation in relations],
         },
     )
-    found: dict[tuple[str, ...], _Table] = {}
-    for root_schema, root, schema, name, depth, is_maintained, deadlock_ms in rows:
-        each = _Table(
-            root=(str(root_schema), str(root)),
-            depth=int(depth),
+    return [_holder(*row) for row in rows]
+
+
+def _holder(
+    schema: str,
+    name: str,
+    pid: int | None,
+    role: str | None,
+    mode: str,
+    state: str | None,
+    since: str | None,
+    seconds: int | None,
+    query: str | None,
+) -> str:
+    who = "a prepared transaction" if pid is None else f"process {pid}"
+    words = [f"{who} of {f'role {role}' if role else 'another role'} holds {mode} on {schema}.{name}"]
+    if since is not None:
+        words.append(f"in a transaction since {since} ({seconds} s)")
+    if state:
+        words.append(state)
+    if shown := _without_values(query or ""):
+        words[-1] += f": {shown}"
+    return ", ".join(words)
+
+
+def _without_values(query: str) -> str:
+    """The beginning of somebody's statement, up to the first value in it: that may be a secret."""
+    text = " ".join(re.split(r"['$]", query, maxsplit=1)[0].split())
+    return f"{text[:_SHOWN_QUERY]} ..." if len(text) > _SHOWN_QUERY or text != " ".join(query.split()) else text
+
+
+def lock_relations(
+    connection: Connection, statements: Sequence[Statement], patience: LockRetryPolicy, tries: LockTries
+) -> None:
+    """Locks all that the statements will lock against clients, before any of them runs.
+
+    In the order in which clients lock (a view before what it reads, a table before its partitions), but what was not
+    granted at the try before comes first. The first may be waited for long, as nothing is held meanwhile. Whoever goes
+    the other way is waited for briefly: he may wait for what is held here. All waits together end before
+    deadlock_timeout, so that the server never has to choose a client as the victim of a deadlock; where this role may,
+    its own deadlock_timeout is so short that it is the one who gives way. Whoever goes the other way all the time
+    leaves a moment free at some time: rounds in which only a brief wait was in vain follow each other quickly.
+
+    Who works on a table without being a client is waited for before, behind a lock that clients do not mind.
+    Autovacuum gives way to whoever waits for `deadlock_timeout`, which as a strong lock would hold clients up, or
+    never be reached. What this role may not lock is left to the statements themselves.
+    Raises psycopg's LockNotAvailable or DeadlockDetected.
+    """
+    tries.deadline = None
+    relations = _relations(connection, statements)
+    if not relations:
+        return
+    deadlock_ms = _prepare(connection)
+    for _ in range(_ROUNDS - 1):
+        try:
+            with connection.transaction():
+                _lock_all(connection, tries.ordered(relations), patience, tries, deadlock_ms)
+            return
+        except LOCK_ERRORS:
+            if tries.waiting_for is tries.wanted[0]:
+                raise
+            tries.failed()
+        patience.pause(_random.uniform(0, _ROUND_PAUSE_S))
+    _lock_all(connection, tries.ordered(relations), patience, tries, deadlock_ms)
+
+
+def _lock_all(
+    connection: Connection,
+    relations: Sequence[Relation],
+    patience: LockRetryPolicy,
+    tries: LockTries,
+    deadlock_ms: int,
+) -> None:
+    """One round: the first lock is waited for as long as it may take, the others briefly."""
+    for relation in relations:
+        if relation.is_maintained:
+            limit_ms = max(patience.timeout_ms, 2 * deadlock_ms) if patience.timeout_ms else 0
+            tries.waiting_for = relation
+            _lock(connection, relation, _HARMLESS, limit_ms)
+    longest_ms = patience.timeout_ms
+    if len(relations) > 1:
+        longest_ms = min(longest_ms or deadlock_ms, round(_BEFORE_CLIENTS * deadlock_ms))
+    tries.deadline = deadline = time.monotonic() + longest_ms / 1000
+    timeout_ms = longest_ms
+    for place, relation in enumerate(relations):
+        if place:
+            left_ms = round((deadline - time.monotonic()) * 1000)
+            timeout_ms = max(1, min(tries.brief_ms, left_ms))
+        tries.waiting_for = relation
+        _lock(connection, relation, relation.mode, timeout_ms)
+    tries.waiting_for = None
+
+
+def _relations(connection: Connection, statements: Sequence[Statement]) -> list[Relation]:
+    """What the statements will lock strongly, of that which this role may lock, each after what clients lock before."""
+    wanted = dict.fromkeys(lock for statement in statements for lock in statement.relation_locks)
+    if not wanted:
+        return []
+    rows = fetch_all(
+        connection,
+        trusted(read_sql("apply/relations.sql")),
+        {
+            "schemas": [lock.relation.name[0] for lock in wanted],
+            "names": [lock.relation.name[1] for lock in wanted],
+            "former_schemas": [lock.former.name[0] if lock.former else None for lock in wanted],
+            "former_names": [lock.former.name[1] if lock.former else None for lock in wanted],
+            "modes": [_MODES.index(lock.mode) for lock in wanted],
+            "reach": [",".join(sorted(lock.reach)) for lock in wanted],
+            "exclusive": _MODES.index(LockMode.ACCESS_EXCLUSIVE),
+            "foreign_key": _MODES.index(LockMode.SHARE_ROW_EXCLUSIVE),
+            "blocking": next(place for place, mode in enumerate(_MODES) if mode.blocks),
+            "maintenance": _MAINTENANCE,
+        },
+    )
+    found = {
+        int(oid): Relation(
+            oid=int(oid),
             name=(str(schema), str(name)),
-            mode=wanted[str(root_schema), str(root)][1],
-            yields_ms=2 * int(deadlock_ms) if is_maintained else 0,
+            kind=str(kind),
+            owner=str(owner),
+            mode=_MODES[int(mode)],
+            is_maintained=bool(is_maintained),
         )
-        other = found.get(each.name, each)
-        deeper = each if each.depth >= other.depth else other
-        found[each.name] = replace(deeper, mode=max(each.mode, other.mode, key=_MODES.index))
-    return sorted(found.values(), key=lambda table: (table.root, table.depth, table.name))
+        for oid, schema, name, kind, owner, mode, _, is_maintained in rows
+    }
+    before = {int(row[0]): {int(oid) for oid in row[6]} & found.keys() for row in rows}
+    ordered: list[Relation] = []
+    sorter = TopologicalSorter(before)
+    sorter.prepare()
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=lambda oid: found[oid].name)
+        ordered += [found[oid] for oid in ready]
+        sorter.done(*ready)
+    return ordered
 
 
-def _reach(statement: Statement) -> int:
-    """Whether what the statement does to a table is done to its partitions (1), or to its children too (2)."""
-    if statement.sql.startswith("ALTER TABLE ONLY ") or " ON ONLY " in statement.sql.partition("(")[0]:
-        return 0
-    kinds = {fact.kind for fact in (*statement.creates, *statement.drops, *statement.alters)}
-    if kinds & {"column", "constraint"}:
-        return 2
-    return 1 if kinds & {"index", "trigger"} else 0
+def _prepare(connection: Connection) -> int:
+    """Lets a transaction that is about to hold strong locks give way; the server's deadlock_timeout in milliseconds.
+
+    A run that hangs, or is cut off from the server, between two statements holds its locks for some seconds at most.
+    """
+    row = fetch_one(
+        connection,
+        "select d.reset_val::int, pg_catalog.current_setting('is_superuser') = 'on', i.setting::int"
+        " from pg_catalog.pg_settings d, pg_catalog.pg_settings i"
+        " where d.name = 'deadlock_timeout' and i.name = 'idle_in_transaction_session_timeout'",
+    )
+    assert row is not None
+    deadlock_ms, may_set, idle_ms = int(row[0]), bool(row[1]), int(row[2])
+    if not may_set and connection.info.server_version >= _PARAMETER_GRANTS:
+        granted = fetch_one(connection, "select pg_catalog.has_parameter_privilege('deadlock_timeout', 'SET')")
+        may_set = granted is not None and bool(granted[0])
+    if may_set:
+        _set(connection, "deadlock_timeout", min(_OWN_DEADLOCK_MS, deadlock_ms))
+    _set(connection, "idle_in_transaction_session_timeout", min(idle_ms or FROZEN_MS, FROZEN_MS))
+    _set(connection, "tcp_user_timeout", FROZEN_MS)
+    return deadlock_ms
 
 
-def _lock(connection: Connection, table: tuple[str, ...], mode: LockMode, timeout_ms: int) -> None:
+def _lock(connection: Connection, relation: Relation, mode: LockMode, timeout_ms: int) -> None:
+    """Waits for the lock.
+
+    LOCK takes tables, and of a view all that it reads too. The others are altered in a way that changes nothing and
+    takes ACCESS EXCLUSIVE: to the owner that they have, or without an attribute that no composite type has.
+    """
     _set(connection, "lock_timeout", timeout_ms)
-    template = sql.SQL("LOCK TABLE ONLY {} IN {} MODE")
-    connection.execute(template.format(sql.Identifier(*table), sql.SQL(trusted(mode.value))))
+    identifier = sql.Identifier(*relation.name)
+    if relation.kind in _TABLES:
+        template = sql.SQL("LOCK TABLE ONLY {} IN {} MODE")
+        connection.execute(template.format(identifier, sql.SQL(trusted(mode.value))))
+    elif relation.kind == _COMPOSITE:
+        template = sql.SQL("ALTER TYPE {} DROP ATTRIBUTE IF EXISTS {} CASCADE")
+        connection.execute(template.format(identifier, sql.Identifier(f"reconciler_{secrets.token_hex(16)}")))
+    else:
+        words = sql.SQL(trusted(_WORDS[relation.kind]))
+        template = sql.SQL("ALTER {} {} OWNER TO {}")
+        connection.execute(template.format(words, identifier, sql.Identifier(relation.owner)))
 
 
-def set_timeouts(connection: Connection, statement: Statement, patience: LockRetryPolicy, usual_ms: int) -> None:
+@contextmanager
+def timeouts_kept(connection: Connection) -> Generator[None]:
+    """Puts back afterwards what is set here until the transaction ends: one of the caller's goes on."""
+    before = fetch_all(connection, _TIMEOUTS)
+    yield
+    for setting, value in before:
+        connection.execute("select pg_catalog.set_config(%s, %s, true)", (setting, value))
+
+
+def set_timeouts(
+    connection: Connection, statement: Statement, patience: LockRetryPolicy, tries: LockTries, usual_ms: int
+) -> None:
     """lock_timeout and statement_timeout for the statement, until the transaction ends; `usual_ms` is the latter's.
 
     A lock that lets clients read and write holds nobody up while it is waited for, so there is no hurry. A statement
     that is over at once however large the table is, is cancelled where it is not.
     """
     strong = statement.lock is None or statement.lock.blocks_clients
-    _set(connection, "lock_timeout", patience.timeout_ms if strong else 0)
+    _set(connection, "lock_timeout", tries.left_ms(patience.timeout_ms) if strong else 0)
     brief = statement.brief and not any(hazard.kind in _SLOW for hazard in statement.hazards)
     if brief:
         _set(connection, "statement_timeout", max(_BRIEF_FACTOR * patience.timeout_ms, 1_000))
@@ -204,18 +421,22 @@ def statement_timeout_ms(connection: Connection) -> int:
 
 
 def _set(connection: Connection, setting: str, milliseconds: int) -> None:
-    connection.execute("select pg_catalog.set_config(%s, %s, true)", (setting, str(milliseconds)))
+    with errors_as(doing="prepare a statement"):
+        connection.execute("select pg_catalog.set_config(%s, %s, true)", (setting, str(milliseconds)))
 
 
 @contextmanager
-def lease(dsn: str, plugin: str) -> Generator[Callable[[], None]]:
+def lease(dsn: str, plugin: str, wait_ms: int) -> Generator[Callable[[], None]]:
     """Keeps every other run of `plugin` out while this one takes several transactions; gives what checks the lease.
 
     The lock hangs on an open, idle transaction of a second connection: so it also holds behind a pooler, ends with
-    this process, and keeps no snapshot that CREATE INDEX CONCURRENTLY would wait for. Raises ConnectError.
+    this process, and keeps no snapshot that CREATE INDEX CONCURRENTLY would wait for. Whoever has it is waited for
+    `wait_ms` (0: no limit). Raises ConnectError, LockTimeoutError.
     """
+    began, told = time.monotonic(), False
     with connect(dsn, autocommit=True, application_name="reconciler lease") as connection:
         while True:
+            # No transaction is open in a pause: CREATE INDEX CONCURRENTLY could wait for its end.
             with connection.transaction():
                 connection.execute("set local idle_in_transaction_session_timeout to 0")
                 if hold_lease(connection, plugin):
@@ -226,4 +447,10 @@ def lease(dsn: str, plugin: str) -> Generator[Callable[[], None]]:
 
                     yield check
                     return
+            waited_ms = round((time.monotonic() - began) * 1000)
+            if wait_ms and waited_ms >= wait_ms:
+                raise lease_is_held(connection, plugin, waited_ms)
+            if waited_ms >= TELL_AFTER_MS and not told:
+                tell_of_lease(connection, plugin)
+                told = True
             time.sleep(_random.uniform(0.05, 0.25))

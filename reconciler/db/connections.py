@@ -76,6 +76,17 @@ _WHILE_READING: Mapping[str, str] = {
 # connection slots are reserved", "too many connections for role", and PgBouncer's max_client_conn.
 _FULL = ("too many c", "connection slots", "no more connections allowed")
 _LONGEST_PAUSE_S = 0.5
+_FROZEN = (
+    "the run did nothing for some seconds while clients waited for its locks, so the server ended its transaction and"
+    " rolled it back: run the command again"
+)
+# A network that is gone is noticed within half a minute, not after hours; a statement may take as long as it likes.
+_WHILE_SILENT: Mapping[str, str] = {
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "4",
+    "tcp_user_timeout": "30000",
+}
 _WATCHED: ContextVar[set[Connection] | None] = ContextVar("_WATCHED", default=None)
 # PgBouncer and Neon say "unsupported startup parameter", Amazon's proxy "doesn't support command-line options".
 _REFUSALS_OF_OPTIONS = ("startup parameter", "command-line options")
@@ -174,6 +185,8 @@ def _parameters(dsn: str, application_name: str) -> dict[str, str]:
     parameters.setdefault("fallback_application_name", application_name)
     if "PGCONNECT_TIMEOUT" not in os.environ:
         parameters.setdefault("connect_timeout", _CONNECT_TIMEOUT_S)
+    for setting, value in _WHILE_SILENT.items():
+        parameters.setdefault(setting, value)
     parameters["client_encoding"] = "UTF8"
     return parameters
 
@@ -248,7 +261,8 @@ def errors_as(error: type[ReconcilerError] = DatabaseError, doing: str = "ask th
     except psycopg.Error as exc:
         said = server_message(exc)
         if _lost_connection(exc):
-            raise ConnectError(f"the connection was lost: cannot {doing}: {said.text}", hint=said.hint) from exc
+            hint = _FROZEN if exc.sqlstate == psycopg.errors.IdleInTransactionSessionTimeout.sqlstate else said.hint
+            raise ConnectError(f"the connection was lost: cannot {doing}: {said.text}", hint=hint) from exc
         raise error(f"cannot {doing}: {said.text}", hint=said.hint) from exc
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, LiteralString
 from reconciler.hazards import hazards
 from reconciler.model.facts import RELATION_KINDS, ROUTINE_KINDS, FactId
 from reconciler.model.plan import LockMode, Statement
+from reconciler.planner.core.relation_locks import renamed_locks
 from reconciler.planner.sql.object_names import object_phrase, qualified
 from reconciler.planner.sql.quoting import compose, literal, name
 
@@ -138,6 +139,7 @@ def _statement(rename: Rename, sql: str, live: Snapshot) -> Statement:
         hazards=found,
         lock=lock if locks is not None else None,
         locks=locks,
+        relation_locks=renamed_locks(rename.old, live),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,46 +10,38 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from reconciler.db.connections import cursor, errors_as, outside_transaction
-from reconciler.db.sqlfiles import read_sql
+from reconciler.db.connections import cursor, errors_as, fetch_one, outside_transaction
+from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import LedgerError, LedgerVersionError, LockTimeoutError
 from reconciler.model.plugins import lock_id
 from reconciler.version import program_version
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from datetime import datetime
 
     from reconciler.db.connections import Connection
 
 __all__ = [
     "LEDGER_VERSION",
     "TABLES",
-    "Holder",
+    "TELL_AFTER_MS",
     "LedgerState",
     "ensure_ledger",
     "hold_lease",
-    "lease_holder",
+    "lease_is_held",
     "ledger_state",
     "ledger_version",
     "lock_plugin",
+    "tell_of_lease",
 ]
 
-LEDGER_VERSION = 4
+LEDGER_VERSION = 3
 # Those of elizaOS first, then ours.
 TABLES = ("_migrations", "_journal", "_snapshots", "_ledger", "_runs", "_statements", "_sources", "_marks", "_steps")
 _POLL_MS = 200
+# Who waits longer says for whom.
+TELL_AFTER_MS = 2_000
 _BOOTSTRAP_LOCK = lock_id("reconciler: the ledger itself")
-
-# How an advisory lock's 64 bits stand in pg_locks.
-_HOLDER = """
-    SELECT held.pid, session.usename::text, host(session.client_addr), session.application_name, session.xact_start
-    FROM pg_catalog.pg_locks AS held LEFT JOIN pg_catalog.pg_stat_activity AS session ON session.pid = held.pid
-    WHERE held.locktype = 'advisory' AND held.granted AND held.mode = 'ExclusiveLock' AND held.objsubid = 1
-        AND held.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-        AND (held.classid::bigint << 32) | held.objid::bigint = %(key)s
-    LIMIT 1
-"""
 
 _GRANT_HINT = (
     "GRANT USAGE ON SCHEMA migrations and SELECT ON ALL TABLES IN SCHEMA migrations to this role, "
@@ -135,16 +128,17 @@ def ensure_ledger(connection: Connection) -> None:
         statements.execute(read_sql("ledger/revoke.sql").encode())
 
 
-def lock_plugin(connection: Connection, plugin: str) -> None:
+def lock_plugin(connection: Connection, plugin: str, wait_ms: int = 0) -> None:
     """Waits until nobody else works on `plugin`, and keeps others out until the transaction ends.
 
-    Needs a READ COMMITTED transaction, in which what the one before committed can be seen. The wait is cut short by
-    `lock_timeout`, as any other. Raises LockTimeoutError, LedgerError.
+    Needs a READ COMMITTED transaction, in which what the one before committed can be seen. The wait ends after
+    `wait_ms` (0: no limit), and is cut short by `lock_timeout`, as any other. Raises LockTimeoutError, which says who
+    holds the lock, and LedgerError.
     """
     if outside_transaction(connection):
         raise _no_transaction(f"plugin {plugin}")
-    _wait_for_lease(connection, plugin)
-    _lock(connection, lock_id(plugin), f"plugin {plugin}")
+    _wait_for_lease(connection, plugin, wait_ms)
+    _lock(connection, lock_id(plugin), f"plugin {plugin}", wait_ms)
 
 
 def hold_lease(connection: Connection, plugin: str) -> bool:
@@ -157,83 +151,109 @@ def hold_lease(connection: Connection, plugin: str) -> bool:
     return bool(row and row[0])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
-    """A session that holds a lock; of others' sessions a role may be told no more than the process id."""
-
-    pid: int
-    user: str | None
-    address: str | None
-    application_name: str | None
-    since: datetime | None
+def tell_of_lease(connection: Connection, plugin: str) -> None:
+    """Logs for whom a run waits that wants the lease."""
+    _tell(connection, _lease_id(plugin), f"plugin {plugin}")
 
 
-def lease_holder(connection: Connection, plugin: str) -> Holder | None:
-    """The session of a run of several transactions that is at work on the plugin; None where there is none."""
-    with errors_as(LedgerError, f"look for a run of plugin {plugin}"), cursor(connection) as rows:
-        row = rows.execute(_HOLDER, {"key": _lease_id(plugin)}).fetchone()
-    if row is None:
-        return None
-    pid, user, address, application_name, since = row
-    return Holder(pid=pid, user=user, address=address, application_name=application_name, since=since)
+def lease_is_held(connection: Connection, plugin: str, waited_ms: int) -> LockTimeoutError:
+    """The error for a run that waited too long for the lease; it says who has it."""
+    return _held(connection, _lease_id(plugin), f"plugin {plugin}", waited_ms)
 
 
 def _lease_id(plugin: str) -> int:
     return lock_id(f"reconciler: several transactions of {plugin}")
 
 
-def _wait_for_lease(connection: Connection, plugin: str) -> None:
-    """Waits while a run of several transactions is at work; many may pass at the same time.
+def _wait_for_lease(connection: Connection, plugin: str, wait_ms: int) -> None:
+    """Waits while a run of several transactions is at work, for `wait_ms` or `lock_timeout`; many may pass together.
 
     It asks again and again: a backend that waits for a lock has a snapshot, for which CREATE INDEX CONCURRENTLY would
     wait in turn. The pause is the server's, so that a cancel request ends it.
     """
-    waited_ms = 0
+    key, waited_ms, told = _lease_id(plugin), 0, False
+    ask = sql.SQL(
+        "SELECT pg_catalog.pg_try_advisory_xact_lock_shared({}),"
+        " (SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'lock_timeout')"
+    ).format(sql.Literal(key))
     with errors_as(LedgerError, f"lock plugin {plugin}"), cursor(connection) as rows:
         while True:
-            row = rows.execute(
-                "SELECT pg_catalog.pg_try_advisory_xact_lock_shared(%s),"
-                " (SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'lock_timeout')",
-                [_lease_id(plugin)],
-            ).fetchone()
+            row = rows.execute(ask).fetchone()
             assert row is not None
             granted, timeout_ms = row
             if granted:
                 return
-            if timeout_ms and waited_ms >= timeout_ms:
-                raise LockTimeoutError(
-                    f"another run holds the lock of plugin {plugin}",
-                    sqlstate=psycopg.errors.LockNotAvailable.sqlstate,
-                    left="nothing was changed",
-                    hint="wait until it has ended, or raise lock_timeout",
-                )
-            pause_ms = min(_POLL_MS, timeout_ms or _POLL_MS)
+            limit_ms = min(timeout_ms or wait_ms, wait_ms or timeout_ms)
+            if limit_ms and waited_ms >= limit_ms:
+                raise _held(connection, key, f"plugin {plugin}", waited_ms)
+            if waited_ms >= TELL_AFTER_MS and not told:
+                _tell(connection, key, f"plugin {plugin}")
+                told = True
+            pause_ms = min(_POLL_MS, limit_ms or _POLL_MS)
             rows.execute("SELECT pg_catalog.pg_sleep(%s)", [pause_ms / 1000])
             waited_ms += pause_ms
 
 
-def _lock(connection: Connection, key: int, what: str) -> None:
+def _lock(connection: Connection, key: int, what: str, wait_ms: int = 0) -> None:
     if outside_transaction(connection):
         raise _no_transaction(what)
-    statement = sql.SQL("SELECT pg_catalog.pg_advisory_xact_lock({}), current_setting('transaction_isolation')").format(
-        sql.Literal(key)
-    )
-    with errors_as(LedgerError, f"lock {what}"), cursor(connection) as rows:
-        try:
-            row = rows.execute(statement).fetchone()
-        except psycopg.errors.LockNotAvailable as exc:
-            raise LockTimeoutError(
-                f"another run holds the lock of {what}",
-                statement=statement.as_string(),
-                sqlstate=exc.sqlstate,
-                left="nothing was changed",
-                hint="wait until it has ended, or raise lock_timeout",
-            ) from exc
-    if row is None or row[1] != "read committed":
+    row = fetch_one(connection, "SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'lock_timeout'")
+    timeout_ms = int(row[0]) if row else 0
+    limit_ms = min(timeout_ms or wait_ms, wait_ms or timeout_ms)
+    briefly_ms = min(limit_ms or TELL_AFTER_MS, TELL_AFTER_MS)
+    if not _locked(connection, key, what, briefly_ms):
+        if limit_ms != briefly_ms:
+            _tell(connection, key, what)
+        if limit_ms == briefly_ms or not _locked(connection, key, what, limit_ms and limit_ms - briefly_ms):
+            raise _held(connection, key, what, limit_ms)
+    row = fetch_one(connection, "SELECT pg_catalog.current_setting('transaction_isolation')")
+    if row is None or row[0] != "read committed":
         raise LedgerError(
             f"cannot lock {what} in a transaction that would not see what the run before has committed",
             hint="use isolation level READ COMMITTED",
         )
+
+
+def _locked(connection: Connection, key: int, what: str, timeout_ms: int) -> bool:
+    """Whether the advisory lock was granted in time; what was set before stays set."""
+    with errors_as(LedgerError, f"lock {what}"), cursor(connection) as rows:
+        before = rows.execute("SELECT pg_catalog.current_setting('lock_timeout')").fetchone()
+        assert before is not None
+        try:
+            with connection.transaction():
+                rows.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [str(timeout_ms)])
+                rows.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s)", [key])
+                rows.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [before[0]])
+        except psycopg.errors.LockNotAvailable:
+            return False
+    return True
+
+
+def _held(connection: Connection, key: int, what: str, waited_ms: int) -> LockTimeoutError:
+    return LockTimeoutError(
+        f"another run holds the lock of {what}, waited {waited_ms / 1000:g} s: {_holder(connection, key)}",
+        sqlstate=psycopg.errors.LockNotAvailable.sqlstate,
+        left="nothing was changed",
+        hint="wait until it has ended, end it if it hangs, or wait longer: raise --lock-timeout or --lock-retries",
+    )
+
+
+def _tell(connection: Connection, key: int, what: str) -> None:
+    logging.getLogger("reconciler").warning("waiting for the lock of %s: %s", what, _holder(connection, key))
+
+
+def _holder(connection: Connection, key: int) -> str:
+    """Who holds the lock, and since when, as far as this role may see it."""
+    row = fetch_one(connection, trusted(read_sql("ledger/holders.sql")), {"key": key})
+    if row is None:
+        return "it was released just now"
+    pid, role, program, since, seconds = row
+    words = [f"process {pid} of {f'role {role}' if role else 'another role'}"]
+    if program:
+        words.append(str(program))
+    if since:
+        words.append(f"since {since} ({seconds} s)")
+    return ", ".join(words)
 
 
 def _no_transaction(what: str) -> LedgerError:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reconciler.model.intent import Rename
     from reconciler.redaction.masking import SecretText
 
-__all__ = ["LockMode", "Online", "Plan", "Stage", "Statement", "Step"]
+__all__ = ["LockMode", "Online", "Plan", "Reach", "RelationLock", "Stage", "Statement", "Step"]
 
 
 class LockMode(StrEnum):
@@ -47,6 +47,30 @@ class LockMode(StrEnum):
                 return None
 
 
+class Reach(StrEnum):
+    """What a statement locks beside the relation that it is about, as the database has it when the plan is applied."""
+
+    PARTITIONS = "partitions"  # all that is below a partitioned table
+    CHILDREN = "children"  # all that is below the table
+    PARENT = "parent"  # the table whose partition it is
+    DEFAULT_PARTITION = "default partition"  # the default partition of the table
+    FOREIGN_KEYS = "foreign keys"  # the tables at the other ends of its foreign keys
+    SEQUENCES = "sequences"  # the sequences of its columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelationLock:
+    """A lock that a statement takes on a relation and on all that is reached from it.
+
+    `former` is what the relation is called until the plan's renames are made.
+    """
+
+    relation: FactId
+    mode: LockMode
+    reach: frozenset[Reach] = frozenset()
+    former: FactId | None = None
+
+
 class Stage(IntEnum):
     """When a statement of a plan runs: in the plan's one transaction, or before or after it in a step of its own."""
 
@@ -57,13 +81,9 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Online:
-    """Which tables are changed without holding up those who use them: the ones of more than `above_bytes`.
-
-    With `keep_column_order` a column that is exchanged for another takes those behind it with it.
-    """
+    """Which tables are changed without holding up those who use them: the ones of more than `above_bytes`."""
 
     above_bytes: int
-    keep_column_order: bool = False
 
     def covers(self, size: TableSize | None) -> bool:
         """Whether a table of this size (None: not known) is changed in steps."""
@@ -79,6 +99,8 @@ class Statement:
     one transaction; None: the statement itself, empty: nothing. A statement with `batched` ends in a WHERE clause and
     runs over ranges of that table's rows, each in a transaction of its own. `brief` marks one that is over at once
     however large the table is, and that is cancelled where it is not. `checks` find the rows that it would fail on.
+    `lock` is what it takes on what it is about, `locks`; `relation_locks` are all that block clients, also by
+    implication.
     `sql` is for people: where it has masks, `masked` is True and `secret` holds the text with the real values, which is
     nowhere else and is not saved.
     """
@@ -90,6 +112,7 @@ class Statement:
     hazards: tuple[Hazard, ...] = ()
     lock: LockMode | None = None
     locks: FactId | None = None
+    relation_locks: tuple[RelationLock, ...] = ()
     transactional: bool = True
     masked: bool = False
     secret: SecretText | None = field(default=None, repr=False)

@@ -9,6 +9,7 @@ from reconciler.model.facts import SATELLITE_KINDS
 from reconciler.model.hazards import HazardKind
 from reconciler.model.plan import Statement
 from reconciler.planner.core.nodes import Act, Node
+from reconciler.planner.core.relation_locks import relation_locks
 from reconciler.planner.impact.impact import with_consequences
 from reconciler.planner.impact.lock_duration import with_lock_windows
 from reconciler.planner.ordering.edges import edges, heads, in_order, rank, soft_edges
@@ -75,7 +76,7 @@ def _restore(fact: FactId, context: Context) -> Iterable[StatementDraft]:
     if fact in context.recreated_tables:
         yield from recreate_table.move_rows(fact, context, reroute_rows.that_stay(fact, context))
     elif fact in context.renamed_types:
-        yield from drop_renamed(fact, context)
+        yield from drop_renamed(fact)
     if fact in reroute_rows.tables_with_returning_rows(context):
         yield from reroute_rows.return_rows(fact, context)
     if fact in context.temporary_parents:
@@ -87,14 +88,14 @@ def _restore(fact: FactId, context: Context) -> Iterable[StatementDraft]:
 def _drop(fact: FactId, context: Context) -> Iterable[StatementDraft]:
     if fact in context.renamed_tables:
         return recreate_table.rename_out_of_the_way(fact, context)
-    return rename_away(fact, context) if fact in context.renamed_types else rule_of(fact).drop(fact, context)
+    return rename_away(fact) if fact in context.renamed_types else rule_of(fact).drop(fact, context)
 
 
 def _statement(draft: StatementDraft, act: Act, facts: tuple[FactId, ...], context: Context) -> Statement:
     text, secret = context.masked(faithful(draft.sql))
     # Nobody waits for a table that the plan itself makes.
     is_waited_for = draft.locks is None or draft.locks in context.live
-    return Statement(
+    statement = Statement(
         sql=text,
         creates=facts if act is Act.CREATE else (),
         drops=facts if act is Act.DROP else (),
@@ -109,6 +110,7 @@ def _statement(draft: StatementDraft, act: Act, facts: tuple[FactId, ...], conte
         masked=secret is not None,
         secret=secret,
     )
+    return replace(statement, relation_locks=relation_locks(statement, draft.stage, context))
 
 
 def _with_checks(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.hazards import hazards
 from reconciler.model.plan import LockMode
-from reconciler.planner.core.rule import Rule, StatementDraft
+from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
 from reconciler.planner.partitions.tree import tree
 from reconciler.planner.partitions.trigger_state import above, parts_of, switch, switched_again, switching
 from reconciler.planner.sql.migra import policy_statements
@@ -29,6 +29,8 @@ class _Switched(Rule):
     word: str
     # Whether CREATE OR REPLACE also switches it on again.
     switches_on: bool
+    # Under which it is created, replaced and switched.
+    lock: LockMode
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new = context.new(fact)
@@ -37,7 +39,7 @@ class _Switched(Rule):
             yield self._switch(fact, context, str(new["enabled"]))
 
     def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
-        yield self._draft(fact, context, compose("DROP {}", object_phrase(fact)))
+        yield exclusive(compose("DROP {}", object_phrase(fact)), context.live.parent(fact))
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return True
@@ -56,7 +58,7 @@ class _Switched(Rule):
 
     def _draft(self, fact: FactId, context: Context, text: str) -> StatementDraft:
         table = (context.goal if fact in context.goal else context.live).parent(fact)
-        return StatementDraft(sql=text, lock=LockMode.SHARE_ROW_EXCLUSIVE, locks=table)
+        return StatementDraft(sql=text, lock=self.lock, locks=table)
 
 
 class TriggerRule(_Switched):
@@ -66,6 +68,7 @@ class TriggerRule(_Switched):
     rank = 70
     word = "TRIGGER"
     switches_on = True
+    lock = LockMode.SHARE_ROW_EXCLUSIVE
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         texts = (str(state["definition"]) for state in (context.old(fact), context.new(fact)))
@@ -117,6 +120,7 @@ class RewriteRule(_Switched):
     rank = 71
     word = "RULE"
     switches_on = False
+    lock = LockMode.ACCESS_EXCLUSIVE
 
 
 class PolicyRule(Rule):

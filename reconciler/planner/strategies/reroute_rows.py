@@ -23,7 +23,7 @@ from reconciler.planner.partitions.bounds import is_default, within
 from reconciler.planner.partitions.index_attachment import is_of_partition
 from reconciler.planner.partitions.tree import ancestors, links_of, parent_of, partitions_of, tree
 from reconciler.planner.partitions.trigger_state import switch, switched_again
-from reconciler.planner.sql.object_names import qualified
+from reconciler.planner.sql.object_names import name_meanwhile, qualified
 from reconciler.planner.sql.quoting import Part, compose, joined, name, raw
 from reconciler.planner.strategies.recreate_table import columns_of, is_recreated, value_for, waits_for_rows
 from reconciler.sqltext.lexer import lexemes
@@ -296,7 +296,7 @@ def set_rows_apart(link: FactId, context: Context) -> Iterator[StatementDraft]:
         yield exclusive(compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", table), each.child)
     text = compose(
         "CREATE UNLOGGED TABLE {} AS SELECT {} FROM {}{}",
-        _temporary_table(each.child, context),
+        _temporary_table(each.child),
         joined(_names(_stored(each.parent, context))),
         table,
         chosen,
@@ -338,7 +338,7 @@ def return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
             joined(_names(stored)),
             raw(" OVERRIDING SYSTEM VALUE" if numbered else ""),
             joined([value for value in values if value is not None]),
-            _temporary_table(each.child, context),
+            _temporary_table(each.child),
         )
         found = (
             hazards.blocks_reads_and_writes(
@@ -347,7 +347,7 @@ def return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
             hazards.may_fail(parent, "fails if no partition takes a row that moves", context.sizes.get(parent)),
         )
         yield StatementDraft(sql=text, hazards=found, lock=LockMode.ROW_EXCLUSIVE, locks=parent)
-        yield StatementDraft(sql=compose("DROP TABLE {}", _temporary_table(each.child, context)))
+        yield StatementDraft(sql=compose("DROP TABLE {}", _temporary_table(each.child)))
     if forced:
         yield exclusive(compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table), parent)
     yield from _switched_back(triggers, context)
@@ -365,8 +365,8 @@ def _of(link: FactId, context: Context) -> _Leaving:
     )
 
 
-def _temporary_table(child: FactId, context: Context) -> Part:
-    return name(child.name[0], context.interim_name(child.name[0], child.name[1], _SUFFIX))
+def _temporary_table(child: FactId) -> Part:
+    return name(child.name[0], name_meanwhile(child.name[0], child.name[1], _SUFFIX))
 
 
 def _stored(parent: FactId, context: Context) -> list[FactId]:
