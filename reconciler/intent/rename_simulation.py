@@ -6,15 +6,16 @@ copied into scratch, the statements run there, and what they changed is read bac
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from reconciler.db.statements import run_statements
 from reconciler.diff.drift import ObjectState, State
 from reconciler.errors import ApplyError, PlanError
 from reconciler.intent.rename_statements import implied_renames, rename_statements
 from reconciler.intent.resolve import pairs_of, resolve
-from reconciler.model.facts import SATELLITE_KINDS, FactId
+from reconciler.model.facts import SATELLITE_KINDS, FactId, canonical_json
 from reconciler.model.intent import HintKind, Intent
 from reconciler.proof.rehearsal import copy_of_live
 from reconciler.source.hints import read_hints
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from reconciler.diff.goal import Scope
+    from reconciler.model.facts import Json
     from reconciler.model.intent import Hint, Rename
     from reconciler.model.plan import Plan, Statement
     from reconciler.model.snapshot import Snapshot
@@ -145,9 +147,16 @@ def _names(copy: Snapshot, after: Snapshot) -> dict[FactId, FactId]:
 def _changed(state: Snapshot, copy: Snapshot, after: Snapshot, names: Mapping[FactId, FactId]) -> Snapshot:
     """`state` with what happened between `copy` and `after`: names everywhere, texts where Postgres rewrote them."""
     facts: dict[FactId, str] = {}
+    published: dict[FactId, frozenset[FactId]] = {}
     for fact, text in state.facts.items():
         now = names.get(fact, fact if fact in after.facts or fact not in copy.facts else None)
         if now is None:
+            continue
+        if fact.kind == "publication_table" and fact not in copy.facts:
+            now = _published(fact, names)
+            facts[now] = _with_names(fact, text, names)
+            needed = state.dependencies.get(fact, frozenset())
+            published[now] = frozenset(names.get(each, each) for each in needed)
             continue
         # What Postgres did not rewrite, or what is not as the copy had it, keeps the text that it has.
         rewritten = fact in copy.facts and copy.facts[fact] != after.facts.get(now) and copy.facts[fact] == text
@@ -158,9 +167,25 @@ def _changed(state: Snapshot, copy: Snapshot, after: Snapshot, names: Mapping[Fa
                 facts[fact] = text
     found = replace(state.with_facts(facts), addresses={})
     return found.with_relations(
-        dependencies={**_known(state.dependencies, facts), **_known(after.dependencies, facts)},
+        dependencies={**_known(state.dependencies, facts), **_known(after.dependencies, facts), **published},
         automatic={**_known(state.automatic, facts), **_known(after.automatic, facts)},
     )
+
+
+def _published(fact: FactId, names: Mapping[FactId, FactId]) -> FactId:
+    """A table in a publication, which a copy in the live database cannot have, by the table's new name."""
+    publication, *table = fact.name
+    renamed = names.get(FactId("table", tuple(table)))
+    return fact if renamed is None else FactId(fact.kind, (publication, *renamed.name))
+
+
+def _with_names(fact: FactId, text: str, names: Mapping[FactId, FactId]) -> str:
+    """The definition of such a table with the new names of the columns that it lists."""
+    definition = cast("dict[str, Json]", json.loads(text))
+    if "columns" in definition:
+        columns = [FactId("column", (*fact.name[1:], each)) for each in cast("list[str]", definition["columns"])]
+        definition["columns"] = [*sorted(names.get(each, each).name[2] for each in columns)]
+    return canonical_json(definition)
 
 
 def _known(
