@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.hazards.policy import consents
 from reconciler.model.plugins import DEFAULT_PLUGIN, derive_schema_name
+from reconciler.model.replication import USUAL_LAG, MaxLag
 
 if TYPE_CHECKING:
     from reconciler.diff.goal import Scope
@@ -34,6 +35,7 @@ class Options:
     that hold nobody up: None those of more than `online_above_bytes`, True all, False none. With `preflight` the rows
     that would make a statement fail are looked for before the first lock, no query longer than `preflight_timeout_ms`.
     Functions that a plan's statements call find names without a schema in `search_path`, and else in pg_catalog alone.
+    While rows are backfilled, no standby and no active slot may be further behind than `max_lag`, else it waits.
 
     `allow` has kinds of hazards, and consents for one object (`data-loss:table:public.old_orders`); of `hazard_rules`
     the first that fits decides about what is not allowed so. Raises ConfigError for a hazard of no kind.
@@ -54,6 +56,7 @@ class Options:
     preflight: bool = True
     preflight_timeout_ms: int = 5_000
     search_path: tuple[str, ...] = ()
+    max_lag: MaxLag = USUAL_LAG
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "allow", consents(self.allow))

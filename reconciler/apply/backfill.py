@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import psycopg
 from psycopg import sql
 
+from reconciler.apply.lag import Throttle
 from reconciler.apply.locks import LockRetryPolicy, retried
 from reconciler.apply.transaction import run_told
 from reconciler.db.connections import SEARCH_PATH, fetch_one
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from reconciler.db.connections import Connection
     from reconciler.model.plan import Statement
+    from reconciler.model.replication import MaxLag
 
 __all__ = ["BackfillProgress", "FollowsBackfill", "run_batches"]
 
@@ -69,11 +71,13 @@ def run_batches(
     check_lease: Callable[[], None],
     progress: object,
     *,
+    max_lag: MaxLag,
     left: str,
     search_path: str = SEARCH_PATH,
 ) -> None:
     """Runs the statement over all ranges of the table's pages; tells `progress` of each where it follows filling.
 
+    Between two it waits where somebody who reads the log is further behind than `max_lag`.
     Raises ApplyError, LockTimeoutError.
     """
     assert statement.batched is not None
@@ -91,8 +95,10 @@ def run_batches(
     found_missing = False
     timeout_ms = min(_ROW_LOCK_TIMEOUT_MS, patience.timeout_ms or _ROW_LOCK_TIMEOUT_MS)
     row_patience = replace(patience, timeout_ms=timeout_ms, retries=max(patience.retries, 1) * 10)
+    throttle = Throttle(limit=max_lag, pause=patience.pause)
     while start < pages:
         check_lease()
+        throttle.wait(connection, check_lease, progress)
         text = sql.SQL("{} AND ctid >= {} AND ctid < {}").format(
             sql.SQL(trusted(statement.sql)), sql.Literal(f"({start},0)"), sql.Literal(f"({start + size},0)")
         )

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from reconciler.ledger.migrations import RecordedStatement
     from reconciler.ledger.runs import RunKind
     from reconciler.model.plan import Plan, Statement, Step
+    from reconciler.model.replication import MaxLag
 
 __all__ = ["StepRun", "run_steps"]
 
@@ -56,6 +57,7 @@ class StepRun:
     patience: LockRetryPolicy
     check_lease: Callable[[], None]
     begin: Callable[[], None]
+    max_lag: MaxLag
     progress: Callable[[int, Statement], None] | None = None
     search_path: str = SEARCH_PATH
 
@@ -147,6 +149,7 @@ def _alone(connection: Connection, step: Step, run: StepRun, run_id: int, number
             run.patience,
             run.check_lease,
             run.progress,
+            max_lag=run.max_lag,
             left=_LEFT,
             search_path=run.search_path,
         )

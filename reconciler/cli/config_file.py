@@ -55,6 +55,7 @@ class Configuration:
     no_preflight: bool | None = None
     preflight_timeout: int | None = None
     search_path: tuple[str, ...] | None = None
+    max_lag: str | None = None
 
 
 def find_configuration(start: Path) -> Configuration:
@@ -105,6 +106,7 @@ def parse_configuration(table: dict[str, object], path: Path) -> Configuration:
         no_preflight=flags.get("no_preflight"),
         preflight_timeout=numbers.get("preflight_timeout"),
         search_path=lists.get("search_path"),
+        max_lag=strings.get("max_lag"),
     )
 
 
@@ -230,6 +232,7 @@ _KINDS: dict[str, Callable[[object], object]] = {
     "no_preflight": _flag,
     "preflight_timeout": _number,
     "search_path": _strings,
+    "max_lag": _string,
 }
 
 

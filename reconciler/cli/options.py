@@ -16,6 +16,7 @@ from reconciler.errors import ConfigError
 from reconciler.hazards.policy import consents, rule_of_consent
 from reconciler.model.hazards import HazardKind
 from reconciler.model.plugins import DEFAULT_PLUGIN
+from reconciler.model.replication import MaxLag
 from reconciler.options import Options, Proof
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) ->
             preflight=not pick("no_preflight", not _USUAL.preflight),
             preflight_timeout_ms=int(pick("preflight_timeout", _USUAL.preflight_timeout_ms)),
             search_path=tuple(pick("search_path", _USUAL.search_path)),
+            max_lag=_USUAL.max_lag if (lag := pick("max_lag", None)) is None else MaxLag.parse(lag),
         ),
         dry_run=bool(values.get("dry_run")),
     )
@@ -192,6 +194,11 @@ def planning(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
             metavar="MS",
             help="How long a query may look for rows that a statement would fail on."
             f"  [default: {_USUAL.preflight_timeout_ms}]",
+        ),
+        click.option(
+            "--max-lag",
+            metavar="TIME,SIZE",
+            help="How far standbys and slots may be behind while rows are backfilled, or `off`.  [default: 10s,1GB]",
         ),
         click.option(
             "--search-path",

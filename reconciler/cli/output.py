@@ -19,15 +19,16 @@ from reconciler.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from reconciler.apply.backfill import BackfillProgress
     from reconciler.cli.options import CommandOptions
     from reconciler.model.plan import Statement
+    from reconciler.model.replication import Reader
     from reconciler.results import MigrateResult, PlanResult
     from reconciler.source.source import AnySource
 
-__all__ = ["ProgressPrinter", "describe_filled", "show_dry_run", "show_plan", "show_result"]
+__all__ = ["ProgressPrinter", "describe_filled", "describe_waiting", "show_dry_run", "show_plan", "show_result"]
 
 
 def show_plan(planned: PlanResult, chosen: CommandOptions, source: AnySource | None = None) -> int:
@@ -84,6 +85,15 @@ class ProgressPrinter:
     def filled(self, filled: BackfillProgress, /) -> None:
         """How far the statement is that runs in batches."""
         self._say(f"{self._text}  [{describe_filled(filled)}]")
+
+    def waiting(self, behind: tuple[Reader, ...], /) -> None:
+        """That the batches wait for those who are too far behind."""
+        self._say(f"{self._text}  [{describe_waiting(behind)}]")
+
+
+def describe_waiting(behind: Sequence[Reader]) -> str:
+    """`waits for standby a, 2 GB behind`."""
+    return f"waits for {'; '.join(str(each) for each in behind)}"
 
 
 def describe_filled(filled: BackfillProgress) -> str:

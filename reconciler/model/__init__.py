@@ -6,6 +6,7 @@ Who does what:
     snapshot         all facts at one moment, with their dependencies and fingerprint
     plan             statements, steps, the plan
     hazards          what a statement can cost: the kinds, each described once
+    replication      who reads the server's log, and how far they may be behind
     checks           questions about rows, and findings
     intent           hints as plain data
     plugins          a plugin's name and what follows from it

@@ -128,6 +128,7 @@ def _in_steps(
             patience=patience,
             check_lease=check_lease,
             begin=lambda: require_head(session.connection, planned),
+            max_lag=planned.options.max_lag,
             progress=progress,
             search_path=statement_path(planned.options.search_path),
         )
