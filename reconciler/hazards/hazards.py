@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model.hazards import Hazard, HazardKind
+from reconciler.model.replication import describe_bytes
 
 if TYPE_CHECKING:
     from reconciler.model.facts import FactId
@@ -29,21 +30,17 @@ __all__ = [
     "may_fail",
     "opens_access",
     "rewrites",
+    "stops_subscribers",
     "writes_rows",
 ]
-
-_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def describe_size(size: TableSize | None) -> str:
     """`about 1,200 rows, 3 MB`; empty where nothing is known."""
     if size is None:
         return ""
-    amount, unit = float(size.bytes), 0
-    while amount >= 1024 and unit < len(_UNITS) - 1:
-        amount, unit = amount / 1024, unit + 1
     rows = "never analysed" if size.rows < 0 else f"about {size.rows:,} rows"
-    return f"{rows}, {amount:.0f} {_UNITS[unit]}"
+    return f"{rows}, {describe_bytes(size.bytes)}"
 
 
 def loses_table(table: FactId, size: TableSize | None) -> Hazard:
@@ -132,6 +129,11 @@ def opens_access(fact: FactId, why: str) -> Hazard:
 def goes_wrong(fact: FactId, why: str) -> Hazard:
     """What is stored or sent can be wrong from now on, and nothing says so."""
     return Hazard(kind=HazardKind.CORRECTNESS, message=f"{fact}: {why}", fact=fact)
+
+
+def stops_subscribers(fact: FactId, message: str, size: TableSize | None = None) -> Hazard:
+    """Subscribers stop or get other rows, or a standby's queries are cancelled; the message says what to do."""
+    return Hazard(kind=HazardKind.REPLICATION, message=message, fact=fact, size=size)
 
 
 def lacks_index(fact: FactId, why: str, size: TableSize | None, use: IndexUse | None = None) -> Hazard:

@@ -28,6 +28,7 @@ class HazardKind(StrEnum):
     BREAKS_CLIENTS = "breaks_clients"
     PRIVILEGES = "privileges"
     CORRECTNESS = "correctness"
+    REPLICATION = "replication"
     MISSING_INDEX = "missing_index"
     IRREVERSIBLE = "irreversible"
     EXTENSION_VERSION = "extension_version"
@@ -100,7 +101,11 @@ KINDS: Mapping[HazardKind, KindOfHazard] = {
     ),
     HazardKind.CORRECTNESS: KindOfHazard(
         title="Data can become wrong without an error",
-        text="A constraint or trigger goes, an index keeps what an old function computed, replication stops.",
+        text="A constraint or trigger goes, an index keeps what an old function computed.",
+    ),
+    HazardKind.REPLICATION: KindOfHazard(
+        title="Subscribers or standbys notice",
+        text="Subscribers stop until it is made there too, or get rows again; queries on standbys are cancelled.",
     ),
     HazardKind.MISSING_INDEX: KindOfHazard(
         title="Queries lack an index",

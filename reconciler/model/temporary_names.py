@@ -60,5 +60,8 @@ def is_half_made(fact: FactId, live: Snapshot) -> bool:
             return bool(definition.get("not_valid")) or _is_half_detached(live.parent(fact), live)
         case "inheritance":
             return bool(definition.get("detach_pending"))
+        case "publication_table":
+            columns = live.children.get(FactId("table", fact.name[1:]), ())
+            return "columns" in definition and any(each.kind == "column" and is_leftover(each) for each in columns)
         case _:
             return False

@@ -10,6 +10,7 @@ from reconciler.model.hazards import HazardKind
 from reconciler.model.plan import Statement
 from reconciler.planner.core.nodes import Act, Node
 from reconciler.planner.core.relation_locks import relation_locks
+from reconciler.planner.impact import subscribers
 from reconciler.planner.impact.impact import with_consequences
 from reconciler.planner.impact.lock_duration import with_lock_windows
 from reconciler.planner.ordering.edges import edges, heads, in_order, rank, soft_edges
@@ -60,7 +61,7 @@ def emit_statements(context: Context) -> Iterable[Statement]:
         made = [(draft, _statement(draft, node.act, facts, context)) for draft in drafts]
         drafted += _with_checks(made, node, context) if node.act in (Act.CREATE, Act.ALTER) else made
     found = [each for each in drafted if not _is_adopted(each[1], context)]
-    return with_lock_windows(in_steps(found, context), context)
+    return subscribers.with_readers(with_lock_windows(in_steps(found, context), context), context)
 
 
 def _prepare(fact: FactId, context: Context) -> Iterable[StatementDraft]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from reconciler.model.facts import FactId
     from reconciler.model.hazards import IndexUse, TableSize
+    from reconciler.model.replication import Replication
     from reconciler.model.snapshot import Snapshot
 
 __all__ = ["make_plan"]
@@ -47,6 +48,7 @@ def make_plan(
     names_before_renames: Mapping[FactId, FactId] | None = None,
     kept: Collection[FactId] = frozenset(),
     answers: Mapping[FactId, bool] | None = None,
+    replication: Replication | None = None,
 ) -> Plan:
     """The statements that turn `live` into `goal`; both with their dependencies. `current_user` runs them.
 
@@ -54,8 +56,8 @@ def make_plan(
     in steps, and the statements may need more than one transaction. `intent` specifies how values are converted and
     backfilled; its renames have been made in `live` already, and `names_before_renames` maps the new names to those
     that the database still has. `kept` is what the goal has only because live has it. `answers` answer the questions of
-    a plan that was made without: for each fact in question that has such rows, whether it has no others. Raises
-    PlanError where no order of statements does it.
+    a plan that was made without: for each fact in question that has such rows, whether it has no others.
+    `replication` is who reads the server's log. Raises PlanError where no order of statements does it.
     """
     differences = diff(live, goal)
     dependents = _reversed(live.dependencies)
@@ -71,6 +73,7 @@ def make_plan(
             online=online,
             intent=intent or Intent(),
             names_before_renames=names_before_renames or {},
+            replication=replication,
             dependents=dependents,
         )
         unmodelled = _unmodelled(differences, context)

@@ -6,6 +6,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from psycopg import sql
+
+from reconciler.apply.lag import read_replication
 from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
 from reconciler.catalog.statistics import read_index_use, read_sizes, read_unalterable_extensions
 from reconciler.db.search_path import statement_path
@@ -18,10 +21,12 @@ from reconciler.intent.rename_suggestions import suggest
 from reconciler.ledger.history import load_migration
 from reconciler.ledger.marks import load_addresses
 from reconciler.ledger.migrations import Recorded, load_head, load_recorded
-from reconciler.model.facts import RELATION_KINDS, FactId
+from reconciler.model.facts import RELATION_KINDS, FactId, canonical_json
 from reconciler.model.hazards import HazardKind, IndexUse, TableSize
 from reconciler.model.intent import Intent
 from reconciler.options import Proof, scope_of
+from reconciler.planner.impact.subscribers import of_renames
+from reconciler.planner.partitions.publications import as_before
 from reconciler.planner.planner import make_plan
 from reconciler.preflight.preflight import answered
 from reconciler.proof.rehearsal import prove
@@ -75,7 +80,11 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
     renamed = rename_first(
         intent, desired.snapshot, live, recorded.snapshot if recorded else None, scratch, scope, current_user=user
     )
+    if renamed.renames:
+        renames = of_renames(renamed.statements, renamed.renames, live, read_replication(connection))
+        renamed = replace(renamed, statements=renames)
     goal = make_goal(desired, renamed.live, renamed.recorded, scope, intent)
+    goal = _without_our_lists(goal, renamed.live)
     places = in_live_order(goal.snapshot, desired.snapshot, renamed.live, goal.foreign | goal.following)
     goal = replace(
         goal,
@@ -109,6 +118,7 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
             *_unreadable(live),
             *_left_behind(scope, desired.snapshot, recorded),
             *(rows.warnings if rows is not None else ()),
+            *_unseen(connection, plan, options),
         ),
         rename_warnings=tuple(rename_warnings(manual, desired.snapshot, live)),
     )
@@ -198,6 +208,7 @@ def _plan(session: Session, live: Snapshot, renamed: Renamed, goal: Goal, intent
         index_use=_index_use(connection, plan, renamed),
         online=options.steps,
         answers=answered(connection, plan.questions, options),
+        replication=read_replication(connection),
     )
 
 
@@ -245,6 +256,7 @@ def _sizes(connection: Connection, plan: Plan, renamed: Renamed | None = None) -
             *statement.drops,
             *statement.alters,
             *((statement.locks,) if statement.locks else ()),
+            *((statement.batched,) if statement.batched else ()),
             *(hazard.fact for hazard in statement.hazards if hazard.fact.kind == "table"),
         )
         if len(fact.name) > 1
@@ -271,6 +283,29 @@ def _unreadable(live: Snapshot) -> Iterable[str]:
     for fact in live.facts:
         if fact.kind in ("subscription", "user_mapping") and live.definition(fact).get("hidden"):
             yield f"{fact}: this role may not read what it holds, so that is neither compared nor changed"
+
+
+def _unseen(connection: Connection, plan: Plan, options: Options) -> Iterable[str]:
+    """A warning where rows are backfilled and this role may not read how far others are behind."""
+    if options.max_lag.is_off or all(each.batched is None for each in plan.statements):
+        return
+    if read_replication(connection).is_hidden:
+        yield (
+            "this role may not read how far standbys and subscribers are behind, so backfills do not wait for them:"
+            f" GRANT pg_read_all_stats TO {sql.Identifier(connection.info.user).as_string(connection)}"
+        )
+
+
+def _without_our_lists(goal: Goal, live: Snapshot) -> Goal:
+    """The goal without the column lists that an interrupted run left in publications which nobody declares."""
+    ours = {
+        fact: canonical_json(definition)
+        for fact, definition in as_before(live).items()
+        if fact in goal.foreign | goal.following and goal.snapshot.facts.get(fact) == live.facts[fact]
+    }
+    if not ours:
+        return goal
+    return replace(goal, snapshot=_with(goal.snapshot, ours), record=_with(goal.record, ours))
 
 
 def _left_behind(scope: Scope, desired: Snapshot, recorded: Recorded | None) -> Iterable[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reconciler.model.facts import Definition
     from reconciler.model.hazards import IndexUse, TableSize
     from reconciler.model.plan import Online
+    from reconciler.model.replication import Replication
     from reconciler.model.snapshot import Snapshot
 
 __all__ = ["Context"]
@@ -60,6 +61,10 @@ class Context:
     dependents: Mapping[FactId, Sequence[FactId]] = field(default_factory=dict["FactId", "Sequence[FactId]"])
     # What the plan's renames have renamed already here, but not yet in the database: new name -> the one it has now.
     names_before_renames: Mapping[FactId, FactId] = field(default_factory=dict["FactId", "FactId"])
+    # Who reads the server's log; None where nobody looked. And of each published table the columns that still have a
+    # temporary one beside them, which a column list keeps from subscribers.
+    replication: Replication | None = None
+    hiding: dict[FactId, set[FactId]] = field(default_factory=dict["FactId", "set[FactId]"])
     # Of the half-made things that a run left in live, those that this plan goes on with.
     adopted_leftovers: set[FactId] = field(default_factory=set["FactId"])
     _positions: dict[FactId, int] = field(default_factory=dict["FactId", int], repr=False)
@@ -205,6 +210,11 @@ class Context:
     def persists(self, fact: FactId) -> bool:
         """True where the fact is in both states and is neither dropped nor made anew."""
         return fact in self.live and fact in self.goal and fact not in self.drops and fact not in self.creates
+
+    @property
+    def has_subscribers(self) -> bool:
+        """Whether somebody may be subscribed to a publication of live."""
+        return self.replication is not None and self.replication.has_subscribers(self.version)
 
     def has_new_secrets(self, fact: FactId) -> bool:
         """Whether a secret of the fact is another one in the goal."""

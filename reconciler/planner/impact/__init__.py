@@ -6,5 +6,6 @@ Who does what:
     client_breakage  what clients notice
     access           who may see or do more
     delayed_effects  what shows only later
+    subscribers      what those notice who read the server's log
     lock_duration    which tables stay locked until the transaction ends
 """

@@ -14,6 +14,7 @@ from reconciler.model.temporary_names import is_leftover
 from reconciler.planner.impact.access import lost_protection
 from reconciler.planner.impact.client_breakage import broken_clients
 from reconciler.planner.impact.delayed_effects import later_costs
+from reconciler.planner.impact.subscribers import stopped_subscribers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,3 +46,4 @@ def _consequences(act: Act, fact: FactId, members: Sequence[FactId], context: Co
     yield from broken_clients(act, fact, members, context)
     yield from lost_protection(act, fact, context)
     yield from later_costs(act, fact, members, context)
+    yield from stopped_subscribers(act, fact, members, context)

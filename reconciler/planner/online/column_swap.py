@@ -21,6 +21,7 @@ from reconciler.planner.columns.identity_backfill import becomes_identity, count
 from reconciler.planner.columns.not_null import free_required_name, is_required_online, required
 from reconciler.planner.core import online
 from reconciler.planner.core.rule import StatementDraft, exclusive
+from reconciler.planner.partitions import publications
 from reconciler.planner.sql.casts import rewrites
 from reconciler.planner.sql.object_names import qualified, split_name
 from reconciler.planner.sql.quoting import Part, compose, literal, name, raw
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_filled",
+    "beside",
     "carried_along",
     "follows_shadow",
+    "hides",
     "is_filled_online",
     "is_triggered",
     "numbers_rows",
@@ -107,6 +110,8 @@ def obstacle(column: FactId, context: Context) -> str | None:
         for dependent in context.dependents.get(each, ())
     ):
         return "a generated column depends on it"
+    if (reason := publications.why_not_hidden((table, *heirs), context)) is not None:
+        return reason
     if not heirs and "partition_key" not in context.old(table):
         return None
     if "identity" in old:
@@ -133,6 +138,28 @@ def _is_missing_known(column: FactId, context: Context) -> bool:
         return False
     default = changed_default(column, context)
     return default is None or default not in context.goal or online.is_ready(default, context, among=(column,))
+
+
+def _family(table: FactId, context: Context) -> list[FactId]:
+    """The table and all that get its columns."""
+    return [table, *_heirs(table, context)]
+
+
+def beside(table: FactId, context: Context) -> set[FactId]:
+    """The columns of the table that have a temporary one beside them in this plan."""
+    columns = [*context.live.children.get(table, ()), *context.goal.children.get(table, ())]
+    found = {each for each in columns if each in context.alters and takes_shadow(each, context)}
+    for each in columns:
+        if each.kind == "column" and each in context.creates and each not in context.drops:
+            default = context.goal.find(FactId("default", each.name))
+            if is_filled_online(each, str(default["expression"]) if default else None, context):
+                found.add(each)
+    return found
+
+
+def hides(table: FactId, context: Context) -> list[FactId]:
+    """The members of publications that get a column list meanwhile."""
+    return publications.to_hide(_family(table, context), context)
 
 
 def _heirs(table: FactId, context: Context) -> Iterable[FactId]:
@@ -212,6 +239,7 @@ def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Cont
     final = name(column.name[2])
 
     yield from without_trigger(shadow, table, context)
+    yield from publications.unlisted(_family(table, context), context)
     identity = "identity" in old
     aside = name(temporary_name(*column.name, "old"))
     if identity:
@@ -227,6 +255,7 @@ def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Cont
     if identity:
         yield from (exclusive(text, table, brief=True) for text in _identity(column, alter, context))
         yield exclusive(compose("{} DROP COLUMN {}", alter, aside), table, brief=True)
+    yield from publications.shows_again(column, _family(table, context), context)
 
 
 def _identity(column: FactId, alter: Part, context: Context) -> Iterable[str]:
@@ -243,10 +272,12 @@ def _keep_equal(
 ) -> Iterable[StatementDraft]:
     """The new column, and the trigger that fills it in every row that is written from now on."""
     new = context.new(column)
-    joined = False
+    hidden = [*publications.hide(column, _family(table, context), beside(table, context), context)]
+    yield from hidden
+    joined = bool(hidden)
     if not online.adopt(FactId("column", (*table.name, shadow)), context):
         text = compose("ALTER TABLE {} ADD COLUMN {} {}", qualified(column), name(shadow), column_kind(new))
-        yield StatementDraft(sql=text, lock=_EXCLUSIVE, locks=table, stage=Stage.BEFORE, brief=True)
+        yield StatementDraft(sql=text, lock=_EXCLUSIVE, locks=table, stage=Stage.BEFORE, joined=joined, brief=True)
         joined = True
     # The expression names columns as ALTER TYPE's USING does; so they must be in its scope.
     value = raw(
@@ -359,6 +390,8 @@ def is_filled_online(column: FactId, default: str | None, context: Context) -> b
     new = context.new(column)
     if column in context.drops or new.keys() & _NEVER_FILLED or table is None or not _is_large(table, context):
         return False
+    if publications.why_not_hidden(_family(table, context), context) is not None:
+        return False
     if not all(
         heir.kind == "table"
         and context.persists(heir)
@@ -432,26 +465,28 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
         each.kind == "sequence" for each in context.goal.dependencies.get(FactId("default", column.name), ())
     )
     alter = raw(compose("ALTER TABLE {}", qualified(column)))
+    hidden = [*publications.hide(column, _family(table, context), beside(table, context), context)]
+    yield from hidden
     added = not online.adopt(FactId("column", (*table.name, shadow)), context)
     if added:
         texts = [compose("{} ADD COLUMN {} {}", alter, name(shadow), kind)]
         if not needs_rights:
             texts.append(compose("{} ALTER COLUMN {} SET DEFAULT {}", alter, name(shadow), raw(value)))
         for place, text in enumerate(texts):
-            yield StatementDraft(
-                sql=text, lock=_EXCLUSIVE, locks=table, stage=Stage.BEFORE, joined=place > 0, brief=True
-            )
+            joined = place > 0 or bool(hidden)
+            yield StatementDraft(sql=text, lock=_EXCLUSIVE, locks=table, stage=Stage.BEFORE, joined=joined, brief=True)
     # An UPDATE may move a row that has no value yet to a page that was filled already.
     template: LiteralString = "BEGIN IF NEW.{} IS NULL THEN NEW.{} := {}; END IF; RETURN NEW; END"
     of_row = raw(compose("(SELECT {} FROM (SELECT NEW.*) AS {})", raw(value), name(table.name[1])) if said else value)
     body = compose(template, name(shadow), name(shadow), of_row)
-    yield from triggered(shadow, body, table, context, joined=added, as_owner=needs_rights)
+    yield from triggered(shadow, body, table, context, joined=added or bool(hidden), as_owner=needs_rights)
     text = compose("SET {} = ({}) WHERE {} IS NULL", name(shadow), raw(value), name(shadow))
     yield from _fill(text, table, (), context)
     first, last = _not_null(column, shadow, table, context)
     yield from first
     yield _analyze(table, shadow)
     yield from without_trigger(shadow, table, context)
+    yield from publications.unlisted(_family(table, context), context)
 
     final = name(column.name[2])
     yield exclusive(compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final), table, brief=True)
@@ -465,6 +500,7 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
             exclusive(text, table, brief=True) for text in becomes_identity(column, identity, qualified(counter), alter)
         )
         yield exclusive(compose("DROP SEQUENCE {}", qualified(counter)), table, brief=True)
+    yield from publications.shows_again(column, _family(table, context), context)
 
 
 # --- indexes on it ----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model.facts import SATELLITE_KINDS
 from reconciler.planner.core.nodes import ROUTINES, Act, Node
+from reconciler.planner.impact import subscribers
 from reconciler.planner.ordering.body_references import references
 from reconciler.planner.ordering.graph import SoftEdge
 from reconciler.planner.partitions import index_attachment
@@ -80,6 +81,7 @@ def edges(context: Context) -> Iterable[tuple[Node, Node]]:
     yield from typed_tables.ordered(context)
     yield from reparent_tables.ordered(context)
     yield from row_type_columns.ordered(context)
+    yield from subscribers.ordered(context)
     for claim, node in takes.items():
         for giver in gives.get(claim, ()):
             if giver != node and context.exchanged_names.get(node.fact) != giver.fact:

@@ -8,6 +8,7 @@ from reconciler.errors import PlanError
 from reconciler.hazards import hazards
 from reconciler.model.hazards import Hazard, HazardKind
 from reconciler.planner.core.rule import Rule, StatementDraft
+from reconciler.planner.partitions.publications import member
 from reconciler.planner.sql.object_names import object_phrase
 from reconciler.planner.sql.options import boolean, strings
 from reconciler.planner.sql.quoting import Part, compose, joined, literal, name, raw
@@ -30,7 +31,7 @@ class PublicationRule(Rule):
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new, parts = context.new(fact), [raw("")]
-        members = [_member(other, context.new(other)) for other in folded if other.kind in PublicationMemberRule.kinds]
+        members = [member(other, context.new(other)) for other in folded if other.kind in PublicationMemberRule.kinds]
         if context.version < 150000:  # takes the word TABLE once
             members = [*members[:1], *(raw(each.as_string(None).removeprefix("TABLE ")) for each in members[1:])]
         if new.get("all_tables"):
@@ -77,35 +78,20 @@ class PublicationMemberRule(Rule):
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         yield StatementDraft(
-            sql=compose("ALTER PUBLICATION {} ADD {}", name(fact.name[0]), _member(fact, context.new(fact)))
+            sql=compose("ALTER PUBLICATION {} ADD {}", name(fact.name[0]), member(fact, context.new(fact)))
         )
 
     def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         found = () if fact in context.creates else (_starves(fact),)
-        text = compose("ALTER PUBLICATION {} DROP {}", name(fact.name[0]), _member(fact, {}))
+        text = compose("ALTER PUBLICATION {} DROP {}", name(fact.name[0]), member(fact, {}))
         yield StatementDraft(sql=text, hazards=found)
 
     def inline_into(self, fact: FactId, context: Context) -> FactId | None:
         return context.goal.parent(fact)
 
 
-def _member(fact: FactId, definition: Definition) -> Part:
-    """Exactly this table: its children have facts of their own."""
-    if fact.kind == "publication_schema":
-        return raw(compose("TABLES IN SCHEMA {}", name(fact.name[1])))
-    text = compose("TABLE ONLY {}", name(*fact.name[1:]))
-    if "columns" in definition:
-        columns = joined([name(column) for column in strings(definition["columns"])])
-        text = compose("{} ({})", raw(text), columns)
-    if "where" in definition:
-        text = compose("{} WHERE ({})", raw(text), raw(str(definition["where"])))
-    return raw(text)
-
-
 def _starves(fact: FactId) -> Hazard:
-    return Hazard(
-        kind=HazardKind.CORRECTNESS, message=f"drops {fact}: its subscribers get no more changes of it", fact=fact
-    )
+    return hazards.stops_subscribers(fact, f"drops {fact}: its subscribers get no more changes of it")
 
 
 class SubscriptionRule(Rule):

@@ -16,6 +16,7 @@ from reconciler.planner.columns.sequence_values import continue_after
 from reconciler.planner.core.nodes import Act, Node
 from reconciler.planner.core.rule import StatementDraft
 from reconciler.planner.partitions.index_attachment import detaches_when_renamed
+from reconciler.planner.partitions.publications import sends, silenced
 from reconciler.planner.partitions.tree import partitions_of, tree
 from reconciler.planner.sql.casts import conversion
 from reconciler.planner.sql.object_names import name_meanwhile, qualified, split_name
@@ -38,6 +39,7 @@ __all__ = [
     "recreated_tables",
     "recreated_with",
     "rename_out_of_the_way",
+    "sent_anew",
     "value_for",
     "waits_for_rows",
 ]
@@ -208,12 +210,32 @@ def move_rows(table: FactId, context: Context, which: Part | None = None) -> Ite
             _old(table),
             raw("" if which is None else compose(" WHERE {}", which)),
         )
+        first, last = silenced(sent_anew(table, context), context)
+        yield from first
         yield StatementDraft(sql=text, hazards=tuple(found), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+        yield from last
         if forced:
             yield StatementDraft(sql=compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", qualified(table)))
     for column, _ in said:
         yield from _numbers_on(column, context)
     yield StatementDraft(sql=compose("DROP TABLE {}", _old(table)), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+
+
+def sent_anew(table: FactId, context: Context, *, ours: bool = True) -> list[FactId]:
+    """The publications of which subscribers would get rows that they have once more, as they move into a new table.
+
+    `ours`: those that this role may alter; else those that it may not. A table that is in one by its own name is not
+    yet in it again.
+    """
+    if not context.has_subscribers or context.replication is None:
+        return []
+    return [
+        sent.publication
+        for sent in sends(table, context.live)
+        if (sent.name in context.replication.alterable) is ours
+        and sent.publication not in context.drops
+        and (sent.is_wide or any(context.persists(part) for part in sent.members))
+    ]
 
 
 def value_for(column: FactId, live: dict[str, FactId], context: Context) -> Part | None:

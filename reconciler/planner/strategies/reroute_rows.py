@@ -21,6 +21,7 @@ from reconciler.planner.core.rule import StatementDraft, exclusive
 from reconciler.planner.online.column_swap import takes_shadow
 from reconciler.planner.partitions.bounds import is_default, within
 from reconciler.planner.partitions.index_attachment import is_of_partition
+from reconciler.planner.partitions.publications import sends, silenced
 from reconciler.planner.partitions.tree import ancestors, links_of, parent_of, partitions_of, tree
 from reconciler.planner.partitions.trigger_state import switch, switched_again
 from reconciler.planner.sql.object_names import name_meanwhile, qualified
@@ -38,6 +39,7 @@ __all__ = [
     "checks",
     "detached",
     "leaves_all_rows",
+    "leaving",
     "ordered",
     "questions",
     "rerouted",
@@ -45,6 +47,7 @@ __all__ = [
     "set_rows_apart",
     "tables_with_returning_rows",
     "that_stay",
+    "unsent",
 ]
 
 _SUFFIX = "__displaced"
@@ -307,7 +310,10 @@ def set_rows_apart(link: FactId, context: Context) -> Iterator[StatementDraft]:
         yield from (switch(trigger, "DISABLE") for trigger in triggers)
         for part in nameless:
             yield exclusive(compose("ALTER TABLE {} REPLICA IDENTITY FULL", qualified(part)), part)
+        first, last = silenced(unsent(each.parent, context), context)
+        yield from first
         yield exclusive(compose("DELETE FROM {}{}", table, chosen), each.child)
+        yield from last
         for part in nameless:
             usual = raw(_identities(part, context)[-1].upper())
             yield exclusive(compose("ALTER TABLE {} REPLICA IDENTITY {}", qualified(part), usual), part)
@@ -331,6 +337,8 @@ def return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
         # What waits for the commit would hinder each ALTER TABLE that follows.
         yield StatementDraft(sql="SET CONSTRAINTS ALL IMMEDIATE")
     numbered = any("identity" in context.new(column) for column in stored)
+    first, last = silenced(unsent(parent, context), context)
+    yield from first
     for each in (_of(link, context) for link in sorted(context.rerouted) if parent_of(link) == parent):
         text = compose(
             "INSERT INTO {} ({}){} SELECT {} FROM {}",
@@ -348,9 +356,34 @@ def return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
         )
         yield StatementDraft(sql=text, hazards=found, lock=LockMode.ROW_EXCLUSIVE, locks=parent)
         yield StatementDraft(sql=compose("DROP TABLE {}", _temporary_table(each.child)))
+    yield from last
     if forced:
         yield exclusive(compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table), parent)
     yield from _switched_back(triggers, context)
+
+
+def leaving(parent: FactId, context: Context) -> Iterator[str]:
+    """DELETE statements for the rows that leave partitions which stay: what a detached one loses is not sent."""
+    for each in (_of(link, context) for link in sorted(context.rerouted) if parent_of(link) == parent):
+        condition = _condition(each, context)
+        if not each.goes and condition is not None:
+            yield compose("DELETE FROM {} WHERE {};", qualified(each.child), condition)
+
+
+def unsent(parent: FactId, context: Context, *, ours: bool = True) -> list[FactId]:
+    """The publications that send all partitions under one name, so that for subscribers no row moves.
+
+    `ours`: those that this role may alter; else those that it may not.
+    """
+    if not context.has_subscribers or context.replication is None:
+        return []
+    return [
+        sent.publication
+        for sent in sends(parent, context.live)
+        if sent.root is not None
+        and sent.publication not in context.drops
+        and (sent.name in context.replication.alterable) is ours
+    ]
 
 
 def _of(link: FactId, context: Context) -> _Leaving:

@@ -1,0 +1,499 @@
+"""Subscribers of publications, and others who read the log: the plan says what stops them, and it goes on as it says.
+
+Publisher and subscriber are two databases of one server, which logs what logical decoding needs. What a plan says to
+run on the subscriber is run there as it is said.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import time
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Self
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from reconciler.cli.output import describe_waiting
+from reconciler.client import Reconciler
+from reconciler.embedded import EmbeddedServer
+from reconciler.errors import ConfigError
+from reconciler.model.hazards import HazardKind
+from reconciler.model.replication import USUAL_LAG, MaxLag
+from reconciler.options import Options, Proof
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.apply.backfill import BackfillProgress
+    from reconciler.model.plan import Plan, Statement
+    from reconciler.model.replication import Reader
+
+LOGICAL = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_locks_per_transaction": "256",
+    "wal_level": "logical",
+    # A worker that stopped starts again as soon as it may.
+    "wal_retrieve_retry_interval": "100ms",
+}
+DEADLINE_S = 30.0
+_FIRST = re.compile(r"first, on each of them: (.*?)(?= afterwards, on| to send the values|$)")
+_AFTERWARDS = re.compile(r"(?:afterwards|when they have), on each of them: (.*?)(?= which copies|$)")
+_HERE = re.compile(r"run here then: (.*?;)$")
+
+
+@pytest.fixture(scope="session")
+def publisher(server: EmbeddedServer) -> Iterator[EmbeddedServer]:
+    """A server of the same version, whose log has what logical decoding needs."""
+    with EmbeddedServer(None, bindir=server.bindir, settings=LOGICAL) as running:
+        yield running
+
+
+@dataclass(kw_only=True)
+class Pair:
+    """A publisher and a subscriber; `here` and `there` are connections to them."""
+
+    url: str
+    there_url: str
+    here: psycopg.Connection
+    there: psycopg.Connection
+    slot: str
+    markers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def both(self, text: str) -> None:
+        for connection in (self.here, self.there):
+            connection.execute(text.encode())
+
+    def subscribe(self, *publications: str) -> None:
+        """From now on; nothing is copied, as both have the same rows."""
+        self.both("create table public.marker (id int primary key)")
+        self.here.execute("create publication marking for table public.marker")
+        self.here.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", (self.slot,))
+        text = sql.SQL(
+            "create subscription {slot} connection {url} publication {all} with (create_slot = false, connect = false)"
+        ).format(
+            slot=sql.Identifier(self.slot),
+            url=sql.Literal(self.url),
+            all=sql.SQL(", ").join(map(sql.Identifier, (*publications, "marking"))),
+        )
+        self.there.execute(text)
+        self.there.execute(sql.SQL("alter subscription {} enable").format(sql.Identifier(self.slot)))
+        refresh = sql.SQL("alter subscription {} refresh publication with (copy_data = false)")
+        self.there.execute(refresh.format(sql.Identifier(self.slot)))
+        assert self.goes_on()
+
+    def make_ledger_there(self, before: str) -> None:
+        """The ledger's tables, empty."""
+        with Reconciler(self.there_url) as reconciler:
+            reconciler.migrate("default", before)
+        tables = self.there.execute(
+            "select relname from pg_class where relnamespace = 'migrations'::regnamespace and relkind = 'r'"
+        )
+        for (table,) in tables.fetchall():
+            self.there.execute(sql.SQL("truncate {} cascade").format(sql.Identifier("migrations", table)))
+
+    def goes_on(self) -> bool:
+        """Whether the subscriber gets what was written until now; False where its worker stops at an error."""
+        marker = next(self.markers)
+        self.here.execute("insert into public.marker values (%s)", (marker,))
+        errors = self._errors()
+        deadline = time.monotonic() + DEADLINE_S
+        while time.monotonic() < deadline:
+            if self.there.execute("select 1 from public.marker where id = %s", (marker,)).fetchone():
+                return True
+            if self._errors() > errors + 1:
+                return False
+            time.sleep(0.02)
+        raise AssertionError(f"neither went on nor stopped in {DEADLINE_S} s")
+
+    def _errors(self) -> int:
+        row = self.there.execute(
+            "select coalesce(sum(apply_error_count), 0) from pg_stat_subscription_stats"
+        ).fetchone()
+        assert row
+        return int(row[0])
+
+    def is_copied(self) -> bool:
+        """Waits until all tables that were taken up are in step with the publisher."""
+        deadline = time.monotonic() + DEADLINE_S
+        while time.monotonic() < deadline:
+            if not self.there.execute("select 1 from pg_subscription_rel where srsubstate <> 'r'").fetchone():
+                return True
+            time.sleep(0.02)
+        return False
+
+    def run_there(self, texts: str) -> None:
+        for text in filter(None, (each.strip() for each in texts.split(";"))):
+            self.there.execute(text.encode())
+            if "REFRESH" in text:
+                assert self.is_copied()
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """The same on both sides, or the test fails."""
+        ours, theirs = (each.execute(query.encode()).fetchall() for each in (self.here, self.there))
+        assert theirs == ours
+        return ours
+
+
+@pytest.fixture
+def pair(publisher: EmbeddedServer, _pairs: Iterator[int]) -> Iterator[Pair]:
+    number = next(_pairs)
+    here, there = (publisher.create_database(f"{side}_{number}") for side in ("publisher", "subscriber"))
+    with psycopg.connect(here, autocommit=True) as first, psycopg.connect(there, autocommit=True) as second:
+        made = Pair(url=here, there_url=there, here=first, there=second, slot=f"slot_{number}")
+        yield made
+        slot = sql.Identifier(made.slot)
+        if second.execute("select 1 from pg_subscription where subname = %s", (made.slot,)).fetchone():
+            second.execute(sql.SQL("alter subscription {} disable").format(slot))
+            second.execute(sql.SQL("alter subscription {} set (slot_name = none)").format(slot))
+            second.execute(sql.SQL("drop subscription {}").format(slot))
+    with psycopg.connect(publisher.url, autocommit=True) as admin:
+        admin.execute(
+            "select pg_terminate_backend(active_pid) from pg_replication_slots where database ~ %s", (f"_{number}$",)
+        )
+        deadline = time.monotonic() + DEADLINE_S
+        while admin.execute(
+            "select 1 from pg_replication_slots where database ~ %s and active", (f"_{number}$",)
+        ).fetchone():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        admin.execute(
+            "select pg_drop_replication_slot(slot_name) from pg_replication_slots where database ~ %s", (f"_{number}$",)
+        )
+        for side in ("publisher", "subscriber"):
+            name = sql.Identifier(f"{side}_{number}")
+            admin.execute(sql.SQL("drop database {} with (force)").format(name))
+
+
+@pytest.fixture(scope="session")
+def _pairs() -> Iterator[int]:
+    return count(1)
+
+
+class _Client:
+    """Writes a row before each statement of a plan and after each batch, where the table is not locked."""
+
+    def __init__(self, url: str, text: str) -> None:
+        self._connection = psycopg.connect(url, autocommit=True)
+        self._connection.execute("set lock_timeout = '5ms'")
+        self._text = text
+        self._ids = count(10_000)
+        self.written = 0
+
+    def __call__(self, _position: int, _statement: Statement) -> None:
+        self._write()
+
+    def _write(self) -> None:
+        try:
+            self._connection.execute(self._text.encode(), {"id": next(self._ids)})
+            self.written += 1
+        except psycopg.errors.LockNotAvailable:
+            return
+
+    def filled(self, _filled: BackfillProgress, /) -> None:
+        self(0, None)  # type: ignore[arg-type]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+
+def _told(plan: Plan) -> list[str]:
+    return [hazard.message for hazard in plan.hazards if hazard.kind is HazardKind.REPLICATION]
+
+
+def _found(pattern: re.Pattern[str], messages: list[str]) -> list[str]:
+    return [match[1] for each in messages for match in [pattern.search(each)] if match]
+
+
+T = "create table t (id int primary key, n int not null, label text);"
+ROWS = "insert into public.t (id, n, label) select g, g, 'row ' || g from generate_series(1, 500) g;"
+WRITE = "insert into public.t (id, n, label) values (%(id)s, 1, 'new')"
+# What a run may leave of what it made for a while.
+LEFT = """
+select attname::text from pg_attribute where attname ~ 'reconciler_tmp' and not attisdropped
+    and attrelid in (select oid from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p'))
+union all select pubname::text from pg_publication where not pubinsert or not pubdelete
+"""
+CHANGED = "update public.t set label = 'changed' where id = 7; delete from public.t where id = 8;"
+INTO = "insert into public.t (id, n) values (20000, 1)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A change, what the plan says of it for each of these words, and what clients write when it is made."""
+
+    before: str = T
+    after: str
+    publication: str = "create publication app for table public.t"
+    online: bool = False
+    last: str
+    says: tuple[str, ...] = ()
+    has: tuple[str, ...] = ()
+    has_not: tuple[str, ...] = ()
+    compare: str = "select id, n, label from public.t order by id"
+
+
+LISTED = 'ALTER PUBLICATION "app" DROP TABLE ONLY "public"."t"'
+SILENT = "ALTER PUBLICATION \"app\" SET (publish = '')"
+COLUMNS = "create table t (id int primary key, n int, label text, gone int not null default 1, lost int);"
+OTHER_COLUMNS = (
+    "create table t (id bigint primary key, n bigint, label text,"
+    " more int default 3, token uuid not null default gen_random_uuid());"
+)
+OF_COLUMNS = {
+    "before": COLUMNS,
+    "after": OTHER_COLUMNS,
+    "last": "insert into public.t (id, n, more) values (3000000000, 3000000000, 5)",
+    "says": (
+        "column public.t.id becomes bigint",
+        "column public.t.n becomes bigint",
+        "column public.t.more is new",
+        "column public.t.token is new",
+        "column public.t.gone goes",
+        "column public.t.lost goes",
+    ),
+    "compare": "select id, n, label, more, token from public.t order by id",
+}
+PARTED = (
+    "create table t (id int, n int not null, label text, primary key (id)) partition by range (id);"
+    " create table t_low partition of t for values from (minvalue) to ({0});"
+    " create table t_high partition of t for values from ({0}) to (maxvalue);"
+)
+BOUNDS = {"before": PARTED.format(300), "after": PARTED.format(200), "last": INTO}
+ONE_NAME = "create publication app for table public.t with (publish_via_partition_root = true)"
+CASES = {
+    "columns": Case(**OF_COLUMNS, has_not=(LISTED,)),
+    "columns online": Case(**OF_COLUMNS, online=True, has=(LISTED, "reconciler_tmp_")),
+    "columns online, with a filter": Case(
+        **OF_COLUMNS, publication="create publication app for table public.t where (id > 0)", online=True, has=(LISTED,)
+    ),
+    "columns online, in whole schemas": Case(
+        **OF_COLUMNS,
+        publication="create publication app for tables in schema public",
+        online=True,
+        has_not=(LISTED, "reconciler_tmp_"),
+    ),
+    "recreated with rows, in all tables, under one name": Case(
+        after=PARTED.format(300),
+        publication="create publication app for all tables with (publish_via_partition_root = true)",
+        last=INTO,
+        says=("its rows are not sent again", "and so the ledger's"),
+        has=(SILENT,),
+    ),
+    "recreated with rows, under the names of partitions": Case(
+        after=PARTED.format(300), last=INTO, says=("sent under other names from then on",), has_not=(SILENT,)
+    ),
+    "bounds, under one name": Case(**BOUNDS, publication=ONE_NAME, has=(SILENT,)),
+    "bounds, under the names of partitions": Case(
+        **BOUNDS, says=("are sent as INSERTs into these",), has_not=(SILENT,)
+    ),
+    "a partition that is split": Case(
+        before=PARTED.format(300),
+        after=PARTED.format(300).replace("to (maxvalue)", "to (400)")
+        + " create table t_top partition of t for values from (400) to (maxvalue);",
+        last=INTO,
+        says=("are sent as INSERTs into these",),
+    ),
+    "a column and a table that are renamed, a label that is added": Case(
+        before="create type state as enum ('a'); create table u (id int primary key, n int, called text, s state);",
+        after="create type state as enum ('a', 'b');\n-- reconciler: renamed from u\ncreate table t ("
+        "id int primary key, n int,\nlabel text, -- reconciler: renamed from called\ns state);",
+        publication="create publication app for table public.u",
+        last="insert into public.t (id, n, s) values (20000, 1, 'b')",
+        says=("table public.u is renamed", "called is renamed", "enum public.state gets labels"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_subscribers_go_on_when_what_the_plan_says_was_done(pair: Pair, case: Case) -> None:
+    pair.both(case.before)
+    pair.both(ROWS.replace("public.t ", "public.u ").replace("label)", "called)") if "table u" in case.before else ROWS)
+    pair.here.execute(case.publication.encode())
+    if "for all tables" in case.publication:
+        pair.make_ledger_there(case.before)
+    pair.subscribe("app")
+    options = Options(online=case.online, allow=frozenset({HazardKind.DATA_LOSS}))
+    text = WRITE.replace("public.t ", "public.u ").replace("label)", "called)") if "table u" in case.before else WRITE
+    with Reconciler(pair.url, options=options) as reconciler, _Client(pair.url, text) as client:
+        planned = reconciler.plan(case.after)
+        told = _told(planned.plan)
+        for words in case.says:
+            assert any(words in each and pair.slot in each for each in told), (words, told)
+        for part in case.has:
+            assert part in planned.plan.sql
+        for part in case.has_not:
+            assert part not in planned.plan.sql
+        for texts in _found(_FIRST, told):
+            pair.run_there(texts)
+        reconciler.apply(planned, progress=client)
+        assert client.written
+        assert reconciler.plan(case.after).plan.is_empty
+    assert not pair.here.execute(LEFT).fetchall()
+    pair.here.execute(CHANGED.encode())
+    pair.here.execute(case.last.encode())
+    pair.goes_on()
+    for texts in _found(_AFTERWARDS, told):
+        pair.run_there(texts)
+    for texts in _found(_HERE, told):
+        pair.here.execute(texts.encode())
+    assert pair.goes_on()
+    assert len(pair.rows(case.compare)) > 499
+
+
+class _CutOffError(Exception):
+    pass
+
+
+class _CutsOff:
+    """Ends a run after its first batch."""
+
+    def __call__(self, _position: int, _statement: Statement) -> None:
+        return
+
+    def filled(self, _filled: BackfillProgress, /) -> None:
+        raise _CutOffError
+
+
+def test_the_column_list_of_an_interrupted_run_is_taken_back(pair: Pair) -> None:
+    pair.both(T)
+    pair.both(ROWS)
+    pair.here.execute("create publication app for table public.t")
+    pair.subscribe("app")
+    pair.there.execute("alter table public.t alter n type bigint")
+    lists = "select prattrs is not null from pg_publication_rel where prrelid = 'public.t'::regclass"
+    with Reconciler(pair.url, options=Options(online=True)) as reconciler:
+        for after in (T.replace("n int", "n bigint"), T):
+            with pytest.raises(_CutOffError):
+                reconciler.migrate("default", T.replace("n int", "n bigint"), progress=_CutsOff())
+            pair.here.execute(CHANGED.encode())
+            assert pair.goes_on()
+            assert pair.here.execute(lists).fetchall() == [(True,)]
+            # Gone on with, or given up.
+            if after == T:
+                break
+            reconciler.migrate("default", after)
+            assert pair.here.execute(lists).fetchall() == [(False,)]
+            assert reconciler.plan(after).plan.is_empty
+            assert pair.goes_on()
+            reconciler.migrate("default", T)
+        reconciler.migrate("default", T)
+        assert pair.here.execute(lists).fetchall() == [(False,)]
+        assert not pair.here.execute(LEFT).fetchall()
+    pair.here.execute(INTO)
+    assert pair.goes_on()
+    assert pair.rows("select id, n, label from public.t order by id")
+
+
+@pytest.mark.one_server
+def test_a_published_table_without_a_replica_identity_is_told_of_whoever_subscribes(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection, Reconciler(database) as reconciler:
+        reconciler.migrate("default", "create table t (id int primary key); create table u (id int);")
+        connection.execute("create publication app for table public.t; create publication ins for table public.u")
+        connection.execute("alter publication ins set (publish = 'insert')")
+        plan = reconciler.plan("create table t (id int, n int); create table u (id int, n int);").plan
+        # Nobody subscribes: what a subscriber would lack is not told.
+        assert len(_told(plan)) == 1
+        assert [each for each in _told(plan) if "DELETE and UPDATE of it fail" in each and "public.t is" in each]
+
+
+# --- how far others are behind ----------------------------------------------------------------------------------------
+
+
+class _Standby:
+    """Somebody who gets the log as a standby does, and says where it is when it is told to."""
+
+    def __init__(self, url: str) -> None:
+        parameters = psycopg.conninfo.conninfo_to_dict(url, replication="true", application_name="far_away")
+        self._connection = psycopg.pq.PGconn.connect(psycopg.conninfo.make_conninfo(**parameters).encode())
+        assert self._connection.status == psycopg.pq.ConnStatus.OK, self._connection.error_message
+        row = self._connection.exec_(b"IDENTIFY_SYSTEM").get_value(0, 2)
+        assert row
+        started = self._connection.exec_(b"START_REPLICATION PHYSICAL " + row)
+        assert started.status == psycopg.pq.ExecStatus.COPY_BOTH
+        self.reaches(row.decode())
+
+    def reaches(self, place: str) -> None:
+        """Says that it has replayed the log up to there."""
+        high, low = (int(part, 16) for part in place.split("/"))
+        at = (high << 32) + low
+        self._connection.put_copy_data(b"r" + struct.pack("!qqqqb", at, at, at, 0, 0))
+        self._connection.flush()
+
+    def close(self) -> None:
+        self._connection.finish()
+
+
+class _CatchesUp:
+    """Lets the standby catch up when the run waits for it."""
+
+    def __init__(self, standby: _Standby, connection: psycopg.Connection) -> None:
+        self.told: list[str] = []
+        self._standby = standby
+        self._connection = connection
+
+    def __call__(self, _position: int, _statement: Statement) -> None:
+        return
+
+    def waiting(self, behind: tuple[Reader, ...], /) -> None:
+        self.told.append(describe_waiting(behind))
+        row = self._connection.execute("select pg_current_wal_lsn()::text").fetchone()
+        assert row
+        self._standby.reaches(row[0])
+
+
+@pytest.mark.one_server
+def test_backfills_wait_for_standbys_and_the_plan_says_what_they_get(pair: Pair) -> None:
+    pair.here.execute((T + ROWS).encode())
+    after = T.replace("n int", "n bigint")
+    standby = _Standby(pair.url)
+    try:
+        pair.here.execute("create table public.much as select generate_series(1, 20000) as id; analyze")
+        options = Options(online=True, max_lag=MaxLag(bytes=1024 * 1024))
+        with Reconciler(pair.url, options=options) as reconciler:
+            told = _told(reconciler.plan(after + "create table much (id int);").plan)
+            assert [each for each in told if "updates all rows of table public.t, and writes up to about" in each]
+            assert [each for each in told if "cancel queries there" in each and "standby far_away" in each]
+            progress = _CatchesUp(standby, pair.here)
+            reconciler.migrate("default", after + "create table much (id int);", progress=progress)
+            assert progress.told
+            assert re.fullmatch(r"waits for standby far_away, \d MB( and .* s)? behind", progress.told[0])
+    finally:
+        standby.close()
+
+
+@pytest.mark.one_server
+def test_that_a_role_may_not_see_how_far_others_are_is_said_once(pair: Pair) -> None:
+    pair.here.execute((T + ROWS).encode())
+    pair.here.execute("create role blind login password 'blind'; alter table public.t owner to blind")
+    owned = sql.SQL("alter database {} owner to blind").format(sql.Identifier(pair.here.info.dbname))
+    pair.here.execute(owned)
+    standby = _Standby(pair.url)
+    try:
+        url = psycopg.conninfo.make_conninfo(pair.url, user="blind", password="blind")
+        after = T.replace("n int", "n bigint").replace("label text", "label int")
+        with Reconciler(url, options=Options(online=True, proof=Proof.OFF)) as reconciler:
+            warnings = reconciler.plan(after).warnings
+            assert [each for each in warnings if 'GRANT pg_read_all_stats TO "blind"' in each] == [warnings[-1]]
+        with Reconciler(url, options=Options(online=True, proof=Proof.OFF, max_lag=MaxLag())) as reconciler:
+            assert not [each for each in reconciler.plan(after).warnings if "pg_read_all_stats" in each]
+    finally:
+        standby.close()
+        pair.here.execute("reassign owned by blind to current_user; drop owned by blind; drop role blind")
+
+
+def test_a_lag_is_written_as_a_time_a_size_or_both() -> None:
+    assert MaxLag.parse("10s,1GB") == USUAL_LAG == Options().max_lag
+    assert MaxLag.parse(" 500ms ") == MaxLag(seconds=0.5)
+    assert MaxLag.parse("64 mb, 2min") == MaxLag(seconds=120, bytes=64 * 1024 * 1024)
+    assert MaxLag.parse("off").is_off
+    for text in ("", "10", "10s,20s", "1 parsec"):
+        with pytest.raises(ConfigError, match="is not a lag"):
+            MaxLag.parse(text)
