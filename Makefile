@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types pyright mypy layers format wheel clean servers soak pythons long
+.PHONY: help install demo unit quick test coverage check lint types pyright mypy layers format wheel clean servers soak pythons long
 
 help: ## show the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,9 +26,20 @@ demo: $(STAMP) ## see it work: a private Postgres, drift, a plan, a repair
 
 JOBS ?= 2
 
+unit: $(STAMP) ## run the tests that need no server, in seconds
+	$(BIN)/python -m pytest tests/unit $(ARGS)
+
+quick: $(STAMP) ## run the unit tests and some on one real server, in a minute
+	$(BIN)/python -m pytest -m "unit or smoke" --pg-bindir embedded -n $(JOBS) --dist worksteal $(ARGS)
+
 # Each process starts servers of its own; worksteal leaves a process the tests of one server in a row.
-test: $(STAMP) ## run the tests on real servers in JOBS processes, with branch coverage
-	$(BIN)/python -m pytest -m "not long" -n $(JOBS) --dist worksteal --cov --cov-branch --cov-report=term $(ARGS)
+TEST := $(BIN)/python -m pytest -m "not long" -n $(JOBS) --dist worksteal
+
+test: $(STAMP) ## run the tests on real servers in JOBS processes
+	$(TEST) $(ARGS)
+
+coverage: $(STAMP) ## run the same tests with branch coverage, which takes longer
+	$(TEST) --cov --cov-branch --cov-report=term $(ARGS)
 
 long: $(STAMP) ## run the tests that take minutes each: whole schemas, broken rules
 	$(BIN)/python -m pytest -m long $(ARGS)

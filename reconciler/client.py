@@ -126,9 +126,11 @@ class Reconciler:
             if source is None:
                 return self._check_recorded(plugin, chosen)
             found = plan_source(self._session, plugin, _source(source), chosen)
+            unfinished = load_unfinished(self.connection, plugin)
         recorded = found.recorded
         assert found.renamed is not None  # only a plan that was read from a file has none
-        objects = compare(found.renamed.recorded, found.renamed.live, found.goal)
+        changes = unfinished.changes if unfinished else None
+        objects = compare(found.renamed.recorded, found.renamed.live, found.goal, changes)
         objects = with_renames(objects, found.renamed.renames, found.renamed.live)
         return CheckResult(
             plugin=plugin,
@@ -136,6 +138,7 @@ class Reconciler:
             plan=found.plan,
             recorded_idx=recorded.idx if recorded else None,
             warnings=found.warnings,
+            unfinished=unfinished,
         )
 
     def _check_recorded(self, plugin: str, options: Options) -> CheckResult:
@@ -152,12 +155,14 @@ class Reconciler:
             statements=(), differences=(), live_fingerprint=live.fingerprint, goal_fingerprint=goal.snapshot.fingerprint
         )
         manual = find_manual_renames(load_addresses(self.connection, plugin), live)
+        unfinished = load_unfinished(self.connection, plugin)
         return CheckResult(
             plugin=plugin,
-            objects=compare(recorded.snapshot, live, goal),
+            objects=compare(recorded.snapshot, live, goal, unfinished.changes if unfinished else None),
             plan=plan,
             recorded_idx=recorded.idx,
             warnings=tuple(rename_warnings(manual, recorded.snapshot, live)),
+            unfinished=unfinished,
         )
 
     def check_migration(self, plugin_name: str, source: object) -> tuple[Hazard, ...] | None:

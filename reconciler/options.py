@@ -32,7 +32,8 @@ class Options:
 
     `scratch` is auto, schema, database or a server's URL. Nobody waits behind a lock that we want for longer than
     `lock_timeout_ms`; what was not granted then is tried again `lock_retries` times. `online` changes tables in steps
-    that hold nobody up: None those of more than `online_above_bytes`, True all, False none. With `preflight` the rows
+    that hold nobody up: None those of more than `online_above_bytes`, True all, False none. With `keep_column_order`
+    columns keep their places in that, at the cost of exchanging those behind one, too. With `preflight` the rows
     that would make a statement fail are looked for before the first lock, no query longer than `preflight_timeout_ms`.
     Functions that a plan's statements call find names without a schema in `search_path`, and else in pg_catalog alone.
     While rows are backfilled, no standby and no active slot may be further behind than `max_lag`, else it waits.
@@ -53,6 +54,7 @@ class Options:
     lock_retries: int = 30
     online: bool | None = None
     online_above_bytes: int = 64 * 1024 * 1024
+    keep_column_order: bool = False
     preflight: bool = True
     preflight_timeout_ms: int = 5_000
     search_path: tuple[str, ...] = ()
@@ -73,7 +75,9 @@ class Options:
             return None
         from reconciler.model.plan import Online
 
-        return Online(above_bytes=-1 if self.online else self.online_above_bytes)
+        return Online(
+            above_bytes=-1 if self.online else self.online_above_bytes, keep_column_order=self.keep_column_order
+        )
 
 
 def scope_of(plugin: str, options: Options) -> Scope:

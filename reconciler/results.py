@@ -30,6 +30,7 @@ __all__ = ["CheckResult", "MigrateResult", "PlanResult", "Status"]
 class PlanResult:
     """A plan with all that it was made from; `scratch` names where desired was built, and why there.
 
+    `is_whole` is false for a repair after which live is not as the whole declaration says.
     `head` is how far the record had come, `rolls_back_to` the migration whose declaration a rollback brings back.
     `renamed` is live after the plan's renames; a plan that was read from a file has none. `findings` are what stood in
     its way, or could hold it up, when it was made; `suggestions` what looks like a rename and is planned as none.
@@ -54,6 +55,7 @@ class PlanResult:
     rename_warnings: tuple[str, ...] = ()
     rolls_back_to: int | None = None
     renamed: Renamed | None = None
+    is_whole: bool = True
     findings: tuple[Finding, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
 
@@ -70,13 +72,17 @@ class PlanResult:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """What `check` found: the state of each object, and the plan that would bring live to the declaration."""
+    """What `check` found: the state of each object, and the plan that would bring live to the declaration.
+
+    `unfinished` is a run that is at work, or was interrupted; what it changes is in that state, and is no drift.
+    """
 
     plugin: str
     objects: tuple[ObjectState, ...]
     plan: Plan
     recorded_idx: int | None
     warnings: tuple[str, ...] = ()
+    unfinished: UnfinishedRun | None = None
 
     def of(self, *states: State) -> tuple[ObjectState, ...]:
         """The objects in one of these states."""

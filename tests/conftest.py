@@ -60,6 +60,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("server", bindirs, indirect=True, scope="session", ids=_server_id)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent / "unit" in item.path.parents:
+            item.add_marker(pytest.mark.unit)
+
+
 def _bindirs(option: str | None, *, more: bool) -> list[str]:
     if option:
         return [part for part in option.split(os.pathsep) if part]

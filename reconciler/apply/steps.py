@@ -18,6 +18,7 @@ from reconciler.apply.backfill import run_batches
 from reconciler.apply.locks import retried
 from reconciler.apply.transaction import (
     Record,
+    Recorded,
     record_plan,
     recorded_statement,
     require_live,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply.locks import LockRetryPolicy, LockTries
     from reconciler.db.connections import Connection
+    from reconciler.diff.diff import Difference
     from reconciler.ledger.migrations import RecordedStatement
     from reconciler.ledger.runs import RunKind
     from reconciler.model.plan import Plan, Statement, Step
@@ -48,10 +50,14 @@ _LEFT = "the steps before it are done and recorded; run again for the rest"
 
 @dataclass(frozen=True, kw_only=True)
 class StepRun:
-    """What a run of many steps needs beside its plan; `check_lease` raises where others are not kept out any more."""
+    """What a run of many steps needs beside its plan; `check_lease` raises where others are not kept out any more.
+
+    `changes` are all that it is to change.
+    """
 
     record: Record
     schemas: Sequence[str]
+    changes: Sequence[Difference]
     kind: RunKind
     clock: Callable[[], datetime]
     patience: LockRetryPolicy
@@ -62,8 +68,8 @@ class StepRun:
     search_path: str = SEARCH_PATH
 
 
-def run_steps(connection: Connection, plan: Plan, run: StepRun) -> int:
-    """Runs and records the plan; returns the migration's idx.
+def run_steps(connection: Connection, plan: Plan, run: StepRun) -> Recorded:
+    """Runs and records the plan.
 
     Raises StalePlanError where live is not what the plan was made for, ApplyError for a failing statement,
     VerificationError where live does not end at the goal. What was done before stays, and is in the ledger.
@@ -87,6 +93,9 @@ def run_steps(connection: Connection, plan: Plan, run: StepRun) -> int:
                 started_at=run.clock(),
                 desired_fingerprint=run.record.desired_fingerprint,
                 live_before=plan.live_fingerprint,
+                step_count=len(plan.steps),
+                source_description=run.record.source_description,
+                changes=run.changes,
             )
         try:
             return _run_all(connection, plan, run, run_id)
@@ -95,7 +104,7 @@ def run_steps(connection: Connection, plan: Plan, run: StepRun) -> int:
             raise
 
 
-def _run_all(connection: Connection, plan: Plan, run: StepRun, run_id: int) -> int:
+def _run_all(connection: Connection, plan: Plan, run: StepRun, run_id: int) -> Recorded:
     steps = plan.steps
     for number, step in enumerate(steps, start=1):
         run.check_lease()
@@ -103,13 +112,13 @@ def _run_all(connection: Connection, plan: Plan, run: StepRun, run_id: int) -> i
         quiet = not any(each.lock is not None and each.lock.blocks_clients for each in step.statements)
         last = number == len(steps) and step.is_transaction and quiet
         if step.is_transaction:
-            idx = retried(
+            done = retried(
                 connection,
                 lambda tries: _transaction(connection, plan, run, run_id, number, tries, last=last),  # noqa: B023 - called at once
                 run.patience,
             )
-            if idx is not None:
-                return idx
+            if done is not None:
+                return done
         else:
             _alone(connection, step, run, run_id, number, len(steps))
     with connection.transaction():
@@ -118,7 +127,7 @@ def _run_all(connection: Connection, plan: Plan, run: StepRun, run_id: int) -> i
 
 def _transaction(
     connection: Connection, plan: Plan, run: StepRun, run_id: int, number: int, tries: LockTries, *, last: bool
-) -> int | None:
+) -> Recorded | None:
     """One step that is a transaction, the last one with the record of the whole run."""
     step = plan.steps[number - 1]
     with connection.transaction():
@@ -161,22 +170,24 @@ def _alone(connection: Connection, step: Step, run: StepRun, run_id: int, number
         ledger_steps.end_step(connection, run_id, number, [duration])
 
 
-def _finish(connection: Connection, plan: Plan, run: StepRun, run_id: int) -> int:
-    idx = record_plan(connection, plan, run.record, run.schemas, lambda idx: _taken(connection, run, idx), left=_LEFT)
+def _finish(connection: Connection, plan: Plan, run: StepRun, run_id: int) -> Recorded:
+    only = None if run.record.is_whole else run_id
+
+    def taken(idx: int) -> Sequence[RecordedStatement]:
+        return ledger_steps.take_steps(connection, run.record.plugin, idx, run_id=only)
+
+    run.check_lease()
+    done = record_plan(connection, plan, run.record, run.schemas, taken, left=_LEFT)
     finish_run(
         connection,
         run_id,
         outcome=RunOutcome.SUCCEEDED,
         finished_at=run.clock(),
-        idx=idx,
+        idx=done.idx,
         live_after=plan.goal_fingerprint,
         statement_count=len(plan.statements),
     )
-    return idx
-
-
-def _taken(connection: Connection, run: StepRun, idx: int) -> Sequence[RecordedStatement]:
-    return ledger_steps.take_steps(connection, run.record.plugin, idx)
+    return done
 
 
 def _end_failed(connection: Connection, run: StepRun, run_id: int, error: ReconcilerError) -> None:

@@ -14,6 +14,7 @@ from reconciler.db.connections import SEARCH_PATH
 from reconciler.db.search_path import searching
 from reconciler.db.statements import apply_error, run_statement
 from reconciler.diff.diff import diff
+from reconciler.diff.goal import is_managed
 from reconciler.errors import LockTimeoutError, StalePlanError, VerificationError
 from reconciler.ledger.addresses import lasting_addresses
 from reconciler.ledger.managers import JournalManager
@@ -21,19 +22,21 @@ from reconciler.ledger.marks import Mark, load_addresses, save_mark
 from reconciler.ledger.migrations import RecordedStatement, record_migration
 from reconciler.ledger.schema import ensure_ledger, lock_plugin
 from reconciler.ledger.steps import take_steps
-from reconciler.sqltext.roundtrip import alike
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from reconciler.apply.locks import LockRetryPolicy, LockTries
     from reconciler.db.connections import Connection
-    from reconciler.model.facts import FactId, Json
+    from reconciler.diff.diff import Difference
+    from reconciler.diff.goal import Scope
+    from reconciler.model.facts import Json
     from reconciler.model.plan import Plan, Statement, Step
     from reconciler.model.snapshot import Snapshot
 
 __all__ = [
     "Record",
+    "Recorded",
     "apply_plan",
     "record_plan",
     "recorded_statement",
@@ -48,16 +51,31 @@ _SHOWN = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What the ledger is to keep of a run: the state it leads to, the source, and what the mark was taken over."""
+    """What the ledger is to keep of a run: the state it leads to, the source, and what the mark was taken over.
+
+    `goal` is what live is to be in the end, `snapshot` what is recorded of it; `is_whole` tells whether that is all
+    that was declared.
+    """
 
     plugin: str
     desired_fingerprint: str
+    goal: Snapshot
     snapshot: Snapshot
+    is_whole: bool
+    managed: Scope
     source_text: str
     source_description: str
     scope: Json
     created_at: int
     tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """The migration that was written down, and what somebody else changed while it was applied, a line each."""
+
+    idx: int
+    notes: tuple[str, ...] = ()
 
 
 def apply_plan(
@@ -70,8 +88,8 @@ def apply_plan(
     tries: LockTries,
     progress: Callable[[int, Statement], None] | None = None,
     search_path: str = SEARCH_PATH,
-) -> int:
-    """Applies and records a plan that is one transaction; returns the migration's idx. `tries` are those before.
+) -> Recorded:
+    """Applies and records a plan that is one transaction. `tries` are those before.
 
     Raises StalePlanError where live is not what the plan was made for, LockTimeoutError where a lock was not granted,
     ApplyError for a failing statement and VerificationError where live does not end at the goal; in each case
@@ -90,7 +108,7 @@ def apply_plan(
             recorded += [recorded_statement(*each) for each in zip(step.statements, durations, strict=True)]
 
         def with_earlier_steps(idx: int) -> Sequence[RecordedStatement]:
-            return [*take_steps(connection, record.plugin, idx), *recorded]
+            return [*(take_steps(connection, record.plugin, idx) if record.is_whole else ()), *recorded]
 
         return record_plan(connection, plan, record, schemas, with_earlier_steps, left=_LEFT)
 
@@ -135,14 +153,15 @@ def record_plan(
     statements: Callable[[int], Sequence[RecordedStatement]],
     *,
     left: str,
-) -> int:
+) -> Recorded:
     """Compares live with the goal and writes the migration down; `statements` gives for its idx what it ran.
 
-    Raises VerificationError.
+    A mark is kept only where live is as the whole declaration says. Raises VerificationError.
     """
+    # The mark first: what somebody commits between the two makes it unequal, and is not passed over.
+    seen = read_mark(connection, schemas)
     after = read_snapshot(connection, schemas)
-    if after.fingerprint != plan.goal_fingerprint:
-        _refuse(plan, after, record, schemas, left)
+    strayed = [] if after.fingerprint == plan.goal_fingerprint else _strayed(plan, after, record, schemas, left)
     idx = JournalManager(connection).get_next_idx(record.plugin)
     record_migration(
         connection,
@@ -157,14 +176,14 @@ def record_plan(
     )
     mark = Mark(
         idx=idx,
-        mark=read_mark(connection, schemas),
+        mark=None if strayed or plan.unmodelled or not record.is_whole else seen,
         schemas=tuple(schemas),
         desired_fingerprint=record.desired_fingerprint,
         scope=record.scope,
     )
     before = load_addresses(connection, record.plugin)
     save_mark(connection, record.plugin, mark, lasting_addresses(after, record.snapshot, before))
-    return idx
+    return Recorded(idx=idx, notes=tuple(_told(strayed, after, record)))
 
 
 def require_live(connection: Connection, plan: Plan, schemas: Sequence[str]) -> Snapshot:
@@ -223,16 +242,32 @@ def recorded_statement(statement: Statement, duration_ms: float | None) -> Recor
     )
 
 
-def _refuse(plan: Plan, after: Snapshot, record: Record, schemas: Sequence[str], left_behind: str) -> None:
-    expected = {difference.fact: difference.after for difference in plan.differences}
-    left: list[FactId] = [fact for fact, text in expected.items() if not alike(after.facts.get(fact), text)]
-    left += [d.fact for d in diff(record.snapshot, after) if d.fact in record.snapshot.facts and d.fact not in expected]
+def _strayed(plan: Plan, after: Snapshot, record: Record, schemas: Sequence[str], left: str) -> list[Difference]:
+    """What in live is not the goal, and is neither changed by the plan nor recorded: somebody else's.
+
+    Raises VerificationError where any of it is changed by the plan, or recorded.
+    """
     later = {difference.fact for difference in plan.unmodelled}
-    shown = [str(fact) for fact in left if fact not in later][:_SHOWN]
-    if not shown:
-        return
-    raise VerificationError(
-        f"all statements ran, but live is not the goal in {', '.join(schemas)}: {'; '.join(shown)}",
-        hint="an event trigger or a trigger function of the database may have changed what the statements made",
-        left=left_behind,
-    )
+    strayed = [difference for difference in diff(record.goal, after) if difference.fact not in later]
+    ours = {difference.fact for difference in plan.differences} | record.snapshot.facts.keys()
+    failed = [str(difference.fact) for difference in strayed if difference.fact in ours]
+    if failed:
+        raise VerificationError(
+            f"all statements ran, but live is not the goal in {', '.join(schemas)}: {'; '.join(failed[:_SHOWN])}",
+            hint="somebody may have changed it meanwhile: run the command again; else an event trigger or a trigger"
+            " function of the database changes what the statements make",
+            left=left,
+        )
+    return strayed
+
+
+def _told(strayed: Sequence[Difference], after: Snapshot, record: Record) -> Iterable[str]:
+    """A line for each change by somebody else in what is managed here."""
+    told = [each for each in strayed if is_managed(after.object_of(each.fact), record.snapshot, record.managed)]
+    if told:
+        facts = ", ".join(f"{each.fact.key} ({each.change})" for each in told[:_SHOWN])
+        more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+        yield (
+            f"somebody changed the database while the plan was applied: {facts}{more}; that is not recorded, and"
+            " `reconciler check` shows it as drift"
+        )

@@ -1,7 +1,8 @@
 """The command `reconciler`. Does I/O.
 
 Exit codes: 0 done or in sync; 1 error; 2 differences pending (plan, check, diff); 3 refused because of a hazard;
-4 drift or conflict (check); 5 proof failed. Heavy imports stand inside the commands, so that `--help` is light.
+4 drift or conflict (check); 5 proof failed; 6 a run is unfinished (check). Heavy imports stand inside the commands, so
+that `--help` is light.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from reconciler.cli.console import (
     DRIFT,
     FAILED,
     INTERRUPTED,
+    UNFINISHED,
     exit_code_of,
     is_interactive,
     is_url,
@@ -185,7 +187,7 @@ def _dry_run(reconciler: Reconciler, source: AnySource, chosen: CommandOptions) 
 @cli.command(short_help="Show which objects moved.")
 @reconciling
 def check(**values: Any) -> int:
-    """Show which objects moved; exit 4 on drift or conflict, 2 if only the declaration moved.
+    """Show which objects moved; exit 4 on drift or conflict, 6 on an unfinished run, 2 if only the declaration moved.
 
     Without a SOURCE the database is compared with what was recorded.
     """
@@ -206,6 +208,8 @@ def check(**values: Any) -> int:
             print_text(text.check_text(result))
     if result.has_drift:
         return DRIFT
+    if result.unfinished is not None:
+        return UNFINISHED
     return DIFFERENCES if result.of(State.PENDING) or not result.plan.is_empty else DONE
 
 

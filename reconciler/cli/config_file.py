@@ -52,6 +52,7 @@ class Configuration:
     lock_retries: int | None = None
     online: bool | None = None
     online_above: int | None = None
+    keep_column_order: bool | None = None
     no_preflight: bool | None = None
     preflight_timeout: int | None = None
     search_path: tuple[str, ...] | None = None
@@ -103,6 +104,7 @@ def parse_configuration(table: dict[str, object], path: Path) -> Configuration:
         lock_retries=numbers.get("lock_retries"),
         online=flags.get("online"),
         online_above=_only(values, path, _size).get("online_above"),
+        keep_column_order=flags.get("keep_column_order"),
         no_preflight=flags.get("no_preflight"),
         preflight_timeout=numbers.get("preflight_timeout"),
         search_path=lists.get("search_path"),
@@ -229,6 +231,7 @@ _KINDS: dict[str, Callable[[object], object]] = {
     "lock_retries": _number,
     "online": _flag,
     "online_above": _size,
+    "keep_column_order": _flag,
     "no_preflight": _flag,
     "preflight_timeout": _number,
     "search_path": _strings,

@@ -30,6 +30,7 @@ __all__ = [
     "INTERRUPTED",
     "PROOF_FAILED",
     "REFUSED",
+    "UNFINISHED",
     "exit_code_of",
     "find_dsn",
     "is_interactive",
@@ -44,7 +45,7 @@ __all__ = [
     "working",
 ]
 
-DONE, FAILED, DIFFERENCES, REFUSED, DRIFT, PROOF_FAILED = range(6)
+DONE, FAILED, DIFFERENCES, REFUSED, DRIFT, PROOF_FAILED, UNFINISHED = range(7)
 INTERRUPTED = 130
 
 EMBEDDED_FOLDER = Path(".reconciler")
@@ -54,7 +55,7 @@ _LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE")
 
 _STYLES = (
     (re.compile(r"^(conflict|drifted): |^NOT PLANNED|^Refused|^In the way|^\s+hazard data_loss"), "bold red"),
-    (re.compile(r"^(pending|unmanaged|caught up): |^\s+hazard |^Plan for|^To know"), "yellow"),
+    (re.compile(r"^(pending|unfinished|unmanaged|caught up): |^\s+hazard |^Plan for|^To know"), "yellow"),
     (re.compile(r"^(In sync|Applied|Repaired|Accepted|Adopted)\b"), "green"),
     (re.compile(r"^\s*\d+\. |^== "), "bold"),
     (re.compile(r"^\s+(creates|drops|alters|lock|took) "), "dim"),

@@ -100,6 +100,7 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) ->
             lock_retries=int(pick("lock_retries", _USUAL.lock_retries)),
             online=values["online"] if values.get("online") is not None else found.online,
             online_above_bytes=int(pick("online_above", _USUAL.online_above_bytes)),
+            keep_column_order=bool(pick("keep_column_order", _USUAL.keep_column_order)),
             preflight=not pick("no_preflight", not _USUAL.preflight),
             preflight_timeout_ms=int(pick("preflight_timeout", _USUAL.preflight_timeout_ms)),
             search_path=tuple(pick("search_path", _USUAL.search_path)),
@@ -178,6 +179,11 @@ def planning(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
             "--online/--no-online",
             default=None,
             help="Change all tables, or none, in steps that hold nobody up.  [default: the large ones]",
+        ),
+        click.option(
+            "--keep-column-order",
+            is_flag=True,
+            help="Where a column is exchanged for another in steps, exchange those behind it too.",
         ),
         click.option(
             "--lock-retries", type=click.IntRange(min=0), metavar="N", help="How often to try again for a lock."

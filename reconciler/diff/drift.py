@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from reconciler.diff.diff import Difference
 from reconciler.model.facts import FactId
-from reconciler.model.temporary_names import is_half_made
+from reconciler.model.temporary_names import is_half_made, is_leftover
 from reconciler.sqltext.roundtrip import alike
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from reconciler.diff.goal import Goal
     from reconciler.model.intent import Rename
     from reconciler.model.snapshot import Snapshot
@@ -23,6 +25,7 @@ class State(StrEnum):
     """What became of an object since it was recorded."""
 
     IN_SYNC = "in sync"
+    UNFINISHED = "unfinished"
     PENDING = "pending"
     DRIFTED = "drifted"
     CONFLICT = "conflict"
@@ -32,6 +35,7 @@ class State(StrEnum):
 
 _MEANING = {
     State.IN_SYNC: "live is as declared and as recorded",
+    State.UNFINISHED: "an unfinished run changes it",
     State.PENDING: "only the declaration moved",
     State.DRIFTED: "only the live database moved",
     State.CONFLICT: "the declaration and the live database both moved, differently",
@@ -39,12 +43,24 @@ _MEANING = {
     State.UNMANAGED: "in the database, but neither declared nor recorded",
 }
 # Of an object's facts the gravest decides.
-_GRAVITY = (State.IN_SYNC, State.CAUGHT_UP, State.UNMANAGED, State.PENDING, State.DRIFTED, State.CONFLICT)
+_GRAVITY = (
+    State.IN_SYNC,
+    State.CAUGHT_UP,
+    State.UNMANAGED,
+    State.UNFINISHED,
+    State.PENDING,
+    State.DRIFTED,
+    State.CONFLICT,
+)
+# What a step replaces may be missing between two statements; a table or a column that is missing was dropped.
+_REPLACED = frozenset({"constraint", "index", "trigger"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectState:
     """One object, its state, and the facts of it that differ: live -> goal, or recorded -> live where those agree.
+
+    Of what an unfinished run changes: live -> what that leads to, or what it found -> live where it has done it.
 
     `renames` are those that are still to be made; the object goes by its new name then.
     """
@@ -60,10 +76,16 @@ class ObjectState:
         return _MEANING[self.state]
 
 
-def compare(recorded: Snapshot | None, live: Snapshot, goal: Goal) -> tuple[ObjectState, ...]:
+def compare(
+    recorded: Snapshot | None,
+    live: Snapshot,
+    goal: Goal,
+    changes: Mapping[FactId, tuple[str | None, ...]] | None = None,
+) -> tuple[ObjectState, ...]:
     """The state of each object, sorted; objects in sync are listed too.
 
-    Without a record, live that is as declared is in sync, and every difference is pending.
+    Without a record, live that is as declared is in sync, and every difference is pending. `changes` are those of an
+    unfinished run, the states of each fact from first to last; None where there is none.
     """
     target = goal.snapshot
     states: dict[FactId, State] = {}
@@ -78,10 +100,15 @@ def compare(recorded: Snapshot | None, live: Snapshot, goal: Goal) -> tuple[Obje
         elif fact in goal.following:
             wanted = before if recorded is not None and (before is not None or owner in recorded.facts) else now
             state = State.IN_SYNC if now == wanted else State.DRIFTED
+        elif now != wanted and is_leftover(fact):
+            state = State.PENDING if changes is None else State.UNFINISHED
+        elif _is_of_run(way := (changes or {}).get(fact, ()), fact, live):
+            known = any(alike(text, wanted) for text in way)
+            state = (State.IN_SYNC if before == now == wanted else State.UNFINISHED) if known else State.PENDING
+            if state is State.UNFINISHED:
+                before, wanted = way[0], now if alike(way[-1], now) else way[-1]
         elif recorded is None:
             state = _without_record(now, wanted, declared=owner in target.facts)
-        elif now != wanted and is_half_made(fact, live):
-            state = State.PENDING
         else:
             state = _state(before, now, wanted, known=owner in target.facts or owner in recorded.facts)
         secret = now == wanted and live.has_other_secrets(fact, target)
@@ -99,6 +126,16 @@ def compare(recorded: Snapshot | None, live: Snapshot, goal: Goal) -> tuple[Obje
         )
         for owner, state in sorted(states.items())
     )
+
+
+def _is_of_run(way: Sequence[str | None], fact: FactId, live: Snapshot) -> bool:
+    """Whether live has the fact as a run that goes this way may have it between two steps."""
+    if not way:
+        return False
+    now = live.facts.get(fact)
+    if any(alike(text, now) for text in way):
+        return True
+    return is_half_made(fact, live) or (now is None and fact.kind in _REPLACED)
 
 
 def _owner(fact: FactId, *states: Snapshot | None) -> FactId:

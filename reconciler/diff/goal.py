@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reconciler.model.facts import Definition, FactId
     from reconciler.model.snapshot import Snapshot
 
-__all__ = ["Desired", "Goal", "Scope", "make_goal"]
+__all__ = ["Desired", "Goal", "Scope", "is_managed", "make_goal"]
 
 SHARED_SCHEMAS = frozenset({"public"})
 _WITH_STATE = frozenset({"subscription", "user_mapping"})
@@ -94,6 +94,8 @@ def make_goal(
     for fact, text in wanted.facts.items():
         if whole_truth or (scope.exact and _is_in_schema(fact, wanted)) or desired.mentions(fact):
             facts[fact] = text
+        elif fact in live.facts and _belongs_to_others(wanted.object_of(fact), desired, recorded, scope):
+            others[fact] = live.facts[fact]
         elif fact in live.facts:
             facts[fact] = live.facts[fact]
             kept.add(fact)
@@ -167,7 +169,8 @@ def _belongs_to_others(owner: FactId, desired: Desired, recorded: Snapshot | Non
     if owner in desired.snapshot.facts:
         # In a scratch inside the live database, what is database-wide is there though the source does not mention it.
         wide = owner.kind in DATABASE_WIDE_KINDS and not (scope.exact and scope.all_schemas)
-        return wide and desired.baseline.get(owner) == desired.snapshot.facts[owner]
+        known = recorded is not None and owner in recorded.facts
+        return wide and not known and not desired.mentions(owner)
     if owner.kind == "schema":
         return not scope.all_schemas
     if owner.kind == "default_privileges":
@@ -175,6 +178,15 @@ def _belongs_to_others(owner: FactId, desired: Desired, recorded: Snapshot | Non
     if owner.kind in DATABASE_WIDE_KINDS:
         return not (scope.exact and scope.all_schemas)
     return scope.shares(owner.name[0]) and (recorded is None or owner not in recorded.facts)
+
+
+def is_managed(owner: FactId, record: Snapshot, scope: Scope) -> bool:
+    """Whether an object that live has is the plugin's: recorded, or in a schema that is all its own."""
+    if owner in record.facts:
+        return True
+    if owner.kind == "schema" or owner.kind in DATABASE_WIDE_KINDS:
+        return scope.all_schemas and (owner.kind == "schema" or scope.exact)
+    return not scope.shares(owner.name[0])
 
 
 def _merged(

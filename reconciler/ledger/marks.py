@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from psycopg import sql
+
 from reconciler.db.connections import cursor, errors_as
 from reconciler.errors import LedgerError
 from reconciler.ledger.schema import ledger_state
@@ -13,6 +15,7 @@ from reconciler.model.facts import FactId, Json, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import LiteralString
 
     from reconciler.db.connections import Connection
     from reconciler.model.facts import Address
@@ -20,17 +23,26 @@ if TYPE_CHECKING:
 __all__ = ["Mark", "load_addresses", "load_mark", "save_mark"]
 
 _VERSION_WITH_ADDRESSES = 3
+_UNFINISHED: LiteralString = (
+    "EXISTS (SELECT FROM migrations._runs WHERE plugin_name = %(plugin)s AND outcome = 'running')"
+    " OR EXISTS (SELECT FROM migrations._steps WHERE plugin_name = %(plugin)s AND idx IS NULL)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """The cheap mark of the live catalog when it was last seen to equal the declaration, and what it was taken over."""
+    """The cheap mark of the live catalog when it was last seen to equal the declaration, and what it was taken over.
+
+    `mark` is None where live was not as the whole declaration says: then nothing may be skipped. `settled` is false
+    where a run of the plugin is unfinished.
+    """
 
     idx: int
-    mark: str
+    mark: str | None
     schemas: tuple[str, ...]
     desired_fingerprint: str
     scope: Json = None
+    settled: bool = True
 
 
 def save_mark(connection: Connection, plugin: str, mark: Mark, addresses: Mapping[FactId, Address]) -> None:
@@ -70,16 +82,23 @@ def load_addresses(connection: Connection, plugin: str) -> Mapping[FactId, Addre
 
 def load_mark(connection: Connection, plugin: str) -> Mark | None:
     """The plugin's mark, or None where none was kept."""
-    if "_marks" not in ledger_state(connection):
+    state = ledger_state(connection)
+    if "_marks" not in state:
         return None
+    query = sql.SQL(
+        "SELECT idx, mark, schemas, desired_fingerprint, scope::text, NOT ({})"
+        " FROM migrations._marks WHERE plugin_name = %(plugin)s"
+    ).format(sql.SQL(_UNFINISHED if "_steps" in state else "false"))
     with errors_as(LedgerError, f"read the mark of plugin {plugin}"), cursor(connection) as rows:
-        row = rows.execute(
-            "SELECT idx, mark, schemas, desired_fingerprint, scope::text FROM migrations._marks WHERE plugin_name = %s",
-            [plugin],
-        ).fetchone()
+        row = rows.execute(query, {"plugin": plugin}).fetchone()
     if row is None:
         return None
-    idx, mark, schemas, desired_fingerprint, scope = row
+    idx, mark, schemas, desired_fingerprint, scope, settled = row
     return Mark(
-        idx=idx, mark=mark, schemas=tuple(schemas), desired_fingerprint=desired_fingerprint, scope=json.loads(scope)
+        idx=idx,
+        mark=mark,
+        schemas=tuple(schemas),
+        desired_fingerprint=desired_fingerprint,
+        scope=json.loads(scope),
+        settled=settled,
     )

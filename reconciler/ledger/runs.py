@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -12,13 +13,17 @@ from psycopg.rows import class_row
 
 from reconciler.db.connections import cursor, errors_as
 from reconciler.errors import LedgerError
-from reconciler.ledger.schema import ledger_state
+from reconciler.ledger.schema import lease_holder, ledger_state
+from reconciler.redaction.dsn import redact
 from reconciler.redaction.masking import redact_message
 from reconciler.sqltext.redacted_sql import redact_sql
 from reconciler.version import program_version
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from reconciler.db.connections import Connection
+    from reconciler.diff.diff import Difference
 
 __all__ = ["Run", "RunKind", "RunOutcome", "finish_run", "load_runs", "record_run", "start_run"]
 
@@ -33,11 +38,15 @@ class RunKind(StrEnum):
 
 
 class RunOutcome(StrEnum):
-    """How a run ended. One that was killed between two steps stays `running`."""
+    """How a run ended.
+
+    One that was killed between two steps stays `running` in its row, and is `interrupted` where no session is at work.
+    """
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +81,20 @@ def start_run(
     started_at: datetime,
     desired_fingerprint: str | None = None,
     live_before: str | None = None,
+    step_count: int | None = None,
+    source_description: str | None = None,
+    changes: Iterable[Difference] | None = None,
 ) -> int:
-    """Writes down that a run begins and returns its id, for `finish_run`; commit it to leave a trace of a crash."""
+    """Writes down that a run begins and returns its id, for `finish_run`; commit it to leave a trace of a crash.
+
+    `changes` are what it will do, by which an unfinished one is told from drift.
+    """
     with errors_as(LedgerError, f"record a run of plugin {plugin}"), cursor(connection) as rows:
         row = rows.execute(
             "INSERT INTO migrations._runs"
-            " (plugin_name, kind, started_at, outcome, desired_fingerprint, live_before, program_version)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id",
+            " (plugin_name, kind, started_at, outcome, desired_fingerprint, live_before, program_version,"
+            " step_count, source_description, changes)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb) RETURNING id",
             [
                 plugin,
                 kind.value,
@@ -87,6 +103,11 @@ def start_run(
                 desired_fingerprint,
                 live_before,
                 program_version(),
+                step_count,
+                None if source_description is None else redact(source_description),
+                None
+                if changes is None
+                else json.dumps([[each.fact.kind, list(each.fact.name), each.before, each.after] for each in changes]),
             ],
         ).fetchone()
     return cast("int", row[0]) if row else 0
@@ -177,11 +198,15 @@ def load_runs(connection: Connection, plugin: str | None = None, *, limit: int |
         return ()
     with errors_as(LedgerError, "read the runs"), Cursor(connection, row_factory=class_row(Run)) as rows:
         found = rows.execute(_RUNS, {"plugin": plugin, "limit": limit}).fetchall()
+    open_plugins = {run.plugin for run in found if run.outcome == RunOutcome.RUNNING}
+    at_work = {plugin for plugin in open_plugins if lease_holder(connection, plugin) is not None}
     return tuple(
         replace(
             run,
             kind=RunKind(run.kind),
-            outcome=RunOutcome(run.outcome),
+            outcome=RunOutcome.INTERRUPTED
+            if run.outcome == RunOutcome.RUNNING and run.plugin not in at_work
+            else RunOutcome(run.outcome),
             started_at=run.started_at.astimezone(UTC),
             finished_at=run.finished_at.astimezone(UTC) if run.finished_at else None,
         )

@@ -11,13 +11,14 @@ import psycopg
 from psycopg import sql
 
 from reconciler.db.connections import cursor, errors_as, fetch_one, outside_transaction
-from reconciler.db.sqlfiles import read_sql, trusted
+from reconciler.db.sqlfiles import read_sql
 from reconciler.errors import LedgerError, LedgerVersionError, LockTimeoutError
 from reconciler.model.plugins import lock_id
 from reconciler.version import program_version
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from datetime import datetime
 
     from reconciler.db.connections import Connection
 
@@ -25,9 +26,11 @@ __all__ = [
     "LEDGER_VERSION",
     "TABLES",
     "TELL_AFTER_MS",
+    "Holder",
     "LedgerState",
     "ensure_ledger",
     "hold_lease",
+    "lease_holder",
     "lease_is_held",
     "ledger_state",
     "ledger_version",
@@ -35,13 +38,23 @@ __all__ = [
     "tell_of_lease",
 ]
 
-LEDGER_VERSION = 3
+LEDGER_VERSION = 4
 # Those of elizaOS first, then ours.
 TABLES = ("_migrations", "_journal", "_snapshots", "_ledger", "_runs", "_statements", "_sources", "_marks", "_steps")
 _POLL_MS = 200
 # Who waits longer says for whom.
 TELL_AFTER_MS = 2_000
 _BOOTSTRAP_LOCK = lock_id("reconciler: the ledger itself")
+
+# How an advisory lock's 64 bits stand in pg_locks.
+_HOLDER = """
+    SELECT held.pid, session.usename::text, host(session.client_addr), session.application_name, session.xact_start
+    FROM pg_catalog.pg_locks AS held LEFT JOIN pg_catalog.pg_stat_activity AS session ON session.pid = held.pid
+    WHERE held.locktype = 'advisory' AND held.granted AND held.mode = 'ExclusiveLock' AND held.objsubid = 1
+        AND held.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+        AND (held.classid::bigint << 32) | held.objid::bigint = %(key)s
+    LIMIT 1
+"""
 
 _GRANT_HINT = (
     "GRANT USAGE ON SCHEMA migrations and SELECT ON ALL TABLES IN SCHEMA migrations to this role, "
@@ -161,6 +174,31 @@ def lease_is_held(connection: Connection, plugin: str, waited_ms: int) -> LockTi
     return _held(connection, _lease_id(plugin), f"plugin {plugin}", waited_ms)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A session that holds a lock; of others' sessions a role may be told no more than the process id."""
+
+    pid: int
+    user: str | None
+    address: str | None
+    application_name: str | None
+    since: datetime | None
+
+
+def lease_holder(connection: Connection, plugin: str) -> Holder | None:
+    """The session of a run of several transactions that is at work on the plugin; None where there is none."""
+    return _holder(connection, _lease_id(plugin), f"look for a run of plugin {plugin}")
+
+
+def _holder(connection: Connection, key: int, doing: str) -> Holder | None:
+    with errors_as(LedgerError, doing), cursor(connection) as rows:
+        row = rows.execute(_HOLDER, {"key": key}).fetchone()
+    if row is None:
+        return None
+    pid, user, address, application_name, since = row
+    return Holder(pid=pid, user=user, address=address, application_name=application_name, since=since)
+
+
 def _lease_id(plugin: str) -> int:
     return lock_id(f"reconciler: several transactions of {plugin}")
 
@@ -231,7 +269,7 @@ def _locked(connection: Connection, key: int, what: str, timeout_ms: int) -> boo
 
 def _held(connection: Connection, key: int, what: str, waited_ms: int) -> LockTimeoutError:
     return LockTimeoutError(
-        f"another run holds the lock of {what}, waited {waited_ms / 1000:g} s: {_holder(connection, key)}",
+        f"another run holds the lock of {what}, waited {waited_ms / 1000:g} s: {_whom(connection, key, what)}",
         sqlstate=psycopg.errors.LockNotAvailable.sqlstate,
         left="nothing was changed",
         hint="wait until it has ended, end it if it hangs, or wait longer: raise --lock-timeout or --lock-retries",
@@ -239,20 +277,19 @@ def _held(connection: Connection, key: int, what: str, waited_ms: int) -> LockTi
 
 
 def _tell(connection: Connection, key: int, what: str) -> None:
-    logging.getLogger("reconciler").warning("waiting for the lock of %s: %s", what, _holder(connection, key))
+    logging.getLogger("reconciler").warning("waiting for the lock of %s: %s", what, _whom(connection, key, what))
 
 
-def _holder(connection: Connection, key: int) -> str:
+def _whom(connection: Connection, key: int, what: str) -> str:
     """Who holds the lock, and since when, as far as this role may see it."""
-    row = fetch_one(connection, trusted(read_sql("ledger/holders.sql")), {"key": key})
-    if row is None:
+    holder = _holder(connection, key, f"look who holds the lock of {what}")
+    if holder is None:
         return "it was released just now"
-    pid, role, program, since, seconds = row
-    words = [f"process {pid} of {f'role {role}' if role else 'another role'}"]
-    if program:
-        words.append(str(program))
-    if since:
-        words.append(f"since {since} ({seconds} s)")
+    words = [f"process {holder.pid} of {f'role {holder.user}' if holder.user else 'another role'}"]
+    if holder.application_name:
+        words.append(holder.application_name)
+    if holder.since:
+        words.append(f"since {holder.since:%Y-%m-%d %H:%M:%S%z}")
     return ", ".join(words)
 
 

@@ -7,33 +7,60 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from datetime import UTC
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from psycopg import sql
 
 from reconciler.db.connections import cursor, errors_as
 from reconciler.errors import LedgerError
 from reconciler.ledger.migrations import RecordedStatement
-from reconciler.ledger.schema import ledger_state
-from reconciler.model.facts import Json, canonical_json
+from reconciler.ledger.runs import RunKind
+from reconciler.ledger.schema import lease_holder, ledger_state
+from reconciler.model.facts import FactId, Json, canonical_json
 from reconciler.sqltext.redacted_sql import redact_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from reconciler.db.connections import Connection
+
+_VERSION_WITH_CHANGES = 4
+_Change: TypeAlias = "tuple[str, list[str], str | None, str | None]"
 
 __all__ = ["UnfinishedRun", "begin_step", "end_cut_off_runs", "end_step", "load_unfinished", "take_steps"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnfinishedRun:
-    """A run whose steps were not all done: how many are, of how many, and what was begun last."""
+    """A run that became no migration yet: who began it, and how far it came.
+
+    `is_running` tells whether a session is at work on it; one that is not was interrupted, or failed with `error`.
+    `last_sql` is what was begun last. `changes` are the states of each fact that it changes, from the one that it found
+    to the one that it leads to; empty where an older program wrote it down.
+    """
 
     run_id: int
+    kind: RunKind
     started_at: datetime
+    database_user: str
+    client_address: str | None
+    application_name: str
+    source_description: str | None
+    error: str | None
+    is_running: bool
     steps_done: int
     step_count: int
-    last_sql: str
+    last_sql: str | None
+    changes: Mapping[FactId, tuple[str | None, ...]]
+
+    @property
+    def state(self) -> str:
+        """`running`, `failed` or `interrupted`."""
+        if self.is_running:
+            return "running"
+        return "interrupted" if self.error is None else "failed"
 
 
 def begin_step(
@@ -78,21 +105,33 @@ def end_cut_off_runs(connection: Connection, plugin: str, finished_at: datetime)
     with errors_as(LedgerError, f"read the runs of plugin {plugin}"), cursor(connection) as rows:
         rows.execute(
             "UPDATE migrations._runs SET outcome = 'failed', finished_at = %s,"
-            " error = 'cut off; the next run went on from what it had reached'"
+            " error = 'interrupted; a later run resumed from what it had reached'"
             " WHERE plugin_name = %s AND outcome = 'running'",
             [finished_at, plugin],
         )
 
 
-def take_steps(connection: Connection, plugin: str, idx: int) -> tuple[RecordedStatement, ...]:
-    """The statements of finished steps that are part of no migration yet; from now on they are part of `idx`."""
+def take_steps(
+    connection: Connection, plugin: str, idx: int, *, run_id: int | None = None
+) -> tuple[RecordedStatement, ...]:
+    """The statements of finished steps that are part of no migration yet; from now on they are part of `idx`.
+
+    With `run_id` only those of that run: the others stay unfinished.
+    """
+    values = {"plugin": plugin, "idx": idx, "run": run_id}
     with errors_as(LedgerError, f"read the steps of plugin {plugin}"), cursor(connection) as rows:
         found = rows.execute(
             "SELECT sql, hazards::text, transactional, duration_ms FROM migrations._steps"
-            " WHERE plugin_name = %s AND idx IS NULL AND finished_at IS NOT NULL ORDER BY run_id, step",
-            [plugin],
+            " WHERE plugin_name = %(plugin)s AND idx IS NULL"
+            " AND finished_at IS NOT NULL AND (%(run)s::bigint IS NULL OR run_id = %(run)s)"
+            " ORDER BY run_id, step",
+            values,
         ).fetchall()
-        rows.execute("UPDATE migrations._steps SET idx = %s WHERE plugin_name = %s AND idx IS NULL", [idx, plugin])
+        rows.execute(
+            "UPDATE migrations._steps SET idx = %(idx)s WHERE plugin_name = %(plugin)s"
+            " AND idx IS NULL AND (%(run)s::bigint IS NULL OR run_id = %(run)s)",
+            values,
+        )
     return tuple(
         RecordedStatement(sql=text, hazards=tuple(hazards), transactional=transactional, duration_ms=duration)
         for texts, all_hazards, transactional, durations in found
@@ -103,18 +142,47 @@ def take_steps(connection: Connection, plugin: str, idx: int) -> tuple[RecordedS
 
 
 def load_unfinished(connection: Connection, plugin: str) -> UnfinishedRun | None:
-    """The last run of the plugin whose steps became no migration; None where there is none."""
-    if "_steps" not in ledger_state(connection):
+    """The last run of the plugin whose steps became no migration, with the changes of those before it; None: none."""
+    state = ledger_state(connection)
+    if "_steps" not in state:
         return None
+    known = (state.version or 0) >= _VERSION_WITH_CHANGES
+    query = sql.SQL(_UNFINISHED).format(sql.SQL(_WITH_CHANGES if known else "NULL, NULL, NULL"))
     with errors_as(LedgerError, f"read the steps of plugin {plugin}"), cursor(connection) as rows:
-        row = rows.execute(
-            "SELECT run.id, run.started_at, count(*) FILTER (WHERE step.finished_at IS NOT NULL),"
-            " max(step.step_count), (array_agg(step.sql[1] ORDER BY step.step DESC))[1]"
-            " FROM migrations._steps AS step JOIN migrations._runs AS run ON run.id = step.run_id"
-            " WHERE step.plugin_name = %s AND step.idx IS NULL GROUP BY run.id ORDER BY run.id DESC LIMIT 1",
-            [plugin],
-        ).fetchone()
-    if row is None:
+        found = rows.execute(query, {"plugin": plugin}).fetchall()
+    if not found:
         return None
-    run_id, started_at, done, count, last = row
-    return UnfinishedRun(run_id=run_id, started_at=started_at, steps_done=done, step_count=count, last_sql=last)
+    changes: dict[FactId, tuple[str | None, ...]] = {}
+    for row in found:
+        for kind, name, before, after in cast("list[_Change]", json.loads(row[-1] or "[]")):
+            fact = FactId(kind, tuple(name))
+            changes[fact] = (*changes.get(fact, (before,)), after)
+    run_id, kind, started_at, user, address, application, error, done, steps, last, count, source, _ = found[-1]
+    return UnfinishedRun(
+        run_id=run_id,
+        kind=RunKind(kind),
+        started_at=started_at.astimezone(UTC),
+        database_user=user,
+        client_address=address,
+        application_name=application,
+        source_description=source,
+        error=error,
+        is_running=lease_holder(connection, plugin) is not None,
+        steps_done=done,
+        step_count=count or steps or 0,
+        last_sql=last,
+        changes=changes,
+    )
+
+
+_WITH_CHANGES = "run.step_count, run.source_description, run.changes::text"
+_UNFINISHED = """
+    SELECT run.id, run.kind, run.started_at, run.database_user, host(run.client_address), run.application_name,
+        CASE WHEN run.outcome = 'failed' THEN run.error END,
+        count(step.step) FILTER (WHERE step.finished_at IS NOT NULL), max(step.step_count),
+        (array_agg(step.sql[1] ORDER BY step.step DESC))[1], {}
+    FROM migrations._runs AS run
+    LEFT JOIN migrations._steps AS step ON step.run_id = run.id AND step.idx IS NULL
+    WHERE run.plugin_name = %(plugin)s AND (run.outcome = 'running' OR step.run_id IS NOT NULL)
+    GROUP BY run.id ORDER BY run.id
+"""

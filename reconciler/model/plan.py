@@ -81,9 +81,13 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Online:
-    """Which tables are changed without holding up those who use them: the ones of more than `above_bytes`."""
+    """Which tables are changed without holding up those who use them: the ones of more than `above_bytes`.
+
+    With `keep_column_order` a column that is exchanged for another takes those behind it with it.
+    """
 
     above_bytes: int
+    keep_column_order: bool = False
 
     def covers(self, size: TableSize | None) -> bool:
         """Whether a table of this size (None: not known) is changed in steps."""

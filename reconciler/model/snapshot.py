@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, cast
 
@@ -34,6 +34,12 @@ __all__ = ["SNAPSHOT_VERSION", "Snapshot"]
 SNAPSHOT_VERSION = "1"
 _DOMAIN_CHILDREN = frozenset({"domain_constraint"})
 _PUBLICATION_CHILDREN = frozenset({"publication_table", "publication_schema"})
+
+
+@lru_cache(maxsize=16_384)
+def _decoded(text: str) -> Definition:
+    """The definition; a plan looks into each some ten times, and thousands of columns have the same."""
+    return cast("Definition", json.loads(text))
 
 
 def _strings_json(strings: Iterable[str]) -> str:
@@ -77,7 +83,7 @@ class Snapshot:
 
     def definition(self, fact: FactId) -> Definition:
         """The definition of `fact` as a value. Raises KeyError where there is no such fact."""
-        return cast("Definition", json.loads(self.facts[fact]))
+        return dict(_decoded(self.facts[fact]))
 
     def find(self, fact: FactId) -> Definition | None:
         """The definition of `fact`, or None."""

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from reconciler.model.facts import SATELLITE_KINDS, FactId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from reconciler.model.snapshot import Snapshot
 
-__all__ = ["PREFIX", "is_half_made", "is_leftover", "leftovers", "temporary_name"]
+__all__ = ["PREFIX", "free_name", "is_half_made", "is_leftover", "leftovers", "temporary_name"]
 
 PREFIX = "reconciler_tmp_"
+_NAME_BYTES = 63  # NAMEDATALEN - 1
 # BEFORE triggers fire in the order of their names: ours must see what the others made of the row.
 TRIGGER_PREFIX = f"~{PREFIX}"
 _PARTS = {"column": 2, "default": 2, "constraint": 2, "index": 2, "trigger": 2, "function": 1, "sequence": 1}
@@ -27,6 +28,19 @@ _PARTS = {"column": 2, "default": 2, "constraint": 2, "index": 2, "trigger": 2, 
 def temporary_name(*parts: str) -> str:
     """The same name for the same parts: what is to be made, and how. A changed declaration gives another."""
     return PREFIX + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def free_name(schema: str, plain: str, suffix: str, taken: Collection[tuple[str, str]]) -> str:
+    """A name for what gives up its own for a while: as it is called, and why, where that fits and nobody has it.
+
+    `taken` are all names (schema, name) before and after the plan. Different objects get different names: where the
+    plain one is too long, or taken, a digest stands for it.
+    """
+    found, tries = plain + suffix, 0
+    while len(found.encode()) > _NAME_BYTES or (schema, found) in taken:
+        found = temporary_name(schema, plain, suffix, *([str(tries)] if tries else []))
+        tries += 1
+    return found
 
 
 def is_leftover(fact: FactId) -> bool:
@@ -49,9 +63,10 @@ def _is_half_detached(table: FactId | None, live: Snapshot) -> bool:
 
 
 def is_half_made(fact: FactId, live: Snapshot) -> bool:
-    """Whether live has the fact as a run leaves it that was cut off: an invalid index, an unvalidated constraint."""
-    if is_leftover(fact):
-        return True
+    """Whether the fact is as a step leaves it: an invalid index, a constraint NOT VALID, a partition half detached.
+
+    That says nothing of who left it so: it is ours by its name, or as the record has a run that was to make it.
+    """
     definition = live.find(fact) or {}
     match fact.kind:
         case "index":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.diff.diff import Change, Difference
 from reconciler.planner.core.nodes import RECREATABLE, Act, Node
+from reconciler.planner.online import column_swap
 from reconciler.planner.partitions import index_attachment
 from reconciler.planner.rules.registry import RULES, rule_of
 from reconciler.planner.rules.types import held_within
@@ -43,6 +44,7 @@ def decide(differences: Sequence[Difference], context: Context, forced: frozense
                 dropped.append(difference.fact)
             case Change.CHANGED:
                 context.alters.add(difference.fact)
+    context.alters.update(column_swap.altered_to_keep_order(context))
 
     def replace(fact: FactId) -> None:
         context.alters.discard(fact)

@@ -77,7 +77,7 @@ def _restore(fact: FactId, context: Context) -> Iterable[StatementDraft]:
     if fact in context.recreated_tables:
         yield from recreate_table.move_rows(fact, context, reroute_rows.that_stay(fact, context))
     elif fact in context.renamed_types:
-        yield from drop_renamed(fact)
+        yield from drop_renamed(fact, context)
     if fact in reroute_rows.tables_with_returning_rows(context):
         yield from reroute_rows.return_rows(fact, context)
     if fact in context.temporary_parents:
@@ -89,7 +89,7 @@ def _restore(fact: FactId, context: Context) -> Iterable[StatementDraft]:
 def _drop(fact: FactId, context: Context) -> Iterable[StatementDraft]:
     if fact in context.renamed_tables:
         return recreate_table.rename_out_of_the_way(fact, context)
-    return rename_away(fact) if fact in context.renamed_types else rule_of(fact).drop(fact, context)
+    return rename_away(fact, context) if fact in context.renamed_types else rule_of(fact).drop(fact, context)
 
 
 def _statement(draft: StatementDraft, act: Act, facts: tuple[FactId, ...], context: Context) -> Statement:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reconciler.errors import ReconcilerError
     from reconciler.ledger.history import HistoryEntry, MigrationRecord
     from reconciler.ledger.runs import Run
+    from reconciler.ledger.steps import UnfinishedRun
     from reconciler.model.checks import Finding
     from reconciler.model.hazards import Hazard
     from reconciler.model.intent import Rename, Suggestion
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 # The second number grows with each addition, the first where something that was there goes or means something else.
-FORMAT_VERSION = "1.2"
+FORMAT_VERSION = "1.3"
 
 
 def to_text(document: dict[str, object]) -> str:
@@ -80,6 +81,7 @@ def check_document(result: CheckResult) -> dict[str, object]:
         "objects": [_object_state(each) for each in moved],
         "statements": [_statement(each) for each in result.plan.statements],
         "unmodelled": [_difference(each) for each in result.plan.unmodelled],
+        "unfinished": _unfinished(result.unfinished) if result.unfinished else None,
     }
 
 
@@ -91,6 +93,7 @@ def result_document(result: MigrateResult) -> dict[str, object]:
         "dry_run": result.dry_run,
         "skipped": result.skipped,
         "statements": [_statement(each) for each in result.statements],
+        "warnings": list(result.warnings),
     }
 
 
@@ -102,7 +105,7 @@ def status_document(status: Status) -> dict[str, object]:
         "snapshots": status.snapshots,
         "last_migration": _entry(status.last_migration) if status.last_migration else None,
         "last_run": _run(status.last_run) if status.last_run else None,
-        "unfinished": _times_as_text(asdict(status.unfinished)) if status.unfinished else None,
+        "unfinished": _unfinished(status.unfinished) if status.unfinished else None,
     }
 
 
@@ -246,6 +249,23 @@ def _entry(entry: HistoryEntry) -> dict[str, object]:
 
 def _run(run: Run) -> dict[str, object]:
     return _times_as_text(asdict(run))
+
+
+def _unfinished(run: UnfinishedRun) -> dict[str, object]:
+    return {
+        "run_id": run.run_id,
+        "kind": run.kind.value,
+        "state": run.state,
+        "started_at": run.started_at.isoformat(),
+        "database_user": run.database_user,
+        "client_address": run.client_address,
+        "application_name": run.application_name,
+        "source": run.source_description,
+        "steps_done": run.steps_done,
+        "step_count": run.step_count,
+        "last_sql": run.last_sql,
+        "error": run.error,
+    }
 
 
 def _times_as_text(values: dict[str, object]) -> dict[str, object]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.diff.drift import ObjectState
     from reconciler.ledger.history import HistoryEntry, MigrationRecord
     from reconciler.ledger.migrations import RecordedStatement
+    from reconciler.ledger.steps import UnfinishedRun
     from reconciler.model.checks import Finding
     from reconciler.model.facts import FactId
     from reconciler.model.hazards import Hazard
@@ -44,7 +45,18 @@ _SINCE_RECORDED = {
     Change.REMOVED: "removed since it was recorded",
     Change.CHANGED: "changed since it was recorded (then -> now)",
 }
-_MOVED = (State.CONFLICT, State.DRIFTED, State.PENDING, State.UNMANAGED, State.CAUGHT_UP)
+_BY_THE_RUN = {
+    Change.ADDED: "added by the run",
+    Change.REMOVED: "removed by the run",
+    Change.CHANGED: "changed by the run (before -> after)",
+}
+_MOVED = (State.CONFLICT, State.DRIFTED, State.PENDING, State.UNFINISHED, State.UNMANAGED, State.CAUGHT_UP)
+_RESUMED = {
+    "apply": "run `reconciler apply` with the same source again",
+    "adopt": "run `reconciler adopt` with the same source again",
+    "repair": "run the same `reconciler repair` again, or `reconciler apply`",
+    "rollback": "run the same `reconciler rollback` again, or `reconciler apply` to go forward",
+}
 
 
 def plan_text(planned: PlanResult) -> str:
@@ -100,6 +112,8 @@ def check_text(result: CheckResult) -> str:
     lines: list[str] = []
     for each in result.of(*_MOVED):
         lines += _object_state(each)
+    if result.unfinished is not None:
+        lines += [*_unfinished(result.unfinished), ""]
     found = [f"{count[state]} {state}" for state in (*_MOVED, State.IN_SYNC) if count[state]]
     recorded = "nothing recorded yet" if result.recorded_idx is None else f"recorded: migration {result.recorded_idx}"
     lines.append(f"{_plugin(result.plugin)} ({recorded}): {', '.join(found) or 'no objects'}.")
@@ -133,15 +147,33 @@ def status_text(status: Status) -> str:
             lines.append(f"  declaration     {last.hash[:16]}  {last.source_description or ''}".rstrip())
         lines.append(f"  snapshots       {status.snapshots}")
     if status.unfinished is not None:
-        left = status.unfinished
-        lines.append(f"  UNFINISHED      {left.steps_done} of {left.step_count} steps done; apply again for the rest")
-        lines.append(f"  its last step   {_one_line(redact_sql(left.last_sql))}")
+        lines += [f"  {line}" for line in _unfinished(status.unfinished)]
     if status.last_run is not None:
         run = status.last_run
         lines.append(f"  last run        {run.kind} {run.outcome} at {_time(run.started_at)} by {run.database_user}")
         if run.error:
             lines.append(f"  its error       {_one_line(redact_message(run.error))}")
     return _text(lines)
+
+
+def _unfinished(run: UnfinishedRun) -> list[str]:
+    """How far the run came, whose it is, whether it is at work, and how to resume it."""
+    whose = f"{run.database_user}{f' from {run.client_address}' if run.client_address else ''}"
+    named = f" ({run.application_name})" if run.application_name else ""
+    source = f" of {run.source_description}" if run.source_description else ""
+    lines = [
+        f"unfinished: {run.steps_done} of {run.step_count} steps are done",
+        f"  {run.kind}{source}, begun at {_time(run.started_at)} by {whose}{named}",
+    ]
+    if run.last_sql is not None:
+        lines.append(f"  last begun: {_one_line(redact_sql(run.last_sql))}")
+    if run.is_running:
+        return [*lines, "  running: a session is at work on it; another run waits until it has ended"]
+    if run.error is not None:
+        lines.append(f"  failed: {_one_line(redact_message(run.error))}")
+    else:
+        lines.append("  interrupted: no session is at work on it")
+    return [*lines, f"  to resume it, {_RESUMED[run.kind.value]}"]
 
 
 def history_text(entries: Sequence[HistoryEntry]) -> str:
@@ -230,7 +262,7 @@ def _lock(lock: LockMode, table: FactId | None) -> str:
 
 def _object_state(state: ObjectState) -> list[str]:
     """What differs, from live's side: what it lacks, what it has too much, and its values beside the declared ones."""
-    words = _SINCE_RECORDED if state.state is State.CAUGHT_UP else _IN_LIVE
+    words = {State.CAUGHT_UP: _SINCE_RECORDED, State.UNFINISHED: _BY_THE_RUN}.get(state.state, _IN_LIVE)
     lines = [f"{state.state}: {state.object}", f"  {state.meaning}"]
     lines += [f"  to be renamed: {rename}" for rename in state.renames]
     for difference in state.differences:

@@ -9,9 +9,10 @@ import psycopg
 
 from reconciler.apply.locks import LockRetryPolicy, lease, retried, timeouts_kept
 from reconciler.apply.steps import StepRun, run_steps
-from reconciler.apply.transaction import Record, apply_plan
+from reconciler.apply.transaction import Record, Recorded, apply_plan
 from reconciler.catalog.snapshot_reader import read_mark, read_snapshot
 from reconciler.db.search_path import statement_path
+from reconciler.diff.diff import diff
 from reconciler.errors import ReconcilerError, StalePlanError, UnmodelledError
 from reconciler.hazards.policy import hazard_error
 from reconciler.intent.rename_suggestions import as_hint
@@ -52,7 +53,9 @@ def is_unchanged(session: Session, plugin: str, source: AnySource | Reading, opt
         return False
     with session.connection.transaction():
         mark = load_mark(session.connection, plugin)
-        if mark is None or mark.scope != _scope_value(source.digest, scope_of(plugin, options), session.connection):
+        if mark is None or mark.mark is None or not mark.settled:
+            return False
+        if mark.scope != _scope_value(source.digest, scope_of(plugin, options), session.connection):
             return False
         return read_mark(session.connection, mark.schemas) == mark.mark
 
@@ -87,28 +90,36 @@ def run_plan(
     record = Record(
         plugin=planned.plugin,
         desired_fingerprint=planned.desired_fingerprint,
+        goal=planned.goal.snapshot,
         snapshot=planned.goal.record,
+        is_whole=planned.is_whole,
+        managed=planned.scope,
         source_text=planned.source_text,
         source_description=planned.source_description,
         scope=_scope_value(planned.source_digest, planned.scope, session.connection),
         created_at=created_at,
         tag=_tag(planned, created_at),
     )
-    idx: int | None
     if not plan.statements and not _must_record(planned, kind):
-        with session.connection.transaction():
-            _refresh_mark(session, planned, record)
+        if planned.is_whole:
+            with session.connection.transaction():
+                _refresh_mark(session, planned, record)
         return MigrateResult(plugin=planned.plugin, idx=None, warnings=planned.warnings)
     patience = LockRetryPolicy(timeout_ms=options.lock_timeout_ms, retries=options.lock_retries, pause=session.pause)
     if plan.is_one_transaction:
-        idx = retried(
+        done = retried(
             session.connection,
             lambda tries: _at_once(session, planned, record, started, kind, patience, tries, progress),
             patience,
         )
     else:
-        idx = _in_steps(session, planned, record, kind, patience, progress)
-    return MigrateResult(plugin=planned.plugin, idx=idx, statements=plan.statements, warnings=planned.warnings)
+        done = _in_steps(session, planned, record, kind, patience, progress)
+    return MigrateResult(
+        plugin=planned.plugin,
+        idx=done.idx,
+        statements=plan.statements,
+        warnings=(*planned.warnings, *done.notes),
+    )
 
 
 def _in_steps(
@@ -118,11 +129,12 @@ def _in_steps(
     kind: RunKind,
     patience: LockRetryPolicy,
     progress: Callable[[int, Statement], None] | None,
-) -> int:
+) -> Recorded:
     with lease(session.dsn, planned.plugin, planned.options.longest_wait_ms) as check_lease:
         run = StepRun(
             record=record,
             schemas=planned.live.schemas,
+            changes=diff(planned.live, planned.goal.snapshot),
             kind=kind,
             clock=session.clock,
             patience=patience,
@@ -144,7 +156,7 @@ def _at_once(
     patience: LockRetryPolicy,
     tries: LockTries,
     progress: Callable[[int, Statement], None] | None,
-) -> int:
+) -> Recorded:
     plan = planned.plan
     kept = nullcontext() if session.is_idle else timeouts_kept(session.connection)
     with session.connection.transaction(), kept:
@@ -152,7 +164,7 @@ def _at_once(
         require_head(session.connection, planned)
         schemas = planned.live.schemas
         end_cut_off_runs(session.connection, planned.plugin, session.clock())
-        idx = apply_plan(
+        done = apply_plan(
             session.connection,
             plan,
             record,
@@ -169,13 +181,13 @@ def _at_once(
             started_at=started,
             finished_at=session.clock(),
             outcome=RunOutcome.SUCCEEDED,
-            idx=idx,
+            idx=done.idx,
             desired_fingerprint=planned.desired_fingerprint,
             live_before=plan.live_fingerprint,
             live_after=plan.goal_fingerprint,
             statement_count=len(plan.statements),
         )
-    return idx
+    return done
 
 
 def require_head(connection: Connection, planned: PlanResult) -> None:
@@ -210,6 +222,7 @@ def _refresh_mark(session: Session, planned: PlanResult, record: Record) -> None
     lock_plugin(session.connection, planned.plugin, planned.options.longest_wait_ms)
     require_head(session.connection, planned)
     ensure_ledger(session.connection)
+    seen = read_mark(session.connection, planned.live.schemas)
     live = read_snapshot(session.connection, planned.live.schemas)
     if live.fingerprint != planned.live.fingerprint:
         return
@@ -218,7 +231,7 @@ def _refresh_mark(session: Session, planned: PlanResult, record: Record) -> None
     take_steps(session.connection, planned.plugin, planned.recorded.idx)
     mark = Mark(
         idx=planned.recorded.idx,
-        mark=read_mark(session.connection, planned.live.schemas),
+        mark=None if planned.plan.unmodelled else seen,
         schemas=planned.live.schemas,
         desired_fingerprint=planned.desired_fingerprint,
         scope=record.scope,

@@ -101,7 +101,8 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
         plan=plan,
         live=live,
         goal=goal,
-        desired_fingerprint=desired.snapshot.fingerprint,
+        # In a scratch, what is database-wide and others' is there too; it is not declared.
+        desired_fingerprint=desired.snapshot.without(goal.foreign & desired.snapshot.facts.keys()).fingerprint,
         source_text=source.text if isinstance(source, Source) else _as_source_text(desired.snapshot, user),
         source_description=source.description,
         source_digest=source.digest if isinstance(source, Source) else "",
@@ -184,7 +185,19 @@ def restrict(
             search_path=statement_path(options.search_path),
         )
     previous = found.recorded.hash if found.recorded else found.desired_fingerprint
-    return replace(found, plan=plan, goal=goal, renamed=renamed, desired_fingerprint=previous, options=options)
+    whole = (goal.snapshot.fingerprint, goal.record.fingerprint) == (
+        found.goal.snapshot.fingerprint,
+        found.goal.record.fingerprint,
+    )
+    return replace(
+        found,
+        plan=plan,
+        goal=goal,
+        renamed=renamed,
+        desired_fingerprint=previous,
+        options=options,
+        is_whole=whole,
+    )
 
 
 def _plan(session: Session, live: Snapshot, renamed: Renamed, goal: Goal, intent: Intent, options: Options) -> Plan:

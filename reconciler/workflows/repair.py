@@ -13,6 +13,7 @@ from reconciler.diff.drift import State, compare
 from reconciler.errors import ConfigError
 from reconciler.intent.manual_renames import accepted_warnings
 from reconciler.intent.rename_simulation import Renamed
+from reconciler.ledger.steps import load_unfinished
 from reconciler.model.facts import FactId
 from reconciler.workflows.make_plan import renamed_only, restrict
 
@@ -34,9 +35,17 @@ def restrict_to_drift(
 ) -> PlanResult:
     """The plan that ends the drift of `objects`, or of all that drifted; what is only pending stays as it is.
 
-    Raises ConfigError where an object of `objects` did not drift.
+    What an unfinished run changes is no drift. Raises ConfigError where an object of `objects` did not drift, or
+    nothing is recorded.
     """
     assert found.renamed is not None  # only a plan that was read from a file has none
+    if found.recorded is None:
+        raise ConfigError(
+            f"nothing is recorded for plugin {found.plugin}, so nothing can have drifted from it",
+            hint="`reconciler adopt` records the database, `reconciler apply` changes it",
+        )
+    unfinished = load_unfinished(session.connection, found.plugin)
+    changes = unfinished.changes if unfinished else None
     renames = found.renamed.renames
     manual = [rename for rename in renames if rename.manual]
     chosen = [each for each in manual if not objects or not _names(each, found).isdisjoint(objects)]
@@ -45,11 +54,11 @@ def restrict_to_drift(
     taken = found.renamed if all_of_them else renamed_only(session, found, chosen, options)
     before = taken
     if accept:
-        before = Renamed(live=found.live, recorded=found.recorded.snapshot if found.recorded else None)
+        before = Renamed(live=found.live, recorded=found.recorded.snapshot)
     left = {fact for rename in renames if rename not in taken.renames for fact in (rename.old, rename.new)}
     drifted = {
         each.object: each
-        for each in compare(before.recorded, before.live, found.goal)
+        for each in compare(before.recorded, before.live, found.goal, changes)
         if left.isdisjoint(_facts_of(each, found.live))
         and (
             each.state in (State.DRIFTED, State.CONFLICT)

@@ -26,6 +26,8 @@ from reconciler.options import Options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.one_server
+
 ROOT = Path(__file__).parents[2]
 JSON_SCHEMA = json.loads((ROOT / "docs" / "json-format.schema.json").read_text())
 
@@ -87,6 +89,7 @@ def execute(database: str, *statements: str) -> None:
 # --- exit codes -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.smoke
 def test_plan_exits_2_before_and_0_after_the_apply(reconcile: Callable[..., Output], source: Path) -> None:
     before = reconcile("plan", source)
     assert before.code == 2
@@ -97,6 +100,7 @@ def test_plan_exits_2_before_and_0_after_the_apply(reconcile: Callable[..., Outp
     assert reconcile("check", source).code == 0
 
 
+@pytest.mark.smoke
 def test_check_exits_4_on_drift_and_names_what_differs(
     reconcile: Callable[..., Output], source: Path, database: str
 ) -> None:
@@ -118,6 +122,7 @@ def test_check_exits_2_where_only_the_declaration_moved(reconcile: Callable[...,
     assert (found.code, "pending: table public.more" in found.out) == (2, True)
 
 
+@pytest.mark.smoke
 def test_data_loss_exits_3_and_changes_nothing_until_it_is_allowed(
     reconcile: Callable[..., Output], source: Path, database: str
 ) -> None:
@@ -143,6 +148,7 @@ def test_the_environment_allows_data_loss(
     assert reconcile("apply", source).code == 0
 
 
+@pytest.mark.smoke
 def test_a_failed_proof_exits_5(
     reconcile: Callable[..., Output], source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,6 +312,7 @@ def drift(reconcile: Callable[..., Output], source: Path, database: str) -> None
     execute(database, "DROP INDEX notes_by_author", "ALTER TABLE users ADD COLUMN extra int")
 
 
+@pytest.mark.smoke
 def test_repair_reverts_the_named_object_only(reconcile: Callable[..., Output], source: Path, database: str) -> None:
     drift(reconcile, source, database)
     assert reconcile("repair", source, "--revert", "--object", "table:public.notes").code == 0
@@ -317,6 +324,7 @@ def test_repair_reverts_the_named_object_only(reconcile: Callable[..., Output], 
     assert reconcile("check", source).code == 0
 
 
+@pytest.mark.smoke
 def test_repair_accepts_live_as_it_is(reconcile: Callable[..., Output], source: Path, database: str) -> None:
     drift(reconcile, source, database)
     assert reconcile("repair", source, "--accept").code == 0

@@ -14,6 +14,8 @@ from reconciler.cli.commands import run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.one_server
+
 BEFORE = "CREATE TABLE users (id int PRIMARY KEY, note text);"
 AFTER = "CREATE TABLE users (id int PRIMARY KEY, email text); CREATE VIEW ids AS SELECT id FROM users;"
 
@@ -38,6 +40,7 @@ def execute(database: str, statement: str) -> None:
         connection.execute(statement.encode())
 
 
+@pytest.mark.smoke
 def test_the_plan_runs_as_it_is_without_its_source(reconcile: Callable[..., int], database: str) -> None:
     after = Path("after.sql")
     text = after.read_text()
@@ -69,6 +72,7 @@ def test_a_consent_that_the_plan_has_no_use_for_is_pointed_out(
 
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+@pytest.mark.smoke
 def test_it_is_refused_where_live_moved(
     reconcile: Callable[..., int], database: str, capsys: pytest.CaptureFixture[str], dry: list[str]
 ) -> None:

@@ -18,6 +18,8 @@ from reconciler.cli.commands import run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.one_server
+
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "json-format.schema.json").read_text())
 FIRST = """
 CREATE TABLE users (id int PRIMARY KEY, note text);
@@ -47,6 +49,7 @@ def reconcile(
 
 
 @pytest.mark.parametrize("target", [("--to", 0), ("--steps", 1)])
+@pytest.mark.smoke
 def test_the_schema_comes_back_and_what_does_not_is_said_before(
     reconcile: Callable[..., tuple[int, str, str]], target: tuple[str, int]
 ) -> None:

@@ -28,6 +28,7 @@ def _concurrently(planned: PlanResult) -> PlanResult:
     return replace(planned, plan=replace(planned.plan, statements=(outside,)))
 
 
+@pytest.mark.smoke
 def test_a_plan_made_for_another_state_is_refused(database: str) -> None:
     with Reconciler(database) as reconciler:
         planned = reconciler.plan(TABLE)
@@ -63,6 +64,7 @@ def test_a_failure_outside_of_the_transaction_says_what_is_left_and_the_next_run
         assert reconciler.check(unique).plan.is_empty
 
 
+@pytest.mark.smoke
 def test_live_that_does_not_end_at_the_goal_is_rolled_back(database: str) -> None:
     with Reconciler(database) as reconciler:
         planned = reconciler.plan(INDEXED)
@@ -72,6 +74,7 @@ def test_live_that_does_not_end_at_the_goal_is_rolled_back(database: str) -> Non
         assert reconciler.history() == ()
 
 
+@pytest.mark.smoke
 def test_a_lock_that_is_not_granted_in_time_is_told_apart(database: str) -> None:
     options = Options(lock_timeout_ms=100, lock_retries=1)
     with Reconciler(database, options=options) as reconciler, psycopg.connect(database) as other:
@@ -82,6 +85,7 @@ def test_a_lock_that_is_not_granted_in_time_is_told_apart(database: str) -> None
             reconciler.apply(planned)
 
 
+@pytest.mark.smoke
 def test_a_connection_in_a_transaction_is_not_committed_behind_its_owner(database: str) -> None:
     with psycopg.connect(database) as connection:
         connection.execute("select 1")

@@ -10,6 +10,8 @@ from reconciler.diff.drift import State
 from reconciler.errors import ConfigError
 from reconciler.options import Options
 
+pytestmark = pytest.mark.one_server
+
 DECLARED = """
 create type mood as enum ('sad', 'ok');
 create table t (id int primary key, a int, b int, m mood);

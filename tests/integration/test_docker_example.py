@@ -26,6 +26,8 @@ from reconciler.embedded import EmbeddedServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.one_server
+
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 _DEADLINE_S = 30.0

@@ -11,6 +11,8 @@ from reconciler.ledger.schema import ensure_ledger
 from reconciler.model.facts import FactId
 from reconciler.model.snapshot import Snapshot
 
+pytestmark = pytest.mark.one_server
+
 FIRST = JournalEntry(idx=0, when=1, tag="0000_chat_1")
 SECOND = JournalEntry(idx=1, when=2, tag="0001_chat_2")
 

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(pgbouncer() is None, reason="pgbouncer is not installed")
+pytestmark = [
+    pytest.mark.one_server,
+    pytest.mark.skipif(pgbouncer() is None, reason="pgbouncer is not installed"),
+]
 
 FIRST = "CREATE TABLE a (id int PRIMARY KEY); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';"
 SECOND = FIRST + "CREATE VIEW v AS SELECT id FROM a;"

@@ -370,6 +370,7 @@ def test_findings_are_printed_and_in_the_documents(database: str) -> None:
         assert json.error_document(caught.value, 1)["findings"] == [found]
 
 
+@pytest.mark.smoke
 def test_what_is_mended_after_the_plan_is_looked_at_again(database: str) -> None:
     _prepare(database, T, ROWS)
     with Reconciler(database) as reconciler, psycopg.connect(database, autocommit=True) as connection:
@@ -466,6 +467,7 @@ def test_who_holds_a_lock_for_long_is_named(database: str, monkeypatch: pytest.M
         assert not reconciler.plan(after).findings
 
 
+@pytest.mark.smoke
 def test_without_preflight_nothing_is_looked_for(database: str) -> None:
     _prepare(database, T, ROWS)
     with Reconciler(database, options=Options(preflight=False)) as reconciler:

@@ -56,6 +56,7 @@ def _run(database: str, *statements: str) -> None:
             connection.execute(statement.encode())
 
 
+@pytest.mark.smoke
 def test_renames_keep_the_rows_and_nothing_is_dropped(database: str) -> None:
     with Reconciler(database) as reconciler:
         reconciler.migrate("default", BEFORE)
@@ -71,6 +72,7 @@ def test_renames_keep_the_rows_and_nothing_is_dropped(database: str) -> None:
     ) == [("a@b", "blue")]
 
 
+@pytest.mark.smoke
 def test_a_pending_rename_is_shown_as_one_and_is_no_drift(database: str) -> None:
     with Reconciler(database) as reconciler:
         reconciler.migrate("default", BEFORE)

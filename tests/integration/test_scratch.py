@@ -65,6 +65,7 @@ def test_the_same_plan_comes_out_of_all_three(database: str, make_database: Call
     assert databases_like(database, "reconciler\\_scratch\\_%") == []
 
 
+@pytest.mark.smoke
 def test_a_plan_leaves_live_as_it_was(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(LIVE)
@@ -77,6 +78,7 @@ def test_a_plan_leaves_live_as_it_was(database: str) -> None:
 
 
 @pytest.mark.parametrize("escape", ["do $$ begin commit; end $$", "call leave()"])
+@pytest.mark.smoke
 def test_a_source_cannot_commit_its_way_out(database: str, escape: str) -> None:
     source = (
         f"create procedure leave() language plpgsql as $$ begin commit; end $$; create table escaped (a int); {escape};"

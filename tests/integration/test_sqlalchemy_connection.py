@@ -11,6 +11,8 @@ from sqlalchemy.pool import NullPool
 from reconciler.db.sqlalchemy import driver_connection
 from reconciler.errors import ConfigError
 
+pytestmark = pytest.mark.one_server
+
 
 def _engine(database: str):
     return create_engine(database.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=NullPool)

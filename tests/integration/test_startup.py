@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+pytestmark = pytest.mark.one_server
+
 USERS = "CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL UNIQUE);"
 POSTS = "CREATE TABLE posts (id bigint PRIMARY KEY, title text);"
 PLUGIN = "blog"
@@ -72,6 +74,7 @@ def _until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.smoke
 def test_every_plugin_is_reconciled(database: str) -> None:
     done = reconcile_on_startup(database, {"default": USERS, PLUGIN: POSTS})
     assert _tables(database, "public") == ["users"]
@@ -79,6 +82,7 @@ def test_every_plugin_is_reconciled(database: str) -> None:
     assert {plugin: result.idx for plugin, result in done.items()} == {"default": 0, PLUGIN: 0}
 
 
+@pytest.mark.smoke
 def test_the_second_start_has_nothing_to_do(database: str) -> None:
     reconcile_on_startup(database, {PLUGIN: POSTS})
     again = reconcile_on_startup(database, {PLUGIN: POSTS})
@@ -95,6 +99,7 @@ def test_one_failing_plugin_does_not_stop_the_rest(database: str) -> None:
     assert _tables(database, "blog") == ["posts"]
 
 
+@pytest.mark.smoke
 def test_data_loss_needs_consent(database: str) -> None:
     reconcile_on_startup(database, {PLUGIN: USERS + POSTS})
     with pytest.raises(PluginFailuresError, match="posts"):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.one_server
+
 USERS = """
 create type mood as enum ('sad', 'ok');
 create table users (id int primary key, mail text not null, age int, feels mood);

@@ -142,3 +142,10 @@ def test_of_wishes_against_each_other_the_stronger_is_kept() -> None:
     weak, strong = SoftEdge(earlier=["a"], later=["b"]), SoftEdge(earlier=["b"], later=["a"], strength=1)
     assert _order([], [weak, strong]) == ["b", "a"]
     assert _order([], [strong, weak]) == ["b", "a"]
+
+
+def test_a_definition_that_its_reader_changes_stays_as_it_was() -> None:
+    fact = FactId("column", ("app", "users", "id"))
+    snapshot = Snapshot(facts={fact: '{"type":"bigint"}'})
+    snapshot.definition(fact)["type"] = "text"
+    assert snapshot.definition(fact) == {"type": "bigint"}

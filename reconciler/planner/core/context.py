@@ -8,8 +8,9 @@ from functools import cached_property
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from reconciler.model.facts import FactId
+from reconciler.model.facts import SATELLITE_KINDS, FactId
 from reconciler.model.intent import Intent
+from reconciler.model.temporary_names import free_name
 from reconciler.planner.sql.quoting import Part, compose, literal, name
 from reconciler.redaction.masking import MASK, Secret, SecretText
 
@@ -87,6 +88,22 @@ class Context:
         """The attributes that differ between live and the goal."""
         old, new = self.old(fact), self.new(fact)
         return frozenset(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+
+    def interim_name(self, schema: str, plain: str, suffix: str) -> str:
+        """The name that an object of this name has while the plan runs, which nothing has before or after it."""
+        return free_name(schema, plain, suffix, self._names)
+
+    @cached_property
+    def _names(self) -> frozenset[tuple[str, str]]:
+        """(schema, name) of whatever has a name in live or in the goal, of any kind."""
+        found = {
+            (fact.name[0], part)
+            for state in (self.live, self.goal)
+            for fact in state.facts
+            if fact.kind not in SATELLITE_KINDS
+            for part in fact.name[1:3]
+        }
+        return frozenset(found)
 
     def via(self, part: FactId) -> Part:
         """The table whose alteration gives its table this column or check: the temporary parent, where it has one."""

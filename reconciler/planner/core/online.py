@@ -56,7 +56,9 @@ def is_ready(fact: FactId, context: Context, *, among: Sequence[FactId] = ()) ->
         if needed.kind == "table":
             missing = not context.persists(needed)
         elif needed.kind == "column" and needed in context.alters:
-            missing = not context.changed(needed) <= _HARMLESS
+            # Where the order of columns is kept, one that is altered may be exchanged, whatever changes.
+            keeps_order = context.online is not None and context.online.keep_column_order
+            missing = keeps_order or not context.changed(needed) <= _HARMLESS
         else:
             missing = needed in context.creates | context.drops | context.alters
         if missing:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from reconciler.hazards.hazards import breaks_clients
 from reconciler.model.facts import ROUTINE_KINDS, TABLE_KINDS, FactId
 from reconciler.planner.core.nodes import Act
+from reconciler.planner.online.column_swap import moved_behind
 from reconciler.planner.rules.privileges import default_privileges_of
 from reconciler.planner.rules.routines import default_count
 from reconciler.planner.sql.widening import takes_all
@@ -178,12 +179,33 @@ def _changed_column(fact: FactId, context: Context) -> Iterable[Hazard]:
     before, after = str(old["type"]), str(new["type"])
     if not takes_all(before, after):
         yield breaks_clients(fact, f"turns {fact} from {before} into {after}: clients may not expect or send that")
+    if before != after:
+        yield from _exchanged(fact, context)
     if new.get("not_null") and not old.get("not_null"):
         yield breaks_clients(fact, f"requires {fact}: clients that write no value fail")
     if old.get("not_null") and not new.get("not_null"):
         yield breaks_clients(fact, f"lets {fact} be NULL: clients that read it may not expect that")
     if _is_read_only(new) and not _is_read_only(old):
         yield breaks_clients(fact, f"computes {fact}: clients that write it fail")
+
+
+def _exchanged(fact: FactId, context: Context) -> Iterable[Hazard]:
+    """A column that another takes the place of: who counts columns meets it at the end, or twice meanwhile."""
+    behind = moved_behind(fact, context)
+    if behind:
+        others = ", ".join(each.name[2] for each in behind[:3]) + (", ..." if len(behind) > 3 else "")
+        yield breaks_clients(
+            fact,
+            f"moves {fact} behind {others}: INSERT and COPY without column names write into other columns, SELECT * and"
+            ' row types change, and prepared statements fail ("cached plan must not change result type");'
+            " --keep-column-order keeps the order, --no-online changes the column in place",
+        )
+    elif behind is not None:
+        yield breaks_clients(
+            fact,
+            f"exchanges {fact}: COPY without column names and SELECT * meet a temporary column meanwhile, and prepared"
+            ' statements fail ("cached plan must not change result type")',
+        )
 
 
 def _new_column(fact: FactId, new: Definition, context: Context) -> Iterable[Hazard]:

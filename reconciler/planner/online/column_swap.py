@@ -15,7 +15,7 @@ from reconciler.model.plan import LockMode, Stage
 from reconciler.model.temporary_names import TRIGGER_PREFIX, temporary_name
 from reconciler.planner.columns.backfill import may_name_unsettled
 from reconciler.planner.columns.clauses import column_kind
-from reconciler.planner.columns.given_values import changed_default, other_source_changes
+from reconciler.planner.columns.given_values import changed_default, family, other_source_changes
 from reconciler.planner.columns.hierarchy import inherited_from
 from reconciler.planner.columns.identity_backfill import becomes_identity, counter_of, counting_text, next_of
 from reconciler.planner.columns.not_null import free_required_name, is_required_online, required
@@ -35,12 +35,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_filled",
+    "altered_to_keep_order",
     "beside",
     "carried_along",
+    "exchanged_before",
     "follows_shadow",
     "hides",
     "is_filled_online",
+    "is_on_exchanged",
     "is_triggered",
+    "kept_in_order",
+    "moved_behind",
     "numbers_rows",
     "obstacle",
     "swap",
@@ -59,9 +64,84 @@ _EXCLUSIVE = LockMode.ACCESS_EXCLUSIVE
 
 
 def takes_shadow(column: FactId, context: Context) -> bool:
-    """Whether a change of type that would rewrite a large table is made by a new column in its place."""
+    """Whether a new column is made in the column's place: mostly for a type that would rewrite a large table."""
     if column.kind != "column" or column not in context.live or column not in context.goal:
         return False
+    if context.online is not None and context.online.keep_column_order:
+        return column in kept_in_order(context.live.parent(column), context)
+    return _wants_shadow(column, context)
+
+
+def kept_in_order(table: FactId | None, context: Context) -> Sequence[FactId]:
+    """The columns that are exchanged where their order is kept: the first that changes its type, and all behind it.
+
+    None where one of them cannot be exchanged, or a table that inherits them has other columns.
+    """
+    if table is None or table.kind != "table":
+        return ()
+    columns = [column for column in _ordered(table, context) if column in context.goal]
+    first = next((place for place, column in enumerate(columns) if _wants_shadow(column, context)), None)
+    if first is None or not all(_may_be_exchanged(column, context) for column in columns[first:]):
+        return ()
+    names = [column.name[2] for column in columns]
+    for heir in _heirs(table, context):
+        if [column.name[2] for column in _ordered(heir, context) if column in context.goal] != names:
+            return ()
+    return columns[first:]
+
+
+def _may_be_exchanged(column: FactId, context: Context) -> bool:
+    """Whether the column can be exchanged though its type would not ask for it."""
+    if "type" not in context.changed(column) and _becomes_required(column, context):
+        return False
+    is_own = not context.old(column).get("inherited") and column not in context.intent.conversions
+    return is_own and obstacle(column, context) is None
+
+
+def altered_to_keep_order(context: Context) -> Iterable[FactId]:
+    """The columns that are exchanged with one before them, changed or not, and those that inherit them."""
+    if context.online is None or not context.online.keep_column_order:
+        return
+    tables = {context.live.parent(fact) for fact in context.alters if fact.kind == "column"}
+    for table in sorted(each for each in tables if each is not None):
+        for column in kept_in_order(table, context):
+            yield from family(column, context)
+
+
+def exchanged_before(column: FactId, context: Context) -> Sequence[FactId]:
+    """The columns of the table that are exchanged and stand before this one, or before which a new one may not come."""
+    table = context.live.parent(column) or context.goal.parent(column)
+    if table is None or table not in context.live:
+        return ()
+    columns = _ordered(table, context)
+    if column not in context.live and not (context.online is not None and context.online.keep_column_order):
+        return ()
+    if column in context.live:
+        columns = columns[: columns.index(column)] if takes_shadow(column, context) else []
+    return [each for each in columns if each in context.alters and takes_shadow(each, context)]
+
+
+def moved_behind(column: FactId, context: Context) -> Sequence[FactId] | None:
+    """The columns that stand behind an exchanged one and then before it; None where it is not exchanged."""
+    table = context.live.parent(column)
+    if table is None or not _is_exchanged(column, context):
+        return None
+    columns = _ordered(table, context)
+    behind = columns[columns.index(column) + 1 :]
+    return [each for each in behind if context.persists(each) and not _is_exchanged(each, context)]
+
+
+def _is_exchanged(column: FactId, context: Context) -> bool:
+    return column in context.alters and (takes_shadow(column, context) or follows_shadow(column, context))
+
+
+def _ordered(table: FactId, context: Context) -> list[FactId]:
+    """The live table's columns in their order."""
+    return [FactId("column", (*table.name, found)) for found, _ in context.columns(table, context.live)]
+
+
+def _wants_shadow(column: FactId, context: Context) -> bool:
+    """Whether a change of type would rewrite a large table, and can be made by a new column instead."""
     old, new = context.old(column), context.new(column)
     return (
         "type" in context.changed(column)
@@ -100,13 +180,13 @@ def obstacle(column: FactId, context: Context) -> str | None:
     if _becomes_required(column, context) and not _is_missing_known(column, context):
         return "it becomes required, and what rows without a value get comes with the plan"
     heirs = [*_heirs(table, context)]
-    family = [column, *(FactId("column", (*heir.name, column.name[2])) for heir in heirs)]
+    everywhere = [column, *(FactId("column", (*heir.name, column.name[2])) for heir in heirs)]
     old = context.old(column)
     if context.changed(column) & _NEVER or "generated" in old or "of_type" in context.old(table):
         return "more than its type changes, or it is computed"
     if any(
         dependent.kind == "column" and "generated" in context.old(dependent)
-        for each in family
+        for each in everywhere
         for dependent in context.dependents.get(each, ())
     ):
         return "a generated column depends on it"
@@ -121,12 +201,12 @@ def obstacle(column: FactId, context: Context) -> str | None:
         return "it is in a partition key"
     if any(
         dependent.kind in ("index", "constraint", "statistics")
-        for each in family
+        for each in everywhere
         for state in (context.dependents, context.goal_dependents)
         for dependent in state.get(each, ())
     ):
         return "an index or constraint of tables that belong together is on it"
-    if not all(_comes_along(each, heir, column, context) for each, heir in zip(family[1:], heirs, strict=True)):
+    if not all(_comes_along(each, heir, column, context) for each, heir in zip(everywhere[1:], heirs, strict=True)):
         return "a table that inherits it has it in a way of its own"
     return None
 
@@ -220,12 +300,24 @@ def shadow_name(column: FactId, kind: str) -> str:
     return temporary_name(*column.name, kind)
 
 
+def _exchanged_name(column: FactId, context: Context) -> str:
+    """The name of the column that takes this one's place.
+
+    Where the order is kept it stands for all that are exchanged, so that a run goes on only with columns in this order.
+    """
+    kind = str(context.new(column)["type"])
+    if context.online is None or not context.online.keep_column_order:
+        return shadow_name(column, kind)
+    among = kept_in_order(context.live.parent(column), context)
+    return shadow_name(column, "\0".join((kind, *(f"{each.name[2]} {context.new(each)['type']}" for each in among))))
+
+
 def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Context) -> Iterable[StatementDraft]:
     """The new column with everything that leads to it, and the exchange in the plan's transaction."""
     old, new = context.old(column), context.new(column)
     table = context.live.parent(column)
     assert table is not None
-    shadow = shadow_name(column, str(new["type"]))
+    shadow = _exchanged_name(column, context)
     yield from _keep_equal(column, shadow, expression, table, context)
     parts = (name(shadow), raw(expression), name(shadow), name(column.name[2]))
     change = compose("SET {} = {} WHERE {} IS NULL AND {} IS NOT NULL", *parts)
@@ -249,6 +341,8 @@ def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Cont
     else:
         yield exclusive(compose("{} DROP COLUMN {}", alter, final), table, brief=True)
     yield exclusive(compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final), table, brief=True)
+    if _is_indexed(column, context):
+        yield exclusive(_index_columns_renamed(column, shadow), table, brief=True)
     if new.get("not_null"):
         yield exclusive(required(column, context), table, brief=True)
     yield from last
@@ -256,6 +350,37 @@ def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Cont
         yield from (exclusive(text, table, brief=True) for text in _identity(column, alter, context))
         yield exclusive(compose("{} DROP COLUMN {}", alter, aside), table, brief=True)
     yield from publications.shows_again(column, _family(table, context), context)
+
+
+def _is_indexed(column: FactId, context: Context) -> bool:
+    return any(each.kind in ("index", "constraint") for each in context.goal_dependents.get(column, ()))
+
+
+def _index_columns_renamed(column: FactId, shadow: str) -> str:
+    """The columns of indexes that were built on the new one: Postgres names them then, and renames none with it.
+
+    Which of an index's expressions has been given the name is known to the catalogs alone.
+    """
+    of_table = literal(compose("{}", qualified(column)))
+    final = literal(column.name[2])
+    body = compose(
+        "DECLARE part record; BEGIN"
+        " FOR part IN SELECT a.attrelid, a.attname FROM pg_catalog.pg_index i"
+        " JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indexrelid"
+        " WHERE i.indrelid = {}::pg_catalog.regclass AND pg_catalog.starts_with(a.attname::text, {})"
+        " ORDER BY a.attrelid, a.attnum LOOP"
+        " EXECUTE pg_catalog.format('ALTER TABLE %s RENAME COLUMN %I TO %I',"
+        " part.attrelid::pg_catalog.regclass, part.attname,"
+        " (SELECT x.free FROM pg_catalog.generate_series(0, 99) AS n, LATERAL (SELECT CASE n WHEN 0 THEN {}"
+        " ELSE pg_catalog.concat(pg_catalog.left({}, 15), n) END) AS x(free) WHERE NOT EXISTS (SELECT"
+        " FROM pg_catalog.pg_attribute b WHERE b.attrelid = part.attrelid AND b.attname = x.free)"
+        " ORDER BY n LIMIT 1)); END LOOP; END",
+        of_table,
+        literal(shadow),
+        final,
+        final,
+    )
+    return compose("DO {}", literal(body))
 
 
 def _identity(column: FactId, alter: Part, context: Context) -> Iterable[str]:
@@ -514,10 +639,7 @@ def on_shadows(text: str, fact: FactId, context: Context) -> str:
     A name that only looks like the column's (a function's, a type's) stays; were one taken for another, the proof would
     not end at the goal.
     """
-    renamed = {
-        column.name[2]: shadow_name(column, str(context.new(column)["type"]))
-        for column in shadowed_columns(fact, context)
-    }
+    renamed = {column.name[2]: _exchanged_name(column, context) for column in shadowed_columns(fact, context)}
 
     def replaced(match: re.Match[str]) -> str:
         token = match[0]
@@ -528,6 +650,15 @@ def on_shadows(text: str, fact: FactId, context: Context) -> str:
         return compose("{}", name(renamed[plain]))
 
     return _TOKEN.sub(replaced, text) if renamed else text
+
+
+def is_on_exchanged(index: FactId, context: Context) -> bool:
+    """Whether the live index is on a column that is exchanged, and so goes with the old one."""
+    return any(
+        takes_shadow(needed, context) or follows_shadow(needed, context)
+        for needed in context.live.dependencies.get(index, ())
+        if needed in context.alters
+    )
 
 
 def shadowed_columns(fact: FactId, context: Context) -> list[FactId]:

@@ -58,7 +58,9 @@ def is_replaced_online(fact: FactId, context: Context) -> bool:
     """Whether a new index is built before the old one goes, so that queries always have one of them."""
     if fact not in context.drops or fact not in context.creates or context.old(fact).get("invalid"):
         return False
-    if column_swap.shadowed_columns(fact, context) or context.goes_with_parent(fact):
+    if column_swap.shadowed_columns(fact, context) or column_swap.is_on_exchanged(fact, context):
+        return False
+    if context.goes_with_parent(fact):
         return False
     if any(needed in context.drops for needed in context.live.dependencies.get(fact, ())):
         return False
@@ -144,6 +146,8 @@ def drop_index(fact: FactId, context: Context) -> StatementDraft | None:
     if not online.changes_online(table, context) or fact in context.creates or "parent" in context.old(fact):
         return None
     if any(needed in context.drops for needed in context.live.dependencies.get(fact, ())):
+        return None
+    if column_swap.is_on_exchanged(fact, context):  # the old column takes it along, before the step that would drop it
         return None
     taken = any(other.name[0] == fact.name[0] and other.name[-1] == fact.name[2] for other in context.creates)
     if taken:

@@ -88,6 +88,8 @@ def _why_not_in_steps(column: FactId, context: Context) -> str:
         return ""
     said = column in context.intent.conversions
     reason = "a hint says how values are converted" if said else column_swap.obstacle(column, context)
+    if reason is None and context.online.keep_column_order:
+        reason = "a column behind it cannot be exchanged, and the order of columns is kept"
     return f" (not in steps: {reason})" if reason is not None else ""
 
 

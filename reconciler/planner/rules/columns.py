@@ -92,6 +92,7 @@ class ColumnRule(Rule):
         """A parent brings its columns, but for those that the table declares, too (`inheriting.ordered`)."""
         if fact in context.alters or context.new(fact).get("inherited"):
             yield from inherited_from(fact, context)
+        yield from column_swap.exchanged_before(fact, context)
 
     def _is_table_column(self, fact: FactId, context: Context) -> bool:
         owner = context.goal.parent(fact) or context.live.parent(fact)
@@ -171,7 +172,8 @@ class ColumnRule(Rule):
 
     def recreate_around_alter(self, fact: FactId, context: Context) -> Iterable[FactId]:
         changed = context.changed(fact)
-        if not changed & {"type", "collation", "generated"} or not self._is_table_column(fact, context):
+        swapped = column_swap.takes_shadow(fact, context) or column_swap.follows_shadow(fact, context)
+        if not (swapped or changed & {"type", "collation", "generated"}) or not self._is_table_column(fact, context):
             return
         old, new = str(context.old(fact)["type"]), str(context.new(fact)["type"])
         default = FactId("default", fact.name)
@@ -179,7 +181,7 @@ class ColumnRule(Rule):
             yield from column_swap.carried_along(fact, context)
             yield from disturbed_by_type_change(fact, context, same_family=False)
             return
-        if column_swap.takes_shadow(fact, context) or column_swap.follows_shadow(fact, context):
+        if swapped:
             yield from column_swap.carried_along(fact, context)
         said = fact in context.intent.conversions
         if default in context.live and (said or not same_family(old, new)):

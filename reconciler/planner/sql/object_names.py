@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, LiteralString
 
-from reconciler.model.temporary_names import temporary_name
 from reconciler.planner.sql.quoting import Part, compose, joined, name, raw
 
 if TYPE_CHECKING:
     from reconciler.model.facts import FactId
 
-__all__ = ["called_with", "name_meanwhile", "object_phrase", "qualified", "routine"]
+__all__ = ["called_with", "object_phrase", "qualified", "routine"]
 
-_NAME_BYTES = 63
 _QUALIFIED: dict[str, LiteralString] = {
     "table": "TABLE {}",
     "foreign_table": "FOREIGN TABLE {}",
@@ -122,9 +120,3 @@ def split_name(qualified_name: str) -> tuple[str, ...]:
     """The parts of a name that Postgres quoted."""
     parts = re.findall(r'"((?:[^"]|"")*)"|([^."]+)', qualified_name)
     return tuple(quoted.replace('""', '"') if quoted else plain for quoted, plain in parts)
-
-
-def name_meanwhile(schema: str, plain: str, suffix: str) -> str:
-    """A name for what stands aside while the plan runs: as it is called, and why it is there."""
-    found = plain + suffix
-    return found if len(found.encode()) <= _NAME_BYTES else temporary_name(schema, plain, suffix)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["convert_to_interim_type", "convert_to_new_type", "drop_renamed", "rename_away", "types_to_rename"]
 
 _SUFFIX = "__replaced"
-_LONGEST_BYTES = 63  # NAMEDATALEN - 1
 _RENAMED = ("enum", "domain", "composite_type")
 _RECORD = raw('pg_temp."reconciler_value"')
 
@@ -72,19 +71,20 @@ def _may_be_renamed(kind: FactId, context: Context) -> bool:
     return all(_may_be_renamed(each, context) for each in _dropped_needs(kind, context))
 
 
-def rename_away(kind: FactId) -> Iterable[StatementDraft]:
+def rename_away(kind: FactId, context: Context) -> Iterable[StatementDraft]:
     """The old type gives up its name."""
-    yield StatementDraft(sql=compose("ALTER {} RENAME TO {}", object_phrase(kind), name(_renamed(kind).name[1])))
+    yield StatementDraft(
+        sql=compose("ALTER {} RENAME TO {}", object_phrase(kind), name(_renamed(kind, context).name[1]))
+    )
 
 
-def drop_renamed(kind: FactId) -> Iterable[StatementDraft]:
+def drop_renamed(kind: FactId, context: Context) -> Iterable[StatementDraft]:
     """The old type goes when no column has it any more."""
-    yield StatementDraft(sql=compose("DROP {}", object_phrase(_renamed(kind))))
+    yield StatementDraft(sql=compose("DROP {}", object_phrase(_renamed(kind, context))))
 
 
-def _renamed(kind: FactId) -> FactId:
-    kept = kind.name[1].encode()[: _LONGEST_BYTES - len(_SUFFIX)].decode(errors="ignore")
-    return FactId(kind.kind, (kind.name[0], kept + _SUFFIX))
+def _renamed(kind: FactId, context: Context) -> FactId:
+    return FactId(kind.kind, (kind.name[0], context.interim_name(kind.name[0], kind.name[1], _SUFFIX)))
 
 
 def _converts_at_once(column: FactId, context: Context) -> bool:

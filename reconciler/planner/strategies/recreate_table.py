@@ -19,7 +19,7 @@ from reconciler.planner.partitions.index_attachment import detaches_when_renamed
 from reconciler.planner.partitions.publications import sends, silenced
 from reconciler.planner.partitions.tree import partitions_of, tree
 from reconciler.planner.sql.casts import conversion
-from reconciler.planner.sql.object_names import name_meanwhile, qualified, split_name
+from reconciler.planner.sql.object_names import qualified, split_name
 from reconciler.planner.sql.quoting import Part, compose, joined, literal, name, raw
 
 if TYPE_CHECKING:
@@ -159,14 +159,22 @@ def _referred(fact: FactId, context: Context) -> Iterable[FactId]:
 
 def rename_out_of_the_way(table: FactId, context: Context) -> Iterable[StatementDraft]:
     """The old table gives its name up, and the sequences that go with it theirs."""
-    text = compose("ALTER TABLE {} RENAME TO {}", qualified(table), name(_renamed(*table.name)))
+    text = compose(
+        "ALTER TABLE {} RENAME TO {}",
+        qualified(table),
+        name(context.interim_name(table.name[0], table.name[1], _SUFFIX)),
+    )
     yield StatementDraft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
     for schema, sequence in _sequences(table, context):
-        text = compose("ALTER SEQUENCE {} RENAME TO {}", name(schema, sequence), name(_renamed(schema, sequence)))
+        text = compose(
+            "ALTER SEQUENCE {} RENAME TO {}",
+            name(schema, sequence),
+            name(context.interim_name(schema, sequence, _SUFFIX)),
+        )
         yield StatementDraft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
     if context.old(table).get("force_row_security"):
         # The owner would see, and so move, only the rows that the policies show.
-        yield StatementDraft(sql=compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", _old(table)))
+        yield StatementDraft(sql=compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", _old(table, context)))
 
 
 def _sequences(table: FactId, context: Context) -> Iterable[tuple[str, str]]:
@@ -207,7 +215,7 @@ def move_rows(table: FactId, context: Context, which: Part | None = None) -> Ite
             joined([name(column.name[2]) for column, _ in said]),
             raw(" OVERRIDING SYSTEM VALUE" if always else ""),
             joined([value for _, value in said]),
-            _old(table),
+            _old(table, context),
             raw("" if which is None else compose(" WHERE {}", which)),
         )
         first, last = silenced(sent_anew(table, context), context)
@@ -218,7 +226,9 @@ def move_rows(table: FactId, context: Context, which: Part | None = None) -> Ite
             yield StatementDraft(sql=compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", qualified(table)))
     for column, _ in said:
         yield from _numbers_on(column, context)
-    yield StatementDraft(sql=compose("DROP TABLE {}", _old(table)), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+    yield StatementDraft(
+        sql=compose("DROP TABLE {}", _old(table, context)), lock=LockMode.ACCESS_EXCLUSIVE, locks=table
+    )
 
 
 def sent_anew(table: FactId, context: Context, *, ours: bool = True) -> list[FactId]:
@@ -275,7 +285,7 @@ def _numbers_on(column: FactId, context: Context) -> Iterable[StatementDraft]:
     template = compose(
         "SELECT pg_catalog.setval({}, last_value, is_called) FROM {}",
         literal(sequence),
-        name(schema, _renamed(schema, old)),
+        name(schema, context.interim_name(schema, old, _SUFFIX)),
     )
     yield StatementDraft(sql=template, lock=LockMode.ACCESS_SHARE)
 
@@ -324,12 +334,8 @@ def columns_of(table: FactId, state: Snapshot) -> list[FactId]:
     return [child for child in state.children.get(table, ()) if child.kind == "column"]
 
 
-def _old(table: FactId) -> Part:
-    return name(table.name[0], _renamed(*table.name))
-
-
-def _renamed(schema: str, plain: str) -> str:
-    return name_meanwhile(schema, plain, _SUFFIX)
+def _old(table: FactId, context: Context) -> Part:
+    return name(table.name[0], context.interim_name(table.name[0], table.name[1], _SUFFIX))
 
 
 def _sequence(identity: Definition) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from reconciler.planner.partitions.index_attachment import is_of_partition
 from reconciler.planner.partitions.publications import sends, silenced
 from reconciler.planner.partitions.tree import ancestors, links_of, parent_of, partitions_of, tree
 from reconciler.planner.partitions.trigger_state import switch, switched_again
-from reconciler.planner.sql.object_names import name_meanwhile, qualified
+from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import Part, compose, joined, name, raw
 from reconciler.planner.strategies.recreate_table import columns_of, is_recreated, value_for, waits_for_rows
 from reconciler.sqltext.lexer import lexemes
@@ -299,7 +299,7 @@ def set_rows_apart(link: FactId, context: Context) -> Iterator[StatementDraft]:
         yield exclusive(compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", table), each.child)
     text = compose(
         "CREATE UNLOGGED TABLE {} AS SELECT {} FROM {}{}",
-        _temporary_table(each.child),
+        _temporary_table(each.child, context),
         joined(_names(_stored(each.parent, context))),
         table,
         chosen,
@@ -346,7 +346,7 @@ def return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
             joined(_names(stored)),
             raw(" OVERRIDING SYSTEM VALUE" if numbered else ""),
             joined([value for value in values if value is not None]),
-            _temporary_table(each.child),
+            _temporary_table(each.child, context),
         )
         found = (
             hazards.blocks_reads_and_writes(
@@ -355,7 +355,7 @@ def return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
             hazards.may_fail(parent, "fails if no partition takes a row that moves", context.sizes.get(parent)),
         )
         yield StatementDraft(sql=text, hazards=found, lock=LockMode.ROW_EXCLUSIVE, locks=parent)
-        yield StatementDraft(sql=compose("DROP TABLE {}", _temporary_table(each.child)))
+        yield StatementDraft(sql=compose("DROP TABLE {}", _temporary_table(each.child, context)))
     yield from last
     if forced:
         yield exclusive(compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table), parent)
@@ -398,8 +398,8 @@ def _of(link: FactId, context: Context) -> _Leaving:
     )
 
 
-def _temporary_table(child: FactId) -> Part:
-    return name(child.name[0], name_meanwhile(child.name[0], child.name[1], _SUFFIX))
+def _temporary_table(child: FactId, context: Context) -> Part:
+    return name(child.name[0], context.interim_name(child.name[0], child.name[1], _SUFFIX))
 
 
 def _stored(parent: FactId, context: Context) -> list[FactId]:
