@@ -13,10 +13,18 @@ from typing import TYPE_CHECKING
 
 from reconciler.apply.transaction import require_live
 from reconciler.catalog.snapshot_reader import read_snapshot
+from reconciler.db.connections import errors_as
 from reconciler.db.session import Session
 from reconciler.diff.drift import compare
 from reconciler.diff.goal import Desired, make_goal
-from reconciler.errors import ConfigError, PluginFailuresError, ReconcilerError, StalePlanError
+from reconciler.errors import (
+    ConfigError,
+    DatabaseError,
+    PluginFailuresError,
+    ReconcilerError,
+    RunInterruptedError,
+    StalePlanError,
+)
 from reconciler.hazards.policy import refused_of
 from reconciler.intent.manual_renames import find_manual_renames, rename_warnings
 from reconciler.intent.rename_simulation import with_renames
@@ -269,10 +277,13 @@ class Reconciler:
         """Applies a plan that `plan` made. Raises StalePlanError where live moved since; a failed run is recorded."""
         started = self._session.clock()
         try:
-            return run_plan(self._session, planned, started, kind, progress)
+            with errors_as(DatabaseError, "apply the plan"):
+                return run_plan(self._session, planned, started, kind, progress)
         except ReconcilerError as error:
             record_failure(self._session, planned, kind, started, error)
             raise
+        except KeyboardInterrupt as exc:
+            raise self._interrupted(exc, planned, planned.plugin, kind, started) from exc.__cause__ or exc
 
     def adopt(self, source: object, *, plugin: str = DEFAULT_PLUGIN, options: Options | None = None) -> MigrateResult:
         """Records a database that already holds the schema as the plugin's baseline; changes what differs.
@@ -395,7 +406,10 @@ class Reconciler:
                 return MigrateResult(plugin=plugin, idx=None, skipped=True)
             planned: PlanResult | None = None
             try:
-                with self.connection.transaction(force_rollback=True):
+                with (
+                    errors_as(DatabaseError, f"plan for plugin {plugin}"),
+                    self.connection.transaction(force_rollback=True),
+                ):
                     if not dry_run:
                         lock_plugin(self.connection, plugin, options.longest_wait_ms)
                         if is_unchanged(self._session, plugin, source, options):
@@ -405,7 +419,8 @@ class Reconciler:
                     )
                 if dry_run:
                     return MigrateResult(plugin=plugin, idx=None, statements=planned.plan.statements, dry_run=True)
-                return run_plan(self._session, planned, started, kind, progress)
+                with errors_as(DatabaseError, "apply the plan"):
+                    return run_plan(self._session, planned, started, kind, progress)
             except StalePlanError as error:
                 if attempt == _REPLANS:
                     record_failure(self._session, planned, kind, started, error, plugin=plugin)
@@ -414,7 +429,19 @@ class Reconciler:
                 if not dry_run:
                     record_failure(self._session, planned, kind, started, error, plugin=plugin)
                 raise
+            except KeyboardInterrupt as exc:
+                if dry_run:
+                    raise
+                raise self._interrupted(exc, planned, plugin, kind, started) from exc.__cause__ or exc
         raise AssertionError("unreachable")
+
+    def _interrupted(
+        self, exc: KeyboardInterrupt, planned: PlanResult | None, plugin: str, kind: RunKind, started: datetime
+    ) -> RunInterruptedError:
+        """The same with what it left, which is in the ledger then."""
+        error = exc if isinstance(exc, RunInterruptedError) else RunInterruptedError(exc, hint="run it again")
+        record_failure(self._session, planned, kind, started, error, plugin=plugin)
+        return error
 
     def _chosen(self, options: Options | None) -> Options:
         """The options as they hold here: inside of the caller's transaction nothing is done in steps unasked."""

@@ -31,9 +31,11 @@ __all__ = [
     "PreflightError",
     "ProofError",
     "ReconcilerError",
+    "RunInterruptedError",
     "ScratchError",
     "SourceError",
     "StalePlanError",
+    "TerminatedError",
     "UnmodelledError",
     "VerificationError",
 ]
@@ -58,6 +60,9 @@ __all__ = [
 #   LedgerError            the ledger's tables are not as they must be
 #     LedgerVersionError   they were written by a newer program
 #   PluginFailuresError    several plugins, some of which failed
+# KeyboardInterrupt
+#   TerminatedError        SIGTERM reached the command line
+#   RunInterruptedError    Ctrl-C or SIGTERM during a run, and what that left
 
 
 class ReconcilerError(Exception):
@@ -76,12 +81,7 @@ class ReconcilerError(Exception):
 
     def describe(self) -> str:
         """The message, what was left in the database and what to do, a line each."""
-        lines = [self.message]
-        if self.left:
-            lines.append(f"left in the database: {self.left}")
-        if self.hint:
-            lines.append(f"hint: {self.hint}")
-        return "\n".join(lines)
+        return _described(self.message, self.left, self.hint)
 
 
 class ConfigError(ReconcilerError):
@@ -231,3 +231,35 @@ class PluginFailuresError(ReconcilerError):
             left="the failed plugins are as they were; the others are reconciled",
             hint="see .failures for each plugin's own error",
         )
+
+
+class TerminatedError(KeyboardInterrupt):
+    """The process was told to end by SIGTERM; it is ended as by Ctrl-C."""
+
+
+class RunInterruptedError(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM ended a run; says what was left in the database, and what to do.
+
+    It stays a KeyboardInterrupt, so that nothing takes it for an error to go on from.
+    """
+
+    is_recorded = False
+
+    def __init__(self, cause: KeyboardInterrupt, *, left: str | None = None, hint: str | None = None) -> None:
+        self.message = "terminated" if isinstance(cause, TerminatedError) else "interrupted"
+        super().__init__(self.message)
+        self.left = left
+        self.hint = hint
+
+    def describe(self) -> str:
+        """The message, what was left in the database and what to do, a line each."""
+        return _described(self.message, self.left, self.hint)
+
+
+def _described(message: str, left: str | None, hint: str | None) -> str:
+    lines = [message]
+    if left:
+        lines.append(f"left in the database: {left}")
+    if hint:
+        lines.append(f"hint: {hint}")
+    return "\n".join(lines)

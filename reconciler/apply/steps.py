@@ -25,8 +25,8 @@ from reconciler.apply.transaction import (
     run_timed,
     run_transaction,
 )
-from reconciler.db.connections import SEARCH_PATH, fetch_one
-from reconciler.errors import ApplyError, ReconcilerError
+from reconciler.db.connections import SEARCH_PATH, errors_as, fetch_one
+from reconciler.errors import ApplyError, DatabaseError, ReconcilerError, RunInterruptedError
 from reconciler.ledger import steps as ledger_steps
 from reconciler.ledger.runs import RunOutcome, finish_run, start_run
 from reconciler.ledger.schema import ensure_ledger
@@ -45,14 +45,16 @@ if TYPE_CHECKING:
 
 __all__ = ["StepRun", "run_steps"]
 
-_LEFT = "the steps before it are done and recorded; run again for the rest"
+_LEFT = "the steps before it are committed"
+_RESUME = "run the same command again to resume; `reconciler check` shows how far it came"
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepRun:
     """What a run of many steps needs beside its plan; `check_lease` raises where others are not kept out any more.
 
-    `changes` are all that it is to change.
+    `changes` are all that it is to change. `connection_again` gives a connection to write down how it ended, opened
+    again where the first was lost.
     """
 
     record: Record
@@ -64,6 +66,7 @@ class StepRun:
     check_lease: Callable[[], None]
     begin: Callable[[], None]
     max_lag: MaxLag
+    connection_again: Callable[[], Connection]
     progress: Callable[[int, Statement], None] | None = None
     search_path: str = SEARCH_PATH
 
@@ -97,16 +100,51 @@ def run_steps(connection: Connection, plan: Plan, run: StepRun) -> Recorded:
                 source_description=run.record.source_description,
                 changes=run.changes,
             )
+        reached = _Reached(plan=plan)
         try:
-            return _run_all(connection, plan, run, run_id)
+            with errors_as(DatabaseError, "take the steps of the plan"):
+                return _run_all(connection, plan, run, run_id, reached)
         except ReconcilerError as error:
-            _end_failed(connection, run, run_id, error)
+            _end_failed(run, run_id, error, reached)
             raise
+        except KeyboardInterrupt as exc:
+            interrupted = RunInterruptedError(exc)
+            _end_failed(run, run_id, interrupted, reached)
+            raise interrupted from exc
 
 
-def _run_all(connection: Connection, plan: Plan, run: StepRun, run_id: int) -> Recorded:
+@dataclass(kw_only=True)
+class _Reached:
+    """How many steps are committed, as far as this side of the connection knows, and which one was begun last."""
+
+    plan: Plan
+    done: int = 0
+    begun: int = 0
+
+    def describe(self) -> str:
+        """`steps 1 to 14 of 25 are committed; step 15 was rolled back`."""
+        of = len(self.plan.steps)
+        match self.done:
+            case 0:
+                text = f"none of the {of} steps is committed"
+            case 1:
+                text = f"step 1 of {of} is committed"
+            case done:
+                text = f"steps 1 to {done} of {of} are committed"
+        if self.begun <= self.done:
+            return text
+        step = self.plan.steps[self.begun - 1]
+        if step.is_transaction:
+            return f"{text}; step {self.begun} was rolled back"
+        if step.statements[0].batched is not None:
+            return f"{text}; of step {self.begun} the batches are committed that were done"
+        return f"{text}; step {self.begun} runs in no transaction and may be half done, which the next run ends"
+
+
+def _run_all(connection: Connection, plan: Plan, run: StepRun, run_id: int, reached: _Reached) -> Recorded:
     steps = plan.steps
     for number, step in enumerate(steps, start=1):
+        reached.done, reached.begun = number - 1, number
         run.check_lease()
         # To compare live with the goal takes a while: not under locks that others wait for.
         quiet = not any(each.lock is not None and each.lock.blocks_clients for each in step.statements)
@@ -121,6 +159,7 @@ def _run_all(connection: Connection, plan: Plan, run: StepRun, run_id: int) -> R
                 return done
         else:
             _alone(connection, step, run, run_id, number, len(steps))
+    reached.done = len(steps)
     with connection.transaction():
         return _finish(connection, plan, run, run_id)
 
@@ -190,12 +229,20 @@ def _finish(connection: Connection, plan: Plan, run: StepRun, run_id: int) -> Re
     return done
 
 
-def _end_failed(connection: Connection, run: StepRun, run_id: int, error: ReconcilerError) -> None:
-    """Writes down how the run ended, where the connection still allows it; the error then tells that it was."""
-    if connection.closed or connection.broken:
-        return
+def _end_failed(run: StepRun, run_id: int, error: ReconcilerError | RunInterruptedError, reached: _Reached) -> None:
+    """Says in the error what is left, and writes down how the run ended, on another connection where it lost its own.
+
+    What that one says is what is so: the last step may have been committed though the answer never came.
+    """
     try:
+        connection = run.connection_again()
         with connection.transaction():
+            succeeded, done = ledger_steps.load_progress(connection, run_id)
+            if succeeded:
+                error.left = "all that was planned, and its record: only the answer to the last commit was lost"
+                error.is_recorded = True
+                return
+            reached.done = max(reached.done, done)
             finish_run(
                 connection,
                 run_id,
@@ -205,9 +252,12 @@ def _end_failed(connection: Connection, run: StepRun, run_id: int, error: Reconc
                 sqlstate=getattr(error, "sqlstate", None),
                 failed_statement=getattr(error, "statement", None),
             )
-        error.is_recorded = True
+        error.left = f"{reached.describe()}; the run is recorded as failed"
     except (ReconcilerError, psycopg.Error) as failure:
-        error.add_note(f"the failed run could not be recorded: {failure}")
+        error.left = f"{reached.describe()}; the run is recorded as unfinished"
+        error.add_note(f"that it failed could not be recorded: {failure}")
+    error.is_recorded = True
+    error.hint = f"{error.hint}; then {_RESUME}" if error.hint else _RESUME
 
 
 @contextmanager

@@ -8,7 +8,9 @@ that `--help` is light.
 from __future__ import annotations
 
 import gc
+import logging
 import os
+import signal
 import sys
 from dataclasses import replace
 from functools import partial
@@ -49,10 +51,11 @@ from reconciler.cli.output import show_dry_run, show_plan, show_result
 from reconciler.cli.plan_file import apply_file, write_plan
 from reconciler.cli.rename_prompts import with_answers
 from reconciler.cli.rollback import rollback
-from reconciler.errors import ConfigError, HazardError, ReconcilerError
+from reconciler.errors import ConfigError, HazardError, ReconcilerError, RunInterruptedError, TerminatedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from types import FrameType
 
     from reconciler.client import Reconciler
     from reconciler.model.plan import Plan, Statement
@@ -65,7 +68,16 @@ __all__ = ["main", "run"]
 def main() -> None:
     """The entry point of the command."""
     gc.disable()  # walking hundreds of thousands of facts again and again costs more than it would ever free
+    signal.signal(signal.SIGTERM, _terminate)
+    # psycopg warns of a rollback that a lost connection cannot do: the error itself says what happened.
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())
     sys.exit(run(sys.argv[1:]))
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    """Ends the command as Ctrl-C does; a second SIGTERM ends the process at once."""
+    signal.signal(number, signal.SIG_DFL)
+    raise TerminatedError
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -78,8 +90,12 @@ def run(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         error.show()
         return FAILED
-    except (click.Abort, KeyboardInterrupt):
-        print_note("interrupted: what was not committed is rolled back")
+    except (click.Abort, KeyboardInterrupt) as exc:
+        cause = exc.__cause__ if isinstance(exc, click.Abort) else exc
+        if isinstance(cause, RunInterruptedError):
+            print_error(cause)
+        else:
+            print_note("interrupted: nothing was changed")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader went away (`| head`); what Python flushes at its end must not complain again.

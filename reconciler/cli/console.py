@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from reconciler.errors import ConfigError, HazardError, ProofError, ReconcilerError
+from reconciler.errors import ConfigError, HazardError, ProofError, ReconcilerError, RunInterruptedError
 from reconciler.model.visible import visible, visible_line
 from reconciler.redaction.dsn import redact
 from reconciler.redaction.masking import redact_message
@@ -108,7 +108,7 @@ def print_warnings(warnings: Iterable[str]) -> None:
             print_note(f"warning: {warning}")
 
 
-def print_error(error: ReconcilerError) -> None:
+def print_error(error: ReconcilerError | RunInterruptedError) -> None:
     """`error: ...` with all that is known, to standard error, never with a password."""
     lines = [error.describe(), *getattr(error, "__notes__", ())]
     _print_aside(f"error: {redact_message(os.linesep.join(lines))}", "red")

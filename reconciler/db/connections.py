@@ -43,6 +43,7 @@ __all__ = [
     "errors_as",
     "fetch_all",
     "fetch_one",
+    "lost_connection",
     "outside_transaction",
     "pinned",
     "redact",
@@ -75,6 +76,16 @@ _WHILE_READING: Mapping[str, str] = {
 # A server that is full is tried again for as long as a connection may take: "too many clients already", "remaining
 # connection slots are reserved", "too many connections for role", and PgBouncer's max_client_conn.
 _FULL = ("too many c", "connection slots", "no more connections allowed")
+_CONNECT_HINT = "check host, port, user and password, and that the server runs"
+_CONNECT_HINTS = (
+    (
+        _FULL,
+        "wait, or end sessions that nobody needs (pg_stat_activity), raise max_connections, or connect by a pooler",
+    ),
+    (("starting up", "shutting down", "in recovery", "not yet accepting"), "try again when the server is up"),
+    (("authentication failed", "no password supplied", "pg_hba.conf"), "check user and password, and pg_hba.conf"),
+    (("refused", "No such file", "timeout expired", "translate host"), "check host and port, and that the server runs"),
+)
 _LONGEST_PAUSE_S = 0.5
 _FROZEN = (
     "the run did nothing for some seconds while clients waited for its locks, so the server ended its transaction and"
@@ -211,12 +222,11 @@ def _connect_error(parameters: Mapping[str, str], exc: psycopg.OperationalError)
             text = text.replace(secret, "***")
     # libpq hands out no SQLSTATE when a connection fails; a translated text gets the general hint.
     missing = re.search(r'database "(?P<name>.*)" does not exist', text)
-    return ConnectError(
-        f"cannot connect: {text.removeprefix('connection failed: ')}",
-        hint=f"check the name, or create it first: createdb {missing['name']}"
-        if missing
-        else "check host, port, user and password, and that the server runs",
-    )
+    if missing:
+        hint = f"check the name, or create it first: createdb {missing['name']}"
+    else:
+        hint = next((hint for words, hint in _CONNECT_HINTS if any(word in text for word in words)), _CONNECT_HINT)
+    return ConnectError(f"cannot connect: {text.removeprefix('connection failed: ')}", hint=hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,13 +270,13 @@ def errors_as(error: type[ReconcilerError] = DatabaseError, doing: str = "ask th
         yield
     except psycopg.Error as exc:
         said = server_message(exc)
-        if _lost_connection(exc):
+        if lost_connection(exc):
             hint = _FROZEN if exc.sqlstate == psycopg.errors.IdleInTransactionSessionTimeout.sqlstate else said.hint
             raise ConnectError(f"the connection was lost: cannot {doing}: {said.text}", hint=hint) from exc
         raise error(f"cannot {doing}: {said.text}", hint=said.hint) from exc
 
 
-def _lost_connection(exc: psycopg.Error) -> bool:
+def lost_connection(exc: psycopg.Error) -> bool:
     """Whether the session is gone: no answer at all, or one of the codes with which the server ends it."""
     if exc.sqlstate is None:
         return isinstance(exc, psycopg.OperationalError)

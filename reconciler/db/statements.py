@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from reconciler.db.connections import SEARCH_PATH, server_message
+from reconciler.db.connections import SEARCH_PATH, lost_connection, server_message
 from reconciler.db.search_path import UNFOUND, found_nothing, path_hint
 from reconciler.errors import ApplyError
 
@@ -83,8 +83,9 @@ def apply_error(exc: psycopg.Error, statement: Statement, position: int) -> Appl
     if found_nothing(said):
         building = any(fact.kind in _BUILT for fact in statement.creates)
         hint = path_hint(said, while_building=building)
+    message = f"the connection was lost: {said.message}" if lost_connection(exc) else said.message
     return ApplyError(
-        statement.concealed(said.message),
+        statement.concealed(message),
         hint=statement.concealed(hint) if hint else None,
         statement=statement.sql,
         position=position,

@@ -29,7 +29,15 @@ if TYPE_CHECKING:
 _VERSION_WITH_CHANGES = 4
 _Change: TypeAlias = "tuple[str, list[str], str | None, str | None]"
 
-__all__ = ["UnfinishedRun", "begin_step", "end_cut_off_runs", "end_step", "load_unfinished", "take_steps"]
+__all__ = [
+    "UnfinishedRun",
+    "begin_step",
+    "end_cut_off_runs",
+    "end_step",
+    "load_progress",
+    "load_unfinished",
+    "take_steps",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +104,17 @@ def end_step(connection: Connection, run_id: int, step: int, durations_ms: Seque
             " WHERE run_id = %s AND step = %s",
             [list(durations_ms), run_id, step],
         )
+
+
+def load_progress(connection: Connection, run_id: int) -> tuple[bool, int]:
+    """Whether the run has succeeded, and how many of its steps are committed."""
+    with errors_as(LedgerError, f"read the steps of run {run_id}"), cursor(connection) as rows:
+        row = rows.execute(
+            "SELECT run.outcome = 'succeeded', (SELECT count(*) FROM migrations._steps AS step"
+            " WHERE step.run_id = run.id AND step.finished_at IS NOT NULL) FROM migrations._runs AS run WHERE id = %s",
+            [run_id],
+        ).fetchone()
+    return (bool(row[0]), int(row[1])) if row else (False, 0)
 
 
 def end_cut_off_runs(connection: Connection, plugin: str, finished_at: datetime) -> None:

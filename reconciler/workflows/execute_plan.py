@@ -11,9 +11,10 @@ from reconciler.apply.locks import LockRetryPolicy, lease, retried, timeouts_kep
 from reconciler.apply.steps import StepRun, run_steps
 from reconciler.apply.transaction import Record, Recorded, apply_plan
 from reconciler.catalog.snapshot_reader import read_mark, read_snapshot
+from reconciler.db.connections import lost_connection, server_message
 from reconciler.db.search_path import statement_path
 from reconciler.diff.diff import diff
-from reconciler.errors import ReconcilerError, StalePlanError, UnmodelledError
+from reconciler.errors import ConnectError, ReconcilerError, RunInterruptedError, StalePlanError, UnmodelledError
 from reconciler.hazards.policy import hazard_error
 from reconciler.intent.rename_suggestions import as_hint
 from reconciler.ledger.addresses import lasting_addresses
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from reconciler.results import PlanResult
     from reconciler.source.reading import Reading
     from reconciler.source.source import AnySource
+
+_NOTHING = "nothing: what was not committed was rolled back"
 
 __all__ = ["is_unchanged", "record_failure", "require_head", "run_plan"]
 
@@ -141,6 +144,7 @@ def _in_steps(
             check_lease=check_lease,
             begin=lambda: require_head(session.connection, planned),
             max_lag=planned.options.max_lag,
+            connection_again=lambda: session.connection,
             progress=progress,
             search_path=statement_path(planned.options.search_path),
         )
@@ -159,34 +163,44 @@ def _at_once(
 ) -> Recorded:
     plan = planned.plan
     kept = nullcontext() if session.is_idle else timeouts_kept(session.connection)
-    with session.connection.transaction(), kept:
-        lock_plugin(session.connection, planned.plugin, patience.timeout_ms)
-        require_head(session.connection, planned)
-        schemas = planned.live.schemas
-        end_cut_off_runs(session.connection, planned.plugin, session.clock())
-        done = apply_plan(
-            session.connection,
-            plan,
-            record,
-            schemas,
-            patience=patience,
-            tries=tries,
-            progress=progress,
-            search_path=statement_path(planned.options.search_path),
-        )
-        record_run(
-            session.connection,
-            plugin=planned.plugin,
-            kind=kind,
-            started_at=started,
-            finished_at=session.clock(),
-            outcome=RunOutcome.SUCCEEDED,
-            idx=done.idx,
-            desired_fingerprint=planned.desired_fingerprint,
-            live_before=plan.live_fingerprint,
-            live_after=plan.goal_fingerprint,
-            statement_count=len(plan.statements),
-        )
+    done: Recorded | None = None
+    try:
+        with session.connection.transaction(), kept:
+            lock_plugin(session.connection, planned.plugin, patience.timeout_ms)
+            require_head(session.connection, planned)
+            schemas = planned.live.schemas
+            end_cut_off_runs(session.connection, planned.plugin, session.clock())
+            done = apply_plan(
+                session.connection,
+                plan,
+                record,
+                schemas,
+                patience=patience,
+                tries=tries,
+                progress=progress,
+                search_path=statement_path(planned.options.search_path),
+            )
+            record_run(
+                session.connection,
+                plugin=planned.plugin,
+                kind=kind,
+                started_at=started,
+                finished_at=session.clock(),
+                outcome=RunOutcome.SUCCEEDED,
+                idx=done.idx,
+                desired_fingerprint=planned.desired_fingerprint,
+                live_before=plan.live_fingerprint,
+                live_after=plan.goal_fingerprint,
+                statement_count=len(plan.statements),
+            )
+    except psycopg.OperationalError as exc:
+        if done is None or not lost_connection(exc):
+            raise
+        raise ConnectError(
+            f"the connection was lost while the plan was committed: {server_message(exc).message}",
+            left="all that was planned or nothing; `reconciler status` shows whether it is recorded",
+            hint="run the same command again: what is done is not done twice",
+        ) from exc
     return done
 
 
@@ -246,12 +260,13 @@ def record_failure(
     planned: PlanResult | None,
     kind: RunKind,
     started: datetime,
-    error: ReconcilerError,
+    error: ReconcilerError | RunInterruptedError,
     *,
     plugin: str | None = None,
 ) -> None:
-    """Writes the failed run down in a transaction of its own, where the connection still allows it."""
-    if error.is_recorded or session.connection.closed or session.connection.broken:
+    """Writes the failed run down in a transaction of its own, on another connection where ours was lost."""
+    error.left = error.left or _NOTHING
+    if error.is_recorded:
         return
     try:
         with session.connection.transaction():
@@ -271,7 +286,7 @@ def record_failure(
             )
     except (ReconcilerError, psycopg.Error) as failure:
         # The first error is the one to tell; that it could not be written down is added to it.
-        error.add_note(f"the failed run could not be recorded: {failure}")
+        error.add_note(f"that the run failed could not be recorded: {failure}")
 
 
 def _tag(planned: PlanResult, created_at_ms: int) -> str | None:

@@ -1,0 +1,151 @@
+"""What is said where a run loses its server, its lease, its statement or its process: what is left, and what to do."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from reconciler.cli.console import INTERRUPTED
+from reconciler.client import Reconciler
+from reconciler.db.connections import connect
+from reconciler.errors import ConnectError, ReconcilerError, RunInterruptedError
+from reconciler.options import Options, Proof
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.embedded import EmbeddedServer
+    from reconciler.model.plan import Statement
+
+BEFORE = "create table t (id int primary key, a int, b int);"
+AFTER = (
+    BEFORE.replace("a int", "a int not null")
+    + "create index t_b on t (b); alter table t add constraint positive check (b > 0); create table v (id int);"
+)
+ONLINE = Options(online=True, proof=Proof.OFF)
+TERMINATE = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where pid = %s"
+TERMINATE_LEASE = (
+    "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+    " where application_name = 'reconciler lease' and datname = current_database() and pid <> %s"
+)
+
+
+@pytest.mark.parametrize("fault", ["backend terminated", "lease terminated", "no way back", "Ctrl-C"])
+def test_a_run_in_steps_says_what_it_left_and_is_resumed(database: str, server: EmbeddedServer, fault: str) -> None:
+    name = sql.Identifier(str(psycopg.conninfo.conninfo_to_dict(database)["dbname"]))
+    with (
+        Reconciler(database, options=ONLINE) as reconciler,
+        psycopg.connect(database, autocommit=True) as other,
+        psycopg.connect(server.url, autocommit=True) as elsewhere,
+    ):
+        reconciler.migrate("default", BEFORE)
+        steps = reconciler.plan(AFTER).plan.steps
+        at = len(steps) // 2 + 1
+        first = steps[at - 1].first
+
+        def strike(position: int, _statement: Statement) -> None:
+            if position != first:
+                return
+            if fault == "Ctrl-C":
+                raise KeyboardInterrupt
+            if fault == "no way back":
+                elsewhere.execute(sql.SQL("alter database {} allow_connections false").format(name))
+            query = TERMINATE_LEASE if fault == "lease terminated" else TERMINATE
+            other.execute(query, [reconciler.connection.info.backend_pid])
+
+        expected = RunInterruptedError if fault == "Ctrl-C" else ReconcilerError
+        with pytest.raises(expected) as caught:
+            reconciler.migrate("default", AFTER, progress=strike)
+        error = caught.value
+        elsewhere.execute(sql.SQL("alter database {} allow_connections true").format(name))
+
+        assert isinstance(error, (ReconcilerError, RunInterruptedError))
+        assert ("interrupted" if fault == "Ctrl-C" else "connection was lost") in error.describe()
+        done = at if fault == "lease terminated" else at - 1
+        assert f"steps 1 to {done} of {len(steps)} are committed" in str(error.left)
+        assert "resume" in str(error.hint)
+        unfinished = reconciler.get_status().unfinished
+        assert unfinished is not None
+        assert (unfinished.steps_done, unfinished.is_running) == (done, False)
+        if fault == "no way back":
+            assert "could not be recorded" in str(error.__notes__)
+            assert unfinished.state == "interrupted"
+        else:
+            assert unfinished.state == "failed"
+        reconciler.migrate("default", AFTER)
+        assert reconciler.plan(AFTER).plan.is_empty
+        assert reconciler.check().unfinished is None
+
+
+@pytest.mark.parametrize("fault", ["backend terminated", "Ctrl-C"])
+def test_a_run_of_one_transaction_says_that_nothing_is_left(database: str, fault: str) -> None:
+    options = Options(online=False, proof=Proof.OFF)
+    with Reconciler(database, options=options) as reconciler, psycopg.connect(database, autocommit=True) as other:
+        reconciler.migrate("default", BEFORE)
+
+        def strike(position: int, _statement: Statement) -> None:
+            if position == 2:
+                if fault == "Ctrl-C":
+                    raise KeyboardInterrupt
+                other.execute(TERMINATE, [reconciler.connection.info.backend_pid])
+
+        expected = RunInterruptedError if fault == "Ctrl-C" else ReconcilerError
+        with pytest.raises(expected) as caught:
+            reconciler.migrate("default", AFTER, progress=strike)
+        assert isinstance(caught.value, (ReconcilerError, RunInterruptedError))
+        assert str(caught.value.left).startswith("nothing")
+        status = reconciler.get_status()
+        assert status.last_run is not None
+        assert (status.last_run.outcome, status.unfinished) == ("failed", None)
+        assert reconciler.migrate("default", AFTER).idx == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_command_and_it_says_what_is_left(
+    database: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    source = tmp_path / "schema.sql"
+    source.write_text(AFTER)
+    with Reconciler(database) as reconciler, psycopg.connect(database) as other:
+        reconciler.migrate("default", BEFORE)
+        other.execute("lock table public.t")
+        command = [sys.executable, "-m", "reconciler.cli.commands", "apply", str(source), "--dsn", database]
+        process = subprocess.Popen(
+            [*command, "--no-online", "--lock-timeout", "60000"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        waits = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        with psycopg.connect(database, autocommit=True) as watch:
+            while process.poll() is None and not watch.execute(waits).fetchone():
+                watch.execute("select pg_sleep(0.05)")
+        process.send_signal(number)
+        _, said = process.communicate()
+        assert process.returncode == INTERRUPTED, said
+        assert ("terminated" if number is signal.SIGTERM else "interrupted") in said
+        assert "nothing" in said
+        assert "ignored" not in said
+        other.rollback()
+        assert reconciler.migrate("default", AFTER).idx == 1
+
+
+@pytest.mark.one_server
+def test_who_finds_no_connection_slot_is_not_asked_for_the_password(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("create role crowded login connection limit 0")
+        try:
+            url = psycopg.conninfo.make_conninfo(database, user="crowded", connect_timeout=2)
+            with pytest.raises(ConnectError, match="too many connections") as caught:
+                connect(url)
+        finally:
+            connection.execute("drop role crowded")
+    assert "pooler" in str(caught.value.hint)
+    assert "password" not in str(caught.value.hint)
