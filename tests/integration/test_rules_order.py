@@ -84,3 +84,31 @@ def test_what_is_left_alone_needs_what_it_stands_on(database: str) -> None:
         reconciler.migrate(
             "default", "CREATE FUNCTION app.fired() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN NULL; END';"
         )
+
+
+HELD = """
+CREATE DOMAIN d AS text CHECK (VALUE <> 'q');
+CREATE DOMAIN e AS text;
+CREATE TYPE c AS (x integer, y d, z e);
+CREATE TYPE whole AS (part c);
+CREATE TABLE t (id integer, in_type c, in_array d[], in_whole whole, e e[], plain d);
+"""
+HELD_NO_MORE = """
+CREATE DOMAIN d AS text CHECK (VALUE <> '');
+CREATE DOMAIN e AS text NOT NULL;
+CREATE TYPE c AS (x integer);
+CREATE TYPE whole AS (part c);
+CREATE TABLE t (id integer, in_type c, in_array text[], in_whole whole, plain d);
+"""
+
+
+def test_a_domain_asks_more_of_its_values_when_other_types_hold_it_no_more(database: str) -> None:
+    with Reconciler(database, options=OPTIONS) as reconciler:
+        reconciler.migrate("default", HELD)
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute("INSERT INTO t VALUES (1, '(1,a,b)', '{a}', '(\"(1,a,b)\")', '{b}', 'a')")
+        reconciler.migrate("default", HELD_NO_MORE)
+        assert reconciler.plan(HELD_NO_MORE).plan.is_empty
+        with psycopg.connect(database, autocommit=True) as connection:
+            row = connection.execute("SELECT in_type::text, in_array, in_whole::text, plain FROM t").fetchone()
+            assert row == ("(1)", ["a"], '("(1)")', "a")

@@ -13,6 +13,7 @@ from reconciler.planner.core import online
 from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
 from reconciler.planner.online import concurrent_indexes
 from reconciler.planner.partitions import index_attachment
+from reconciler.planner.rules.domain_holders import altered_holders, dropped_holders
 from reconciler.planner.sql.migra import constraint_statements
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.options import changed_options
@@ -352,6 +353,13 @@ class DomainConstraintRule(Rule):
 
     kinds = ("domain_constraint",)
     rank = 22
+
+    def after_drop_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        """Postgres looks for columns of the domain, and refuses where there are some within other types."""
+        return dropped_holders(FactId("domain", fact.name[:2]), context)
+
+    def after_create_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        return altered_holders(FactId("domain", fact.name[:2]), context)
 
     def inline_into(self, fact: FactId, context: Context) -> FactId | None:
         return FactId("domain", fact.name[:2]) if "NOT VALID" not in str(context.new(fact)["definition"]) else None

@@ -13,6 +13,7 @@ from reconciler.planner.columns.not_null import explicit_name
 from reconciler.planner.core import online
 from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
 from reconciler.planner.rules.column_types import disturbed_by_type_change
+from reconciler.planner.rules.domain_holders import altered_holders, dropped_holders
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import Part, compose, joined, literal, name, raw
 
@@ -205,6 +206,18 @@ class DomainRule(_Type):
             definition = raw(str(context.new(member)["definition"]))
             parts.append(raw(compose("CONSTRAINT {} {}", name(member.name[2]), definition)))
         return StatementDraft(sql=compose("CREATE DOMAIN {} AS {}", qualified(fact), joined(parts, " ")))
+
+    def after_drop_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        return dropped_holders(fact, context) if self._becomes_required(fact, context) else ()
+
+    def after_create_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        return altered_holders(fact, context) if self._becomes_required(fact, context) else ()
+
+    def _becomes_required(self, fact: FactId, context: Context) -> bool:
+        """Whether the domain that stays gets NOT NULL, which Postgres asks of all of its values."""
+        return (
+            fact in context.alters and bool(context.new(fact).get("not_null")) and "not_null" in context.changed(fact)
+        )
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return not context.changed(fact) & {"type", "collation"}
