@@ -16,7 +16,7 @@ import psycopg
 
 from reconciler.client import Reconciler, reconcile_all
 from reconciler.db.connections import errors_as, watched, watching
-from reconciler.errors import ApplyError, ConnectError, DatabaseError
+from reconciler.errors import ApplyError, ConnectError, DatabaseError, ReconcilerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -133,16 +133,17 @@ class _Run:
             with watching(self._connections):
                 return reconcile_all(self._dsn, self._sources, options=self._options, migrate=self._migrate)
         except _StoppedError as exc:
-            raise self._reason() from exc.__cause__
+            raise self._reason(exc.__cause__) from exc.__cause__
         finally:
             self._ended.set()
             self._stopping.set()
             watcher.join()
 
-    def _reason(self) -> ConnectError | ApplyError:
+    def _reason(self, cause: BaseException | None) -> ConnectError | ApplyError:
         if self._unreachable is not None:
             return self._unreachable
-        left = "the plugins that were done stay done; the one at work was rolled back"
+        last = cause.left if isinstance(cause, ReconcilerError) else None
+        left = f"the plugins that were done stay done; of the one at work: {last or 'nothing, it was rolled back'}"
         if self._timed_out:
             return ApplyError(
                 f"the start did not end within {self._timeout_s:g} s",

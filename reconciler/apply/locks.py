@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, TypeVar
@@ -437,16 +437,22 @@ def lease(dsn: str, plugin: str, wait_ms: int) -> Generator[Callable[[], None]]:
     with connect(dsn, autocommit=True, application_name="reconciler lease") as connection:
         while True:
             # No transaction is open in a pause: CREATE INDEX CONCURRENTLY could wait for its end.
-            with connection.transaction():
-                connection.execute("set local idle_in_transaction_session_timeout to 0")
-                if hold_lease(connection, plugin):
+            connection.execute("begin")
+            connection.execute("set local idle_in_transaction_session_timeout to 0")
+            if hold_lease(connection, plugin):
 
-                    def check() -> None:
-                        with errors_as(doing=f"keep the lease of plugin {plugin}"):
-                            fetch_one(connection, "select 1")
+                def check() -> None:
+                    with errors_as(doing=f"keep the lease of plugin {plugin}"):
+                        fetch_one(connection, "select 1")
 
+                try:
                     yield check
-                    return
+                finally:
+                    # One that was lost since it was last checked has nothing to release, and the run has ended.
+                    with suppress(psycopg.OperationalError):
+                        connection.execute("rollback")
+                return
+            connection.execute("rollback")
             waited_ms = round((time.monotonic() - began) * 1000)
             if wait_ms and waited_ms >= wait_ms:
                 raise lease_is_held(connection, plugin, waited_ms)

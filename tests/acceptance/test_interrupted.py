@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from reconciler.apply.locks import lease
 from reconciler.cli.console import INTERRUPTED
 from reconciler.client import Reconciler
 from reconciler.db.connections import connect
@@ -149,3 +150,10 @@ def test_who_finds_no_connection_slot_is_not_asked_for_the_password(database: st
             connection.execute("drop role crowded")
     assert "pooler" in str(caught.value.hint)
     assert "password" not in str(caught.value.hint)
+
+
+def test_a_lease_that_is_lost_when_the_work_is_done_is_no_failure(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as other, lease(database, "default", 0):
+        other.execute(TERMINATE_LEASE, [0])
+    with lease(database, "default", 0) as check:
+        check()
