@@ -18,8 +18,9 @@ from reconciler.apply.lag import Throttle
 from reconciler.apply.locks import LockRetryPolicy, retried
 from reconciler.apply.transaction import run_told
 from reconciler.db.connections import SEARCH_PATH, fetch_one
-from reconciler.db.search_path import searching
+from reconciler.db.search_path import searching, unfiltered
 from reconciler.db.sqlfiles import trusted
+from reconciler.db.statements import apply_error
 from reconciler.errors import ApplyError
 
 if TYPE_CHECKING:
@@ -133,17 +134,23 @@ def _run_batch(
     connection: Connection, batch: Statement, position: int, timeout_ms: int, limit_ms: int, left: str, search_path: str
 ) -> int:
     with connection.transaction():
-        _without_triggers(connection)
+        if batch.as_replica:
+            _as_replica(connection, batch, position, left)
         connection.execute("select pg_catalog.set_config('lock_timeout', %s, true)", (str(timeout_ms),))
         connection.execute("select pg_catalog.set_config('statement_timeout', %s, true)", (str(limit_ms),))
-        with searching(connection, search_path):
+        with unfiltered(connection), searching(connection, search_path):
             return run_told(connection, batch, position, left=left)
 
 
-def _without_triggers(connection: Connection) -> None:
-    """Keeps triggers from firing for the batch, where this role may: to fill a column is no change to anybody."""
+def _as_replica(connection: Connection, batch: Statement, position: int, left: str) -> None:
+    """Keeps usual triggers and rules from acting on the batch: to fill a column is no change to anybody.
+
+    Raises ApplyError where this role may not, though the one that the plan was made for may.
+    """
     try:
-        with connection.transaction():
-            connection.execute("set local session_replication_role to replica")
-    except psycopg.errors.InsufficientPrivilege:
-        return
+        connection.execute("set local session_replication_role to replica")
+    except psycopg.errors.InsufficientPrivilege as exc:
+        error = apply_error(exc, batch, position)
+        error.hint = "apply the plan as the role that it was made for, or make it again"
+        error.left = left
+        raise error from exc

@@ -11,7 +11,7 @@ import psycopg
 from reconciler.apply.locks import LOCK_ERRORS, lock_relations, set_timeouts, statement_timeout_ms
 from reconciler.catalog.snapshot_reader import read_mark, read_snapshot
 from reconciler.db.connections import SEARCH_PATH
-from reconciler.db.search_path import searching
+from reconciler.db.search_path import searching, unfiltered
 from reconciler.db.statements import apply_error, run_statement
 from reconciler.diff.diff import diff
 from reconciler.diff.goal import is_managed
@@ -135,7 +135,7 @@ def run_transaction(
         lock_relations(connection, step.statements, patience, tries)
     except LOCK_ERRORS as exc:
         raise _no_lock(exc, step.statements[0], step.first, left, tries) from exc
-    with searching(connection, search_path):
+    with unfiltered(connection), searching(connection, search_path):
         for position, statement in enumerate(step.statements, start=step.first):
             if progress is not None and position > step.first:
                 progress(position, statement)

@@ -27,6 +27,7 @@ from reconciler.db.connections import errors_as, fetch_all, fetch_one, pinned
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import DatabaseError
 from reconciler.model.facts import FactId, canonical_json
+from reconciler.model.plan import Rights
 from reconciler.model.snapshot import Snapshot
 from reconciler.redaction.masking import Secret, conceal
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.model.facts import Address
 
-__all__ = ["LEDGER_SCHEMA", "managed_schemas", "read_mark", "read_snapshot"]
+__all__ = ["LEDGER_SCHEMA", "managed_schemas", "read_mark", "read_rights", "read_snapshot"]
 
 LEDGER_SCHEMA = "migrations"
 
@@ -277,6 +278,23 @@ def read_mark(connection: Connection, schemas: Sequence[str]) -> str:
     _without_jit(connection)
     row = fetch_one(connection, _query(("mark",), connection.info.server_version), {"schemas": list(schemas)})
     return str(row[0]) if row else ""
+
+
+def read_rights(connection: Connection) -> Rights:
+    """What the current role may do beside what it owns. Whether it may set a setting, only trying tells for sure."""
+    row = fetch_one(
+        connection,
+        "select rolsuper or rolbypassrls, array(select r.rolname::text from pg_catalog.pg_roles r"
+        " where pg_catalog.pg_has_role(r.oid, 'USAGE')) from pg_catalog.pg_roles where rolname = current_user",
+    )
+    assert row is not None
+    may_set = True
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute("set local session_replication_role to replica")
+    except psycopg.errors.InsufficientPrivilege:
+        may_set = False
+    return Rights(bypasses_policies=row[0], sets_replication_role=may_set, roles=frozenset(row[1]))
 
 
 def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) -> Snapshot:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
-from reconciler.db.connections import SEARCH_PATH, fetch_one, outside_transaction
+from reconciler.db.connections import fetch_one, outside_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from reconciler.db.connections import Connection, ServerMessage
 
-__all__ = ["UNFOUND", "found_nothing", "path_hint", "searching", "statement_path"]
+__all__ = ["UNFOUND", "found_nothing", "path_hint", "searching", "statement_path", "unfiltered"]
 
 _AROUND = ("pg_catalog", "pg_temp")
 # undefined_table, undefined_function, undefined_object (a type), invalid_schema_name (no schema to create in)
@@ -41,22 +41,32 @@ def statement_path(schemas: Sequence[str]) -> str:
 @contextmanager
 def searching(connection: Connection, path: str) -> Generator[None]:
     """Inside the open transaction, names without a schema are looked for in `path`; then where they were before."""
+    with _set_to(connection, "search_path", path):
+        yield
+
+
+@contextmanager
+def unfiltered(connection: Connection) -> Generator[None]:
+    """Inside the open transaction, a policy that would filter rows is an error; then it is as it was before."""
+    with _set_to(connection, "row_security", "off"):
+        yield
+
+
+@contextmanager
+def _set_to(connection: Connection, setting: str, value: str) -> Generator[None]:
     assert not outside_transaction(connection)
-    row = fetch_one(connection, "select pg_catalog.current_setting('search_path')")
-    before = str(row[0]) if row else SEARCH_PATH
-    if before == path:
+    row = fetch_one(connection, "select pg_catalog.current_setting(%s)", (setting,))
+    before = str(row[0]) if row else value
+    if before == value:
         yield
         return
-    _set(connection, path)
+    change = "select pg_catalog.set_config(%s, %s, true)"
+    fetch_one(connection, change, (setting, value))
     try:
         yield
     finally:
         if connection.info.transaction_status == TransactionStatus.INTRANS:
-            _set(connection, before)
-
-
-def _set(connection: Connection, path: str) -> None:
-    fetch_one(connection, "select pg_catalog.set_config('search_path', %s, true)", (path,))
+            fetch_one(connection, change, (setting, before))
 
 
 def found_nothing(said: ServerMessage) -> bool:

@@ -20,6 +20,8 @@ __all__ = ["apply_error", "run_permitted", "run_statement", "run_statements"]
 
 # Postgres 17 and newer make these with a search_path that has pg_catalog alone, whatever is set.
 _BUILT = frozenset({"index", "materialized_view"})
+# Where Postgres says, with row_security = off, that a policy would filter; its words are in the server's language.
+_FILTERS = "check_enable_rls"
 
 
 def run_statements(
@@ -83,6 +85,11 @@ def apply_error(exc: psycopg.Error, statement: Statement, position: int) -> Appl
     if found_nothing(said):
         building = any(fact.kind in _BUILT for fact in statement.creates)
         hint = path_hint(said, while_building=building)
+    elif exc.diag.source_function == _FILTERS:
+        hint = (
+            "a row security policy would hide rows from this role, and a run does not go on without them: run as the"
+            " owner of the table, where it has no FORCE ROW LEVEL SECURITY, or as a role with BYPASSRLS"
+        )
     message = f"the connection was lost: {said.message}" if lost_connection(exc) else said.message
     return ApplyError(
         statement.concealed(message),

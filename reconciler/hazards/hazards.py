@@ -19,6 +19,7 @@ __all__ = [
     "changes_version",
     "describe_size",
     "describe_use",
+    "fires_trigger",
     "goes_wrong",
     "has_no_way_back",
     "lacks_index",
@@ -134,6 +135,13 @@ def goes_wrong(fact: FactId, why: str) -> Hazard:
 def stops_subscribers(fact: FactId, message: str, size: TableSize | None = None) -> Hazard:
     """Subscribers stop or get other rows, or a standby's queries are cancelled; the message says what to do."""
     return Hazard(kind=HazardKind.REPLICATION, message=message, fact=fact, size=size)
+
+
+def fires_trigger(trigger: FactId, table: FactId, why: str, size: TableSize | None) -> Hazard:
+    """A trigger of the user's fires for each row, or each statement, that the plan writes."""
+    rows = f"about {size.rows:,} rows" if size is not None and size.rows >= 0 else "each row"
+    message = f"{trigger} fires for {rows} of {table} that the plan writes, {why}"
+    return Hazard(kind=HazardKind.FIRES_TRIGGERS, message=message, fact=table, size=size)
 
 
 def lacks_index(fact: FactId, why: str, size: TableSize | None, use: IndexUse | None = None) -> Hazard:

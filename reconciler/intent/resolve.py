@@ -47,6 +47,7 @@ def resolve(
     found = [(hint, _targets(hint, desired, live, path)) for hint in hints]
     conversions: dict[FactId, str] = {}
     backfills: dict[FactId, str] = {}
+    firing: set[FactId] = set()
     for hint, targets in found:
         if hint.kind in (HintKind.USING, HintKind.BACKFILL):
             for target in targets:
@@ -56,6 +57,8 @@ def resolve(
                         hint="put it at the end of the column's line",
                     )
                 (conversions if hint.kind is HintKind.USING else backfills)[target] = hint.argument[0]
+                if hint.firing:
+                    firing.add(target)
     wanted = _Wanted(desired=desired, live=live, recorded=recorded, earlier=earlier)
     for hint, targets in sorted(found, key=lambda each: _LEVELS.get(each[0].subject.kinds[0], 1)):
         if hint.kind is HintKind.RENAMED:
@@ -66,6 +69,7 @@ def resolve(
         renames=tuple(wanted.applying()),
         conversions=conversions,
         backfills=backfills,
+        firing=frozenset(firing),
         kept=frozenset(target for hint, targets in found if hint.kind is HintKind.KEEP for target in targets),
         ignored=frozenset(target for hint, targets in found if hint.kind is HintKind.IGNORE for target in targets),
         warnings=tuple(wanted.warnings),

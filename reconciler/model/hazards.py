@@ -29,6 +29,7 @@ class HazardKind(StrEnum):
     PRIVILEGES = "privileges"
     CORRECTNESS = "correctness"
     REPLICATION = "replication"
+    FIRES_TRIGGERS = "fires_triggers"
     MISSING_INDEX = "missing_index"
     IRREVERSIBLE = "irreversible"
     EXTENSION_VERSION = "extension_version"
@@ -106,6 +107,10 @@ KINDS: Mapping[HazardKind, KindOfHazard] = {
     HazardKind.REPLICATION: KindOfHazard(
         title="Subscribers or standbys notice",
         text="Subscribers stop until it is made there too, or get rows again; queries on standbys are cancelled.",
+    ),
+    HazardKind.FIRES_TRIGGERS: KindOfHazard(
+        title="Triggers fire for what the plan writes",
+        text="What they do for a client's write they do for each of these rows: a date set, a row of an audit log.",
     ),
     HazardKind.MISSING_INDEX: KindOfHazard(
         title="Queries lack an index",

@@ -51,6 +51,8 @@ class Subject:
 class Hint:
     """One hint: what it says (`argument`: the old name's parts, or an expression), of what, and where it stands.
 
+    `firing`: of a backfill, that triggers are to fire for what it writes.
+
     A rename that is `due` is still to be made, whatever the recorded declaration asked for.
     """
 
@@ -59,6 +61,7 @@ class Hint:
     argument: tuple[str, ...] = ()
     where: str = ""
     due: bool = False
+    firing: bool = False
 
 
 def written(hint: Hint) -> str:
@@ -139,12 +142,15 @@ class Rename:
 class Intent:
     """What the hints come to: `renames` that apply here, expressions by column, and what is left alone.
 
+    `firing` are the columns whose `backfills` are to fire the table's triggers, as a client's write would.
+
     `kept` are never dropped, with what they hold; `ignored` are as live has them, whatever is declared.
     """
 
     renames: tuple[Rename, ...] = ()
     conversions: Mapping[FactId, str] = field(default_factory=dict["FactId", str])
     backfills: Mapping[FactId, str] = field(default_factory=dict["FactId", str])
+    firing: frozenset[FactId] = frozenset()
     kept: frozenset[FactId] = frozenset()
     ignored: frozenset[FactId] = frozenset()
     warnings: tuple[str, ...] = ()

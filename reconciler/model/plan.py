@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from reconciler.model.intent import Rename
     from reconciler.redaction.masking import SecretText
 
-__all__ = ["LockMode", "Online", "Plan", "Reach", "RelationLock", "Stage", "Statement", "Step"]
+__all__ = [
+    "LockMode",
+    "Online",
+    "Plan",
+    "Reach",
+    "RelationLock",
+    "Rights",
+    "RowAccess",
+    "RowCommand",
+    "Stage",
+    "Statement",
+    "Step",
+]
 
 
 class LockMode(StrEnum):
@@ -79,6 +91,44 @@ class Stage(IntEnum):
     AFTER = 2
 
 
+class RowCommand(StrEnum):
+    """What a statement does to rows, by the words of policies, rules and triggers."""
+
+    SELECT = "SELECT"
+    INSERT = "INSERT"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowAccess:
+    """That a statement reads or writes rows of a table, so that what guards them can be known.
+
+    `table` is called `aside` where the plan has renamed it out of the way. `only` leaves out what inherits from it.
+    `is_last` says that the plan drops it next. `fires_triggers`: a hint asks for that.
+    """
+
+    table: FactId
+    command: RowCommand
+    aside: FactId | None = None
+    only: bool = False
+    is_last: bool = False
+    fires_triggers: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """What the role that runs a plan may do beside what it owns; `roles` are those whose rights it has, None: any."""
+
+    bypasses_policies: bool = False
+    sets_replication_role: bool = False
+    roles: frozenset[str] | None = None
+
+    def acts_as(self, role: str) -> bool:
+        """Whether it has the rights of the role."""
+        return self.roles is None or role in self.roles
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Online:
     """Which tables are changed without holding up those who use them: the ones of more than `above_bytes`.
@@ -101,8 +151,9 @@ class Statement:
     `transactional` is False for what Postgres refuses inside a transaction block. Statements of the same `step` that
     follow each other run in one transaction. `rehearsal` is what stands for the statement in the proof, which runs in
     one transaction; None: the statement itself, empty: nothing. A statement with `batched` ends in a WHERE clause and
-    runs over ranges of that table's rows, each in a transaction of its own. `brief` marks one that is over at once
-    however large the table is, and that is cancelled where it is not. `checks` find the rows that it would fail on.
+    runs over ranges of that table's rows, each in a transaction of its own, `as_replica` with
+    session_replication_role = replica. `brief` marks one that is over at once however large the table is, and that is
+    cancelled where it is not. `checks` find the rows that it would fail on. `rows` says whose rows it reads or writes.
     `lock` is what it takes on what it is about, `locks`; `relation_locks` are all that block clients, also by
     implication.
     `sql` is for people: where it has masks, `masked` is True and `secret` holds the text with the real values, which is
@@ -124,7 +175,9 @@ class Statement:
     step: int = 1
     rehearsal: str | None = None
     batched: FactId | None = None
+    as_replica: bool = False
     brief: bool = False
+    rows: tuple[RowAccess, ...] = ()
     checks: tuple[Check, ...] = ()
 
     def concealed(self, text: str) -> str:

@@ -15,6 +15,7 @@ from reconciler.planner.impact.impact import with_consequences
 from reconciler.planner.impact.lock_duration import with_lock_windows
 from reconciler.planner.ordering.edges import edges, heads, in_order, rank, soft_edges
 from reconciler.planner.ordering.graph import sorted_groups
+from reconciler.planner.ordering.guard_suspension import with_guards_suspended
 from reconciler.planner.ordering.steps import in_steps
 from reconciler.planner.rules.registry import rule_of
 from reconciler.planner.strategies import recreate_table, reparent_tables, reroute_rows, typed_tables
@@ -61,7 +62,8 @@ def emit_statements(context: Context) -> Iterable[Statement]:
         made = [(draft, _statement(draft, node.act, facts, context)) for draft in drafts]
         drafted += _with_checks(made, node, context) if node.act in (Act.CREATE, Act.ALTER) else made
     found = [each for each in drafted if not _is_adopted(each[1], context)]
-    return subscribers.with_readers(with_lock_windows(in_steps(found, context), context), context)
+    guarded = with_guards_suspended(in_steps(found, context), context)
+    return subscribers.with_readers(with_lock_windows(guarded, context), context)
 
 
 def _prepare(fact: FactId, context: Context) -> Iterable[StatementDraft]:
@@ -107,7 +109,9 @@ def _statement(draft: StatementDraft, act: Act, facts: tuple[FactId, ...], conte
         transactional=draft.transactional,
         rehearsal=faithful(draft.rehearsal) if draft.rehearsal else draft.rehearsal,
         batched=draft.batched,
+        as_replica=draft.as_replica,
         brief=draft.brief,
+        rows=draft.rows,
         masked=secret is not None,
         secret=secret,
     )

@@ -13,7 +13,7 @@ from reconciler.diff.diff import Change, Difference, diff
 from reconciler.errors import PlanError
 from reconciler.model.facts import SATELLITE_KINDS
 from reconciler.model.intent import Intent
-from reconciler.model.plan import Online, Plan
+from reconciler.model.plan import Online, Plan, Rights
 from reconciler.planner.columns.not_null import exchanged_names
 from reconciler.planner.core.context import Context
 from reconciler.planner.decide import decide, recreated_instead
@@ -40,6 +40,7 @@ def make_plan(
     goal: Snapshot,
     *,
     current_user: str,
+    rights: Rights | None = None,
     sizes: Mapping[FactId, TableSize] | None = None,
     index_use: Mapping[FactId, IndexUse] | None = None,
     unalterable_extensions: frozenset[FactId] = frozenset(),
@@ -50,7 +51,8 @@ def make_plan(
     answers: Mapping[FactId, bool] | None = None,
     replication: Replication | None = None,
 ) -> Plan:
-    """The statements that turn `live` into `goal`; both with their dependencies. `current_user` runs them.
+    """The statements that turn `live` into `goal`; both with their dependencies. `current_user` runs them
+    with these `rights`.
 
     `unalterable_extensions` cannot be altered into what the goal has. With `online`, tables that it covers are changed
     in steps, and the statements may need more than one transaction. `intent` specifies how values are converted and
@@ -67,6 +69,7 @@ def make_plan(
             live=live,
             goal=goal,
             current_user=current_user,
+            rights=rights or Rights(),
             sizes=sizes or {},
             index_use=index_use or {},
             unalterable_extensions=unalterable_extensions,

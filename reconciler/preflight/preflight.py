@@ -68,7 +68,8 @@ def run_preflight(connection: Connection, planned: PlanResult) -> tuple[Finding,
 def answered(connection: Connection, questions: Iterable[Question], options: Options) -> dict[FactId, bool]:
     """The facts of the questions that have such rows, and whether they have no others.
 
-    One that cannot be answered is as one without rows: the plan's checks, or its statements, will tell.
+    One that a policy keeps us from answering is as one with such rows, and with others. Any other that cannot be
+    answered is as one without rows: the plan's checks, or its statements, will tell.
     """
     found: dict[FactId, bool] = {}
     timeout_ms = options.preflight_timeout_ms
@@ -83,6 +84,9 @@ def answered(connection: Connection, questions: Iterable[Question], options: Opt
                 if _fetch(connection, _limited(question.sql, 1)):
                     others = question.others
                     found[question.fact] = others is not None and not _fetch(connection, _limited(others, 1))
+        except psycopg.errors.InsufficientPrivilege:
+            # A policy may hide some: then rows are moved, if only none, once it is suspended.
+            found[question.fact] = False
         except psycopg.Error as exc:
             _why_not(exc, started, left_ms)
     return found

@@ -3,6 +3,7 @@
     -- reconciler: renamed from old_name
     -- reconciler: using lower(name)
     -- reconciler: backfill now()
+    -- reconciler: backfill now() firing triggers
     -- reconciler: keep
     -- reconciler: ignore
 
@@ -35,7 +36,7 @@ _PARTS_OF_RELATIONS = frozenset(
 )
 _SHORT = {"type": ("enum", "composite_type", "range_type", "base_type"), "value": ("enum_label",)}
 _HELP = (
-    "write `renamed from OLD_NAME`, `using EXPRESSION`, `backfill EXPRESSION`, `keep` or `ignore`,"
+    "write `renamed from OLD_NAME`, `using EXPRESSION`, `backfill EXPRESSION [firing triggers]`, `keep` or `ignore`,"
     " maybe with `on KIND NAME:` before it"
 )
 
@@ -106,7 +107,8 @@ def _parsed(comment: _Comment, beside: Subject | None) -> Iterator[Hint]:
     if not words:
         raise SourceError(f"{comment.where}: the hint says nothing", hint=_HELP)
     kind = next((kind for kind in HintKind if words[0].keyword == kind.value.upper()), None)
-    argument = said[words[1].start :] if len(words) > 1 else ""
+    firing = kind is HintKind.BACKFILL and [word.keyword for word in words[-2:]] == ["FIRING", "TRIGGERS"]
+    argument = said[words[1].start : words[-2].start if firing else None].strip() if len(words) > 1 else ""
     match kind:
         case HintKind.RENAMED if len(words) > 2 and words[1].keyword == "FROM":
             parts = _old_name(words[2:], comment)
@@ -121,7 +123,7 @@ def _parsed(comment: _Comment, beside: Subject | None) -> Iterator[Hint]:
             f"{comment.where}: the hint `{said}` stands beside nothing that has a name",
             hint="put it before the statement or at the end of the line of the column that it is about",
         )
-    yield Hint(kind=kind, subject=subject, argument=parts, where=comment.where)
+    yield Hint(kind=kind, subject=subject, argument=parts, where=comment.where, firing=firing)
 
 
 def _explicit(words: Sequence[Token], comment: _Comment) -> tuple[Subject, Sequence[Token]]:

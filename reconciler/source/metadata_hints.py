@@ -1,6 +1,7 @@
 """Hints in the `info` of SQLAlchemy's tables and columns, written as the comments that they stand for. Pure: no I/O.
 
 Column("email", Text, info={"reconciler": {"renamed_from": "mail"}})
+Column("seen", Boolean, info={"reconciler": {"backfill": "false", "firing_triggers": True}})
 Table("orders", metadata, info={"reconciler": {"keep": True}})
 """
 
@@ -22,8 +23,9 @@ __all__ = ["metadata_hints"]
 _KEY = "reconciler"
 _FLAGS = ("keep", "ignore")
 _FOR_COLUMNS = ("using", "backfill")
+_FIRING = "firing_triggers"
 _WRITTEN = re.compile(r'(?:[a-z_][a-z0-9_$]*|"(?:[^"]|"")+")(?:\.(?:[a-z_][a-z0-9_$]*|"(?:[^"]|"")+"))?')
-_KNOWN = ("renamed_from", *_FOR_COLUMNS, *_FLAGS)
+_KNOWN = ("renamed_from", *_FOR_COLUMNS, _FIRING, *_FLAGS)
 
 
 def metadata_hints(metadata: MetaData, origin: str, dialect: Dialect) -> list[str]:
@@ -47,22 +49,31 @@ def _hints(kind: str, parts: list[str], info: Mapping[object, object], origin: s
             f"{origin}: the info of {subject} says {said!r} to reconciler",
             hint=f"write a dictionary with {', '.join(_KNOWN)}",
         )
-    for name, value in cast("dict[object, object]", said).items():
-        if name not in _KNOWN or (kind == "table" and name in _FOR_COLUMNS):
-            known = _KNOWN if kind == "column" else [each for each in _KNOWN if each not in _FOR_COLUMNS]
+    values = cast("dict[object, object]", said)
+    for name, value in values.items():
+        known = [each for each in _KNOWN if kind == "column" or each not in (*_FOR_COLUMNS, _FIRING)]
+        if name not in known:
             raise SourceError(
                 f"{origin}: the info of {subject} has no hint {name!r}", hint=f"known are: {', '.join(known)}"
             )
         words = _words(str(name), value, dialect)
         if words is None:
-            wanted = "True or False" if name in _FLAGS else "a text"
+            wanted = "True or False" if name in (*_FLAGS, _FIRING) else "a text"
             raise SourceError(f"{origin}: the info of {subject} has {name} = {value!r}", hint=f"{name} takes {wanted}")
+        if name == _FIRING and value and "backfill" not in values:
+            raise SourceError(
+                f"{origin}: the info of {subject} has {_FIRING} without a backfill", hint="say what the rows get, too"
+            )
+        if words and name == "backfill" and values.get(_FIRING) is True:
+            words = f"{words} firing triggers"
         if words:
             yield _comment(f"on {kind} {'.'.join(_quoted(part) for part in parts)}: {words}")
 
 
 def _words(name: str, value: object, dialect: Dialect) -> str | None:
     """The hint as a comment says it; empty where it is not wanted, None where the value is none."""
+    if name == _FIRING:
+        return "" if isinstance(value, bool) else None
     if name in _FLAGS:
         return (name if value else "") if isinstance(value, bool) else None
     if name in _FOR_COLUMNS:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from reconciler.apply.lag import read_replication
-from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
+from reconciler.catalog.snapshot_reader import managed_schemas, read_rights, read_snapshot
 from reconciler.catalog.statistics import read_index_use, read_sizes, read_unalterable_extensions
 from reconciler.db.search_path import statement_path
 from reconciler.diff.column_order import in_live_order
@@ -217,6 +217,7 @@ def _plan(session: Session, live: Snapshot, renamed: Renamed, goal: Goal, intent
     if not plan.statements:
         return plan
     return make(
+        rights=read_rights(connection),
         sizes=_sizes(connection, plan, renamed),
         index_use=_index_use(connection, plan, renamed),
         online=options.steps,

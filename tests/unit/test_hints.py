@@ -56,6 +56,14 @@ def test_a_hint_before_a_statement_speaks_of_what_it_makes(sql: str, subject: st
     assert _said(f"-- reconciler: renamed from old\n{sql};") == [(subject, "renamed", ("old",))]
 
 
+def test_a_backfill_may_ask_for_triggers_to_fire() -> None:
+    text = "create table t (a int, -- reconciler: backfill f('firing triggers') FIRING triggers\nb int -- reconciler: backfill firing\n)"
+    hints = source_from_text(text, "x.sql").hints
+    assert [(hint.argument, hint.firing) for hint in hints] == [(("f('firing triggers')",), True), (("firing",), False)]
+    with pytest.raises(SourceError, match="hint: backfill firing triggers"):
+        source_from_text("create table t (a int -- reconciler: backfill firing triggers\n)", "x.sql")
+
+
 def test_labels_of_an_enum_are_named_by_their_text() -> None:
     sql = "create type mood as enum (\n'a''b', -- reconciler: renamed from 'old one'\n'c'\n);"
     assert _said(sql) == [("enum label mood.a'b", "renamed", ("old one",))]

@@ -17,7 +17,7 @@ from reconciler.model.checks import Check, Finding, FindingKind
 from reconciler.model.facts import FactId
 from reconciler.model.hazards import Hazard, HazardKind, TableSize
 from reconciler.model.intent import Suggestion
-from reconciler.model.plan import LockMode, Plan, Statement
+from reconciler.model.plan import LockMode, Plan, Reach, RelationLock, RowAccess, RowCommand, Statement
 from reconciler.model.snapshot import Snapshot
 from reconciler.options import Options
 from reconciler.redaction.masking import SecretText
@@ -43,7 +43,12 @@ STATEMENT = Statement(
     step=2,
     rehearsal="",
     batched=TABLE,
+    as_replica=True,
     brief=True,
+    relation_locks=(
+        RelationLock(relation=TABLE, mode=LockMode.SHARE, reach=frozenset({Reach.CHILDREN}), former=TABLE),
+    ),
+    rows=(RowAccess(table=TABLE, command=RowCommand.UPDATE, aside=TABLE, only=True),),
     checks=(Check(fact=TABLE, table=TABLE, problem="no", sql="SELECT 1", hint="do", unit="pair", attempt="SELECT 2"),),
 )
 PLANNED = PlanResult(

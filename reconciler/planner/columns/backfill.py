@@ -10,8 +10,8 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.hazards import hazards
-from reconciler.model.plan import LockMode, Stage
-from reconciler.planner.core import online
+from reconciler.model.plan import LockMode, RowAccess, RowCommand, Stage
+from reconciler.planner.core import online, row_guards
 from reconciler.planner.core.rule import StatementDraft
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import compose, name, raw
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.model.facts import FactId
     from reconciler.planner.core.context import Context
 
-__all__ = ["backfilled", "fills_before", "may_name_any", "may_name_unsettled"]
+__all__ = ["backfilled", "filling_missing", "fills_before", "may_name_any", "may_name_unsettled", "read_by"]
 
 _WORD = re.compile(r"[\w$]+")
 _ALL_COLUMNS = re.compile(r"\.\s*\*")
@@ -41,17 +41,61 @@ def backfilled(column: FactId, context: Context, *, only_missing: bool, late: bo
     text = compose("UPDATE {} SET {} = ({})", qualified(column), target, raw(said))
     if only_missing:
         text = compose("{} WHERE {} IS NULL", raw(text), target)
+    written = RowAccess(table=table, command=RowCommand.UPDATE, fires_triggers=column in context.intent.firing)
     if only_missing and (late or fills_before(column, context)):
-        stage = Stage.AFTER if late else Stage.BEFORE
-        yield StatementDraft(sql=text, stage=stage, batched=table, rehearsal="")
+        yield StatementDraft(
+            sql=text,
+            stage=Stage.AFTER if late else Stage.BEFORE,
+            batched=table,
+            as_replica=filling_missing(column, table, context, late=late).as_replica,
+            rows=(written,),
+            rehearsal="",
+        )
         return
     size = context.sizes.get(table)
     yield StatementDraft(
         sql=text,
-        hazards=(hazards.writes_rows(table, f"fills in {column}", size),),
+        hazards=(hazards.writes_rows(table, f"fills in {column}{_why_not_in_steps(column, table, context)}", size),),
         lock=LockMode.ROW_EXCLUSIVE,
         locks=table,
+        rows=(written, *read_by(said, table, context)),
     )
+
+
+def read_by(expression: str, table: FactId, context: Context) -> Iterable[RowAccess]:
+    """The other tables under row security whose rows the expression may read."""
+    for other in row_guards.mentioned(expression, context):
+        if other != table:
+            yield RowAccess(table=other, command=RowCommand.SELECT)
+
+
+def filling_missing(column: FactId, table: FactId, context: Context, *, late: bool = False) -> row_guards.Batching:
+    """How missing values of a column that is there are filled in batches; `late`: after the plan's transaction."""
+    return row_guards.batching(
+        (table,),
+        context,
+        late=late,
+        checked=_is_checked_by_trigger(column, context),
+        expression=context.intent.backfills.get(column, ""),
+        firing=column in context.intent.firing,
+    )
+
+
+def _is_checked_by_trigger(column: FactId, context: Context) -> bool:
+    """Whether a foreign key or what is deferrable looks at each new value, by a trigger of Postgres's own."""
+    found = (*context.dependents.get(column, ()), *context.goal_dependents.get(column, ()))
+    constraints = [each for each in found if each.kind == "constraint"]
+    states = (state for state in (context.live, context.goal))
+    definitions = [state.definition(each) for state in states for each in constraints if each in state]
+    return any(each["type"] == "foreign_key" or "DEFERRABLE" in str(each["definition"]) for each in definitions)
+
+
+def _why_not_in_steps(column: FactId, table: FactId, context: Context) -> str:
+    """What is added to the hazard where steps were asked for and a guard of the table is why there are none."""
+    if not online.changes_online(table, context):
+        return ""
+    why_not = filling_missing(column, table, context).why_not
+    return f" (not in steps: {why_not})" if why_not is not None else ""
 
 
 def fills_before(column: FactId, context: Context) -> bool:
@@ -59,7 +103,9 @@ def fills_before(column: FactId, context: Context) -> bool:
     table = context.goal.parent(column)
     if table is None or column in context.creates or not online.changes_online(table, context):
         return False
-    if "type" in context.changed(column):
+    if "type" in context.changed(column) or table.name in context.live.heirs:
+        return False
+    if filling_missing(column, table, context).why_not is not None:
         return False
     return not may_name_unsettled(context.intent.backfills.get(column, ""), column, context)
 

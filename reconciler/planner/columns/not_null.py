@@ -9,7 +9,7 @@ from reconciler.hazards import hazards
 from reconciler.model.facts import FactId
 from reconciler.model.plan import LockMode, Stage
 from reconciler.model.temporary_names import temporary_name
-from reconciler.planner.columns.backfill import fills_before
+from reconciler.planner.columns.backfill import filling_missing, fills_before
 from reconciler.planner.columns.given_values import changed_default, family, new_sequences, other_source_changes
 from reconciler.planner.columns.hierarchy import inherited_from, inheriting
 from reconciler.planner.core import online
@@ -339,6 +339,8 @@ def _is_set_late(column: FactId, table: FactId, context: Context) -> bool:
     if "type" in context.changed(column) or not online.changes_online(table, context):
         return False
     if _is_set_online(column, table, context) or "identity" in context.new(column) or table.name in context.live.heirs:
+        return False
+    if column in context.intent.backfills and filling_missing(column, table, context, late=True).why_not is not None:
         return False
     return not any(
         other.kind == "constraint" and other in context.creates and context.new(other)["type"] == "primary_key"

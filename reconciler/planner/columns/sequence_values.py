@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.model.plan import LockMode
+from reconciler.model.facts import FactId
+from reconciler.model.plan import LockMode, RowAccess, RowCommand
 from reconciler.planner.core.rule import StatementDraft
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import Part, compose, literal, name, raw
 
 if TYPE_CHECKING:
-    from reconciler.model.facts import Definition, FactId
+    from reconciler.model.facts import Definition
 
 __all__ = ["continue_after", "explicit_bounds", "first_value", "is_narrower", "new_bounds", "widened_bounds"]
 
@@ -33,7 +34,8 @@ def continue_after(column: FactId, sequence: str, definition: Definition) -> Sta
     text = compose(
         "SELECT pg_catalog.setval({}, {}::bigint) FROM {} HAVING {}", literal(sequence), last, qualified(column), having
     )
-    return StatementDraft(sql=text, lock=LockMode.ACCESS_SHARE)
+    read = RowAccess(table=FactId("table", column.name[:2]), command=RowCommand.SELECT)
+    return StatementDraft(sql=text, lock=LockMode.ACCESS_SHARE, rows=(read,))
 
 
 def new_bounds(old: Definition, new: Definition, usual_types: tuple[str, str] = ("bigint", "bigint")) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model.facts import SATELLITE_KINDS, FactId
 from reconciler.model.intent import Intent
+from reconciler.model.plan import Rights
 from reconciler.model.temporary_names import free_name
 from reconciler.planner.sql.quoting import Part, compose, literal, name
 from reconciler.redaction.masking import MASK, Secret, SecretText
@@ -33,6 +34,7 @@ class Context:
     live: Snapshot
     goal: Snapshot
     current_user: str
+    rights: Rights = field(default_factory=Rights)
     online: Online | None = None
     sizes: Mapping[FactId, TableSize] = field(default_factory=dict["FactId", "TableSize"])
     index_use: Mapping[FactId, IndexUse] = field(default_factory=dict["FactId", "IndexUse"])

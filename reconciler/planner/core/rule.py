@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reconciler.model.checks import Check
     from reconciler.model.facts import Definition, FactId
     from reconciler.model.hazards import Hazard
+    from reconciler.model.plan import RowAccess
     from reconciler.planner.core.context import Context
 
 __all__ = ["Rule", "StatementDraft", "exclusive"]
@@ -28,7 +29,8 @@ __all__ = ["Rule", "StatementDraft", "exclusive"]
 class StatementDraft:
     """A statement in the making; the planner adds which facts it is about.
 
-    One that is not `joined` to the statement before it is a step of its own, unless its stage is TOGETHER.
+    One that is not `joined` to the statement before it is a step of its own, unless its stage is TOGETHER. One that
+    reads or writes rows says so in `rows`: what guards them is switched off around it (`guard_suspension`).
     """
 
     sql: str
@@ -40,7 +42,9 @@ class StatementDraft:
     joined: bool = False
     rehearsal: str | None = None
     batched: FactId | None = None
+    as_replica: bool = False
     brief: bool = False
+    rows: tuple[RowAccess, ...] = ()
 
 
 def exclusive(text: str, relation: FactId | None, /, *found: Hazard, brief: bool = False) -> StatementDraft:

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler.model.facts import SATELLITE_KINDS, FactId
-from reconciler.model.plan import LockMode, Stage
+from reconciler.model.plan import LockMode, RowAccess, RowCommand, Stage
 from reconciler.model.temporary_names import TRIGGER_PREFIX, temporary_name
 from reconciler.planner.columns.backfill import may_name_unsettled
 from reconciler.planner.columns.clauses import column_kind
@@ -19,7 +19,7 @@ from reconciler.planner.columns.given_values import changed_default, family, oth
 from reconciler.planner.columns.hierarchy import inherited_from
 from reconciler.planner.columns.identity_backfill import becomes_identity, counter_of, counting_text, next_of
 from reconciler.planner.columns.not_null import free_required_name, is_required_online, required
-from reconciler.planner.core import online
+from reconciler.planner.core import online, row_guards
 from reconciler.planner.core.rule import StatementDraft, exclusive
 from reconciler.planner.partitions import publications
 from reconciler.planner.sql.casts import rewrites
@@ -192,6 +192,8 @@ def obstacle(column: FactId, context: Context) -> str | None:
         return "a generated column depends on it"
     if (reason := publications.why_not_hidden((table, *heirs), context)) is not None:
         return reason
+    if (guarded := _filling_of_changed(column, context).why_not) is not None:
+        return guarded
     if not heirs and "partition_key" not in context.old(table):
         return None
     if "identity" in old:
@@ -280,6 +282,19 @@ def _holders(table: FactId, context: Context) -> list[FactId]:
     return [each for each in (table, *_heirs(table, context)) if "partition_key" not in context.old(each)]
 
 
+def _filling(table: FactId, context: Context, expression: str = "", *, firing: bool = False) -> row_guards.Batching:
+    """How the new column is filled in all tables that hold rows, while a trigger of ours sets it in new ones."""
+    holders = _holders(table, context)
+    return row_guards.batching(holders, context, synced=(table,), expression=expression, firing=firing)
+
+
+def _filling_of_changed(column: FactId, context: Context) -> row_guards.Batching:
+    table = context.live.parent(column)
+    assert table is not None
+    said = _said(column, context) if _becomes_required(column, context) else None
+    return _filling(table, context, said or "", firing=said is not None and column in context.intent.firing)
+
+
 def _triggered_tables(table: FactId, context: Context) -> list[FactId]:
     """The tables that need a trigger of their own; partitions get that of their parent."""
     return [table] if "partition_key" in context.old(table) else _holders(table, context)
@@ -321,9 +336,11 @@ def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Cont
     yield from _keep_equal(column, shadow, expression, table, context)
     parts = (name(shadow), raw(expression), name(shadow), name(column.name[2]))
     change = compose("SET {} = {} WHERE {} IS NULL AND {} IS NOT NULL", *parts)
-    if _becomes_required(column, context) and (said := _said(column, context)) is not None:
+    said = _said(column, context) if _becomes_required(column, context) else None
+    if said is not None:
         change = compose("SET {} = COALESCE({}, {}) WHERE {} IS NULL", *parts[:2], raw(said), name(shadow))
-    yield from _fill(change, table, tuple(found), context)
+    firing = said is not None and column in context.intent.firing
+    yield from _fill(change, table, tuple(found), _filling_of_changed(column, context), context, firing=firing)
     first, last = _not_null(column, shadow, table, context)
     yield from first
     yield _analyze(table, shadow)
@@ -479,12 +496,29 @@ def _trigger(shadow: str) -> str:
     return TRIGGER_PREFIX + shadow.rpartition("_")[2]
 
 
-def _fill(change: str, table: FactId, found: tuple[Hazard, ...], context: Context) -> Iterable[StatementDraft]:
+def _fill(
+    change: str,
+    table: FactId,
+    found: tuple[Hazard, ...],
+    filling: row_guards.Batching,
+    context: Context,
+    *,
+    firing: bool = False,
+) -> Iterable[StatementDraft]:
     """The UPDATE of all rows, a table at a time; no lock is named, as it lets clients read and write all other rows."""
     template: LiteralString = "UPDATE ONLY {} {}" if _is_parent(table, context) else "UPDATE {} {}"
     for holder in _holders(table, context):
         text = compose(template, qualified(holder), raw(change))
-        yield StatementDraft(sql=text, hazards=found, stage=Stage.BEFORE, batched=holder, rehearsal="")
+        written = RowAccess(table=holder, command=RowCommand.UPDATE, only=True, fires_triggers=firing)
+        yield StatementDraft(
+            sql=text,
+            hazards=found,
+            stage=Stage.BEFORE,
+            batched=holder,
+            as_replica=filling.as_replica,
+            rows=(written,),
+            rehearsal="",
+        )
 
 
 def _not_null(
@@ -526,6 +560,8 @@ def is_filled_online(column: FactId, default: str | None, context: Context) -> b
         for heir in _heirs(table, context)
     ):
         return False
+    if filling_of_new(column, context).why_not is not None:
+        return False
     if "identity" in new:
         return online.is_ready(column, context, among=(column,))
     if (said := _said(column, context)) is not None:
@@ -536,6 +572,13 @@ def is_filled_online(column: FactId, default: str | None, context: Context) -> b
     fact = FactId("default", column.name)
     among = (column, fact, *_new_sequences(fact, context))
     return all(online.is_ready(each, context, among=among) for each in among)
+
+
+def filling_of_new(column: FactId, context: Context) -> row_guards.Batching:
+    """How the rows of a large table get the value of a new column in batches, if that is what is to be done."""
+    table = context.goal.parent(column)
+    assert table is not None
+    return _filling(table, context, _said(column, context) or "", firing=column in context.intent.firing)
 
 
 def _said(column: FactId, context: Context) -> str | None:
@@ -606,7 +649,8 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
     body = compose(template, name(shadow), name(shadow), of_row)
     yield from triggered(shadow, body, table, context, joined=added or bool(hidden), as_owner=needs_rights)
     text = compose("SET {} = ({}) WHERE {} IS NULL", name(shadow), raw(value), name(shadow))
-    yield from _fill(text, table, (), context)
+    firing = column in context.intent.firing
+    yield from _fill(text, table, (), filling_of_new(column, context), context, firing=firing)
     first, last = _not_null(column, shadow, table, context)
     yield from first
     yield _analyze(table, shadow)

@@ -94,4 +94,4 @@ def _behind_the_rows(column: FactId, context: Context) -> Iterable[StatementDraf
 
 
 def _before(draft: StatementDraft) -> StatementDraft:
-    return StatementDraft(sql=draft.sql, stage=Stage.BEFORE)
+    return StatementDraft(sql=draft.sql, stage=Stage.BEFORE, rows=draft.rows)

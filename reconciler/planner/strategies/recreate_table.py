@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.hazards import hazards
 from reconciler.model.facts import FactId
-from reconciler.model.plan import LockMode
+from reconciler.model.plan import LockMode, RowAccess, RowCommand
+from reconciler.planner.columns.backfill import read_by
 from reconciler.planner.columns.sequence_values import continue_after
 from reconciler.planner.core.nodes import Act, Node
 from reconciler.planner.core.rule import StatementDraft
@@ -172,9 +173,6 @@ def rename_out_of_the_way(table: FactId, context: Context) -> Iterable[Statement
             name(context.interim_name(schema, sequence, _SUFFIX)),
         )
         yield StatementDraft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
-    if context.old(table).get("force_row_security"):
-        # The owner would see, and so move, only the rows that the policies show.
-        yield StatementDraft(sql=compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", _old(table, context)))
 
 
 def _sequences(table: FactId, context: Context) -> Iterable[tuple[str, str]]:
@@ -205,9 +203,6 @@ def move_rows(table: FactId, context: Context, which: Part | None = None) -> Ite
     stay = {column.name[2] for column in goal}
     found += [hazards.loses_column(column, size) for key, column in live.items() if key not in stay]
     if said:
-        forced = bool(context.new(table).get("force_row_security"))
-        if forced:
-            yield StatementDraft(sql=compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", qualified(table)))
         always = any("identity" in context.new(column) for column, _ in said)
         text = compose(
             "INSERT INTO {} ({}){} SELECT {} FROM {}{}",
@@ -218,12 +213,17 @@ def move_rows(table: FactId, context: Context, which: Part | None = None) -> Ite
             _old(table, context),
             raw("" if which is None else compose(" WHERE {}", which)),
         )
+        old = FactId("table", (table.name[0], context.interim_name(table.name[0], table.name[1], _SUFFIX)))
+        hints = (context.intent.backfills.get(column) or context.intent.conversions.get(column) for column, _ in said)
+        rows = (
+            RowAccess(table=table, command=RowCommand.INSERT),
+            RowAccess(table=table, command=RowCommand.SELECT, aside=old, is_last=True),
+            *(read for hint in hints if hint is not None for read in read_by(hint, table, context)),
+        )
         first, last = silenced(sent_anew(table, context), context)
         yield from first
-        yield StatementDraft(sql=text, hazards=tuple(found), lock=LockMode.ACCESS_EXCLUSIVE, locks=table)
+        yield StatementDraft(sql=text, hazards=tuple(found), lock=LockMode.ACCESS_EXCLUSIVE, locks=table, rows=rows)
         yield from last
-        if forced:
-            yield StatementDraft(sql=compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", qualified(table)))
     for column, _ in said:
         yield from _numbers_on(column, context)
     yield StatementDraft(

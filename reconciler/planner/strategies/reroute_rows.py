@@ -4,17 +4,18 @@ A bound that becomes narrower, a new partition beside a default one that holds i
 merged into another: Postgres refuses the first two, and with the third its rows would go. Whether there are such rows
 is not in the catalogs. `questions` says what to ask, and a plan that is made with the answers (`Context.rerouted`)
 has them stand aside while their table is detached, and go in through its parent when all partitions are attached:
-before what is made then and would fire or look at them. Triggers that are there do not fire, as no row comes or goes.
+before what is made then and would fire or look at them.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.hazards import hazards
 from reconciler.model.checks import Check, Question
 from reconciler.model.facts import FactId
-from reconciler.model.plan import LockMode
+from reconciler.model.plan import LockMode, RowAccess, RowCommand
 from reconciler.planner.checks.row_queries import is_filled_in, says_old_names, select, stays
 from reconciler.planner.core.nodes import Act, Node
 from reconciler.planner.core.rule import StatementDraft, exclusive
@@ -23,11 +24,9 @@ from reconciler.planner.partitions.bounds import is_default, within
 from reconciler.planner.partitions.index_attachment import is_of_partition
 from reconciler.planner.partitions.publications import sends, silenced
 from reconciler.planner.partitions.tree import ancestors, links_of, parent_of, partitions_of, tree
-from reconciler.planner.partitions.trigger_state import switch, switched_again
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import Part, compose, joined, name, raw
 from reconciler.planner.strategies.recreate_table import columns_of, is_recreated, value_for, waits_for_rows
-from reconciler.sqltext.lexer import lexemes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -292,11 +291,6 @@ def set_rows_apart(link: FactId, context: Context) -> Iterator[StatementDraft]:
     table, condition = qualified(each.child), _condition(each, context)
     assert condition is not None
     chosen = raw("" if each.goes and context.rerouted[link] else compose(" WHERE {}", condition))
-    triggers = [] if each.is_dropped else [*_firing("DELETE", tree(each.child, context.live), context)]
-    forced = bool(context.old(each.child).get("force_row_security"))
-    if forced:
-        # The owner would see only the rows that the policies show.
-        yield exclusive(compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", table), each.child)
     text = compose(
         "CREATE UNLOGGED TABLE {} AS SELECT {} FROM {}{}",
         _temporary_table(each.child, context),
@@ -304,22 +298,19 @@ def set_rows_apart(link: FactId, context: Context) -> Iterator[StatementDraft]:
         table,
         chosen,
     )
-    yield exclusive(text, each.child)
+    read, deleted = (RowAccess(table=each.child, command=command) for command in (RowCommand.SELECT, RowCommand.DELETE))
+    yield replace(exclusive(text, each.child), rows=(read,))
     if not each.is_dropped:
         nameless = [*_without_identity(tree(each.child, context.live), context)]
-        yield from (switch(trigger, "DISABLE") for trigger in triggers)
         for part in nameless:
             yield exclusive(compose("ALTER TABLE {} REPLICA IDENTITY FULL", qualified(part)), part)
         first, last = silenced(unsent(each.parent, context), context)
         yield from first
-        yield exclusive(compose("DELETE FROM {}{}", table, chosen), each.child)
+        yield replace(exclusive(compose("DELETE FROM {}{}", table, chosen), each.child), rows=(deleted,))
         yield from last
         for part in nameless:
             usual = raw(_identities(part, context)[-1].upper())
             yield exclusive(compose("ALTER TABLE {} REPLICA IDENTITY {}", qualified(part), usual), part)
-        yield from _switched_back(triggers, context)
-        if forced:
-            yield exclusive(compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table), each.child)
 
 
 def return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
@@ -327,15 +318,6 @@ def return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
     table, stored = qualified(parent), _stored(parent, context)
     live = {column.name[2]: column for column in stored}
     values = [value_for(column, live, context) for column in stored]
-    family = [*ancestors(parent, context.goal), *tree(parent, context.goal)]
-    triggers = [*_firing("INSERT", (member for member in family if member in context.live), context)]
-    yield from (switch(trigger, "DISABLE") for trigger in triggers)
-    forced = bool(context.old(parent).get("force_row_security"))
-    if forced:
-        yield exclusive(compose("ALTER TABLE {} NO FORCE ROW LEVEL SECURITY", table), parent)
-    if any("DEFERRABLE" in str(context.new(part).get("definition", "")) for part in _constraints(family, context)):
-        # What waits for the commit would hinder each ALTER TABLE that follows.
-        yield StatementDraft(sql="SET CONSTRAINTS ALL IMMEDIATE")
     numbered = any("identity" in context.new(column) for column in stored)
     first, last = silenced(unsent(parent, context), context)
     yield from first
@@ -354,12 +336,10 @@ def return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
             ),
             hazards.may_fail(parent, "fails if no partition takes a row that moves", context.sizes.get(parent)),
         )
-        yield StatementDraft(sql=text, hazards=found, lock=LockMode.ROW_EXCLUSIVE, locks=parent)
+        inserted = RowAccess(table=parent, command=RowCommand.INSERT)
+        yield StatementDraft(sql=text, hazards=found, lock=LockMode.ROW_EXCLUSIVE, locks=parent, rows=(inserted,))
         yield StatementDraft(sql=compose("DROP TABLE {}", _temporary_table(each.child, context)))
     yield from last
-    if forced:
-        yield exclusive(compose("ALTER TABLE {} FORCE ROW LEVEL SECURITY", table), parent)
-    yield from _switched_back(triggers, context)
 
 
 def leaving(parent: FactId, context: Context) -> Iterator[str]:
@@ -413,11 +393,6 @@ def _names(columns: list[FactId]) -> list[Part]:
     return [name(column.name[2]) for column in columns]
 
 
-def _constraints(tables: Iterable[FactId], context: Context) -> Iterator[FactId]:
-    for table in tables:
-        yield from (part for part in context.goal.children.get(table, ()) if part.kind == "constraint")
-
-
 def _without_identity(tables: Iterable[FactId], context: Context) -> Iterator[FactId]:
     """The tables from which Postgres lets nobody delete where a publication may publish it.
 
@@ -451,40 +426,6 @@ def _identities(table: FactId, context: Context) -> list[str]:
     """The table's replica identity in live and, where it stays, in the goal."""
     states = [state for state in (context.live, context.goal) if table in state]
     return [str(state.definition(table).get("replica_identity", "default")) for state in states]
-
-
-def _firing(event: str, tables: Iterable[FactId], context: Context) -> Iterator[FactId]:
-    """The triggers of the tables that stay and that the event fires."""
-    for table in tables:
-        for part in context.live.children.get(table, ()):
-            stays_on = part.kind == "trigger" and part in context.goal and part not in context.drops
-            if stays_on and _state(part, context) != "DISABLE" and event in _events(part, context):
-                yield part
-
-
-def _events(trigger: FactId, context: Context) -> set[str]:
-    """The words between a trigger's name and the ON that follows them."""
-    found: set[str] = set()
-    tokens = lexemes(str(context.old(trigger)["definition"]))
-    for token in tokens:
-        if token.keyword == "TRIGGER":
-            next(tokens)
-            break
-    for token in tokens:
-        if token.keyword == "ON":
-            break
-        found.add(token.keyword)
-    return found
-
-
-def _state(trigger: FactId, context: Context) -> str:
-    return str(context.old(trigger).get("enabled", "ENABLE"))
-
-
-def _switched_back(triggers: Iterable[FactId], context: Context) -> Iterator[StatementDraft]:
-    for trigger in triggers:
-        yield switch(trigger, _state(trigger, context))
-        yield from switched_again(trigger, context)
 
 
 # --- the order -------------------------------------------------------------------------------------------------------
