@@ -224,14 +224,14 @@ class Reconciler:
     def require_current(self, planned: PlanResult) -> None:
         """Returns where the plan may still be applied; changes nothing.
 
-        Raises StalePlanError where live or the record moved since the plan was made.
+        Raises StalePlanError where live or the migration history changed since the plan was made.
         """
         with self.connection.transaction(force_rollback=True):
             require_head(self.connection, planned)
             require_live(self.connection, planned.plan, planned.live.schemas)
 
     def refresh_findings(self, planned: PlanResult) -> PlanResult:
-        """The same with what stands in the way of the plan now, asked of live in transactions of their own."""
+        """The same with the preflight's findings of now, checked in separate transactions."""
         return replace(planned, findings=run_preflight(self.connection, planned))
 
     # --- changing --------------------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ class Reconciler:
         kind: RunKind = RunKind.APPLY,
         progress: Callable[[int, Statement], None] | None = None,
     ) -> MigrateResult:
-        """Applies a plan that `plan` made. Raises StalePlanError where live moved since; a failed run is recorded."""
+        """Applies a plan that `plan` made. Raises StalePlanError where live changed since; a failed run is recorded."""
         started = self._session.clock()
         try:
             with errors_as(DatabaseError, "apply the plan"):

@@ -49,13 +49,13 @@ __all__ = [
 #     EmptySourceError     it declares nothing
 #   ScratchError           no scratch place can serve, or it broke
 #   PlanError              no order of statements does it
-#     UnmodelledError      something differs that no rule can plan
+#     UnmodelledError      there are unsupported changes
 #   ProofError             the rehearsal did not end at the goal
 #   HazardError            refused because of a hazard that was not allowed
 #   PreflightError         what is in the database stands in the way
 #   ApplyError             a statement failed; everything was rolled back
 #     LockTimeoutError     a lock was not granted in time
-#     StalePlanError       live moved since the plan was made
+#     StalePlanError       live changed since the plan was made
 #     VerificationError    the statements ran, but live is not the goal
 #   LedgerError            the ledger's tables are not as they must be
 #     LedgerVersionError   they were written by a newer program
@@ -122,7 +122,7 @@ class PlanError(ReconcilerError):
 
 
 class UnmodelledError(PlanError):
-    """Something differs that no rule can plan."""
+    """There are unsupported changes."""
 
 
 class ProofError(ReconcilerError):
@@ -204,7 +204,7 @@ class LockTimeoutError(ApplyError):
 
 
 class StalePlanError(ApplyError):
-    """The live database moved since the plan was made."""
+    """The live database changed since the plan was made."""
 
 
 class VerificationError(ApplyError):

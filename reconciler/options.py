@@ -38,8 +38,8 @@ class Options:
     Functions that a plan's statements call find names without a schema in `search_path`, and else in pg_catalog alone.
     While rows are backfilled, no standby and no active slot may be further behind than `max_lag`, else it waits.
 
-    `allow` has kinds of hazards, and consents for one object (`data-loss:table:public.old_orders`); of `hazard_rules`
-    the first that fits decides about what is not allowed so. Raises ConfigError for a hazard of no kind.
+    `allow` has kinds of hazards, and consents for one object (`data-loss:table:public.old_orders`); the first of
+    `hazard_rules` that fits decides about the rest. Raises ConfigError for an unknown kind.
     """
 
     schemas: tuple[str, ...] | None = None

@@ -90,7 +90,7 @@ class CheckResult:
 
     @property
     def has_drift(self) -> bool:
-        """Whether live moved though nobody asked for it here."""
+        """Whether live changed although no run changed it."""
         return bool(self.of(State.DRIFTED, State.CONFLICT))
 
 

@@ -71,7 +71,7 @@ async def reconcile_on_startup_async(
 ) -> dict[str, MigrateResult]:
     """As `reconcile_on_startup`, without blocking the event loop: await it in the application's lifespan.
 
-    Where the task is cancelled, the running statement is cancelled on the server, and CancelledError goes on only when
+    Where the task is cancelled, the running statement is cancelled on the server, and CancelledError continues only when
     its transaction is rolled back; so is what runs in a scratch database. `progress` is called in another thread.
 
     Raises as `reconcile_on_startup`.
@@ -147,7 +147,7 @@ class _Run:
         if self._timed_out:
             return ApplyError(
                 f"the start did not end within {self._timeout_s:g} s",
-                hint="raise timeout_s, or see who locks",
+                hint="raise timeout_s, or find out which session holds the lock",
                 left=left,
             )
         return ApplyError("the start was cancelled", left=left)

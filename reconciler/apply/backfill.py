@@ -2,7 +2,7 @@
 
 A batch is a range of pages. Rows that are written while the batches run are filled by a trigger or a default, so one
 pass over the pages that there were at its start is enough. Rows that are filled already are left alone: a run that was
-cut off is gone on with by running all batches again.
+interrupted is resumed by running all batches again.
 """
 
 from __future__ import annotations

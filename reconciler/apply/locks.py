@@ -400,8 +400,8 @@ def set_timeouts(
 ) -> None:
     """lock_timeout and statement_timeout for the statement, until the transaction ends; `usual_ms` is the latter's.
 
-    A lock that lets clients read and write holds nobody up while it is waited for, so there is no hurry. A statement
-    that is over at once however large the table is, is cancelled where it is not.
+    A lock that does not block reads or writes blocks nobody while it is waited for, so there is no timeout. A statement
+    that should be instant, however large the table is, is cancelled where it is not.
     """
     strong = statement.lock is None or statement.lock.blocks_clients
     _set(connection, "lock_timeout", tries.left_ms(patience.timeout_ms) if strong else 0)

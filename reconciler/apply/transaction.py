@@ -191,7 +191,7 @@ def require_live(connection: Connection, plan: Plan, schemas: Sequence[str]) -> 
     now = read_snapshot(connection, schemas)
     if now.fingerprint != plan.live_fingerprint:
         raise StalePlanError(
-            "the live database moved since the plan was made",
+            "the live database changed since the plan was made",
             hint="run the command again",
             left="nothing was changed",
         )

@@ -217,7 +217,7 @@ def read_snapshot(connection: Connection, schemas: Sequence[str], *, dependencie
                 if reading == _READINGS:
                     raise DatabaseError(
                         f"the schemas cannot be read, tried {_READINGS} times: {error.message}",
-                        hint="somebody may drop objects there all the time: run the command again when that has ended",
+                        hint="another session may be dropping objects there: run the command again when it has ended",
                     ) from error
     raise AssertionError("unreachable")
 

@@ -18,7 +18,7 @@ __all__ = ["read_index_use", "read_sizes", "read_unalterable_extensions"]
 
 
 def read_unalterable_extensions(connection: Connection, live: Snapshot, goal: Snapshot) -> frozenset[FactId]:
-    """The extensions that must be made anew to become what the goal says: no move or update leads there."""
+    """The extensions that must be recreated to become what the goal has: no SET SCHEMA or UPDATE leads there."""
     changed = [
         (fact.name[0], now, wanted)
         for fact in live.facts

@@ -145,7 +145,9 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to a file, too.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the plan to a file, too."
+)
 @partial(reconciling, formats=PLAN_FORMATS)
 def plan(out: Path | None, **values: Any) -> int:
     """Show what would be done; exit 2 if anything would."""
@@ -158,7 +160,7 @@ def plan(out: Path | None, **values: Any) -> int:
     return show_plan(planned, chosen, source)
 
 
-@cli.command(short_help="Bring the database to the declaration, and record it.")
+@cli.command(short_help="Make the database equal to the declaration, and record it.")
 @click.option("--plan", "file", type=click.Path(path_type=Path), metavar="FILE", help="Run what `plan --out` wrote.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
 @reconciling
@@ -186,7 +188,7 @@ def apply(file: Path | None, **values: Any) -> int:
 
 
 def _planned(reconciler: Reconciler, source: AnySource, chosen: CommandOptions) -> PlanResult:
-    """The plan; on a terminal with the renames that somebody says to be ones."""
+    """The plan; on a terminal with the renames that were confirmed."""
     with working("planning"):
         planned = reconciler.plan(source, plugin=chosen.plugin)
     answered = with_answers(source, planned.suggestions) if chosen.output == "text" else None
@@ -200,7 +202,7 @@ def _dry_run(reconciler: Reconciler, source: AnySource, chosen: CommandOptions) 
     return show_dry_run(_planned(reconciler, source, chosen), chosen)
 
 
-@cli.command(short_help="Show which objects moved.")
+@cli.command(short_help="Show which objects changed.")
 @reconciling
 def check(**values: Any) -> int:
     """Show which objects moved; exit 4 on drift or conflict, 6 on an unfinished run, 2 if only the declaration moved.
@@ -230,7 +232,7 @@ def check(**values: Any) -> int:
 
 
 @cli.command()
-@click.option("--revert", "choice", flag_value="revert", help="Bring what drifted back to the declaration.")
+@click.option("--revert", "choice", flag_value="revert", help="Change what drifted back to the declaration.")
 @click.option("--accept", "choice", flag_value="accept", help="Record what drifted as it is now.")
 @click.option("--object", "objects", multiple=True, metavar="KIND:NAME", help="Only this object; may be repeated.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
@@ -279,7 +281,7 @@ def _ask_for_repair(
     if chosen.dry_run:
         return None
     if not is_interactive():
-        raise ConfigError("whether to revert or to accept was not said", hint="pass --revert or --accept")
+        raise ConfigError("neither --revert nor --accept was given", hint="pass --revert or --accept")
     answer = click.prompt(
         "Revert, accept or nothing", type=click.Choice(["revert", "accept", "nothing"]), default="nothing", err=True
     )
@@ -364,7 +366,7 @@ def reset(*, yes: bool, **values: Any) -> int:
 
     chosen = read_options(values, formats=("text", "json"))
     if not yes and is_interactive():
-        click.confirm(f"Forget all that is recorded of plugin {chosen.plugin}?", abort=True, err=True)
+        click.confirm(f"Delete all that is recorded of plugin {chosen.plugin}?", abort=True, err=True)
     with open_reconciler(chosen) as reconciler:
         rows = reconciler.reset(chosen.plugin)
     document = json.reset_document(chosen.plugin, rows)
@@ -381,7 +383,7 @@ def reset(*, yes: bool, **values: Any) -> int:
 @click.argument("after", metavar="B")
 @click.option("--schema", multiple=True, metavar="NAME", help="Compare this schema only; may be repeated.")
 @click.option("--scratch", metavar="auto|database|URL", help="Where files are built.")
-@click.option("--ignore-unmodelled", is_flag=True, help="Go on although something differs that has no rule.")
+@click.option("--ignore-unmodelled", is_flag=True, help="Continue although there are unsupported changes.")
 @connecting
 def diff(before: str, after: str, **values: Any) -> int:
     """Print the SQL that turns A into B; exit 2 if there is any. Each is a URL, a file or a folder."""
@@ -433,7 +435,7 @@ def _tell_unmodelled(plan: Plan) -> None:
 @cli.command(short_help="Print the live schema as SQL.")
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="One file per object.")
 @click.option("--schema", multiple=True, metavar="NAME", help="Dump this schema only; may be repeated.")
-@click.option("--ignore-unmodelled", is_flag=True, help="Go on although something has no rule.")
+@click.option("--ignore-unmodelled", is_flag=True, help="Continue although there are unsupported objects.")
 @click.option("--dsn", metavar="URL", help="The database; else RECONCILER_DSN, DATABASE_URL, PG* variables.")
 def dump(output: Path | None, **values: Any) -> int:
     """Print the live schema as SQL that rebuilds it in an empty database."""

@@ -171,7 +171,7 @@ def _hazard_rule(table: dict[str, object], where: str) -> HazardRule:
         kind = hazard_kind(word)
         if kind is None:
             known = ", ".join(each.value.replace("_", "-") for each in HazardKind)
-            raise ConfigError(f"{where}: there is no hazard {word}", hint=f"known are: {known}")
+            raise ConfigError(f"{where}: hazard {word} does not exist", hint=f"known are: {known}")
         kinds.append(kind)
     return HazardRule(
         verdict=Verdict(str(verdict)),

@@ -131,7 +131,7 @@ def _is_coloured(stream: TextIO) -> bool:
 
 
 def is_interactive() -> bool:
-    """Whether somebody is there to answer a question."""
+    """Whether a person can answer a question."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 

@@ -56,7 +56,7 @@ CREATE TRIGGER orders_touch BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTIO
 ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_orders ON orders USING (customer_id = current_setting('shop.customer', true)::bigint);
 """
-_BY_HAND = (
+_MANUALLY = (
     "INSERT INTO shop.customers (email) VALUES ('ada@example.com'), ('grace@example.com')",
     "ALTER TABLE shop.customers ALTER COLUMN email DROP NOT NULL",
     "DROP INDEX shop.orders_by_customer",
@@ -90,16 +90,16 @@ def _declare(reconciler: Reconciler, show: Callable[[str], None]) -> None:
 
 
 def _drift(reconciler: Reconciler, dsn: str, show: Callable[[str], None]) -> None:
-    show("\n== 5. Somebody changes the live database by hand\n")
+    show("\n== 5. Somebody changes the live database manually\n")
     with connect(dsn, autocommit=True) as connection:
-        for statement in _BY_HAND:
+        for statement in _MANUALLY:
             show(f"{statement};\n")
             connection.execute(statement.encode())
     show("\n== 6. Check: recorded, live and declared side by side\n")
     found = reconciler.check(_source(_SCHEMA), plugin=_PLUGIN)
     _expect(bool(found.of(State.DRIFTED)), "the drift was not found")
     show(check_text(found))
-    show("\n== 7. Repair: bring what drifted back to the declaration; rows stay\n")
+    show("\n== 7. Repair: change what drifted back to the declaration; rows stay\n")
     planned = reconciler.plan_repair(_source(_SCHEMA), plugin=_PLUGIN)
     show(result_text(reconciler.apply(planned, kind=RunKind.REPAIR), "repaired"))
     again = reconciler.check(_source(_SCHEMA), plugin=_PLUGIN)
@@ -111,7 +111,7 @@ def _change(reconciler: Reconciler, show: Callable[[str], None]) -> None:
     show("\n== 8. Change the declaration: a new enum value in the middle, a new column in the middle; plan\n")
     planned = reconciler.plan(_source(_NEXT_SCHEMA), plugin=_PLUGIN)
     show(plan_text(planned))
-    show("== 9. Apply that very plan\n")
+    show("== 9. Apply exactly that plan\n")
     show(result_text(reconciler.apply(planned), "applied"))
     again = reconciler.migrate(_PLUGIN, _source(_NEXT_SCHEMA))
     _expect(not again.statements, "a second apply found something to do")

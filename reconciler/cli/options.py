@@ -78,7 +78,7 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) ->
     output = str(pick("format", "text"))
     if output not in formats:
         if values.get("format") is not None or output not in PLAN_FORMATS:
-            raise ConfigError(f"there is no format {output} here", hint=f"known are: {', '.join(formats)}")
+            raise ConfigError(f"format {output} does not exist here", hint=f"known are: {', '.join(formats)}")
         output = "text"
     given_sources = tuple(values.get("sources") or ())
     return CommandOptions(
@@ -117,7 +117,7 @@ def _proof(values: dict[str, Any], found: Configuration) -> Proof:
     try:
         return Proof(said)
     except ValueError as exc:
-        raise ConfigError(f"there is no proof {said}", hint=f"it is one of {', '.join(Proof)}") from exc
+        raise ConfigError(f"proof {said} does not exist", hint=f"it is one of {', '.join(Proof)}") from exc
 
 
 def _require_sense(options: Options) -> None:
@@ -125,7 +125,7 @@ def _require_sense(options: Options) -> None:
     named = "=" in options.scratch or "://" in options.scratch
     if options.scratch not in ("auto", "schema", "database") and not named:
         raise ConfigError(
-            f"there is no scratch {options.scratch}", hint="it is auto, schema, database or a server's URL"
+            f"scratch {options.scratch} does not exist", hint="it is auto, schema, database or a server's URL"
         )
     if options.schemas and options.all_schemas:
         raise ConfigError("--schema and --all-schemas cannot be combined", hint="name the schemas, or take all")
@@ -178,7 +178,7 @@ def planning(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
         click.option(
             "--online/--no-online",
             default=None,
-            help="Change all tables, or none, in steps that hold nobody up.  [default: the large ones]",
+            help="Change all tables, or none, in steps that do not block reads or writes.  [default: the large ones]",
         ),
         click.option(
             "--keep-column-order",
@@ -198,8 +198,7 @@ def planning(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
             "--preflight-timeout",
             type=click.IntRange(min=1),
             metavar="MS",
-            help="How long a query may look for rows that a statement would fail on."
-            f"  [default: {_USUAL.preflight_timeout_ms}]",
+            help=f"How long each query of the preflight may run.  [default: {_USUAL.preflight_timeout_ms}]",
         ),
         click.option(
             "--max-lag",
@@ -213,21 +212,23 @@ def planning(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
             help="Where functions that the statements call may look for names without a schema; may be repeated."
             "  [default: pg_catalog alone]",
         ),
-        click.option("--no-preflight", is_flag=True, help="Do not look for what stands in the way before locking."),
+        click.option(
+            "--no-preflight", is_flag=True, help="Do not check before locking what would make a statement fail."
+        ),
         click.option("--no-proof", is_flag=True, help="The same as --proof off."),
         click.option(
             "--proof",
             type=click.Choice([each.value for each in Proof]),
-            help="Rehearse the plan in scratch first, on live's schema alone or with sampled rows."
+            help="Rehearse the plan in scratch first, on live's schema, or with sampled rows too."
             f"  [default: {_USUAL.proof}]",
         ),
-        click.option("--ignore-unmodelled", is_flag=True, help="Go on although something differs that has no rule."),
+        click.option("--ignore-unmodelled", is_flag=True, help="Continue although there are unsupported changes."),
         click.option("--allow-empty", is_flag=True, help="The source may declare nothing."),
         click.option(
             "--allow",
             multiple=True,
             metavar="HAZARD[:OBJECT]",
-            help="Accept a hazard of the plan, for one object (data-loss:table:app.old) or for all:"
+            help="Allow a hazard of the plan, for one object (data-loss:table:app.old) or for all:"
             f" {', '.join(kind.value.replace('_', '-') for kind in HazardKind)}, all.",
         ),
         click.option(

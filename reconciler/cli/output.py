@@ -97,7 +97,7 @@ def describe_waiting(behind: Sequence[Reader]) -> str:
 
 
 def describe_filled(filled: BackfillProgress) -> str:
-    """`filled about 1,200 of 5,000 rows, 24 %`, and from where an earlier run is gone on with."""
+    """`filled about 1,200 of 5,000 rows, 24 %`, and where an earlier run was resumed."""
 
     def amount(share: float) -> str:
         return f"{100 * share:.0f} %" if filled.rows is None else f"about {filled.rows * share:,.0f}"
@@ -108,7 +108,7 @@ def describe_filled(filled: BackfillProgress) -> str:
     if not filled.before:
         return f"filled {done}"
     if filled.before < filled.share:
-        return f"filled {done}; went on after {amount(filled.before)} that had values before"
+        return f"filled {done}; resumed after {amount(filled.before)}"
     return f"filled {done}, which had values before"
 
 

@@ -89,5 +89,5 @@ def _read(path: Path) -> PlanResult:
     except OSError as exc:
         raise ConfigError(f"{path} cannot be read: {exc.strerror}", hint="check the path") from exc
     except UnicodeDecodeError as exc:
-        raise ConfigError(f"{path} is no plan file: it is not UTF-8", hint="give what `plan --out` wrote") from exc
+        raise ConfigError(f"{path} is not a plan file: it is not UTF-8", hint="give what `plan --out` wrote") from exc
     return load_plan(text)

@@ -13,9 +13,9 @@ from reconciler.cli.output import show_dry_run, show_plan, show_result
 __all__ = ["rollback"]
 
 
-@click.command(short_help="Bring back what an earlier migration declared.")
-@click.option("--to", type=int, metavar="IDX", help="Bring back what this migration declared.")
-@click.option("--steps", type=int, metavar="N", help="Bring back what was declared N migrations before the last.")
+@click.command(short_help="Restore what an earlier migration declared.")
+@click.option("--to", type=int, metavar="IDX", help="Restore what this migration declared.")
+@click.option("--steps", type=int, metavar="N", help="Restore what was declared N migrations before the last.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @planning
@@ -34,7 +34,7 @@ def rollback(to: int | None, steps: int | None, *, yes: bool, **values: Any) -> 
             return show_dry_run(planned, chosen)
         if is_interactive() and not yes and planned.plan.statements:
             show_plan(planned, chosen)
-            question = f"Bring back migration {planned.rolls_back_to} of plugin {chosen.plugin}?"
+            question = f"Restore migration {planned.rolls_back_to} of plugin {chosen.plugin}?"
             if not click.confirm(question, default=False, err=True):
                 return DONE
         from reconciler.cli.progress import following

@@ -184,7 +184,7 @@ def version_note(connection: Connection) -> str | None:
     if major <= NEWEST_KNOWN_VERSION:
         return None
     return (
-        f"Postgres {major} is newer than {NEWEST_KNOWN_VERSION}, the newest known here: what is new in it is not seen"
+        f"Postgres {major} is newer than {NEWEST_KNOWN_VERSION}, the newest known here: its new features are not seen"
     )
 
 

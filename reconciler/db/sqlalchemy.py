@@ -32,7 +32,7 @@ def driver_connection(value: object) -> Connection:
     kind = _type_name(value)
     kinds: tuple[type, ...] = (SqlalchemyConnection, Session, scoped_session)
     if not isinstance(value, kinds):
-        raise ConfigError(f"{kind} is no connection to Postgres", hint=f"give a URL, or {_HINT}")
+        raise ConfigError(f"{kind} is not a connection to Postgres", hint=f"give a URL, or {_HINT}")
     try:
         found = cast("SqlalchemyConnection", _sqlbag().connection_from_s_or_c(value)).connection.driver_connection
     except SQLAlchemyError as exc:

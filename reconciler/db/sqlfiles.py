@@ -22,7 +22,7 @@ def read_sql(relative: str) -> str:
         path = folder / relative
         if path.is_file():
             return path.read_text(encoding="utf-8")
-    raise FileNotFoundError(f"there is no {relative} in {' or '.join(map(str, _FOLDERS))}")
+    raise FileNotFoundError(f"{relative} does not exist in {' or '.join(map(str, _FOLDERS))}")
 
 
 def trusted(text: str) -> LiteralString:

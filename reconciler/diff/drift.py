@@ -113,7 +113,7 @@ def compare(
             state = _state(before, now, wanted, known=owner in target.facts or owner in recorded.facts)
         secret = now == wanted and live.has_other_secrets(fact, target)
         if secret and state in (State.IN_SYNC, State.CAUGHT_UP):
-            state = State.PENDING  # no record holds a secret, so nobody can say which side moved
+            state = State.PENDING  # no record holds a secret, so it is unknown which side changed
         if state is not State.IN_SYNC and fact not in goal.foreign:
             old, new = (now, wanted) if now != wanted or secret else (before, now)
             found.setdefault(owner, []).append(Difference(fact=fact, before=old, after=new, secret=secret))

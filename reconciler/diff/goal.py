@@ -141,7 +141,7 @@ def make_goal(
 
 
 def _with_state_of_live(fact: FactId, text: str, live: Snapshot, *, exact: bool) -> str:
-    """What this role cannot read stays as it is; a subscription that runs goes on, and a new one is made disabled."""
+    """What this role cannot read stays as it is; a subscription that runs keeps running, and a new one is created disabled."""
     now, wanted = live.find(fact), cast("Definition", json.loads(text))
     if now is not None and (now.get("hidden") or wanted.get("hidden")):
         seen = {key: value for key, value in wanted.items() if key not in _HIDDEN}
@@ -157,7 +157,7 @@ def _is_in_schema(fact: FactId, state: Snapshot) -> bool:
 
 
 def _is_initial(fact: FactId, desired: Desired, live: Snapshot) -> bool:
-    """There before the source ran, but not in live: somebody took it away, and the source does not ask for it."""
+    """It existed before the source ran, but not in live: it was removed, and the source does not ask for it."""
     if fact.kind == "schema" or (fact.kind in SATELLITE_KINDS and fact.target not in live.facts):
         return False
     return desired.baseline.get(fact) == desired.snapshot.facts[fact]

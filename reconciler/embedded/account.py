@@ -117,7 +117,7 @@ def claim(folder: Path) -> Path:
         status = folder.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
             raise EmbeddedServerError(
-                f"{folder} is no folder of the user that runs reconciler (its owner is uid {status.st_uid})",
+                f"{folder} is not a folder of the user that runs reconciler (its owner is uid {status.st_uid})",
                 hint="run as that user, or name another folder",
             )
         if status.st_mode & OTHERS_MAY_WRITE:

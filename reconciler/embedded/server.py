@@ -159,7 +159,7 @@ class EmbeddedServer:
             users = cleanup.enter_context(FileLock(home.lock_file("users")))
             # The watcher of a server that is stopping holds this one until it has ended.
             if not wait_until(users.try_shared, seconds=START_SECONDS):
-                raise EmbeddedServerError(f"the server in {home.path} does not come to an end", hint=_log_hint(home))
+                raise EmbeddedServerError(f"the server in {home.path} does not stop", hint=_log_hint(home))
             password = home.password()
             state, version = self._join_or_launch(home, account, password, start)
             cleanup.pop_all()
@@ -205,7 +205,7 @@ class EmbeddedServer:
         bindir = usable_bindir(self._wanted_bindir or wheel_bindir(), account)
         with FileLock(home.lock_file("server")) as server:
             if not wait_until(server.try_exclusive, seconds=START_SECONDS):
-                raise EmbeddedServerError(f"an earlier server in {home.path} does not come to an end")
+                raise EmbeddedServerError(f"an earlier server in {home.path} does not stop")
             if not home.cluster.exists():
                 sync = self._settings.get("fsync") != "off"
                 create_cluster(home, bindir, account, sync=sync, lock_fd=start.fd)

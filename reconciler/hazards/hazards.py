@@ -1,4 +1,4 @@
-"""What a statement can cost: one function per hazard, each with the table's size where it is known. Pure: no I/O."""
+"""What a statement can cost: one function for each hazard, with the table's size if it is known. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def loses_column(column: FactId, size: TableSize | None) -> Hazard:
 
 def loses_sequence(sequence: FactId) -> Hazard:
     """The position of a dropped sequence."""
-    return Hazard(kind=HazardKind.DATA_LOSS, message=f"drops {sequence} and forgets its position", fact=sequence)
+    return Hazard(kind=HazardKind.DATA_LOSS, message=f"drops {sequence} and loses its position", fact=sequence)
 
 
 def loses_enum_value(enum: FactId, labels: list[str]) -> Hazard:
     """Labels that vanish: the statement fails where a row still holds one."""
     return Hazard(
         kind=HazardKind.MAY_FAIL,
-        message=f"removes {', '.join(repr(label) for label in labels)} from {enum}: fails where a row still has it",
+        message=f"removes {', '.join(repr(label) for label in labels)} from {enum}: fails if a row still has it",
         fact=enum,
     )
 
@@ -79,22 +79,22 @@ def loses_precision(column: FactId, old: str, new: str, size: TableSize | None) 
 
 
 def rewrites(table: FactId, why: str, size: TableSize | None) -> Hazard:
-    """The whole table is written anew, with its indexes, behind an ACCESS EXCLUSIVE lock."""
+    """The whole table is rewritten, with its indexes, under an ACCESS EXCLUSIVE lock."""
     return Hazard(kind=HazardKind.TABLE_REWRITE, message=f"rewrites {table}: {why}", fact=table, size=size)
 
 
 def writes_rows(table: FactId, why: str, size: TableSize | None) -> Hazard:
-    """Every row is written anew and stays locked until the commit; others read on, and write other rows."""
+    """Every row is written again and stays locked until the commit; others can read, and write other rows."""
     return Hazard(kind=HazardKind.TABLE_REWRITE, message=f"updates rows of {table}: {why}", fact=table, size=size)
 
 
 def blocks_writes(table: FactId, why: str, size: TableSize | None) -> Hazard:
-    """Writers wait as long as the statement reads the table."""
+    """Writes wait while the statement reads the table."""
     return Hazard(kind=HazardKind.BLOCKING_LOCK, message=f"blocks writes to {table} while {why}", fact=table, size=size)
 
 
 def blocks_reads_and_writes(table: FactId, why: str, size: TableSize | None) -> Hazard:
-    """Everybody waits as long as the statement reads the table."""
+    """Reads and writes wait while the statement reads the table."""
     return Hazard(
         kind=HazardKind.BLOCKING_LOCK,
         message=f"blocks reads of and writes to {table} while {why}",
@@ -109,26 +109,26 @@ def may_fail(fact: FactId, why: str, size: TableSize | None) -> Hazard:
 
 
 def breaks_clients(fact: FactId, message: str) -> Hazard:
-    """Whoever uses the fact as it was fails, or meets what it does not expect."""
+    """Clients that use the fact as it was fail, or see something that they do not expect."""
     return Hazard(kind=HazardKind.BREAKS_CLIENTS, message=message, fact=fact)
 
 
 def breaks_clients_by_rename(old: FactId, new: FactId) -> Hazard:
-    """Whoever says the old name fails from now on."""
+    """Clients that use the old name fail from now on."""
     return Hazard(
         kind=HazardKind.BREAKS_CLIENTS,
-        message=f"renames {old} to {'.'.join(new.name)}: clients that say the old name fail",
+        message=f"renames {old} to {'.'.join(new.name)}: clients that use the old name fail",
         fact=old,
     )
 
 
 def opens_access(fact: FactId, why: str) -> Hazard:
-    """Somebody may see or do more than before."""
+    """A role may see or do more than before."""
     return Hazard(kind=HazardKind.PRIVILEGES, message=f"{fact}: {why}", fact=fact)
 
 
 def goes_wrong(fact: FactId, why: str) -> Hazard:
-    """What is stored or sent can be wrong from now on, and nothing says so."""
+    """What is stored or sent can be wrong from now on, without an error."""
     return Hazard(kind=HazardKind.CORRECTNESS, message=f"{fact}: {why}", fact=fact)
 
 
@@ -145,7 +145,7 @@ def fires_trigger(trigger: FactId, table: FactId, why: str, size: TableSize | No
 
 
 def lacks_index(fact: FactId, why: str, size: TableSize | None, use: IndexUse | None = None) -> Hazard:
-    """Queries read the whole table where an index would find the rows; `use` is how often the one that goes did."""
+    """Queries read the whole table where an index would find the rows; `use` is how often the dropped one did."""
     used = f"; {describe_use(use)}" if use is not None else ""
     return Hazard(kind=HazardKind.MISSING_INDEX, message=f"{fact}: {why}{used}", fact=fact, size=size)
 
@@ -166,7 +166,7 @@ def changes_version(extension: FactId, old: str, new: str) -> Hazard:
     """An extension's own script runs."""
     return Hazard(
         kind=HazardKind.EXTENSION_VERSION,
-        message=f"updates {extension} from {old} to {new}: its script changes what the extension holds, and may have"
+        message=f"updates {extension} from {old} to {new}: its script changes what the extension contains, and may have"
         " no way back",
         fact=extension,
     )

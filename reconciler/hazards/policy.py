@@ -85,12 +85,12 @@ def consents(texts: Iterable[str] | str) -> frozenset[str]:
         kind = hazard_kind(word)
         if kind is None:
             raise ConfigError(
-                f"there is no hazard {word}",
+                f"hazard {word} does not exist",
                 hint=f"known are: {', '.join(_word(each) for each in HazardKind)}, {EVERYTHING}",
             )
         if colon and not (name.partition(":")[0] and name.partition(":")[2]):
             raise ConfigError(
-                f"{text} does not say for what",
+                f"{text}does not name an object",
                 hint=f"write {_word(kind)}:KIND:NAME, e.g. {_word(kind)}:table:app.users",
             )
         found.add(f"{kind.value}:{name}" if colon else kind.value)
@@ -161,7 +161,7 @@ def hazard_error(refused: Sequence[Hazard], *, online: bool, hint: str = "") -> 
     kinds = sorted({_word(hazard.kind) for hazard in refused})
     if len(texts) > _SHOWN:
         shown = ", ".join(texts[:_SHOWN])
-        consent = f"allow {shown} and {len(texts) - _SHOWN} more one by one, or {flags(kinds)} for all"
+        consent = f"allow {shown} and {len(texts) - _SHOWN} more separately, or {flags(kinds)} for all"
     else:
         lines = ", ".join(json.dumps(text, ensure_ascii=False) for text in texts)
         consent = f"allow it with {flags(texts)}, or in the configuration with allow = [{lines}]"

@@ -57,7 +57,7 @@ def rename_warnings(renames: Iterable[Rename], declared: Snapshot, live: Snapsho
     for rename in renames:
         if rename.new in declared.facts:
             continue
-        said = f"{rename.old} was renamed to {rename.new} by hand: declare it under that name to keep it"
+        said = f"{rename.old} was renamed to {rename.new} manually: declare it under that name to keep it"
         if rename.old in declared.facts:
             back = rename_statements([Rename(old=rename.new, new=rename.old)], live)
             said += f"; as it is declared, it is renamed back: {'; '.join(statement.sql for statement in back)}"
@@ -68,6 +68,6 @@ def accepted_warnings(renames: Iterable[Rename]) -> Iterable[str]:
     """A warning for each rename that the record follows now, and the declaration does not yet."""
     for rename in renames:
         yield (
-            f"{rename.old} is recorded as {rename.new} from now on: declare it under that name, or the next plan has it"
-            f" dropped and {rename.old} made"
+            f"{rename.old} is recorded as {rename.new} from now on: declare it under that name, or the next plan drops"
+            f" it and creates {rename.old}"
         )

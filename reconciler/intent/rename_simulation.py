@@ -109,7 +109,7 @@ def rename_first(
                 rename = next(each for each in renames if exc.position and each.old in made[exc.position - 1].alters)
                 raise PlanError(
                     f"{rename.where or 'a rename'}: {exc.message}\n  {exc.statement}",
-                    hint="something else has that name: rename or drop it first",
+                    hint="another object has that name: rename or drop it first",
                 ) from exc
             return place.read(live.schemas, dependencies=True)
 

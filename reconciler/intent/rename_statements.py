@@ -29,14 +29,14 @@ _COLUMN_OF: dict[str, LiteralString] = {
     "materialized_view": "ALTER MATERIALIZED VIEW {} RENAME COLUMN {} TO {}",
     "composite_type": "ALTER TYPE {} RENAME ATTRIBUTE {} TO {} CASCADE",
 }
-# Whom does it break? Clients say the names of these, not those of constraints and the like.
-_SAID_BY_CLIENTS = frozenset({"schema", "column", "enum_label", *RELATION_KINDS, *ROUTINE_KINDS, *_TYPES})
+# Which renames break clients? They use the names of these, not those of constraints and the like.
+_USED_BY_CLIENTS = frozenset({"schema", "column", "enum_label", *RELATION_KINDS, *ROUTINE_KINDS, *_TYPES})
 
 
 def rename_statements(renames: Sequence[Rename], live: Snapshot) -> list[Statement]:
-    """The statements for `renames`, in their order but for names that are still in use.
+    """The statements for `renames`, in their order except for names that are still in use.
 
-    Where names change places one of them steps aside under a name that nobody uses.
+    Where names change places, one of them gets a temporary name first.
     """
     made: list[Statement] = []
     moved: dict[FactId, FactId] = {}
@@ -131,7 +131,7 @@ def _rename(rename: Rename, now: FactId, new: str, live: Snapshot) -> str:
 def _statement(rename: Rename, sql: str, live: Snapshot) -> Statement:
     relation = live.object_of(rename.old)
     locks = relation if relation.kind in ("table", "foreign_table", "view", "materialized_view") else None
-    found = (hazards.breaks_clients_by_rename(rename.old, rename.new),) if rename.new.kind in _SAID_BY_CLIENTS else ()
+    found = (hazards.breaks_clients_by_rename(rename.old, rename.new),) if rename.new.kind in _USED_BY_CLIENTS else ()
     lock = LockMode.SHARE_UPDATE_EXCLUSIVE if rename.new.kind == "index" else LockMode.ACCESS_EXCLUSIVE
     return Statement(
         sql=sql,

@@ -104,7 +104,7 @@ def _columns(gone: Sequence[FactId], come: Sequence[FactId], live: Snapshot, goa
             yield Suggestion(old=left[0], new=right[0], why=f"the same table and type ({key[1]})")
             continue
         for old, new in _pairs(left, right, _likeness, _LEAST_ALIKE):
-            yield Suggestion(old=old, new=new, why=f"the same table and type ({key[1]}), and a name that is alike")
+            yield Suggestion(old=old, new=new, why=f"the same table and type ({key[1]}), and a similar name")
 
 
 def _likeness(old: FactId, new: FactId) -> float:

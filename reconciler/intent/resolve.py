@@ -166,7 +166,7 @@ class _Wanted:
         old = self._old(hint, new, now)
         rename = Rename(old=old, new=new, where=hint.where)
         if old == now:
-            raise SourceError(f"{hint.where}: {new} is said to be renamed from itself", hint="remove the hint")
+            raise SourceError(f"{hint.where}: {new} is renamed from itself", hint="remove the hint")
         claimed = self._claims.setdefault(old, rename)
         if claimed.new != new:
             raise SourceError(
@@ -176,7 +176,7 @@ class _Wanted:
         other = self.renames.setdefault(new, rename)
         if other.old != old:
             raise SourceError(
-                f"{hint.where}: {new} is said to be renamed from {old}, and at {other.where} from {other.old}",
+                f"{hint.where}: {new} is renamed from {old}, and at {other.where} from {other.old}",
                 hint="remove one of the two hints",
             )
 

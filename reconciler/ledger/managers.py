@@ -182,7 +182,7 @@ def _parse_snapshot(text: str, fingerprint: str | None, which: str) -> Snapshot 
     if fingerprint != snapshot.fingerprint:
         raise LedgerError(
             f"snapshot {which} is damaged: its facts do not have the fingerprint that was stored with them",
-            hint="record the live state anew with `reconciler repair --accept`, or `reconciler reset` and adopt",
+            hint="record the live state again with `reconciler repair --accept`, or `reconciler reset` and adopt",
         )
     return snapshot
 

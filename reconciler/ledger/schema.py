@@ -247,7 +247,7 @@ def _lock(connection: Connection, key: int, what: str, wait_ms: int = 0) -> None
     row = fetch_one(connection, "SELECT pg_catalog.current_setting('transaction_isolation')")
     if row is None or row[0] != "read committed":
         raise LedgerError(
-            f"cannot lock {what} in a transaction that would not see what the run before has committed",
+            f"cannot lock {what} in a transaction that would not see what the previous run committed",
             hint="use isolation level READ COMMITTED",
         )
 
@@ -295,7 +295,7 @@ def _whom(connection: Connection, key: int, what: str) -> str:
 
 def _no_transaction(what: str) -> LedgerError:
     return LedgerError(
-        f"cannot lock {what}: there is no transaction that could hold the lock",
+        f"cannot lock {what}: no transaction is open that could hold the lock",
         hint="call it inside `with connection.transaction():`",
     )
 

@@ -18,13 +18,13 @@ __all__ = ["Check", "Finding", "FindingKind", "Question"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A read-only query whose rows stand in the way of a statement.
+    """A read-only query for the rows that a statement would fail on.
 
     `sql` gives one text for each of them, which names it: its primary key, or where it lies (ctid). `problem` says what
     is wrong with them, `unit` what they are ("row", or "group of rows"), `hint` what to do.
 
     With an `attempt` the query gives (tableoid, ctid, text) of all rows, and `attempt` is a query over the same rows
-    whose evaluation fails for those that stand in the way; a WHERE with both as $1 and $2 can be added to it.
+    whose evaluation fails for the rows that block it; a WHERE with both as $1 and $2 can be added to it.
     """
 
     fact: FactId

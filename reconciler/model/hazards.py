@@ -75,30 +75,30 @@ class KindOfHazard:
 KINDS: Mapping[HazardKind, KindOfHazard] = {
     HazardKind.DATA_LOSS: KindOfHazard(
         title="Rows or values are lost",
-        text="Rows, values or a sequence's position go, or a conversion changes values. Nothing brings them back.",
+        text="Rows, values or a sequence's position are lost, or a conversion changes values. They cannot be restored.",
         is_refused=True,
     ),
     HazardKind.TABLE_REWRITE: KindOfHazard(
         title="The table is rewritten",
-        text="Every row is written anew, with all indexes, mostly behind a lock that nobody else gets past.",
+        text="Every row is rewritten, with all indexes, usually under a lock that blocks reads and writes.",
         goes_online=True,
     ),
     HazardKind.BLOCKING_LOCK: KindOfHazard(
-        title="Clients wait for as long as the statement takes",
-        text="Every row is read, or an index is built, under a lock that writes, or reads too, have to wait for.",
+        title="Clients wait as long as the statement runs",
+        text="Every row is read, or an index is built, under a lock that blocks writes, or reads too.",
         goes_online=True,
     ),
     HazardKind.MAY_FAIL: KindOfHazard(
-        title="Rows that are there can make it fail",
+        title="Existing rows can make it fail",
         text="If they do, the statement fails and its transaction is rolled back.",
     ),
     HazardKind.BREAKS_CLIENTS: KindOfHazard(
         title="Running clients can fail",
-        text="They use what goes, what is renamed or narrowed, or do not write what becomes required.",
+        text="They use what is dropped, renamed or narrowed, or do not write what becomes required.",
     ),
     HazardKind.PRIVILEGES: KindOfHazard(
         title="Protection is lost",
-        text="Somebody may see or do more than before: row security, policies, privileges, whose rights code has.",
+        text="A role may see or do more than before: by row security, policies, privileges, or rights of code.",
     ),
     HazardKind.CORRECTNESS: KindOfHazard(
         title="Data can become wrong without an error",
@@ -114,19 +114,19 @@ KINDS: Mapping[HazardKind, KindOfHazard] = {
     ),
     HazardKind.MISSING_INDEX: KindOfHazard(
         title="Queries lack an index",
-        text="One goes, or a foreign key has none: what would use it reads the whole table.",
+        text="One is dropped, or a foreign key has none: queries that would use it read the whole table.",
     ),
     HazardKind.IRREVERSIBLE: KindOfHazard(
-        title="There is no simple way back",
+        title="It cannot be undone simply",
         text="No single statement undoes it, though nothing is lost.",
     ),
     HazardKind.EXTENSION_VERSION: KindOfHazard(
         title="An extension changes its version",
-        text="Its script changes types and functions in ways that a plan does not see, and often has no way back.",
+        text="Its script changes types and functions in ways that a plan does not see, and often cannot be undone.",
     ),
     HazardKind.EMPTY_SOURCE: KindOfHazard(
         title="The source declares nothing",
-        text="To reconcile with it drops everything.",
+        text="Reconciling with it drops everything.",
         is_refused=True,
     ),
 }

@@ -1,4 +1,4 @@
-"""What a comparison of two states cannot tell, and people therefore write beside their DDL. Pure: no I/O.
+"""What a comparison of two states cannot show, and people therefore write beside their DDL. Pure: no I/O.
 
 A `Hint` is what stands in the source; `Intent` is what the hints of a source come to on one database.
 """
@@ -104,7 +104,7 @@ class Suggestion:
             name=self.new.name[:-1] if is_part else self.new.name,
             part=self.new.name[-1] if is_part else None,
         )
-        return Hint(kind=HintKind.RENAMED, subject=subject, argument=self._given, where="what was answered")
+        return Hint(kind=HintKind.RENAMED, subject=subject, argument=self._given, where="an answer on the terminal")
 
     @property
     def _given(self) -> tuple[str, ...]:
@@ -124,7 +124,7 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rename:
-    """One object that goes on under another name or in another schema; `where` the hint stands, if one asked for it.
+    """One object that gets another name or schema; `where` is the place of the hint, if one asked for it.
 
     One that is `manual` was made outside of any run since the last record, or takes such a one back.
     """

@@ -44,7 +44,7 @@ class LockMode(StrEnum):
 
     @property
     def blocks_clients(self) -> bool:
-        """Whether whoever waits for it, or has it, holds up others' INSERT, UPDATE and DELETE, or all they do."""
+        """Whether waiting for it, or holding it, blocks others' INSERT, UPDATE and DELETE, or all access."""
         return self not in (LockMode.ACCESS_SHARE, LockMode.SHARE_UPDATE_EXCLUSIVE)
 
     @property
@@ -191,7 +191,7 @@ class Statement:
             return self.sql
         if self.secret is None:
             raise PlanError(
-                f"a secret is not known any more: {self.sql}",
+                f"a secret is no longer known: {self.sql}",
                 hint="a saved plan has no secrets in it: plan and apply in one go, from the source that has them",
             )
         return self.secret.reveal()
@@ -214,7 +214,7 @@ class Step:
 class Plan:
     """Ordered statements that turn live into the goal, and what they were made from.
 
-    `unmodelled` holds the differences that no rule can plan; a plan that has some does not reach its goal. `renames`
+    `unmodelled` has the unsupported changes; a plan with some of them does not reach its goal. `renames`
     are made by the first statements, and `differences` are what is left after them. `questions` are to be answered for
     a plan of the same two states that also keeps rows which belong to other partitions now; it is another plan then.
     """

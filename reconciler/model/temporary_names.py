@@ -1,7 +1,7 @@
 """Names of what an online run makes for a while, and how to tell such things from other people's. Pure: no I/O.
 
 A new index, column or constraint is made under a temporary name beside the one that it will replace. A run that was cut
-off leaves it behind; the next one knows it by its name, goes on with it where it still fits, and drops it elsewhere.
+off leaves it behind; the next run recognizes it by its name, resumes with it where it still fits, and else drops it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def leftovers(live: Snapshot) -> Iterable[FactId]:
 
 
 def _is_half_detached(table: FactId | None, live: Snapshot) -> bool:
-    """Whether a DETACH ... CONCURRENTLY of the table was cut off; it has been given a CHECK by then."""
+    """Whether a DETACH ... CONCURRENTLY of the table was interrupted; the table has a CHECK by then."""
     links = live.children.get(table, ()) if table is not None else ()
     return any(each.kind == "inheritance" and live.definition(each).get("detach_pending") for each in links)
 

@@ -23,16 +23,16 @@ __all__ = ["decide", "recreated_instead"]
 
 
 def recreated_instead(circle: CircleError) -> frozenset[FactId]:
-    """What of a circle can be made anew instead of being altered, without a loss: views first."""
+    """What of a cycle can be recreated instead of altered without a loss: views first."""
     altered = {node.fact for node in circle.nodes if isinstance(node, Node) and node.act is Act.ALTER}
     views = frozenset(fact for fact in altered if fact.kind == "view")
     return views or frozenset(fact for fact in altered if fact.kind in RECREATABLE)
 
 
 def decide(differences: Sequence[Difference], context: Context, forced: frozenset[FactId]) -> None:
-    """Fills the context's creates, drops and alters, until nothing that stays depends on what goes.
+    """Fills the context's creates, drops and alters, until nothing that stays depends on what is dropped.
 
-    `forced` are made anew though they could be altered, or stay as they are.
+    `forced` are recreated although they could be altered, or stay as they are.
     """
     dropped: list[FactId] = []
     for difference in differences:
@@ -114,7 +114,7 @@ def decide(differences: Sequence[Difference], context: Context, forced: frozense
 
 
 def _moves_off(fact: FactId, gone: FactId, context: Context) -> bool:
-    """Whether an alteration lets go of what is dropped: not where it moves to what takes the place of that."""
+    """Whether an alteration ends the dependency on what is dropped: not where it depends on its replacement then."""
     needed = context.goal.dependencies.get(fact, frozenset())
     if gone in needed or not rule_of(fact).releases(fact, context):
         return False

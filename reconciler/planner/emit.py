@@ -132,7 +132,7 @@ def _with_checks(
 
 
 def _is_adopted(statement: Statement, context: Context) -> bool:
-    """Whether the statement would drop a half-made thing that this plan goes on with."""
+    """Whether the statement would drop an unfinished object that this plan resumes with."""
     return bool(statement.drops) and any(
         fact in context.adopted_leftovers or (fact.kind in SATELLITE_KINDS and fact.target in context.adopted_leftovers)
         for fact in statement.drops

@@ -94,9 +94,9 @@ def make_plan(
         try:
             statements = tuple(emit_statements(context))
             break
-        except CircleError as circle:
+        except CircleError as cycle:
             # What is altered must have what it moves to, which may wait until what it lets go of has gone.
-            if not (more := recreated_instead(circle) - forced):
+            if not (more := recreated_instead(cycle) - forced):
                 raise
             forced |= more
     return Plan(
@@ -110,7 +110,7 @@ def make_plan(
 
 
 def _unmodelled(differences: Sequence[Difference], context: Context) -> set[FactId]:
-    """What no rule can plan, and what would be added to it or needs it."""
+    """What cannot be planned, and what would be added to it or needs it."""
     found = {
         difference.fact
         for difference in differences

@@ -117,7 +117,7 @@ def _rows(connection: Connection, planned: PlanResult, timeout_ms: int) -> Itera
             asked.add(check.attempt or check.sql)
             left_ms = min(timeout_ms, round((deadline - time.monotonic()) * 1000))
             if left_ms <= 0:
-                yield _not_checked(check, position, "the time for all checks is over")
+                yield _not_checked(check, position, "the time for all checks has elapsed")
                 continue
             finding = _asked(connection, check, position, left_ms, planned)
             if finding is not None:
@@ -223,8 +223,8 @@ def _comes_with(planned: PlanResult, said: ServerMessage) -> bool:
 def _not_checked(check: Check, position: int, why: str) -> Finding:
     return Finding(
         kind=FindingKind.NOT_CHECKED,
-        message=f"{check.fact}: whether the rows of {check.table} allow it could not be told: {why}",
-        hint=f"statement {position} will tell",
+        message=f"{check.fact}: whether the rows of {check.table} allow it could not be determined: {why}",
+        hint=f"statement {position} will show it",
         fact=check.fact,
         statement=position,
     )
@@ -240,18 +240,18 @@ def _counted(count: int, unit: str, *, at_least: bool) -> str:
 # What is said of each need that is not met, and what to do; `quoted` is the name as SQL writes it.
 _UNMET: Mapping[str, tuple[str, str]] = {
     "owner": ("{fact} belongs to {name}, and this role may not change it", "run as a member of {name}"),
-    "member": ("{fact} cannot become {name}: this role is no member of it", "run as a member of {name}"),
-    "role": ("{fact}: there is no role {name}", "make it first: CREATE ROLE {quoted}"),
+    "member": ("{fact} cannot become {name}: this role is not a member of it", "run as a member of {name}"),
+    "role": ("{fact}: role {name} does not exist", "create it first: CREATE ROLE {quoted}"),
     "schema": (
-        "{fact} cannot be made: this role has no CREATE on schema {name}",
+        "{fact} cannot be created: this role has no CREATE on schema {name}",
         "GRANT CREATE ON SCHEMA {quoted} TO {role}",
     ),
     "references": (
-        "{fact} cannot be made: this role may not refer to table {name}",
+        "{fact} cannot be created: this role has no REFERENCES on table {name}",
         "GRANT REFERENCES ON {quoted} TO {role}",
     ),
     "database": (
-        "{fact} cannot be made: this role has no CREATE on the database",
+        "{fact} cannot be created: this role has no CREATE on the database",
         "GRANT CREATE ON DATABASE {database} TO {role}",
     ),
     "extension": ("extension {name} is not available on this server", "install its package there, or leave it out"),
@@ -321,7 +321,7 @@ def _shared_path(connection: Connection, planned: PlanResult) -> Iterable[Findin
     for schema, quoted in rows:
         yield Finding(
             kind=FindingKind.PRIVILEGE,
-            message=f"anybody may make objects in schema {schema}, which is in the search path: what functions take for"
+            message=f"every role may create objects in schema {schema} of the search path: what functions take"
             " their own may be others', and runs with the rights of this role",
             hint=f"REVOKE CREATE ON SCHEMA {quoted} FROM PUBLIC",
             fact=FactId("schema", (schema,)),
@@ -361,13 +361,13 @@ def _holders(connection: Connection, planned: PlanResult) -> Iterable[Finding]:
         yield Finding(
             kind=FindingKind.HELD_UP,
             message=f"{who} {what}{doing}, which the plan will wait for",
-            hint="wait for its end, or end it, before the plan is applied",
+            hint="wait until it ends, or end it, before the plan is applied",
             fact=None if schema is None else FactId("table", (schema, table)),
         )
 
 
 def _disk(connection: Connection, planned: PlanResult) -> Iterable[Finding]:
-    """How much is written anew: a rewrite takes that much more room until its commit. What is free SQL cannot tell."""
+    """How much is rewritten: a rewrite takes that much more room until its commit. SQL cannot tell how much is free."""
     sizes: dict[FactId, TableSize] = {}
     for hazard in planned.plan.hazards:
         if hazard.kind is HazardKind.TABLE_REWRITE and hazard.size is not None:
@@ -380,15 +380,15 @@ def _disk(connection: Connection, planned: PlanResult) -> Iterable[Finding]:
     tables = ", ".join(str(table) for table in sorted(sizes))
     yield Finding(
         kind=FindingKind.DISK,
-        message=f"the plan writes {tables} anew: {describe_size(size)}, and as much more room on disk until the commit",
-        hint="see that there is room for it, and for the WAL: Postgres does not tell how much is free",
+        message=f"the plan rewrites {tables}: {describe_size(size)}, and as much more disk space until the commit",
+        hint="make sure that the disk has room for it and for the WAL: Postgres does not report how much is free",
     )
     with errors_as(), _reading(connection, 0):
         slots = [str(row[0]) for row in _fetch(connection, sql.SQL(trusted(read_sql("preflight/slots.sql"))))]
     for slot in slots:
         yield Finding(
             kind=FindingKind.DISK,
-            message=f"nobody reads from replication slot {slot}: all that the plan writes is kept for it",
+            message=f"replication slot {slot} is inactive: all WAL of the plan is kept for it",
             hint=f"have it read from, or drop it: SELECT pg_drop_replication_slot('{slot}')",
         )
 

@@ -140,7 +140,7 @@ def _copy(
     absent = {live.object_of(fact) for statement in skipped for fact in (*statement.creates, *statement.alters)}
     if within := sorted(fact for fact in absent if fact.kind not in DATABASE_WIDE_KINDS):
         raise ProofError(
-            f"live's schema cannot be rebuilt for the rehearsal: this role may not make {within[0]} as it is",
+            f"live's schema cannot be rebuilt for the rehearsal: this role may not create {within[0]} as it is",
             hint=_WITHOUT_PROOF,
             left="nothing was changed",
         )
@@ -223,7 +223,7 @@ def _compare(wanted: Snapshot, found: Snapshot, what: str, scope: Scope, aside: 
         if len(left) > _SHOWN:
             lines.append(f"  and {len(left) - _SHOWN} more")
         raise ProofError(
-            "\n".join([f"{what}: {len(left)} facts are left over", *lines]),
+            "\n".join([f"{what}: {len(left)} facts differ", *lines]),
             hint="nothing was applied; `--no-proof` skips the rehearsal, if you have read the plan",
             left="nothing was changed",
         )
@@ -234,7 +234,7 @@ def _compare_columns(goal: Snapshot, reached: Snapshot, aside: frozenset[FactId]
     for fact in misread(goal, reached):
         if fact not in aside:
             raise ProofError(
-                f"{fact} counts columns of a table that have another order in the database, and so reads other ones",
+                f"{fact} counts columns of a table that have another order in the database, and so reads other columns",
                 hint="name the columns in its query instead of counting them, or declare them in the database's order",
                 left="nothing was changed",
             )
@@ -243,7 +243,7 @@ def _compare_columns(goal: Snapshot, reached: Snapshot, aside: frozenset[FactId]
 def _countable(
     differences: Iterable[Difference], wanted: Snapshot, found: Snapshot, scope: Scope
 ) -> Iterable[Difference]:
-    """Without what no rule plans and, unless the whole database is managed, what is database-wide."""
+    """Without unsupported changes and, unless the whole database is managed, what is database-wide."""
     for difference in differences:
         fact = difference.fact
         # An index that failed to build, a partition half detached: a rehearsal cannot make live's like again.

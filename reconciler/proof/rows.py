@@ -1,7 +1,7 @@
 """The rehearsal on sampled rows: they are loaded into the copy of live, and compared when the plan has run. Does I/O.
 
 Rows are loaded in the order in which the copy's tables are made, after their constraints and before triggers and those
-foreign keys that a circle keeps for last; no trigger fires and no superuser is needed. A table's rows are counted
+foreign keys that a cycle keeps for last; no trigger fires and no superuser is needed. A table's rows are counted
 afterwards, and the values of every column that stays are compared: as text where its type stays, else by what is NULL.
 What the plan itself calls a loss of data is not compared.
 """
@@ -117,7 +117,7 @@ class RowRehearsal:
                 fact = FactId("column", (*root.name, column))
                 raise _error(f"{fact} does not keep its values: {differing} of {len(held)} are lost")
         if _counted(held, exact) != _counted(found, exact):
-            raise _error(f"{root}: its columns keep their values, but not its rows")
+            raise _error(f"{root}: its columns keep their values, but its rows do not")
 
     def _is_exact(self, root: FactId, column: str, table: FactId, now: str, after: Snapshot, plan: Plan) -> bool:
         """Whether the values are written in the same way before and after."""
@@ -188,7 +188,7 @@ def _now(table: FactId, before: Snapshot, after: Snapshot) -> FactId | None:
 
 
 def _column_now(root: FactId, column: str, table: FactId | None, before: Snapshot, after: Snapshot) -> str:
-    """The column's name afterwards; one that was made anew in the same table has the same name."""
+    """The column's name afterwards; one that was recreated in the same table has the same name."""
     address = before.addresses.get(FactId("column", (*root.name, column)))
     if table is not None and address is not None:
         for fact in after.children.get(table, ()):

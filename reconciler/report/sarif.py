@@ -50,8 +50,8 @@ def _rules() -> list[dict[str, object]]:
         _rule(kind.value.replace("_", "-"), meaning.title, meaning.text, "error" if meaning.is_refused else "warning")
         for kind, meaning in KINDS.items()
     ]
-    text = "No statement of the plan makes this difference: make it by hand, or go on without it."
-    return [*found, _rule(_UNMODELLED, "No rule can plan this", text, "error")]
+    text = "No statement of the plan makes this change: make it manually, or continue without it."
+    return [*found, _rule(_UNMODELLED, "Unsupported change", text, "error")]
 
 
 def _rule(name: str, title: str, text: str, level: str) -> dict[str, object]:
@@ -91,7 +91,7 @@ def _properties(position: int, statement: Statement, hazard: Hazard) -> dict[str
 
 def _unmodelled(planned: PlanResult, places: Places) -> Iterable[dict[str, object]]:
     for difference in planned.plan.unmodelled:
-        message = f"{difference.change} {difference.fact}: no rule can plan this"
+        message = f"{difference.change} {difference.fact}: unsupported change"
         yield _result(_UNMODELLED, "error", message, difference.fact, places)
 
 

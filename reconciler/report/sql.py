@@ -45,7 +45,7 @@ def _comment(text: str) -> str:
 
 
 def _unmodelled(difference: Difference) -> str:
-    return _comment(f"NOT PLANNED, no rule knows how: {difference.change} {difference.fact}")
+    return _comment(f"NOT PLANNED, unsupported change: {difference.change} {difference.fact}")
 
 
 def _statement(statement: Statement) -> str:
@@ -58,10 +58,7 @@ def _runnable(text: str) -> str:
     if not count:
         return text
     names = ", ".join(f"secret_{number}" for number in range(1, count + 1))
-    return (
-        _comment(f"not shown: {names}; give what belongs there with \\set or psql -v {names.split(', ')[0]}=...")
-        + filled
-    )
+    return _comment(f"not shown: {names}; give its value with \\set or psql -v {names.split(', ')[0]}=...") + filled
 
 
 def _notes(statement: Statement) -> Iterable[str]:

@@ -64,14 +64,14 @@ def plan_text(planned: PlanResult) -> str:
     plan = planned.plan
     if plan.is_empty:
         return f"In sync: {_plugin(planned.plugin)} is as declared in {planned.source_description}.\n"
-    steps = "" if plan.is_one_transaction else f" in {len(plan.steps)} steps, each committed by itself"
+    steps = "" if plan.is_one_transaction else f" in {len(plan.steps)} steps, each committed separately"
     lines = [f"Plan for {_plugin(planned.plugin)}: {_count(len(plan.statements), 'statement')}{steps}.", ""]
     lines += _statements(plan.statements)
     lines += _findings(planned.findings)
     if planned.suggestions:
-        lines.append("Renamed? Nothing is, unless you say so:")
+        lines.append("Possible renames, not planned as such:")
         for each in planned.suggestions:
-            lines += [f"  {each}", f"     if it is, write beside it: {each.line}"]
+            lines += [f"  {each}", f"     if it is one, write beside it: {each.line}"]
         lines.append("")
     refused = planned.refused
     if refused:
@@ -85,7 +85,7 @@ def plan_text(planned: PlanResult) -> str:
 def _findings(findings: Sequence[Finding]) -> list[str]:
     """What stands in the way of the plan, and what to know before it runs."""
     lines: list[str] = []
-    for title, blocks in (("In the way, so that apply would refuse:", True), ("To know before it runs:", False)):
+    for title, blocks in (("Blocking problems, because of which apply would refuse:", True), ("Warnings:", False)):
         found = [finding for finding in findings if finding.blocks is blocks]
         if found:
             lines.append(title)
@@ -97,12 +97,12 @@ def _findings(findings: Sequence[Finding]) -> list[str]:
 
 
 def unmodelled_text(plan: Plan) -> str:
-    """The differences that no rule can plan, loudly; empty where there are none."""
+    """The unsupported changes, prominently; empty where there are none."""
     if not plan.unmodelled:
         return ""
-    lines = [f"NOT PLANNED: no rule knows how to make {_count(len(plan.unmodelled), 'difference')}:"]
+    lines = [f"NOT PLANNED: {_count(len(plan.unmodelled), 'unsupported change')}:"]
     lines += [f"  {_change(difference)}" for difference in plan.unmodelled]
-    lines.append("  make these by hand, or pass --ignore-unmodelled to do the rest without them")
+    lines.append("  make these changes manually, or pass --ignore-unmodelled to apply the rest without them")
     return _text(lines)
 
 

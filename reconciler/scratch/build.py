@@ -38,9 +38,9 @@ def build_anywhere(
 ) -> tuple[Scratch, Desired]:
     """The desired state, built in the scratch for `wish`, and that scratch.
 
-    The schemas that the source makes, or made when it was recorded, step aside with those of the scope. Where `auto`
-    meets what cannot step aside in the live database, a publication for one, a temporary database serves.
-    Raises ScratchError or SourceError.
+    The schemas that the source creates, or created when it was recorded, are renamed out of the way with those of the
+    scope. Where `auto` meets something that cannot be renamed in the live database, for example a publication, a
+    temporary database is used. Raises ScratchError or SourceError.
     """
     past = recorded.schemas if recorded else ()
     named = created_schemas(source)
@@ -60,11 +60,13 @@ def build_anywhere(
             scratch = choose_scratch(live, "database", wider, dsn=dsn, own=own)
         except ReconcilerError as refused:
             error.hint = (
-                "what is there already stands outside the managed schemas: name its schema with --schema,"
+                "the existing object is outside the managed schemas: name its schema with --schema,"
                 " or build elsewhere with --scratch database or --scratch postgresql://..."
             )
             raise error from refused
-        scratch.why = "what the source declares outside the managed schemas is in the live database already"
+        scratch.why = (
+            "the source declares something outside the managed schemas that already exists in the live database"
+        )
         return scratch, build(scratch, source, scope, claimed=claimed, named=named)
 
 

@@ -1,4 +1,4 @@
-"""Which scratch serves: what was asked for, or the cheapest that disturbs nobody. Reads the live database."""
+"""Which scratch serves: what was asked for, or the cheapest that does not block others. Reads the live database."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def choose_scratch(
         return DatabaseScratch(live, admin_dsn=wish, scope=scope, why="the server was named", kind="server", own=own)
     if wish == "schema" and scope.all_schemas:
         raise ScratchError(
-            "scratch `schema` cannot hold a whole database: extensions and publications cannot step aside",
+            "scratch `schema` cannot hold a whole database: extensions and publications cannot be renamed",
             hint="use --scratch database, or name the schemas with --schema",
         )
     found = _look(live, scope)
@@ -63,7 +63,7 @@ def choose_scratch(
     may_create = found.may_create_database and not found.standby
     disturbs = _disturbance(found, statements) if may_step_aside else None
     if wish != "database" and may_step_aside and (wish == "schema" or disturbs is None or not may_create):
-        why = "as asked" if wish == "schema" else "the managed schemas can step aside in one transaction"
+        why = "as asked" if wish == "schema" else "the managed schemas can be renamed out of the way in one transaction"
         return SchemaScratch(live, scope.schemas, why=why if disturbs is None else f"{why}, although {disturbs}")
     if wish != "schema" and may_create:
         why = "the whole database is managed" if scope.all_schemas else disturbs or (obstacle.what if obstacle else "")
@@ -71,7 +71,8 @@ def choose_scratch(
         return DatabaseScratch(live, admin_dsn=dsn, scope=scope, why=why, own=own)
     if found.standby:
         raise ScratchError(
-            "a standby takes no scratch", hint="name another server with --scratch postgresql://..., or ask the primary"
+            "a standby cannot hold scratch",
+            hint="name another server with --scratch postgresql://..., or connect to the primary",
         )
     role = current_user(live)
     database = f"{_sql('ALTER ROLE {} CREATEDB', role)}, for scratch `database`"
@@ -79,7 +80,7 @@ def choose_scratch(
     if obstacle is None:
         raise ScratchError(f"role {role} may not create a temporary database", hint=f"{database}; {elsewhere}")
     raise ScratchError(
-        f"the managed schemas cannot step aside: {obstacle.what}",
+        f"the managed schemas cannot be renamed out of the way: {obstacle.what}",
         hint=f"{obstacle.hint}; or {database}; {elsewhere}",
     )
 
@@ -98,7 +99,7 @@ class _Obstacle:
 
 
 def _obstacle(live: Connection, schemas: Sequence[str]) -> _Obstacle | None:
-    """The right that scratch `schema` lacks: to make and rename schemas, and to move the extensions in them."""
+    """Why the managed schemas cannot be renamed out of the way, and what the administrator can do."""
     role, database = current_user(live), live.info.dbname
     row = fetch_one(live, "select has_database_privilege(current_database(), 'CREATE')")
     if row is None or not row[0]:

@@ -94,15 +94,15 @@ class DatabaseScratch:
             connection = connect(make_conninfo(self._admin_dsn, dbname=name), autocommit=True)
         except ConnectError as exc:
             raise ScratchError(
-                f"the temporary database was made, but {exc.message}",
-                hint="where a pooler stands between, give the server itself: --scratch postgresql://...",
+                f"the temporary database was created, but {exc.message}",
+                hint="behind a pooler, give the server itself: --scratch postgresql://...",
             ) from exc
         with connection, watched(connection):
             before = _backend(connection)
             yield connection
             if not connection.closed and _backend(connection) != before:
                 raise ScratchError(
-                    "a pooler gave another session of the server in the midst of the work",
+                    "a pooler switched to another server session during the work",
                     hint="give the server itself, without the pooler: --scratch postgresql://...",
                 )
 
@@ -124,7 +124,7 @@ class DatabaseScratch:
         return text
 
     def _sweep(self, admin: Connection) -> None:
-        """Drops the databases that a crashed run left; never one that somebody uses."""
+        """Drops the databases that a crashed run left; never one that is in use."""
         rows = fetch_all(
             admin,
             "select datname from pg_catalog.pg_database d where starts_with(datname, %s)"

@@ -23,7 +23,7 @@ _LOCK_TIMEOUT_MS = 5_000
 
 
 class SchemaScratch:
-    """Scratch in the live database: the managed schemas step aside inside a transaction that is rolled back."""
+    """Scratch in the live database: the managed schemas are renamed inside a transaction that is rolled back."""
 
     kind = "schema"
 
@@ -36,7 +36,7 @@ class SchemaScratch:
     def fresh(self) -> Generator[Place]:
         connection = self._connection
         with connection.transaction(force_rollback=True):
-            with errors_as(ScratchError, "set the managed schemas aside"):
+            with errors_as(ScratchError, "rename the managed schemas out of the way"):
                 connection.execute("select set_config('lock_timeout', %s, true)", (str(_LOCK_TIMEOUT_MS),))
                 for schema in self._schemas:
                     self._set_aside(schema)

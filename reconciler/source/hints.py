@@ -105,7 +105,7 @@ def _parsed(comment: _Comment, beside: Subject | None) -> Iterator[Hint]:
     if words and words[0].keyword == "ON":
         subject, words = _explicit(words, comment)
     if not words:
-        raise SourceError(f"{comment.where}: the hint says nothing", hint=_HELP)
+        raise SourceError(f"{comment.where}: the hint is empty", hint=_HELP)
     kind = next((kind for kind in HintKind if words[0].keyword == kind.value.upper()), None)
     firing = kind is HintKind.BACKFILL and [word.keyword for word in words[-2:]] == ["FIRING", "TRIGGERS"]
     argument = said[words[1].start : words[-2].start if firing else None].strip() if len(words) > 1 else ""
@@ -117,10 +117,10 @@ def _parsed(comment: _Comment, beside: Subject | None) -> Iterator[Hint]:
         case HintKind.KEEP | HintKind.IGNORE if not argument:
             parts = ()
         case _:
-            raise SourceError(f"{comment.where}: this is no hint: {said}", hint=_HELP)
+            raise SourceError(f"{comment.where}: not a hint: {said}", hint=_HELP)
     if subject is None:
         raise SourceError(
-            f"{comment.where}: the hint `{said}` stands beside nothing that has a name",
+            f"{comment.where}: the hint `{said}` is not beside anything that has a name",
             hint="put it before the statement or at the end of the line of the column that it is about",
         )
     yield Hint(kind=kind, subject=subject, argument=parts, where=comment.where, firing=firing)
@@ -131,7 +131,7 @@ def _explicit(words: Sequence[Token], comment: _Comment) -> tuple[Subject, Seque
     colon = next((at for at, word in enumerate(words) if word.text == ":"), None)
     dotted = next((at for at, word in enumerate(words) if word.text == "."), colon)
     if colon is None or dotted is None or colon < 3:
-        raise SourceError(f"{comment.where}: the hint does not end what it is on", hint="write `on KIND NAME: ...`")
+        raise SourceError(f"{comment.where}: the hint has no colon after its object", hint="write `on KIND NAME: ...`")
     start = min(dotted, colon) - 1
     kind = "_".join(word.text.lower() for word in words[1:start])
     name = tuple(unquoted(word) for word in words[start:colon] if word.text != ".")
@@ -153,7 +153,7 @@ def _old_name(words: Sequence[Token], comment: _Comment) -> tuple[str, ...]:
     names = [word for word in words if word.text != "."][: len(parts)]
     if (rest and rest[0].text != "(") or any(word.kind == "other" for word in names) or len(parts) > 3:
         text = " ".join(word.text for word in words)
-        raise SourceError(f"{comment.where}: {text} is no name", hint="write one name, in double quotes if need be")
+        raise SourceError(f"{comment.where}: {text} is not a name", hint="write one name, in double quotes if need be")
     return tuple(parts)
 
 
@@ -167,5 +167,5 @@ def _expression(text: str, comment: _Comment) -> str:
             depth = -1
             break
     if depth or len(list(split(text, comment.where))) != 1:
-        raise SourceError(f"{comment.where}: this is no single expression: {text}", hint="write one SQL expression")
+        raise SourceError(f"{comment.where}: not a single expression: {text}", hint="write one SQL expression")
     return text

@@ -114,7 +114,7 @@ def load(connection: psycopg.Connection[object], source: Source, *, transactiona
         with _collecting(connection, notices):
             report = _Loader(connection, source.statements, transactional=transactional).run()
     except psycopg.Error as exc:
-        raise SourceError(f"loading {source.description} broke off: {_message(exc)}") from exc
+        raise SourceError(f"loading {source.description} was interrupted: {_message(exc)}") from exc
     return LoadReport(
         statements=report.statements,
         rounds=report.rounds,

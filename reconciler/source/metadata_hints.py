@@ -46,7 +46,7 @@ def _hints(kind: str, parts: list[str], info: Mapping[object, object], origin: s
     subject = f"{kind} {'.'.join(parts)}"
     if not isinstance(said, dict):
         raise SourceError(
-            f"{origin}: the info of {subject} says {said!r} to reconciler",
+            f"{origin}: the info of {subject} has {said!r} for reconciler",
             hint=f"write a dictionary with {', '.join(_KNOWN)}",
         )
     values = cast("dict[object, object]", said)

@@ -63,7 +63,7 @@ def read_spec(spec: str, *, stdin: TextIO | None, cwd: Path, timeout_s: float) -
 def read_path(path: Path, name: str) -> list[Part]:
     """A file, or all *.sql of a folder; `name` is what the user calls it."""
     if not path.exists():
-        raise SourceError(f"there is no file or folder {shown(name)}", hint="check the path")
+        raise SourceError(f"file or folder {shown(name)} does not exist", hint="check the path")
     if not path.is_dir():
         return [_read_file(path, name)]
     files = sorted(_sql_files(path), key=lambda file: file.relative_to(path).parts)
@@ -185,7 +185,7 @@ def part_of_object(value: object, origin: str) -> Part:
     metadata = _metadata_of(value)
     if metadata is None:
         raise SourceError(
-            f"{origin} is a {type(value).__name__}, which is no source",
+            f"{origin} is a {type(value).__name__}, which is not a source",
             hint="give SQL text, a Path, SQLAlchemy metadata, an SQLModel or declarative base, or a list of those",
         )
     from reconciler.source.metadata import render

@@ -85,7 +85,7 @@ def parse_source(
     if source.is_empty and not allow_empty:
         raise EmptySourceError(
             f"the source declares nothing: {source.description}",
-            hint="check the path; to drop everything on purpose, allow an empty source (--allow-empty)",
+            hint="check the path; to drop everything intentionally, allow an empty source (--allow-empty)",
         )
     return source
 
@@ -171,7 +171,7 @@ def _warnings_of_rows(origin: str, pieces: Sequence[Piece]) -> list[str]:
     if not lines:
         return []
     count = "a statement writes" if len(lines) == 1 else f"{len(lines)} statements write"
-    return [f"{origin}:{lines[0]}: here {count} rows, which are no part of a schema and do not reach the database"]
+    return [f"{origin}:{lines[0]}: {count} rows, which are not part of a schema and are not applied"]
 
 
 def _warnings_of_secrets(origin: str, pieces: Sequence[Piece]) -> list[str]:

@@ -48,16 +48,16 @@ _ROLE = Refusal(
     "changes a role, and roles belong to the whole cluster",
     "create roles before, where the server is set up; the source may name them in OWNER TO, GRANT and policies",
 )
-_MAINTENANCE = Refusal("declares nothing", "remove it: a source says what the schema is, not how to look after it")
+_MAINTENANCE = Refusal("declares nothing", "remove it: a source declares the schema, not its maintenance")
 _SESSION = Refusal("acts on the session alone and declares nothing", "remove it")
 _CONCURRENTLY = Refusal(
-    "cannot run in a transaction", "leave the word CONCURRENTLY out: the plan decides how a statement runs"
+    "cannot run in a transaction", "remove the word CONCURRENTLY: the plan decides how a statement runs"
 )
 _OWNED = Refusal(
     "reaches beyond the schema to all that a role owns", "name the objects: ALTER ... OWNER TO, or leave them out"
 )
 _COPY = Refusal(
-    "carries rows, which are no part of a schema",
+    "contains rows, which are not part of a schema",
     "dump the schema alone: pg_dump --schema-only",
 )
 _SUBSCRIPTION = Refusal(
@@ -65,8 +65,8 @@ _SUBSCRIPTION = Refusal(
     "write WITH (connect = false), as pg_dump does",
 )
 _SUBSCRIBES = Refusal(
-    "makes the place where it is loaded a subscriber of the publisher",
-    "leave it out: a subscription is made disabled, and one that runs goes on running",
+    "makes scratch a subscriber of the publisher",
+    "remove it: a subscription is created disabled, and one that runs keeps running",
 )
 _STRINGS = Refusal(
     "changes what a quote means, so the source cannot be read safely",

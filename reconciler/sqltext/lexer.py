@@ -112,7 +112,7 @@ def split(text: str, origin: str) -> Iterator[Piece]:
     except _UnterminatedError as exc:
         line += text.count("\n", counted, exc.at)
         raise SourceError(
-            f"{origin}:{line}: {exc.what} that begins here is never closed",
+            f"{origin}:{line}: {exc.what} that begins here is not terminated",
             hint="look for a missing quote, or for one that is not doubled",
         ) from None
 
@@ -151,7 +151,7 @@ def lexemes(sql: str) -> Iterator[Token]:
                     pass
             yield Token(kind, sql[at:position], at)
     except _UnterminatedError as exc:
-        raise SourceError(f"{exc.what} in it is never closed", hint="look for a missing quote") from None
+        raise SourceError(f"{exc.what} in it is not terminated", hint="look for a missing quote") from None
 
 
 def _next_piece(text: str, start: int, line: int) -> tuple[Piece | None, int]:

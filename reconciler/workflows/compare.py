@@ -80,7 +80,7 @@ def dump(dsn: str, schemas: Sequence[str] = ()) -> tuple[Plan, Snapshot]:
         absent = [schema for schema in schemas if FactId("schema", (schema,)) not in live]
         if absent:
             present = ", ".join(managed_schemas(connection))
-            raise ConfigError(f"there is no schema {absent[0]} in the database", hint=f"there are: {present}")
+            raise ConfigError(f"schema {absent[0]} does not exist in the database", hint=f"there are: {present}")
         return rebuild(live, current_user=current_user(connection)), live
 
 

@@ -78,9 +78,9 @@ def run_plan(
     plan, options = planned.plan, planned.options
     if plan.unmodelled and not options.ignore_unmodelled:
         raise UnmodelledError(
-            f"no rule can plan {len(plan.unmodelled)} differences: "
+            f"unsupported changes: {len(plan.unmodelled)} differences: "
             + "; ".join(f"{d.change} {d.fact}" for d in plan.unmodelled[:10]),
-            hint="change these by hand, or pass --ignore-unmodelled to do the rest",
+            hint="make these changes manually, or pass --ignore-unmodelled to apply the rest",
             left="nothing was changed",
         )
     if planned.refused:
@@ -205,11 +205,11 @@ def _at_once(
 
 
 def require_head(connection: Connection, planned: PlanResult) -> None:
-    """Raises StalePlanError where somebody recorded something since, or the server is another version's."""
+    """Raises StalePlanError where another run was recorded since, or the server is another version's."""
     now = load_head(connection, planned.plugin)
     if now != planned.head:
         raise StalePlanError(
-            f"the record of plugin {planned.plugin} moved since the plan was made: "
+            f"the migration history of plugin {planned.plugin} changed since the plan was made: "
             f"from {_migration(planned.head.idx)} to {_migration(now.idx)}",
             hint="plan again",
             left="nothing was changed",

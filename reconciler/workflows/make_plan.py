@@ -65,7 +65,7 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
     if isinstance(source, Source) and source.is_empty and HazardKind.EMPTY_SOURCE not in options.allow:
         raise HazardError(
             f"the source declares nothing: {source.description}",
-            hint="to drop everything on purpose: --allow-empty",
+            hint="to drop everything intentionally: --allow-empty",
             left="nothing was changed",
         )
     before = recorded.snapshot if recorded else None
@@ -229,7 +229,7 @@ def _plan(session: Session, live: Snapshot, renamed: Renamed, goal: Goal, intent
 def _rows(
     session: Session, plan: Plan, live: Snapshot, goal: Snapshot, intent: Intent, options: Options
 ) -> RowRehearsal | None:
-    """The rows to rehearse on, read before live's schemas step aside for a scratch."""
+    """The rows to rehearse on, read before live's schemas are renamed out of the way."""
     if options.proof is not Proof.ROWS or not plan.differences:
         return None
     told = frozenset(intent.conversions) | frozenset(intent.backfills)
@@ -296,7 +296,7 @@ def _unreadable(live: Snapshot) -> Iterable[str]:
     """A warning for each object whose options or connection this role may not read."""
     for fact in live.facts:
         if fact.kind in ("subscription", "user_mapping") and live.definition(fact).get("hidden"):
-            yield f"{fact}: this role may not read what it holds, so that is neither compared nor changed"
+            yield f"{fact}: this role may not read its content, which is neither compared nor changed"
 
 
 def _unseen(connection: Connection, plan: Plan, options: Options) -> Iterable[str]:
@@ -328,7 +328,7 @@ def _left_behind(scope: Scope, desired: Snapshot, recorded: Recorded | None) -> 
         return
     held = {fact.name[0] for fact in recorded.snapshot.facts if fact.kind in RELATION_KINDS}
     for schema in sorted(held - {*scope.schemas, *desired.schemas}):
-        yield f"schema {schema} was managed until now: what was recorded there goes unless --schema names it too"
+        yield f"schema {schema} was managed until now: what was recorded there is dropped unless --schema names it too"
 
 
 def _with(state: Snapshot, texts: Mapping[FactId, str]) -> Snapshot:

@@ -61,7 +61,7 @@ def dump_plan(planned: PlanResult) -> str:
             objects = ", ".join(str(fact) for fact in (*statement.creates, *statement.alters, *statement.drops))
             raise ConfigError(
                 f"the plan cannot be written to a file: the statement for {objects} holds a secret",
-                hint="apply it without a file, or set the secret by hand and leave it out of the source",
+                hint="apply it without a file, or set the secret manually and remove it from the source",
             )
     pool = _Pool()
     # Where scratch was, and live after the renames, are of no use later; a server's URL may hold a password.
@@ -84,7 +84,7 @@ def load_plan(text: str) -> PlanResult:
     try:
         document = json.loads(text)
     except ValueError as exc:
-        raise ConfigError("not a plan file: it is no JSON", hint="give what `reconciler plan --out` wrote") from exc
+        raise ConfigError("not a plan file: it is not JSON", hint="give what `reconciler plan --out` wrote") from exc
     if not isinstance(document, dict) or cast("dict[str, Json]", document).get("format") != PLAN_FILE_FORMAT:
         raise ConfigError(
             "not a plan file", hint="give what `reconciler plan --out` wrote, not what `--format json` prints"
@@ -99,7 +99,7 @@ def load_plan(text: str) -> PlanResult:
         )
     if _digest({name: value for name, value in values.items() if name != "sha256"}) != values.get("sha256"):
         raise StalePlanError(
-            "the plan file was changed since it was written: it does not have the SHA-256 that stands in it",
+            "the plan file was changed since it was written: its SHA-256 is not the one stated in it",
             hint=_AGAIN,
             left="nothing was changed",
         )

@@ -70,7 +70,9 @@ def restrict_to_drift(
         known.update(*(_names(rename, found) for rename in manual))
         missing = [key for key in objects if key not in known]
         if missing:
-            raise ConfigError(f"{missing[0]} did not drift", hint=f"drifted are: {', '.join(sorted(known)) or 'none'}")
+            raise ConfigError(
+                f"{missing[0]} has not drifted", hint=f"drifted are: {', '.join(sorted(known)) or 'none'}"
+            )
         along = _moved_along(taken, found.live) if accept else frozenset[FactId]()
         drifted = _selected(drifted, objects, along)
     narrowed = restrict(session, found, before, drifted, accept=accept, options=options)

@@ -50,7 +50,7 @@ def find_target(connection: Connection, plugin: str, *, to: int | None, steps: i
     if steps is not None:
         if not 0 < steps < len(known):
             raise ConfigError(
-                f"plugin {plugin} cannot go back {steps} of its {len(known)} recorded migrations",
+                f"plugin {plugin} cannot roll back {steps} of its {len(known)} recorded migrations",
                 hint="`reconciler history` lists them; the first cannot be undone, but `apply` an empty source with "
                 "--allow-empty drops what was declared",
             )
@@ -83,13 +83,13 @@ def source_of_target(target: MigrationRecord) -> Source:
     otherwise = "reconcile with the older declaration itself: `reconciler apply OLD_SOURCE`"
     if text is None:
         raise ConfigError(
-            f"{name} was recorded by another program, which keeps no declaration: there is nothing to plan from",
+            f"{name} was recorded by another program, which does not store declarations, so it cannot be planned",
             hint=otherwise,
         )
     if not text and target.snapshot is not None and target.snapshot.facts:
         raise ConfigError(
             f"{name} was declared by another database ({target.entry.source_description}), whose schema was not kept "
-            "as SQL: the recorded state alone does not tell in which order it can be made",
+            "as SQL: the recorded state alone does not give an order to create it in",
             hint=otherwise,
         )
     return source_from_text(text, origin=f"<{name}>")
@@ -152,7 +152,7 @@ def _renames_back(steps: Sequence[Mapping[FactId, FactId]], then: Snapshot, live
         if fact.kind in ROUTINE_KINDS:
             name, own = name[:2], own[:2]
         subject = Subject(kinds=(fact.kind,), name=name, part=part)
-        where = "a rename that is turned around"
+        where = "a reversed rename"
         yield Hint(kind=HintKind.RENAMED, subject=subject, argument=own, where=where, due=True)
 
 
@@ -185,7 +185,7 @@ def not_brought_back(plan: Plan, live: Snapshot, goal: Snapshot, target: Migrati
     lines = [*_empty(plan, live)]
     if target.snapshot is not None:
         other = [each.fact for each in diff(goal, target.snapshot) if each.fact in target.snapshot.facts]
-        lines += [f"{fact} was recorded, but is not as its declaration says: it stays as declared" for fact in other]
+        lines += [f"{fact} was recorded, but is not as its declaration says: it will be as declared" for fact in other]
     if len(lines) > _SHOWN:
         lines = [*lines[:_SHOWN], f"and {len(lines) - _SHOWN} more"]
     return tuple(lines)
@@ -197,6 +197,6 @@ def _empty(plan: Plan, live: Snapshot) -> Iterable[str]:
         for fact in statement.creates:
             again = fact in dropped and fact in live.facts
             if fact.kind == "table":
-                yield f"{fact} {'is made anew, without' if again else 'comes back without'} its rows"
+                yield f"{fact} {'is recreated without' if again else 'is restored without'} its rows"
             elif fact.kind == "column" and FactId("table", fact.name[:2]) in live.facts:
-                yield f"{fact} {'is made anew, without' if again else 'comes back without'} its values"
+                yield f"{fact} {'is recreated without' if again else 'is restored without'} its values"

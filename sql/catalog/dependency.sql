@@ -1,6 +1,6 @@
 -- Who needs whom, as pg_depend has it: whole objects and columns, user's objects only. The name is the address of what is
--- needed, the definition the deptype. And which materialized views hold nothing yet, as a row of their own: that is no
--- fact, but says how they are made anew.
+-- needed, the definition the deptype. And which materialized views hold nothing yet, as a row of their own: that is not
+-- a fact, but decides how they are recreated.
 select 'dependency' as kind, array[d.refclassid::text, d.refobjid::text, d.refobjsubid::text] as name,
     d.deptype::text as definition,
     d.classid, d.objid, d.objsubid as subid,

@@ -1,5 +1,5 @@
--- What decides whether the managed schemas may step aside in the live database: rights, the size of the lock table
--- (https://www.postgresql.org/docs/current/runtime-config-locks.html), and whom the locks of a build would hold up.
+-- What decides whether the managed schemas can be renamed in the live database: rights, the size of the lock table
+-- (https://www.postgresql.org/docs/current/runtime-config-locks.html), and whom the locks of a build would block.
 with managed as (select oid from pg_catalog.pg_namespace where nspname = any(%(schemas)s))
 select r.rolcreatedb or r.rolsuper,
     pg_is_in_recovery(),

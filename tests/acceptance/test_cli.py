@@ -109,7 +109,7 @@ def test_check_exits_4_on_drift_and_names_what_differs(
     found = reconcile("check", source)
     assert found.code == 4
     assert "drifted: table public.users" in found.out
-    assert "only the live database moved" in found.out
+    assert "only the live database changed" in found.out
     assert "differs (database -> declaration): column public.users.email" in found.out
     assert "missing in the database: index public.notes.notes_by_author" in found.out
     assert reconcile("check").code == 4, "what was recorded serves as the declaration"
@@ -197,10 +197,10 @@ def test_a_schema_that_is_managed_no_more_is_pointed_out(reconcile: Callable[...
     [
         (
             ["plan", "{source}", "--scratch", "databse"],
-            "there is no scratch databse",
+            "scratch databse does not exist",
             "auto, schema, database or a server",
         ),
-        (["dump", "--schema", "nosuch"], "there is no schema nosuch in the database", "there are: public"),
+        (["dump", "--schema", "nosuch"], "schema nosuch does not exist in the database", "there are: public"),
     ],
 )
 def test_a_name_that_is_none_is_an_error_that_names_what_there_is(

@@ -139,7 +139,7 @@ def test_a_consent_that_fits_nothing_is_pointed_out_and_a_misspelt_kind_is_refus
     assert "warning: data-loss is allowed for table:public.gonne, but no statement" in found.err
     misspelt = reconcile("plan", "after.sql", "--allow", "data-lost:table:public.gone")
     assert misspelt.code == 1
-    assert "there is no hazard data-lost" in misspelt.err
+    assert "hazard data-lost does not exist" in misspelt.err
     assert "data-loss, table-rewrite" in misspelt.err
 
 

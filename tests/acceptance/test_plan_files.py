@@ -78,7 +78,7 @@ def test_it_is_refused_where_live_moved(
 ) -> None:
     execute(database, "ALTER TABLE users ADD COLUMN extra int")
     assert reconcile("apply", "--plan", "plan.json", "--allow", "all", *dry) == 1
-    assert "the live database moved since the plan was made" in capsys.readouterr().err
+    assert "the live database changed since the plan was made" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])

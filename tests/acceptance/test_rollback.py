@@ -56,8 +56,8 @@ def test_the_schema_comes_back_and_what_does_not_is_said_before(
     code, out, err = reconcile("rollback", *target, "--dry-run")
     assert code == 3, "the column that goes again holds data"
     assert "drops column public.users.email" in out
-    assert "table public.logs comes back without its rows" in err
-    assert "column public.users.note comes back without its values" in err
+    assert "table public.logs is restored without its rows" in err
+    assert "column public.users.note is restored without its values" in err
     assert reconcile("rollback", *target)[0] == 3
     assert reconcile("check", "second.sql")[0] == 0, "what was refused changed nothing"
 
@@ -79,7 +79,7 @@ def test_a_rollback_can_be_rolled_back(reconcile: Callable[..., tuple[int, str, 
 def test_its_document_is_as_documented(reconcile: Callable[..., tuple[int, str, str]]) -> None:
     document = json.loads(reconcile("rollback", "--to", 0, "--dry-run", "--format", "json")[1])
     jsonschema.validate(document, SCHEMA)
-    assert "table public.logs comes back without its rows" in document["warnings"]
+    assert "table public.logs is restored without its rows" in document["warnings"]
 
 
 @pytest.mark.parametrize("arguments", [(), ("--to", 0, "--steps", 1), ("--steps", 2), ("--steps", 0), ("--to", 7)])

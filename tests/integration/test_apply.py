@@ -34,7 +34,7 @@ def test_a_plan_made_for_another_state_is_refused(database: str) -> None:
         planned = reconciler.plan(TABLE)
         with psycopg.connect(database, autocommit=True) as connection:
             connection.execute("create table public.meanwhile (a int)")
-        with pytest.raises(StalePlanError, match="moved since"):
+        with pytest.raises(StalePlanError, match="changed since"):
             reconciler.apply(planned)
         assert reconciler.history() == ()
 

@@ -46,7 +46,7 @@ def test_a_rename_by_hand_is_said_and_taken_back(database: str, change: str, way
         for found in (reconciler.check(DECLARED), reconciler.check()):
             assert found.has_drift
             (said,) = found.warnings
-            assert said.startswith(f"{old} was renamed to {new} by hand: declare it under that name to keep it")
+            assert said.startswith(f"{old} was renamed to {new} manually: declare it under that name to keep it")
         planned = reconciler.plan(DECLARED)
         (statement,) = planned.plan.statements
         assert "RENAME" in statement.sql
@@ -112,12 +112,12 @@ def test_one_rename_by_hand_is_taken_back_by_either_name(database: str, key: str
         assert statement.sql == 'ALTER TABLE "public"."u" RENAME TO "t"'
         found = reconciler.check(VIEWED)
         (said,) = found.warnings
-        assert said.startswith("function public.f(x integer) was renamed to function public.g(x integer) by hand")
+        assert said.startswith("function public.f(x integer) was renamed to function public.g(x integer) manually")
         assert {each.object.key for each in found.of(State.DRIFTED)} == {
             "function:public.f(x integer)",
             "view:public.w",
         }
-        with pytest.raises(ConfigError, match="did not drift"):
+        with pytest.raises(ConfigError, match="has not drifted"):
             reconciler.repair(VIEWED, objects=["table:public.other"])
 
 
@@ -128,7 +128,7 @@ def test_one_rename_by_hand_is_accepted_by_either_name_with_what_moved_along(dat
         assert not reconciler.repair(VIEWED, objects=[key], accept=True).statements
         found = reconciler.check()
         (said,) = found.warnings
-        assert said.startswith("function public.f(x integer) was renamed to function public.g(x integer) by hand")
+        assert said.startswith("function public.f(x integer) was renamed to function public.g(x integer) manually")
         states = {each.object.key: each.state for each in found.objects}
         assert states["table:public.u"] is State.IN_SYNC
         assert states["view:public.v"] is State.IN_SYNC
@@ -141,7 +141,7 @@ def test_what_else_is_repaired_forgets_no_rename(database: str) -> None:
     with Reconciler(database) as reconciler:
         reconciler.repair(DECLARED, objects=["table:public.other"], accept=True)
         (said,) = reconciler.check(DECLARED).warnings
-        assert said.startswith("table public.t was renamed to table public.u by hand")
+        assert said.startswith("table public.t was renamed to table public.u manually")
         assert [each.sql.split()[-3:-1] for each in reconciler.repair(DECLARED).statements] == [["RENAME", "TO"]]
 
 

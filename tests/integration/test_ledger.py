@@ -545,7 +545,7 @@ def test_a_plugins_lock_keeps_others_out_until_the_transaction_ends(
 def test_a_lock_without_a_transaction_is_refused(database: str) -> None:
     with connections.connect(database, autocommit=True) as connection:
         for lock in (lambda: lock_plugin(connection, "chat"), lambda: ensure_ledger(connection)):
-            with pytest.raises(LedgerError, match="there is no transaction"):
+            with pytest.raises(LedgerError, match="no transaction is open"):
                 lock()
         with connection.transaction():
             ensure_ledger(connection)

@@ -659,7 +659,7 @@ def test_that_a_stored_generated_column_can_only_be_computed_under_a_lock_is_sai
     with Reconciler(database, options=ONLINE) as reconciler:
         (hazard,) = reconciler.plan(after).plan.hazards
     assert hazard.kind == "table_rewrite"
-    assert "Postgres has no way to do that while the table is used" in hazard.message
+    assert "Postgres cannot do that without blocking the table" in hazard.message
 
 
 TREES = {
@@ -745,8 +745,8 @@ def test_an_exchange_in_tables_that_belong_together_that_was_cut_off_is_gone_on_
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
-        ("create index on p (b);", "an index or constraint of tables that belong together is on it"),
-        ("alter table p add check (b > 0);", "an index or constraint of tables that belong together is on it"),
+        ("create index on p (b);", "an index or constraint of a table with partitions or children is on it"),
+        ("alter table p add check (b > 0);", "an index or constraint of a table with partitions or children is on it"),
         ("alter table p1 add g int generated always as (b + 1) stored;", "a generated column depends on it"),
     ],
     ids=["index", "check", "generated"],

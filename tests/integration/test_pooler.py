@@ -151,7 +151,7 @@ def test_a_pooler_that_knows_one_database_only_says_what_to_do(database: str, tm
     name = conninfo_to_dict(database)["dbname"]
     with pooler(database, pool_size=2, only=str(name)) as dsn:
         with Reconciler(dsn, options=Options(scratch="database")) as reconciler:
-            with pytest.raises(ScratchError, match="the temporary database was made, but") as caught:
+            with pytest.raises(ScratchError, match="the temporary database was created, but") as caught:
                 reconciler.plan(FIRST)
             assert "--scratch postgresql://" in (caught.value.hint or "")
         with Reconciler(dsn, options=Options(scratch=database)) as reconciler:

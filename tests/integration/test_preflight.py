@@ -25,18 +25,18 @@ T = "create table t (id int primary key, a int, b text, c numeric);"
 ROWS = "insert into public.t (id, a, b, c) select n, nullif(n, 3), 'x' || n % 4, n from generate_series(1, 5) n"
 # Name of the case: before, rows, after, and what is said.
 BLOCKED: dict[str, tuple[str, str, str, str]] = {
-    "not null": (T, ROWS, T.replace("a int", "a int not null"), "no value: 1 row of table public.t (id = 3)"),
+    "not null": (T, ROWS, T.replace("a int", "a int not null"), "has NULL values: 1 row of table public.t (id = 3)"),
     "a new column that must have a value": (
         T,
         ROWS,
         T.replace("a int", "a int, d int not null"),
-        "no value for it: 5 rows of table public.t (id = 1; id = 2; id = 3; ...)",
+        "have no value for it: 5 rows of table public.t (id = 1; id = 2; id = 3; ...)",
     ),
     "a unique index": (
         T,
         ROWS,
         T + "create unique index t_b on t (b);",
-        "the same value is there more than once: 1 group of rows of table public.t (id = 1 and id = 5)",
+        "duplicate key value: 1 group of rows of table public.t (id = 1 and id = 5)",
     ),
     "a unique index on an expression, of some rows": (
         T,
@@ -76,7 +76,7 @@ BLOCKED: dict[str, tuple[str, str, str, str]] = {
         T + "create table p (id int primary key);",
         ROWS + "; insert into public.p values (1), (2)",
         T + "create table p (id int primary key); alter table t add foreign key (a) references p;",
-        "refers to nothing in table public.p: 2 rows of table public.t (id = 4; id = 5)",
+        "no matching row in table public.p: 2 rows of table public.t (id = 4; id = 5)",
     ),
     "a foreign key onto a new table": (
         T,
@@ -88,7 +88,7 @@ BLOCKED: dict[str, tuple[str, str, str, str]] = {
         T + "alter table t add unique (id, c);",
         ROWS,
         T + "alter table t add unique (id, c); alter table t add foreign key (a, c) references t (id, c) match full;",
-        "refers to nothing in table public.t: 1 row of table public.t (id = 3)",
+        "no matching row in table public.t: 1 row of table public.t (id = 3)",
     ),
     "text that is no number": (
         T,
@@ -164,13 +164,13 @@ BLOCKED: dict[str, tuple[str, str, str, str]] = {
             "create table p (a int) partition by range (a); create table low partition of p for values from (2) to (5);"
             "create table high partition of p for values from (5) to (20);"
         ),
-        "has rows that no partition takes: 2 rows of table public.low",
+        "has rows that fit no partition: 2 rows of table public.low",
     ),
     "rows that exclude each other": (
         "create table t (id int primary key, during int4range);",
         "insert into public.t values (1, '[1,5)'), (2, '[5,9)'), (3, '[4,6)')",
         "create table t (id int primary key, during int4range, exclude using gist (during with &&));",
-        "rows exclude each other: 2 pairs of rows of table public.t",
+        "conflicting key values: 2 pairs of rows of table public.t",
     ),
     "a column that is renamed too": (
         "create table t (id int primary key, a int, b text);",
@@ -179,7 +179,7 @@ BLOCKED: dict[str, tuple[str, str, str, str]] = {
             "-- reconciler: renamed from t\ncreate table u (\n    key int primary key, -- reconciler: renamed from id\n"
             "    z int not null, -- reconciler: renamed from a\n    b text\n);"
         ),
-        "column public.u.z becomes NOT NULL, but there is no value: 1 row of table public.u (key = 2)",
+        "column public.u.z becomes NOT NULL, but has NULL values: 1 row of table public.u (key = 2)",
     ),
 }
 
@@ -351,13 +351,16 @@ def test_findings_are_printed_and_in_the_documents(database: str) -> None:
     with Reconciler(database) as reconciler:
         planned = reconciler.plan(T.replace("a int", "a int not null"))
         printed = text.plan_text(planned)
-        assert "In the way, so that apply would refuse:\n  1. column public.t.a becomes NOT NULL" in printed
+        assert (
+            "Blocking problems, because of which apply would refuse:\n  1. column public.t.a becomes NOT NULL"
+            in printed
+        )
         assert "backfill EXPRESSION" in printed
         (found,) = json.plan_document(planned)["findings"]
         assert found == {
             "kind": "rows",
-            "message": "column public.t.a becomes NOT NULL, but there is no value: 1 row of table public.t (id = 3)",
-            "hint": "fill them in first, or write `-- reconciler: backfill EXPRESSION` beside the column",
+            "message": "column public.t.a becomes NOT NULL, but has NULL values: 1 row of table public.t (id = 3)",
+            "hint": "set these values first, or write `-- reconciler: backfill EXPRESSION` beside the column",
             "object": "column:public.t.a",
             "blocks": True,
             "count": 1,
@@ -487,7 +490,7 @@ def test_a_dry_run_of_a_plan_file_looks_at_the_rows_of_now(
         connection.execute("insert into public.t (id) values (1)")
     capsys.readouterr()
     assert run(["apply", "--plan", str(file), "--dry-run", "--dsn", database]) == 1
-    assert "no value: 1 row of table public.t (id = 1)" in capsys.readouterr().out
+    assert "has NULL values: 1 row of table public.t (id = 1)" in capsys.readouterr().out
     assert run(["apply", "--plan", str(file), "--dsn", database]) == 1
     assert "column public.t.a becomes NOT NULL" in capsys.readouterr().err
     assert run(["apply", "--plan", str(file), "--no-preflight", "--dsn", database]) == 1
@@ -505,9 +508,9 @@ def test_a_role_that_is_not_there_is_named_with_the_statement_that_makes_it(make
             admin.execute('drop owned by "preflight clerk"; drop role "preflight clerk"')
             (found,) = reconciler.refresh_findings(planned).findings
             assert (found.kind, found.blocks) == (FindingKind.MISSING, True)
-            assert found.message.endswith("there is no role preflight clerk")
-            assert found.hint == 'make it first: CREATE ROLE "preflight clerk"'
-            with pytest.raises(PreflightError, match="there is no role preflight clerk"):
+            assert found.message.endswith("role preflight clerk does not exist")
+            assert found.hint == 'create it first: CREATE ROLE "preflight clerk"'
+            with pytest.raises(PreflightError, match="role preflight clerk does not exist"):
                 reconciler.apply(planned)
             made = reconciler.connection.execute("select to_regclass('public.t')").fetchone()
             assert made == (None,), "nothing was made"
@@ -546,8 +549,8 @@ def test_how_much_room_a_rewrite_takes_is_said_where_it_is_much(database: str, m
         monkeypatch.setattr("reconciler.preflight.preflight._MUCH_BYTES", 8192)
         (found,) = reconciler.plan(REWRITTEN).findings
         assert (found.kind, found.blocks) == (FindingKind.DISK, False)
-        assert found.message.startswith("the plan writes table public.t anew: ")
-        assert "kB, and as much more room on disk until the commit" in found.message
+        assert found.message.startswith("the plan rewrites table public.t: ")
+        assert "kB, and as much more disk space until the commit" in found.message
         assert not reconciler.plan(T.replace("a int", "a int, d int")).findings, "nothing is written"
         assert reconciler.migrate("default", REWRITTEN).idx == 1, "it stops nothing"
 
@@ -565,7 +568,7 @@ def test_a_replication_slot_that_nobody_reads_from_is_named_where_much_is_writte
         finally:
             admin.execute("select pg_drop_replication_slot('preflight_slot')")
         assert [(each.kind, each.blocks) for each in found] == [(FindingKind.DISK, False)]
-        assert "nobody reads from replication slot preflight_slot" in found[0].message
+        assert "replication slot preflight_slot is inactive" in found[0].message
         assert found[0].hint.endswith("SELECT pg_drop_replication_slot('preflight_slot')")
 
 

@@ -95,7 +95,7 @@ def test_how_far_a_column_is_filled_is_told_and_where_a_run_that_was_cut_off_is_
     assert shares == sorted(shares)
     assert shares[-1] == 1
     assert second.told[-1].before > 0, "what the first run had filled"
-    assert "went on after about " in describe_filled(second.told[-1])
+    assert "resumed after about " in describe_filled(second.told[-1])
 
 
 def test_how_far_a_column_is_filled_is_said_in_rows_or_without_statistics_in_per_cent() -> None:
@@ -105,9 +105,9 @@ def test_how_far_a_column_is_filled_is_said_in_rows_or_without_statistics_in_per
     ]
     assert said == [
         "filled about 1,200 of 5,000 rows, 24 %",
-        "filled about 2,500 of 5,000 rows, 50 %; went on after about 500 that had values before",
+        "filled about 2,500 of 5,000 rows, 50 %; resumed after about 500",
         "filled about 500 of 5,000 rows, 10 %, which had values before",
-        "filled 50 %; went on after 10 % that had values before",
+        "filled 50 %; resumed after 10 %",
     ]
 
 

@@ -276,7 +276,7 @@ def test_what_is_ignored_is_neither_planned_nor_drift(database: str) -> None:
     [
         ("create table t (\n id int, name text -- reconciler: renamed from nmae\n);", "<string>:2: there is neither"),
         ("-- reconciler: renamed from x\ncreate table x ();", "<string>:1: .* renamed from itself"),
-        ("drop table if exists t; -- reconciler: keep\ncreate table t ();", "stands beside nothing"),
+        ("drop table if exists t; -- reconciler: keep\ncreate table t ();", "is not beside anything"),
         (
             "create table t (\n id int, -- reconciler: renamed from label\n b text -- reconciler: renamed from label\n);",
             "<string>:3: column public.t.label cannot become column public.t.b",

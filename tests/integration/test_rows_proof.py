@@ -104,7 +104,7 @@ def _rehearse(url: str, after: str, change: Callable[[Plan], Plan]) -> RowRehear
         ("delete from public.part where id = 12", r"table public.part has \d+ rows of \d+"),
         (
             "update public.child set other = 3 - other where other in (1, 2)",
-            "public.child: its columns keep their values, but not its rows",
+            "public.child: its columns keep their values, but its rows do not",
         ),
     ],
 )

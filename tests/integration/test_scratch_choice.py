@@ -71,7 +71,10 @@ def test_who_may_not_make_databases_takes_the_schema_all_the_same(database: str)
         with Reconciler(database, options=Options(proof=Proof.OFF)) as reconciler:
             reconciler.connection.execute("set role modest")
             planned = reconciler.plan("create table orders (client bigint);")
-            assert planned.scratch == f"schema: the managed schemas can step aside in one transaction, although {why}"
+            assert (
+                planned.scratch
+                == f"schema: the managed schemas can be renamed out of the way in one transaction, although {why}"
+            )
             reconciler.connection.execute("reset role")
     finally:
         with psycopg.connect(database, autocommit=True) as connection:

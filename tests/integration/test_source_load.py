@@ -330,7 +330,7 @@ def test_a_lock_that_is_not_granted_stops_the_load(scratch: psycopg.Connection, 
 @BOTH
 def test_a_lost_connection_is_a_source_error(scratch: psycopg.Connection) -> None:
     error = refusal(scratch, "select pg_terminate_backend(pg_backend_pid())")
-    assert error.message.startswith("loading a.sql broke off: ")
+    assert error.message.startswith("loading a.sql was interrupted: ")
     assert isinstance(error.__cause__, psycopg.OperationalError)
 
 
@@ -405,5 +405,5 @@ def test_a_dump_with_rows_is_refused_with_its_line(pg_dump: str, database: str) 
     with pytest.raises(SourceError) as caught:
         source_from_text(done.stdout, "dump.sql")
     line = next(number for number, line in enumerate(done.stdout.splitlines(), 1) if line.startswith("COPY"))
-    assert caught.value.message == f"dump.sql:{line}: COPY carries rows, which are no part of a schema"
+    assert caught.value.message == f"dump.sql:{line}: COPY contains rows, which are not part of a schema"
     assert caught.value.hint == "dump the schema alone: pg_dump --schema-only"

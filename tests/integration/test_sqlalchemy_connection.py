@@ -51,10 +51,10 @@ def test_another_driver_is_refused() -> None:
 
 @pytest.mark.parametrize("value", [None, 5, object()])
 def test_what_is_no_connection_is_refused(value: object) -> None:
-    with pytest.raises(ConfigError, match="is no connection to Postgres"):
+    with pytest.raises(ConfigError, match="is not a connection to Postgres"):
         driver_connection(value)
 
 
 def test_an_engine_is_refused() -> None:
-    with pytest.raises(ConfigError, match="is no connection to Postgres"):
+    with pytest.raises(ConfigError, match="is not a connection to Postgres"):
         driver_connection(create_engine("sqlite://"))

@@ -220,5 +220,5 @@ def test_a_table_takes_no_hint_of_a_column() -> None:
         source_from_object(_metadata(table={"backfill": "1"}))
     metadata = sa.MetaData()
     sa.Table("t", metadata, sa.Column("id", sa.Integer), info={"reconciler": "keep"})
-    with pytest.raises(SourceError, match="the info of table t says 'keep'"):
+    with pytest.raises(SourceError, match="the info of table t has 'keep' for reconciler"):
         source_from_object(metadata)

@@ -82,15 +82,15 @@ def test_what_only_looks_like_a_hint_is_none() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("-- reconciler: rename to x\ncreate table t (a int);", "x.sql:1: this is no hint: rename to x"),
-        ("create table t (a int);\n\n-- reconciler: keep", "x.sql:3: .* stands beside nothing"),
-        ("create table t (\na int\n-- reconciler: keep\n);", "x.sql:3: .* stands beside nothing"),
-        ("create table t (\nprimary key (a), -- reconciler: keep\na int);", "x.sql:2: .* stands beside nothing"),
-        ("-- reconciler: using 1); drop table t; --\ncreate table t (a int);", "x.sql:1: this is no single expression"),
-        ("-- reconciler: backfill 'x\ncreate table t (a int);", "never closed"),
-        ("-- reconciler: renamed from 1 + 1\ncreate table t (a int);", "x.sql:1: 1 \\+ 1 is no name"),
-        ("-- reconciler:\ncreate table t (a int);", "x.sql:1: the hint says nothing"),
-        ("-- reconciler: on t: keep\n", "x.sql:1: the hint does not end what it is on"),
+        ("-- reconciler: rename to x\ncreate table t (a int);", "x.sql:1: not a hint: rename to x"),
+        ("create table t (a int);\n\n-- reconciler: keep", "x.sql:3: .* is not beside anything"),
+        ("create table t (\na int\n-- reconciler: keep\n);", "x.sql:3: .* is not beside anything"),
+        ("create table t (\nprimary key (a), -- reconciler: keep\na int);", "x.sql:2: .* is not beside anything"),
+        ("-- reconciler: using 1); drop table t; --\ncreate table t (a int);", "x.sql:1: not a single expression"),
+        ("-- reconciler: backfill 'x\ncreate table t (a int);", "not terminated"),
+        ("-- reconciler: renamed from 1 + 1\ncreate table t (a int);", "x.sql:1: 1 \\+ 1 is not a name"),
+        ("-- reconciler:\ncreate table t (a int);", "x.sql:1: the hint is empty"),
+        ("-- reconciler: on t: keep\n", "x.sql:1: the hint has no colon after its object"),
     ],
 )
 def test_a_hint_that_cannot_be_read_is_an_error_with_its_line(text: str, message: str) -> None:

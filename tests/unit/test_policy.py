@@ -67,7 +67,11 @@ def test_a_name_with_signs_of_patterns_is_taken_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("data-los", "no hazard data-los"), ("data-loss:orders", "does not say for what"), ("data-loss:", "for what")],
+    [
+        ("data-los", "hazard data-los does not exist"),
+        ("data-loss:orders", "does not name an object"),
+        ("data-loss:", "name an object"),
+    ],
 )
 def test_a_consent_that_is_none_is_an_error(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -124,7 +128,7 @@ def test_many_refusals_are_not_all_listed() -> None:
     many = [hazard(HazardKind.DATA_LOSS, FactId("table", ("public", f"t{number}"))) for number in range(12)]
     error = hazard_error(many, online=True)
     assert error.message.endswith("and 2 more")
-    assert str(error.hint).endswith("and 2 more one by one, or --allow data-loss for all")
+    assert str(error.hint).endswith("and 2 more separately, or --allow data-loss for all")
 
 
 def test_the_configuration_has_rules() -> None:
@@ -156,7 +160,7 @@ def test_the_configuration_has_rules() -> None:
         ([{"verdict": "allow", "size": 1}], r"hazards\[1\]: unknown key size"),
         (
             [{"verdict": "allow"}, {"verdict": "allow", "hazard": "rewrite"}],
-            r"hazards\[2\]: there is no hazard rewrite",
+            r"hazards\[2\]: hazard rewrite does not exist",
         ),
         ([{"verdict": "allow", "above": "big"}], r"hazards\[1\]: above must be a size like 64MB"),
         ([{"verdict": "allow", "schema": 1}], r"hazards\[1\]: schema must be a text"),

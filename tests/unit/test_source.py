@@ -111,7 +111,7 @@ def test_a_string_that_postgres_cannot_be_sent_is_refused(text: str) -> None:
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="there is no file or folder nowhere"):
+    with pytest.raises(SourceError, match="file or folder nowhere does not exist"):
         parse("nowhere", cwd=tmp_path)
     with pytest.raises(SourceError, match="no source was given"):
         parse(cwd=tmp_path)
@@ -159,7 +159,7 @@ def test_of_many_refusals_twenty_are_shown() -> None:
 def test_rows_in_a_source_give_a_warning() -> None:
     source = source_from_text("create table a(b int);\ninsert into a values (1);\ninsert into a values (2);", "a.sql")
     (warning,) = source.warnings
-    assert warning.startswith("a.sql:2: here 2 statements write rows")
+    assert warning.startswith("a.sql:2: 2 statements write rows")
 
 
 def test_passwords_are_not_recorded() -> None:
@@ -259,7 +259,7 @@ def test_sql_of_a_module_is_a_source(tmp_path: Path, module: str) -> None:
     [
         ("{module}", "names no attribute"),
         ("{module}:nothing", "there is no nothing in"),
-        ("{module}:NUMBER", "is a int, which is no source"),
+        ("{module}:NUMBER", "is a int, which is not a source"),
         ("{module}:broken", "could not call broken: RuntimeError: not today"),
         ("no_such_module_here:x", "could not import no_such_module_here: ModuleNotFoundError"),
     ],
@@ -285,7 +285,7 @@ def test_an_object_is_a_source(tmp_path: Path) -> None:
         "select 2",
         "select 3",
     ]
-    with pytest.raises(SourceError, match="is a int, which is no source"):
+    with pytest.raises(SourceError, match="is a int, which is not a source"):
         source_from_object(3)
     with pytest.raises(SourceError, match=re.escape("postgres://u:********@h is a database, not SQL text")):
         source_from_object("postgres://u:secret@h")

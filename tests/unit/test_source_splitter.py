@@ -98,7 +98,7 @@ def test_a_piece_knows_its_place_and_whether_a_semicolon_ended_it() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a;\n 'b", "a.sql:2: the string that begins here is never closed"),
+        ("a;\n 'b", "a.sql:2: the string that begins here is not terminated"),
         ("a;\n\nE'b\\'", "a.sql:3: the string"),
         ('"b', "a.sql:1: the quoted identifier"),
         ("a\n$x$ b $X$", "a.sql:2: the dollar-quoted string"),

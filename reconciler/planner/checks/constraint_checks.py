@@ -44,9 +44,9 @@ def missing_values(column: FactId, context: Context) -> Iterable[Check]:
     yield Check(
         fact=column,
         table=table,
-        problem="becomes NOT NULL, but there is no value",
+        problem="becomes NOT NULL, but has NULL values",
         sql=select(table, raw(compose("{} IS NULL", field(table, column.name[2]))), context),
-        hint="fill them in first, or write `-- reconciler: backfill EXPRESSION` beside the column",
+        hint="set these values first, or write `-- reconciler: backfill EXPRESSION` beside the column",
     )
 
 
@@ -62,7 +62,7 @@ def without_rows(column: FactId, context: Context) -> Iterable[Check]:
     yield Check(
         fact=column,
         table=table,
-        problem="is new and NOT NULL without a default, so there is no value for it",
+        problem="is new and NOT NULL without a default, so existing rows have no value for it",
         sql=select(table, raw("true"), context),
         hint="give it a default, or write `-- reconciler: backfill EXPRESSION` beside the column",
     )
@@ -155,7 +155,7 @@ def _repeated(
     return Check(
         fact=fact,
         table=table,
-        problem="the same value is there more than once",
+        problem="duplicate key value",
         unit="group of rows",
         sql=compose(
             "SELECT pg_catalog.concat(pg_catalog.min({}), ' and ', pg_catalog.max({})) FROM {} WHERE {}"
@@ -215,9 +215,9 @@ def _orphans(fact: FactId, table: FactId, definition: str, context: Context) -> 
     yield Check(
         fact=fact,
         table=table,
-        problem=f"refers to nothing in {other}",
+        problem=f"no matching row in {other}",
         sql=select(table, condition, context, only=only),
-        hint="remove these rows, or add what they refer to, first",
+        hint="first remove these rows, or add the rows that they refer to",
     )
 
 
@@ -273,7 +273,7 @@ def _overlaps(fact: FactId, table: FactId, definition: str, context: Context) ->
     yield Check(
         fact=fact,
         table=table,
-        problem="rows exclude each other",
+        problem="conflicting key values",
         unit="pair of rows",
         sql=compose(
             "WITH found AS MATERIALIZED ({}) SELECT pg_catalog.concat(a.example, ' and ', b.example)"

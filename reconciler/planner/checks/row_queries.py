@@ -1,8 +1,8 @@
 """The rows of a table as a check asks for them, and whether the plan leaves them as they are. Pure: no I/O.
 
-A check must never stand in the way of a plan that would succeed. So none is made where the plan itself changes the rows
-or what is asked of them (a column that is filled in, converted or made anew, a partition that comes or goes, a function
-that is replaced), nor where the text that Postgres printed could be meant otherwise. Then the statement alone tells.
+A check must never stop a plan that would succeed. So none is made where the plan itself changes the rows or what is asked
+of them (a column that is backfilled, converted or recreated, a partition that is added or dropped, a function that is
+replaced), nor where the text that Postgres printed could have another meaning. Then only the statement itself shows it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _HARMLESS = frozenset(
     {"not_null", "not_null_constraint", "statistics", "storage", "storage_usual", "options", "compression", "identity",
      "inherited"}
 )  # fmt: skip
-# Whose names stand in no expression, or are given anew by `rows`.
+# Whose names are in no expression, or are given again by `rows`.
 _INERT = frozenset(
     {"table", "column", "constraint", "index", "sequence", "trigger", "policy", "rule", "view", "materialized_view",
      "statistics"}
@@ -131,7 +131,7 @@ def links_below(table: FactId, context: Context) -> list[FactId]:
 
 
 def is_filled_in(table: FactId, context: Context) -> bool:
-    """Whether a hint says so of a column: a trigger, or what is computed from it, may then change other columns too."""
+    """Whether the plan gives the column a value."""
     return any(column.name[:2] == table.name for column in context.intent.backfills)
 
 

@@ -143,5 +143,5 @@ def label_checks(enum: FactId, gone: Sequence[str], context: Context) -> Iterabl
             table=table,
             problem=f"loses {', '.join(repr(label) for label in gone)}, which is a value of {column}",
             sql=select(table, raw(condition), context),
-            hint="change these values first, or say that a label is renamed: `-- reconciler: renamed from 'old'`",
+            hint="change these values first, or specify that a label is renamed: `-- reconciler: renamed from 'old'`",
         )

@@ -1,7 +1,7 @@
 """The values that a `backfill` hint says: the statement that writes them, and whether it can go before. Pure: no I/O.
 
 Only Postgres knows what an expression means. Here it is enough to know what it cannot name: a word that is nowhere in
-its text. Where a word only looks like a column's name, the rows are filled in the plan's one transaction, as ever.
+its text. Where a word only looks like a column's name, the rows are backfilled in the plan's one transaction.
 """
 
 from __future__ import annotations

@@ -64,10 +64,10 @@ def inheriting(column: FactId, context: Context) -> list[FactId]:
 
 
 def is_declared_otherwise(column: FactId, context: Context) -> bool:
-    """Whether a table is to declare a column no more that its parents bring all the same.
+    """Whether a table should no longer declare a column itself that its parents have all the same.
 
-    No ALTER TABLE takes that back (pg_attribute.attislocal); a partition declares nothing, though. The table is made
-    anew, and its rows move.
+    No ALTER TABLE does that (pg_attribute.attislocal), except for a partition, which declares nothing. The table is
+    recreated, and its rows move.
     """
     if column not in context.live or "inherited" not in context.changed(column):
         return False

@@ -1,7 +1,7 @@
 """New identity columns whose rows must be numbered before they are identities. Pure: no I/O.
 
 Postgres refuses ADD COLUMN ... AS IDENTITY on a table from which others inherit, and before 17 on one with partitions.
-A sequence for the while, the counter, numbers all their rows; then the identity goes on where it is.
+A sequence for the while, the counter, assigns values to all their rows; then the identity continues at its position.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def next_of(counter: FactId) -> str:
 
 
 def becomes_identity(column: FactId, identity: Definition, before: Part, alter: Part) -> Iterable[str]:
-    """The column gets a sequence of its own, which goes on where the sequence `before` is."""
+    """The column gets a sequence of its own, which continues at the position of the sequence `before`."""
     yield compose("{} ALTER COLUMN {} ADD {}", alter, name(column.name[2]), identity_clause(identity))
     sequence = literal(str(identity["sequence"]))
     yield compose("SELECT pg_catalog.setval({}, last_value, is_called) FROM {}", sequence, before)

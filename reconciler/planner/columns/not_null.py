@@ -91,7 +91,7 @@ def not_null_claims(column: FactId, definition: Definition) -> Iterable[tuple[st
 
 
 def exchanged_names(context: Context) -> Mapping[FactId, FactId]:
-    """One column of each circle in which each takes the name of the next one's constraint, and that next column."""
+    """One column of each cycle in which each takes the name of the next one's constraint, and that next column."""
     if context.version < 180000:
         return {}
     held: dict[tuple[str, ...], FactId] = {}
@@ -164,9 +164,9 @@ def change_not_null(column: FactId, context: Context) -> Iterable[StatementDraft
 
 
 def is_lifted(column: FactId, context: Context) -> bool:
-    """Whether NOT NULL must go for as long as the column changes its type.
+    """Whether NOT NULL must be dropped while the column changes its type.
 
-    With the type Postgres 18 makes the constraint anew, first those of the children by the same name, and then stops at
+    With the type Postgres 18 recreates the constraint, first those of the children by the same name, and then fails at
     one that a child declares by another name.
     """
     if context.version < 180000 or column not in context.alters or not _is_declared(column, context):

@@ -75,7 +75,7 @@ def widened_bounds(
 ) -> list[str]:
     """Statements that move a sequence into narrower bounds: Postgres refuses to leave one outside of them.
 
-    Where it stands beyond the new end it stays there, used up; where it stands before the beginning it starts anew.
+    If its position is beyond the new end it stays there, exhausted; if it is before the beginning it starts again.
     `usual_types` are those of an identity's column, old and new.
     """
     before, after = usual_types or ("bigint", "bigint")

@@ -1,4 +1,4 @@
-"""What a rule may know: both states, and what the plan does to whom. Pure: no I/O."""
+"""What a rule may know: both states, and what the plan does to which fact. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -142,11 +142,11 @@ class Context:
         return self._sequences.get(table.name, ())
 
     def goes_with_parent(self, fact: FactId) -> bool:
-        """An index or constraint of a partition that is dropped with the one of its parent, and cannot be alone."""
+        """An index or constraint of a partition that is dropped with its parent's, and cannot be dropped alone."""
         return any(owner.kind in ("index", "constraint") and owner in self.drops for owner in self.cascades_from(fact))
 
     def cascades_from(self, fact: FactId) -> Sequence[FactId]:
-        """What takes this one along when it is dropped: not the parent's index of a table that is detached before."""
+        """What drops this fact with it; not the parent's index of a table that is detached before."""
         owners = self.live.automatic.get(fact, frozenset())
         table = self.live.parent(fact) if fact.kind in ("index", "constraint") else None
         links = [link for link in self.live.children.get(table, ()) if link.kind == "inheritance"] if table else []
@@ -227,7 +227,7 @@ class Context:
         return {place: frozenset(holders) for place, holders in found.items()}
 
     def persists(self, fact: FactId) -> bool:
-        """True where the fact is in both states and is neither dropped nor made anew."""
+        """True where the fact is in both states and is neither dropped nor recreated."""
         return fact in self.live and fact in self.goal and fact not in self.drops and fact not in self.creates
 
     @property
@@ -236,11 +236,11 @@ class Context:
         return self.replication is not None and self.replication.has_subscribers(self.version)
 
     def has_new_secrets(self, fact: FactId) -> bool:
-        """Whether a secret of the fact is another one in the goal."""
+        """Whether a secret of the fact differs in the goal."""
         return self.live.has_other_secrets(fact, self.goal)
 
     def conceal(self, secret: Secret, shown: str = MASK) -> Part:
-        """A literal that people see as `shown`, while the statement is run with the value."""
+        """A literal that is shown as `shown`, while the statement is run with the value."""
         self._concealed.append((secret, shown))
         return literal(f"{self._nonce}:{len(self._concealed) - 1}")
 

@@ -1,8 +1,4 @@
-"""Which facts are changed in steps that hold nobody up, and how constraints are. Pure: no I/O.
-
-What takes long (building an index, checking every row) happens before or after the plan's one transaction, under locks
-that let clients read and write; the transaction itself only swaps names. A rule asks here whether and how.
-"""
+"""Which facts are changed in steps that do not block reads or writes, and how constraints are. Pure: no I/O."""
 
 from __future__ import annotations
 

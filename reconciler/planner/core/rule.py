@@ -48,12 +48,12 @@ class StatementDraft:
 
 
 def exclusive(text: str, relation: FactId | None, /, *found: Hazard, brief: bool = False) -> StatementDraft:
-    """A statement that keeps everybody else out of the relation: most forms of ALTER TABLE do."""
+    """A statement that blocks all other access to the relation, as most forms of ALTER TABLE do."""
     return StatementDraft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=relation, brief=brief)
 
 
 class Rule:
-    """How facts of `kinds` come, go and change. The base says: change means drop and create."""
+    """How facts of `kinds` are created, dropped and changed. The base class says: change means drop and create."""
 
     kinds: ClassVar[tuple[str, ...]]
     # Among statements that may stand in any order, lower comes first when creating, last when dropping.
@@ -82,11 +82,11 @@ class Rule:
         return False
 
     def is_unmodelled(self, fact: FactId, context: Context) -> bool:
-        """True where no statement can make this difference, e.g. since it would have to hold an unknown password."""
+        """True where no statement can make this difference, e.g. because it would have to hold an unknown password."""
         return False
 
     def replaced(self, fact: FactId, context: Context) -> FactId:
-        """What is dropped and created where the change cannot be made in place: mostly the fact itself."""
+        """What is dropped and created where the change cannot be made in place: usually the fact itself."""
         return fact
 
     def recreate_around_alter(self, fact: FactId, context: Context) -> Iterable[FactId]:
@@ -94,27 +94,27 @@ class Rule:
         return ()
 
     def cascades_to(self, fact: FactId, context: Context) -> Iterable[FactId]:
-        """The live facts that are gone with the dropped `fact`, beyond its own parts, though they may stay."""
+        """The live facts that are dropped with `fact`, beyond its own parts, although they may stay in the goal."""
         return ()
 
     def must_recreate_with(self, fact: FactId, dropped: FactId, context: Context) -> bool:
-        """Whether `fact` must be made anew because `dropped`, which it depends on, is dropped."""
+        """Whether `fact` must be recreated because `dropped`, which it depends on, is dropped."""
         return True
 
     def releases(self, fact: FactId, context: Context) -> bool:
-        """Whether the change in place makes `fact` need what the goal says, and no more what live says."""
+        """Whether after the change in place `fact` needs what the goal has, and no longer what live has."""
         return True
 
     def converts_values_while_recreating(self, fact: FactId, dropped: FactId, context: Context) -> bool:
-        """Whether the column `fact` keeps its values in another form while its type `dropped` is made anew."""
+        """Whether the column `fact` keeps its values in another form while its type `dropped` is recreated."""
         return False
 
     def inline_into(self, fact: FactId, context: Context) -> FactId | None:
-        """The created fact whose statement can make this one too."""
+        """The created fact whose statement can create this one too."""
         return None
 
     def inline_drop_into(self, fact: FactId, context: Context) -> FactId | None:
-        """The dropped fact whose statement takes this one along, beyond parents and pg_depend's."""
+        """The dropped fact whose statement drops this one too, beyond parents and pg_depend's."""
         return None
 
     def unfold_priority_of(self, fact: FactId, context: Context) -> int:
@@ -122,15 +122,15 @@ class Rule:
         return self.unfold_priority
 
     def implied_by_other_statement(self, fact: FactId, context: Context) -> bool:
-        """True where something else's statement creates, drops or alters the fact (a view's column)."""
+        """True where another fact's statement creates, drops or alters the fact (a view's column)."""
         return False
 
     def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
-        """Names that only one fact can hold at a time; who gives one up goes before who takes it."""
+        """Names that only one fact can have at a time; who gives one up comes before who takes it."""
         return ()
 
     def after_drop_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
-        """Live facts that, where they are dropped, are so before this one is created or altered, beyond pg_depend's."""
+        """Live facts that, if they are dropped, are dropped before this one is created or altered, beyond pg_depend."""
         return ()
 
     def after_create_of(self, fact: FactId, context: Context) -> Iterable[FactId]:

@@ -37,7 +37,7 @@ def lost_protection(act: Act, fact: FactId, context: Context) -> Iterable[Hazard
         case "policy" if act is Act.CREATE and fact not in context.live:
             yield from _of_new_policy(fact, context)
         case "owner" if act is Act.ALTER:
-            text = f"gives {fact.target} to {context.new(fact)['role']}, who may do all with it"
+            text = f"gives {fact.target} to {context.new(fact)['role']}, who has all rights on it"
             yield opens_access(fact, text)
         case _:
             return

@@ -59,10 +59,10 @@ def _gone(fact: FactId, context: Context) -> Iterable[Hazard]:
             parent = ".".join(fact.name[2:])
             stays = any(FactId(kind, fact.name[2:]) in context.goal for kind in TABLE_KINDS)
             if stays or "bound" in context.old(fact):
-                text = f"detaches {'.'.join(fact.name[:2])} from {parent}: its rows are not seen there"
+                text = f"detaches {'.'.join(fact.name[:2])} from {parent}: its rows are no longer seen there"
                 yield breaks_clients(fact, text)
         case "policy" if _lets_in(fact, context):
-            yield breaks_clients(fact, f"drops {fact}: rows that it let through are neither seen nor written")
+            yield breaks_clients(fact, f"drops {fact}: rows that it allowed can no longer be seen or written")
         case "database_setting" | "role_setting":
             yield from _sought_elsewhere(fact)
         case "privileges":
@@ -117,7 +117,7 @@ def _changed(fact: FactId, context: Context) -> Iterable[Hazard]:
             labels = set(cast("list[str]", context.new(fact)["labels"]))
             for label in cast("list[str]", context.old(fact)["labels"]):
                 if label not in labels:
-                    yield breaks_clients(fact, f"removes {label!r} from {fact}: clients that say it fail")
+                    yield breaks_clients(fact, f"removes {label!r} from {fact}: clients that use it fail")
         case "domain":
             old, new = str(context.old(fact)["type"]), str(context.new(fact)["type"])
             if not takes_all(old, new):

@@ -27,11 +27,11 @@ __all__ = ["later_costs"]
 
 _KEYS = frozenset({"primary_key", "unique", "exclude"})
 _LET_IN = {
-    "primary_key": "rows without a value, or with one that is there already, are let in",
-    "unique": "values that are there already are let in",
-    "exclude": "rows that exclude each other are let in",
-    "check": "rows that violate it are let in",
-    "foreign_key": "rows that refer to nothing are let in, and nothing follows what is deleted",
+    "primary_key": "rows without a value, or with a duplicate one, are accepted",
+    "unique": "duplicate values are accepted",
+    "exclude": "rows that conflict are accepted",
+    "check": "rows that violate it are accepted",
+    "foreign_key": "rows without a matching row are accepted, and deletes no longer cascade",
 }
 _NAME = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
 _LIST = re.compile(r"\((.*)\)", re.DOTALL)
@@ -60,13 +60,13 @@ def _gone(fact: FactId, members: Sequence[FactId], context: Context) -> Iterable
             kind = str(context.old(fact)["type"])
             yield goes_wrong(fact, f"without it {_LET_IN[kind]}")
             if kind in _KEYS:
-                yield lacks_index(fact, "its index goes with it", size, context.index_use.get(fact))
+                yield lacks_index(fact, "its index is dropped with it", size, context.index_use.get(fact))
         case "index" if not _has_twin(fact, table, context):
             if context.old(fact).get("unique"):
                 yield goes_wrong(fact, f"without it {_LET_IN['unique']}")
             yield lacks_index(fact, "queries that use it read the whole table", size, context.index_use.get(fact))
         case "trigger":
-            yield goes_wrong(fact, "what it did for each change is not done any more")
+            yield goes_wrong(fact, "what it did for each change is no longer done")
         case "column":
             for member in members:
                 if member not in context.goal and _serves_others(member, fact, context):
@@ -98,7 +98,7 @@ def _made(act: Act, fact: FactId, context: Context) -> Iterable[Hazard]:
             before = set(cast("list[str]", context.old(fact)["labels"]))
             for label in cast("list[str]", context.new(fact)["labels"]):
                 if label not in before:
-                    yield has_no_way_back(fact, f"to take {label!r} away again the type must be made anew")
+                    yield has_no_way_back(fact, f"removing {label!r} again requires recreating the type")
         case "column" if fact in context.live and act is Act.ALTER:
             if "generated" in context.old(fact) and "generated" not in context.new(fact):
                 yield has_no_way_back(fact, "to compute it again it must be dropped and added")
@@ -127,13 +127,13 @@ def _made(act: Act, fact: FactId, context: Context) -> Iterable[Hazard]:
         case "domain_constraint" | "domain":
             yield from _checked_in_tables(act, fact, context)
         case "materialized_view" if act is Act.CREATE and fact in context.live and fact not in context.live.unpopulated:
-            yield blocks_reads_and_writes(fact, "it is filled anew", context.sizes.get(fact))
+            yield blocks_reads_and_writes(fact, "it is filled again", context.sizes.get(fact))
         case _:
             return
 
 
 def _told_otherwise(table: FactId) -> Hazard:
-    why = "subscribers are told of its rows by another replica identity"
+    why = "subscribers receive its rows with another replica identity"
     return goes_wrong(table, f"{why}; without any, UPDATE and DELETE fail where it is published")
 
 
@@ -146,7 +146,7 @@ def _computed_before(function: FactId, context: Context) -> Iterable[Hazard]:
             case "index":
                 yield goes_wrong(other, f"keeps what the old {function} computed: REINDEX it")
             case "constraint" if context.old(other)["type"] == "check":
-                yield goes_wrong(other, f"rows that are there are not checked with the new {function}")
+                yield goes_wrong(other, f"existing rows are not checked with the new {function}")
             case "column" if "generated" in context.old(other) and not context.old(other).get("virtual"):
                 yield goes_wrong(other, f"keeps what the old {function} computed until a row is updated")
             case _:

@@ -1,7 +1,7 @@
 """Columns that are made beside the one they replace: another type, or a new default that every row must get. Pure.
 
 The new column has a temporary name. A trigger keeps it equal to the old one, or its default fills new rows; the rows
-that are there are filled in batches; indexes are built on it; and the plan's transaction drops the old column, renames
+are backfilled in batches; indexes are built on it; and the plan's transaction drops the old column, renames
 the new one, and gives it all that hung on the old one.
 """
 
@@ -197,7 +197,7 @@ def obstacle(column: FactId, context: Context) -> str | None:
     if not heirs and "partition_key" not in context.old(table):
         return None
     if "identity" in old:
-        return "it is the identity of tables that belong together"
+        return "it is the identity of a table with partitions or children"
     keys = (str(context.old(each).get("partition_key", "")) for each in (table, *heirs))
     if any(column.name[2] in _names_in(key) for key in keys):
         return "it is in a partition key"
@@ -401,7 +401,7 @@ def _index_columns_renamed(column: FactId, shadow: str) -> str:
 
 
 def _identity(column: FactId, alter: Part, context: Context) -> Iterable[str]:
-    """The new column gets a sequence of the same name that goes on where the old one's is."""
+    """The new column gets a sequence of the same name that continues at the position of the old one."""
     identity = cast("Definition", context.new(column)["identity"])
     sequence = str(identity["sequence"])
     aside = temporary_name(*column.name, "sequence")
@@ -544,7 +544,7 @@ def is_one_for_all(default: str) -> bool:
 
 
 def is_filled_online(column: FactId, default: str | None, context: Context) -> bool:
-    """Whether a new column is filled in batches, as its value would have to be computed for each row."""
+    """Whether a new column is backfilled in batches, because its value must be computed for each row."""
     table = context.goal.parent(column)
     new = context.new(column)
     if column in context.drops or new.keys() & _NEVER_FILLED or table is None or not _is_large(table, context):
@@ -614,10 +614,10 @@ def _numbers_early(column: FactId, default: str, context: Context) -> bool:
 
 
 def add_filled(column: FactId, kind: Part, default: str | None, context: Context) -> Iterable[StatementDraft]:
-    """The new column under a temporary name until every row has a value; nobody sees it before.
+    """The new column under a temporary name until every row has a value.
 
     The value is what a hint says, else the default; else it is an identity: a sequence of its own numbers the rows, and
-    the identity goes on after it.
+    the identity continues after it.
     """
     table = context.goal.parent(column)
     assert table is not None

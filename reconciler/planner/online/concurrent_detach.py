@@ -19,10 +19,10 @@ __all__ = ["detach"]
 
 
 def detach(link: FactId, context: Context) -> Iterable[StatementDraft]:
-    """The statements that detach it, or finish what a run that was cut off has begun.
+    """The statements that detach it, or finish what an interrupted run began.
 
     DETACH ... CONCURRENTLY gives the partition a CHECK that says what its bounds said. It goes again at once; where a
-    run was cut off before that, the next plan finds and drops it.
+    run was interrupted before that, the next plan finds and drops it.
     """
     child, parent = FactId("table", link.name[:2]), FactId("table", link.name[2:])
     alter = raw(compose("ALTER TABLE {} DETACH PARTITION {}", name(*parent.name), name(*child.name)))

@@ -56,7 +56,7 @@ def edges(context: Context) -> Iterable[tuple[Node, Node]]:
     for fact in context.drops | context.alters:
         node = Node(Act.DROP, fact) if fact in context.drops else Node(Act.ALTER, fact)
         for needed in live.dependencies.get(fact, ()):
-            # What no longer needs it lets go of it before it is dropped, or altered by being made anew.
+            # What no longer needs it gives it up before it is dropped, or altered by being recreated.
             if node.act is Act.DROP or needed not in goal.dependencies.get(fact, ()):
                 if needed in context.drops:
                     yield node, Node(Act.DROP, needed)

@@ -70,8 +70,8 @@ def sorted_groups(
         if len(guilty) < len(knots) or not all(guilty.values()):
             stuck = next(knot for number, knot in enumerate(knots) if not guilty.get(number))
             raise CircleError(
-                f"these need each other: {', '.join(sorted(str(node) for node in stuck)[:12])}",
-                hint="break the circle in two steps: apply without one of them first",
+                f"dependency cycle: {', '.join(sorted(str(node) for node in stuck)[:12])}",
+                hint="break the cycle in two steps: apply without one of them first",
                 nodes=tuple(stuck),
             )
         for nodes in guilty.values():

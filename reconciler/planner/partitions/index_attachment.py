@@ -1,9 +1,9 @@
 """How indexes, keys and foreign keys of partitions belong to those of their parent. Pure: no I/O.
 
 Where a partition is attached, or its parent gets an index, Postgres takes an index of the partition that could be the
-parent's and makes one where it finds none. Which it takes is by their age, so what should stay alone is out of the way
-meanwhile. What is attached cannot go alone, and goes with its parent's. A partition that is detached keeps what it had,
-its parent's foreign keys too.
+parent's, and creates one where it finds none. Which one it takes depends on their age, so an index that should stay
+separate is dropped meanwhile. An attached index cannot be dropped alone; it is dropped with its parent's. A partition
+that is detached keeps what it had, including its parent's foreign keys.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ def without_options(definition: Definition) -> str:
 
 
 def _is_key(fact: FactId, state: Snapshot) -> bool:
-    """An index, or a constraint that has one."""
+    """Whether it is an index, or a constraint that has one."""
     return fact.kind == "index" or (fact.kind == "constraint" and state.definition(fact)["type"] in _KEYS)
 
 
 def _shape(fact: FactId, state: Snapshot) -> tuple[bool, str]:
-    """What two indexes have in common of which one can be the other's partition."""
+    """What two indexes have in common if one can be the other's partition."""
     definition = state.definition(fact)
     if fact.kind == "index":
         return bool(definition.get("unique")), _DIRECTIONS.sub("", without_options(definition))
@@ -80,7 +80,7 @@ def _shape(fact: FactId, state: Snapshot) -> tuple[bool, str]:
 
 
 def _could_be_taken(part: FactId, whole: FactId, state: Snapshot) -> bool:
-    """Whether Postgres would take `part` for the partition of `whole`; a constraint wants one of its own type."""
+    """Whether Postgres would attach `part` to `whole`; a constraint needs one of its own type."""
     if whole.kind == "constraint" and (
         part.kind != "constraint" or state.definition(part)["type"] != state.definition(whole)["type"]
     ):
@@ -95,7 +95,7 @@ def _owner(fact: FactId, state: Snapshot) -> FactId | None:
 
 
 def is_of_partition(needed: FactId, among: frozenset[FactId], state: Snapshot) -> bool:
-    """Whether this is a partition's, whose parent's is `among` what is needed: a foreign key refers to both."""
+    """Whether this is a partition's, and its parent's is `among` what is needed: a foreign key refers to both."""
     owner = _owner(needed, state)
     while owner is not None and owner not in among:
         owner = _owner(owner, state)
@@ -106,13 +106,13 @@ def is_of_partition(needed: FactId, among: frozenset[FactId], state: Snapshot) -
 
 
 def is_small(table: FactId | None, context: Context) -> bool:
-    """Whether an index of the table is built, or a row of it checked, in no time."""
+    """Whether an index of the table is built, or its rows are checked, instantly."""
     size = context.sizes.get(table) if table is not None else None
     return size is None or size.bytes <= _SMALL_BYTES
 
 
 def gets_attached(fact: FactId, context: Context) -> bool:
-    """Whether a statement of its own attaches the index or key to the parent's: nothing else does it."""
+    """Whether the index or key needs a statement of its own to be attached to the parent's."""
     table, owner = context.goal.parent(fact), _owner(fact, context.goal)
     if table is None or owner is None or owner in context.creates or "parent" not in context.new(fact):
         return False
@@ -122,7 +122,7 @@ def gets_attached(fact: FactId, context: Context) -> bool:
 
 
 def attaches(fact: FactId, context: Context) -> bool:
-    """Whether an invalid index of a partitioned table becomes valid, as what it lacked is attached to it."""
+    """Whether an invalid index of a partitioned table becomes valid because what it lacked is attached to it."""
     return any(
         part not in context.live or context.old(part).get("parent") != context.new(part).get("parent")
         for part in context.adopted(fact)
@@ -130,7 +130,7 @@ def attaches(fact: FactId, context: Context) -> bool:
 
 
 def leaves_parent(fact: FactId, context: Context) -> bool:
-    """Whether the table of the index or key is detached, so that this stays as it is but for its parent."""
+    """Whether the table of the index or key is detached, so that only its parent changes."""
     table = context.live.parent(fact)
     if table is None or "parent" not in context.old(fact):
         return False
@@ -140,9 +140,10 @@ def leaves_parent(fact: FactId, context: Context) -> bool:
 
 
 def is_made_alone(fact: FactId, context: Context) -> bool:
-    """Whether a new index of a partitioned table is made ON ONLY it, and those of its partitions attached one by one.
+    """Whether a new index of a partitioned table is created ON ONLY it, and those of its partitions attached one by
+    one.
 
-    It has not all of them, or Postgres might take another one that stays alone.
+    It lacks some of them, or Postgres might take another one that stays separate.
     """
     table = context.goal.parent(fact)
     if table is None or not is_partitioned(table, context.goal):
@@ -153,7 +154,7 @@ def is_made_alone(fact: FactId, context: Context) -> bool:
 
 
 def is_joined(fact: FactId, context: Context) -> bool:
-    """Whether the index of a partitioned table is made in no time, of those that its partitions have by then."""
+    """Whether the index of a partitioned table is created instantly, from those that its partitions have by then."""
     table = context.goal.parent(fact)
     if table is None or not is_partitioned(table, context.goal):
         return False
@@ -162,16 +163,16 @@ def is_joined(fact: FactId, context: Context) -> bool:
 
 
 def _taken_with(whole: FactId, table: FactId, context: Context) -> Iterable[FactId]:
-    """What stays alone in partitions that are attached already, and that a new index of the table would take."""
+    """What stays separate in attached partitions, and that a new index of the table would take."""
     for link, child in partitions_of(table, context.goal):
         if context.persists(link):
             yield from (part for part in stays_alone(child, context) if _could_be_taken(part, whole, context.goal))
 
 
 def is_recreated_otherwise(whole: FactId, context: Context) -> bool:
-    """Whether an index or key of a partition is not as Postgres makes it with the parent's.
+    """Whether an index or key of a partition is not as Postgres creates it with the parent's.
 
-    Where a column's type changes, Postgres makes those of the parent anew, and with them those of its partitions.
+    When a column's type changes, Postgres recreates those of the parent, and with them those of its partitions.
     """
     parts = context.adopted_in_live.get(whole, ())
     return any(not _is_usual(part, whole, context) or is_recreated_otherwise(part, context) for part in parts)
@@ -199,7 +200,7 @@ def stays_alone(table: FactId, context: Context) -> Iterable[FactId]:
 
 
 def is_alone(part: FactId, context: Context) -> bool:
-    """Whether the index or key would be taken for its parent's, and so is made after its table is attached."""
+    """Whether the index or key would be taken for its parent's, and so is created after its table is attached."""
     table = context.goal.parent(part)
     if table is None or not _is_key(part, context.goal) or "parent" in context.new(part):
         return False
@@ -215,7 +216,7 @@ def _takers(part: FactId, table: FactId, context: Context) -> Iterable[FactId]:
 
 
 def obstacles(context: Context) -> Iterable[FactId]:
-    """What must be dropped, and made again, as indexes of partitions and their parents' come, go and are attached."""
+    """What must be dropped and created again while indexes of partitions and their parents are changed or attached."""
     for fact in [*context.creates]:
         if fact.kind == "inheritance" and "bound" in context.new(fact):
             child = context.goal.parent(fact)
@@ -245,9 +246,10 @@ def obstacles(context: Context) -> Iterable[FactId]:
 
 
 def _apart(column: FactId, context: Context) -> Iterable[FactId]:
-    """The links above and below a table whose column is made anew while its parent or a partition keeps theirs.
+    """The links above and below a table whose column is recreated while its parent or a partition keeps theirs.
 
-    That is the way before 17 where one of them computes it otherwise, and no column goes from one of them alone.
+    This is necessary before 17 where one of them computes it otherwise, since no column can be dropped from one of them
+    alone.
     """
     table = context.live.parent(column)
     if table is None or column not in context.creates or column in context.converting or not context.persists(table):
@@ -269,7 +271,7 @@ def _incomplete(link: FactId, context: Context) -> Iterable[FactId]:
 
 
 def _is_detached(table: FactId, context: Context) -> bool:
-    """Whether the table is no partition any more when its and its parent's parts change, or goes itself."""
+    """Whether the table is detached or dropped before its and its parent's parts change."""
     return table in context.drops or any(link in context.drops for link in links_of(table, context.live))
 
 
@@ -284,7 +286,7 @@ def _foreign_keys_above(link: FactId, state: Snapshot) -> Iterable[FactId]:
 
 
 def is_left_behind(fact: FactId, context: Context) -> bool:
-    """Whether a new foreign key is the one that the table has from the parent that it leaves."""
+    """Whether a new foreign key is the one that the table keeps from the parent that it is detached from."""
     table = context.live.parent(fact) or context.goal.parent(fact)
     if fact.kind != "constraint" or fact not in context.creates or table is None:
         return False
@@ -319,7 +321,7 @@ def left_behind(link: FactId, context: Context) -> Iterable[FactId]:
 
 
 def _stays_as_own(own: FactId, above: FactId, context: Context) -> bool:
-    """Whether the foreign key stays as the table's own: it would be made anew for a mark that means nothing."""
+    """Whether the foreign key stays as the table's own: recreating it would only change a mark without meaning."""
     return (
         not is_small(context.live.parent(own), context)
         and own in context.creates
@@ -330,7 +332,7 @@ def _stays_as_own(own: FactId, above: FactId, context: Context) -> bool:
 
 # --- the order --------------------------------------------------------------------------------------------------------
 def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
-    """(earlier, later) for links that come and go, and for indexes of partitioned tables."""
+    """(earlier, later) for links that are added and removed, and for indexes of partitioned tables."""
     for fact in context.drops:
         if fact.kind == "inheritance":
             yield from _after_detaching(fact, context)
@@ -342,7 +344,7 @@ def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
 
 
 def detaches_when_renamed(link: FactId, context: Context) -> bool:
-    """Whether a table that steps aside leaves its parent before; else it stays attached until it is dropped."""
+    """Whether a renamed table is detached from its parent before; else it stays attached until it is dropped."""
     child, parent = context.live.parent(link), parent_of(link)
     if child not in context.renamed_tables:
         return False
@@ -362,7 +364,7 @@ def _after_detaching(link: FactId, context: Context) -> Iterable[tuple[Node, Nod
     if "bound" in context.old(link):
         for above in _foreign_keys_above(link, context.live):
             own = FactId("constraint", (*child.name, above.name[2]))
-            # A table that steps aside would keep the key until its rows have moved.
+            # A renamed table would keep the key until its rows have moved.
             if above in context.drops and (child in context.drops or not _stays_as_own(own, above, context)):
                 first.add(above)
                 yield Node(Act.DROP, above), gone
@@ -404,10 +406,10 @@ def _refers_to(key: FactId, table: FactId, state: Snapshot) -> bool:
 
 
 def keys_after_partitions(context: Context) -> Iterable[tuple[list[FactId], list[FactId]]]:
-    """(links, keys): new partitions of a table, and the new foreign keys of others to it.
+    """(links, keys): new partitions of a table, and the new foreign keys of other tables to it.
 
-    Postgres makes a part of such a key for each partition, and names it by the order in which they meet: the partitions
-    first is what a script that makes whole tables one after the other does, and pg_dump.
+    Postgres creates a part of such a key for each partition, and names it by the order in which they are created:
+    partitions first is what a script that creates whole tables one after the other does, and pg_dump.
     """
     keys: dict[FactId, list[FactId]] = {}
     for fact in sorted(context.creates):

@@ -119,10 +119,10 @@ def has_storage_of_type(column: FactId, context: Context) -> bool:
 
 
 def disturbed_by_type_change(fact: FactId, context: Context, *, same_family: bool) -> Iterable[FactId]:
-    """What ALTER TYPE refuses to carry along: everything but constraints, indexes and statistics, which it rebuilds.
+    """What ALTER TYPE refuses to rebuild: everything except constraints, indexes and statistics.
 
-    Of a partition it makes those anew that its parent's bring, with the names that it chooses. Foreign keys are rebuilt
-    as well, but compare with the other side's type as it is at that moment.
+    Of a partition it recreates those that belong to its parent's, with the names that it chooses. Foreign keys are
+    rebuilt as well, but compare with the other side's type at that moment.
     """
     for dependent in context.dependents.get(fact, ()):
         match dependent.kind:

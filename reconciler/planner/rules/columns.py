@@ -102,7 +102,7 @@ class ColumnRule(Rule):
         return context.goal.parent(fact)
 
     def converts_values_while_recreating(self, fact: FactId, dropped: FactId, context: Context) -> bool:
-        """Values wait as text or JSON while their type is made anew, unless they are computed or their table goes."""
+        """Values become text or JSON meanwhile, unless they are computed or their table is dropped."""
         table = context.live.parent(fact)
         is_type = dropped.kind in _TYPES or (dropped.kind == "table" and dropped != table)
         return (

@@ -33,11 +33,11 @@ __all__ = ["ConstraintRule", "DomainConstraintRule", "attachments", "index_marks
 
 _INDEXED = frozenset({"primary_key", "unique", "exclude"})
 _FAILS = {
-    "primary_key": "fails if a value is missing or twice there",
-    "unique": "fails if a value is twice there",
-    "foreign_key": "fails if a row refers to nothing",
+    "primary_key": "fails if a value is missing or duplicated",
+    "unique": "fails if a value is duplicated",
+    "foreign_key": "fails if a row has no matching row",
     "check": "fails if a row violates it",
-    "exclude": "fails if two rows exclude each other",
+    "exclude": "fails if two conflicting key values",
 }
 
 
@@ -128,7 +128,7 @@ class ConstraintRule(Rule):
     unfold_priority = 2
 
     def unfold_priority_of(self, fact: FactId, context: Context) -> int:
-        """Foreign keys are what circles are made of."""
+        """Foreign keys are what dependency cycles consist of."""
         state = context.goal if fact in context.goal else context.live
         return 0 if state.definition(fact)["type"] == "foreign_key" else self.unfold_priority
 
@@ -275,11 +275,11 @@ class ConstraintRule(Rule):
         return context.new(fact)["type"] != "foreign_key"
 
     def _can_change_parent(self, fact: FactId, context: Context) -> bool:
-        """Whether the key can be attached, or left alone, as it is: not where it is to be made with its parent's."""
+        """Whether the key can be attached, or left alone, as it is: not where it is to be created with its parent's."""
         if "parent" in context.old(fact) and not index_attachment.leaves_parent(fact, context):
             return False
-        # A key that Postgres makes with its parent's has a mark that no other gets, and that means nothing. So it is
-        # made anew only where that costs nothing.
+        # A key that Postgres creates with its parent's has a mark that no other key gets, and that has no meaning. So it
+        # is recreated only where that costs nothing.
         alike = (fact in context.goal.cloned) == (fact in context.live.cloned)
         return alike or not index_attachment.is_small(context.goal.parent(fact), context)
 

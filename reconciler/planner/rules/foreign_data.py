@@ -50,8 +50,8 @@ class _WithOptions(Rule):
         options = _options(context.new(fact))
         if self._unknown(options, fact, context) or context.new(fact).get("hidden"):
             raise PlanError(
-                f"{fact} must be created again, but its secret options are not known",
-                hint="change by hand what it depends on, and create it with its secrets",
+                f"{fact} must be recreated, but its secret options are not known",
+                hint="manually change what it depends on, and create it with its secrets",
             )
         secrets = context.goal.secrets.get(fact, {})
         return raw(compose(" OPTIONS ({})", foreign_options(options, secrets, context))) if options else raw("")

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 # Postgres computes a stored expression for all rows at once, and lets no UPDATE write the column.
-NO_OTHER_WAY = "Postgres has no way to do that while the table is used"
+NO_OTHER_WAY = "Postgres cannot do that without blocking the table"
 
 
 def takes_expression(column: FactId, context: Context) -> bool:
@@ -157,7 +157,7 @@ def _recreated(column: FactId, context: Context) -> Iterable[StatementDraft]:
 
 
 def _dressed(column: FactId, context: Context) -> Iterable[StatementDraft]:
-    """What a column that was made anew is still to get."""
+    """What a recreated column still lacks."""
     new = context.new(column)
     if is_required(new):
         risk = hazards.may_fail(column, "NOT NULL fails if a row has no value", None)

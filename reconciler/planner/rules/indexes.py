@@ -46,7 +46,7 @@ class IndexRule(Rule):
         size = context.sizes.get(table)
         joined = index_attachment.is_joined(fact, context)
         if context.persists(table) and unique and not joined:
-            found.append(hazards.may_fail(fact, "fails if a value is twice there", size))
+            found.append(hazards.may_fail(fact, "fails if a value is duplicated", size))
         using = raw(column_swap.on_shadows(str(definition["using"]), fact, context))
         build = self._text(fact, unique=unique, using=using, alone=index_attachment.is_made_alone(fact, context))
         if concurrent_indexes.builds_online(fact, context):

@@ -50,7 +50,7 @@ class InheritanceRule(Rule):
             size = context.sizes.get(child)
             found = (hazards.may_fail(child, f"attached to {'.'.join(fact.name[2:])}: every row must fit", size),)
             if "bound" in definition:
-                found += (hazards.blocks_reads_and_writes(child, "every row is checked for its place", size),)
+                found += (hazards.blocks_reads_and_writes(child, "every row is checked against the bound", size),)
         yield StatementDraft(sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=child)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:

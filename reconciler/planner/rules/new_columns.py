@@ -74,7 +74,7 @@ def _at_once(column: FactId, clause: Part, default: str | None, context: Context
     if "generated" in new and not new.get("virtual"):
         found.append(hazards.rewrites(table, f"computes {column}; {NO_OTHER_WAY}", size))
     elif "identity" in new:
-        found.append(hazards.rewrites(table, f"numbers every row for {column}", size))
+        found.append(hazards.rewrites(table, f"assigns every row a value from the sequence for {column}", size))
     elif default is not None and not column_swap.is_one_for_all(default):
         found.append(hazards.rewrites(table, f"computes the default of {column} where it is volatile", size))
     yield exclusive(compose("ALTER TABLE {} ADD COLUMN {}", context.via(column), clause), table, *found)
@@ -108,7 +108,9 @@ def _numbered(column: FactId, context: Context) -> Iterable[StatementDraft]:
     assert clause is not None
     via = context.via(column)
     yield StatementDraft(sql=counting_text(column, context))
-    cost = hazards.rewrites(table, f"numbers every row for {column}", context.sizes.get(table))
+    cost = hazards.rewrites(
+        table, f"assigns every row a value from the sequence for {column}", context.sizes.get(table)
+    )
     yield exclusive(compose("ALTER TABLE {} ADD COLUMN {}", via, clause), table, cost)
     yield exclusive(compose("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT", via, name(column.name[2])), table)
     identity = cast("Definition", context.new(column)["identity"])

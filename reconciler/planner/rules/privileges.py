@@ -85,7 +85,7 @@ def _owner(target: FactId, state: Snapshot) -> str | None:
 
 
 def _is_made(target: FactId, context: Context) -> bool:
-    """Whether the plan makes the object, also by swapping it for a new one: then its owner is given anew."""
+    """Whether the plan creates the object, also by replacing it: then its owner is set again."""
     return target in context.creates or FactId("owner", (target.kind, *target.name)) in context.creates
 
 
@@ -255,7 +255,7 @@ class PrivilegesRule(Rule):
 
     def _grant(self, fact: FactId, template: LiteralString, privileges: set[str], where: Part) -> StatementDraft:
         target, grantee = fact.target, fact.name[-1]
-        found = (hazards.opens_access(fact, f"everybody gets {', '.join(sorted(privileges))}"),) if not grantee else ()
+        found = (hazards.opens_access(fact, f"PUBLIC gets {', '.join(sorted(privileges))}"),) if not grantee else ()
         return StatementDraft(sql=self._text(template, privileges, target, where, grantee), hazards=found)
 
     def _text(self, template: LiteralString, privileges: set[str], target: FactId, where: Part, grantee: str) -> str:

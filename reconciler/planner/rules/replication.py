@@ -126,9 +126,11 @@ class SubscriptionRule(Rule):
             options.append(self._slot(fact, new))
         hazard = Hazard(
             kind=HazardKind.CORRECTNESS,
-            message=f"makes {fact} disabled: "
+            message=f"creates {fact} disabled:  "
             + (
-                "it has no slot" if new.get("no_slot") else "make its slot on the publisher, then enable and refresh it"
+                "it has no slot"
+                if new.get("no_slot")
+                else "create its slot on the publisher, then enable and refresh it"
             ),
             fact=fact,
         )
@@ -163,7 +165,7 @@ class SubscriptionRule(Rule):
                 yield StatementDraft(sql=compose("ALTER {} DISABLE", phrase))
             yield StatementDraft(sql=compose("ALTER {} SET (slot_name = NONE)", phrase))
         hazard = Hazard(
-            kind=HazardKind.DATA_LOSS, message=f"drops {fact}: where it stood is forgotten{left}", fact=fact
+            kind=HazardKind.DATA_LOSS, message=f"drops {fact}: its replication position is lost{left}", fact=fact
         )
         yield StatementDraft(sql=compose("DROP {}", phrase), hazards=(hazard,))
 
@@ -188,7 +190,7 @@ class SubscriptionRule(Rule):
         if "publications" in changed:
             publications = joined([name(publication) for publication in strings(new["publications"])])
             hazard = hazards.may_fail(
-                fact, "takes up the tables of other publications only after ALTER SUBSCRIPTION ... REFRESH", None
+                fact, "receives the tables of other publications only after ALTER SUBSCRIPTION ... REFRESH", None
             )
             text = compose("ALTER {} SET PUBLICATION {} WITH (refresh = false)", phrase, publications)
             yield StatementDraft(sql=text, hazards=(hazard,))

@@ -35,7 +35,7 @@ class SchemaRule(Rule):
 
 
 class ExtensionRule(Rule):
-    """Extensions: version and schema change in place where the extension allows it, else it is made anew."""
+    """Extensions: version and schema change in place where the extension allows it, else it is recreated."""
 
     kinds = ("extension",)
     rank = 5
@@ -48,7 +48,9 @@ class ExtensionRule(Rule):
 
     def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         hazard = Hazard(
-            kind=HazardKind.DATA_LOSS, message=f"drops {fact} with all that it holds, its tables' rows too", fact=fact
+            kind=HazardKind.DATA_LOSS,
+            message=f"drops {fact} with all its members, including the rows of its tables",
+            fact=fact,
         )
         yield StatementDraft(sql=compose("DROP EXTENSION {}", name(*fact.name)), hazards=(hazard,))
 

@@ -130,7 +130,7 @@ class TableRule(Rule):
         return not changed & {"partition_key", "server"}
 
     def must_recreate_with(self, fact: FactId, dropped: FactId, context: Context) -> bool:
-        """A typed table lets go of its type while that is made anew."""
+        """A typed table is detached from its type while that is recreated."""
         return dropped.kind != "composite_type" or "of_type" not in context.old(fact)
 
     def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
@@ -143,7 +143,7 @@ class TableRule(Rule):
 
         if "unlogged" in changed:
             text = compose("{} SET UNLOGGED", alter) if new.get("unlogged") else compose("{} SET LOGGED", alter)
-            yield draft(text, hazards.rewrites(fact, "whether its changes are logged", size))
+            yield draft(text, hazards.rewrites(fact, "LOGGED or UNLOGGED changes", size))
         if "access_method" in changed:
             method = name(str(new.get("access_method", "heap")))
             yield draft(

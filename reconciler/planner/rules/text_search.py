@@ -83,7 +83,7 @@ class TextSearchDictionaryRule(_TextSearchRule):
     def alter(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         old, new = self._options(context.old(fact)), self._options(context.new(fact))
         kept = [option for option in old if new.get(option) == old[option]]
-        # What is set anew stands last; where that is not the order declared, all are set anew.
+        # What is set again becomes last; where that is not the declared order, all are set again.
         if list(new)[: len(kept)] != kept:
             kept = []
         parts: list[Part] = [raw(option) for option in old if option not in new]

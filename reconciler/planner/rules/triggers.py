@@ -84,7 +84,7 @@ class TriggerRule(_Switched):
 
 
 class PartitionTriggerRule(Rule):
-    """Partitions' parts of triggers that are switched in another way than the trigger: so is each part below them."""
+    """Partitions' parts of triggers that are enabled otherwise than the trigger: so is each part below them."""
 
     kinds = ("partition_trigger",)
     rank = 72
@@ -93,7 +93,7 @@ class PartitionTriggerRule(Rule):
         yield from self._switched(fact, str(context.new(fact)["enabled"]), context)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
-        """As what it is a part of is; nothing where it goes with that, or is made anew."""
+        """Enables it as the trigger above it; nothing where it is dropped with that, or recreated."""
         followed = [*above(fact, context.live)]
         if all(context.persists(each) for each in followed):
             states = (context.new(each).get("enabled") for each in followed)
@@ -156,7 +156,7 @@ class PolicyRule(Rule):
     def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         found: tuple[Hazard, ...] = ()
         if fact not in context.creates and context.old(fact).get("restrictive"):
-            found = (hazards.opens_access(fact, "a restrictive policy goes: more rows are visible"),)
+            found = (hazards.opens_access(fact, "a restrictive policy is dropped: more rows are visible"),)
         for text in policy_statements(fact, context.old(fact), None):
             yield StatementDraft(
                 sql=text, hazards=found, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact)

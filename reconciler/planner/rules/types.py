@@ -99,7 +99,7 @@ class RecreatedUnderColumns(_Type):
             raw(kind),
             raw(using),
         )
-        hazard = hazards.rewrites(table, f"{fact} is made anew under {column}", context.sizes.get(table))
+        hazard = hazards.rewrites(table, f"{fact} is recreated under {column}", context.sizes.get(table))
         return exclusive(text, table, hazard)
 
 

@@ -69,7 +69,7 @@ def foreign_options(options: Sequence[str], secrets: Secrets, context: Context) 
 def changed_foreign_options(
     old: Sequence[str], new: Sequence[str], before_secrets: Secrets, secrets: Secrets, context: Context
 ) -> Part:
-    """`DROP c, SET b 'y', ADD a 'x'` between two lists of foreign-data options; where their order changed, all anew."""
+    """`DROP c, SET b 'y', ADD a 'x'` between two lists of foreign-data options; all, where their order changed."""
     before, after = (
         {option.partition("=")[0]: option.partition("=")[2] for option in options} for options in (old, new)
     )
@@ -94,8 +94,8 @@ def changed_options(
 ) -> Iterable[str]:
     """SET and RESET statements between two lists of reloptions; `alter` is e.g. ALTER TABLE with the name.
 
-    What is set goes to the end of the list (transformRelOptions in reloptions.c). Where the list's order is seen, as
-    pg_get_indexdef shows it, `in_order` sets all of them anew if that would end in another order.
+    What is set goes to the end of the list (transformRelOptions in reloptions.c). Where the list's order is visible, as
+    in pg_get_indexdef, `in_order` sets all of them again if that would otherwise end in another order.
     """
     gone = sorted({_key(option) for option in old} - {_key(option) for option in new})
     changed = [option for option in new if option not in old]

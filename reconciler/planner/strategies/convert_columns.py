@@ -1,6 +1,6 @@
-"""Columns keep their values as text or JSON while their type is dropped and made anew. Pure: no I/O.
+"""Columns keep their values while their type is dropped and recreated, if need be as text or JSON. Pure: no I/O.
 
-Text is what every type can write and read. A composite value goes by way of JSON, which has the names of its
+Every type can write and read text. A composite value is converted by way of JSON, which has the names of its
 attributes, so that these may change their order and types. It is read back through a temporary type with one attribute,
 since only a record can be read from JSON.
 """
@@ -46,26 +46,28 @@ def types_to_rename(context: Context) -> Iterable[FactId]:
 
 
 def _read_once_more(context: Context) -> Iterable[FactId]:
-    """The tables that step aside, which may be typed, and their columns: their values are read once more."""
+    """The renamed tables, which may be typed, and their columns: their values are read once more."""
     for table in context.renamed_tables:
         yield table
         yield from (child for child in context.live.children.get(table, ()) if child.kind == "column")
 
 
 def _dropped_needs(kind: FactId, context: Context) -> set[FactId]:
-    """What goes in this plan though the type, or a constraint of it, needs it: a collation that changes, too."""
+    """What is dropped in this plan although the type, or a constraint of it, needs it; a changed collation too."""
     parts = (kind, *context.live.children.get(kind, ()))
     needed = {each for part in parts for each in context.live.dependencies.get(part, ())}
     return {each for each in needed if each in context.drops or _is_recreated(each, context)} - {*parts}
 
 
 def _is_recreated(fact: FactId, context: Context) -> bool:
-    """Whether its alteration is to drop and to make it."""
+    """Whether altering it means to drop and create it."""
     return fact.kind == "collation" and fact in context.alters
 
 
 def _may_be_renamed(kind: FactId, context: Context) -> bool:
-    """A type can keep its values under another name if that holds for all that goes and that it needs."""
+    """Whether the type can keep its values under another name: this must hold for all that it needs and that is
+    dropped.
+    """
     if kind.kind not in _RENAMED or kind not in context.drops or kind not in context.creates:
         return False
     return all(_may_be_renamed(each, context) for each in _dropped_needs(kind, context))
@@ -96,7 +98,7 @@ def _converts_at_once(column: FactId, context: Context) -> bool:
 
 
 def convert_to_interim_type(column: FactId, table: FactId, context: Context) -> Iterable[StatementDraft]:
-    """The column becomes text or JSON, unless its old type stands aside."""
+    """Makes the column text or JSON, unless its old type stays under a temporary name."""
     if _converts_at_once(column, context):
         return
     field = name(column.name[2])
@@ -105,12 +107,12 @@ def convert_to_interim_type(column: FactId, table: FactId, context: Context) -> 
         kind, value = raw("json"), raw(compose("pg_catalog.to_json({})", field))
     using = raw(compose(" USING {}", value) if table.kind == "table" else "")
     text = compose("ALTER TABLE {} ALTER COLUMN {} TYPE {}{}", context.via(column), field, kind, using)
-    hazard = hazards.rewrites(table, f"the type of {column} is made anew", context.sizes.get(table))
+    hazard = hazards.rewrites(table, f"the type of {column} is recreated", context.sizes.get(table))
     yield exclusive(text, table, hazard)
 
 
 def convert_to_new_type(column: FactId, table: FactId, context: Context) -> Iterable[StatementDraft]:
-    """The column gets the type of the goal, and its values are read into it."""
+    """Gives the column the goal's type, and reads its values into it."""
     new, field = context.new(column), name(column.name[2])
     kind = raw(str(new["type"]))
     collate = raw(compose(" COLLATE {}", raw(str(new["collation"]))) if "collation" in new else "")
@@ -134,7 +136,7 @@ def convert_to_new_type(column: FactId, table: FactId, context: Context) -> Iter
     yield exclusive(
         compose("ALTER TABLE {} ALTER COLUMN {} TYPE {}{}{}", context.via(column), field, kind, collate, using),
         table,
-        hazards.rewrites(table, f"{column} takes its type again", size),
+        hazards.rewrites(table, f"{column} is converted to its new type", size),
         hazards.may_fail(column, f"fails if a value is no {new['type']} any more", size),
     )
     if by_record:
@@ -151,7 +153,7 @@ def _is_array(definition: Definition) -> bool:
 
 
 def _from_text(field: Part, kind: Part, arrays: tuple[bool, bool]) -> Part:
-    """The value by way of text; one that becomes an array is its element, and an array of one element that element."""
+    """The value by way of text. One that becomes an array is its element; an array of one element, that element."""
     if arrays == (False, True):
         return raw(compose("CASE WHEN {} IS NOT NULL THEN ARRAY[{}::text]::{} END", field, field, kind))
     if arrays == (True, False):
@@ -162,7 +164,7 @@ def _from_text(field: Part, kind: Part, arrays: tuple[bool, bool]) -> Part:
 
 
 def _json_of(value: Part, arrays: tuple[bool, bool]) -> Part:
-    """The same for what is JSON."""
+    """The same for JSON."""
     if arrays == (False, True):
         return raw(compose("CASE WHEN {} IS NOT NULL THEN pg_catalog.json_build_array({}) END", value, value))
     if arrays == (True, False):

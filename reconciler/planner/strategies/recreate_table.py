@@ -1,8 +1,8 @@
-"""Tables that must be made anew keep their rows: the old one steps aside, its rows go into the new one. Pure: no I/O.
+"""Tables that must be recreated keep their rows: the old one is renamed, its rows move into the new one. Pure: no I/O.
 
-A plain table that becomes partitioned, or the way back; a partitioned one of another key; what else ALTER TABLE cannot
-do. The partitions of the old table step aside with it and stay attached to it until its rows have moved. One that
-stays without being a partition of the new table is detached before, with its rows.
+This is for a plain table that becomes partitioned, or the reverse; for a partitioned one with another key; and for what
+else ALTER TABLE cannot do. The partitions of the old table are renamed with it and stay attached to it until its rows
+have moved. A partition that stays without being a partition of the new table is detached before that, with its rows.
 """
 
 from __future__ import annotations
@@ -49,20 +49,20 @@ _SUFFIX = "__replaced"
 
 
 def _holds_rows(table: FactId, context: Context) -> bool:
-    """Whether rows must move as the table is made anew: those of a partitioned one stay where the key does."""
+    """Whether rows must move when the table is recreated: those of a partitioned one stay if the key does."""
     key = context.old(table).get("partition_key")
     return key is None or key != context.new(table).get("partition_key")
 
 
 def is_recreated(table: FactId, context: Context) -> bool:
-    """Whether the table is made anew and has rows of its own, or its partitions for it."""
+    """Whether the table is recreated and has rows of its own, or its partitions have them."""
     if table.kind != "table" or table not in context.drops or table not in context.creates:
         return False
     return table in context.live and _holds_rows(table, context)
 
 
 def recreated_with(table: FactId, context: Context) -> Iterable[FactId]:
-    """The partitions that must be made anew with a table, as its rows are spread over them in another way."""
+    """The partitions that must be recreated with a table because its rows are distributed differently."""
     if table.kind != "table" or table not in context.goal or table not in context.live:
         return
     if table.name not in context.live.heirs or not _holds_rows(table, context):
@@ -72,7 +72,7 @@ def recreated_with(table: FactId, context: Context) -> Iterable[FactId]:
 
 
 def recreated_tables(context: Context) -> tuple[set[FactId], set[FactId]]:
-    """The tables whose rows move, and with them the partitions: all that step aside."""
+    """The tables whose rows move; and with them their partitions: all tables that get a temporary name."""
     found = {table for table in context.drops & context.creates if is_recreated(table, context)}
     families = {table: [*_family(table, context)] for table in sorted(found)}
     members = {child for table, family in families.items() for child in family if child != table}
@@ -80,7 +80,7 @@ def recreated_tables(context: Context) -> tuple[set[FactId], set[FactId]]:
 
 
 def _family(table: FactId, context: Context) -> Iterable[FactId]:
-    """The old table and those of its partitions that leave it only to be made anew, or for good."""
+    """The old table and those of its partitions that are detached from it only to be recreated, or for good."""
     after = {*tree(table, context.goal)}
     waiting = [table]
     while waiting:
@@ -94,9 +94,10 @@ def _family(table: FactId, context: Context) -> Iterable[FactId]:
 
 
 def dropped_alone(fact: FactId, owners: Sequence[FactId], context: Context) -> Sequence[FactId]:
-    """Those of `owners` that take the fact along: what a table that steps aside would keep, names or rows, goes before.
+    """Those of `owners` that drop the fact with them. What a renamed table would keep, names or rows, is dropped
+    before.
 
-    Names of indexes, keys and statistics are the schema's and not the table's; so are those of sequences.
+    Names of indexes, keys and statistics belong to the schema and not to the table; so do those of sequences.
     """
     if not context.renamed_tables:
         return owners
@@ -126,12 +127,12 @@ def dropped_alone(fact: FactId, owners: Sequence[FactId], context: Context) -> S
 
 
 def _leaves_parent(link: FactId, context: Context) -> bool:
-    """Whether the old table would follow a parent that stays, and is altered before the rows have moved."""
+    """Whether the old table would be altered with a parent that stays, before the rows have moved."""
     return "bound" not in context.old(link) and FactId("table", link.name[2:]) not in context.renamed_tables
 
 
 def _leaving(fact: FactId, context: Context) -> Iterable[FactId]:
-    """What the fact needs and goes, other than tables that step aside and what goes with them."""
+    """What the fact needs and is dropped, other than renamed tables and what is dropped with them."""
     for needed in context.live.dependencies.get(fact, ()):
         if needed in context.drops and context.live.object_of(needed) not in context.renamed_tables:
             owned = context.live.find(FactId("owned_by", needed.name)) if needed.kind == "sequence" else None
@@ -143,7 +144,7 @@ def _leaving(fact: FactId, context: Context) -> Iterable[FactId]:
 
 
 def _changing(fact: FactId, context: Context) -> Iterable[FactId]:
-    """Columns of other tables that the fact names: Postgres changes the type of none that a rule or a policy names."""
+    """Columns of other tables that the fact names: Postgres changes no type that a rule or a policy names."""
     for needed in context.live.dependencies.get(fact, ()):
         if (
             needed.kind == "column"
@@ -176,7 +177,7 @@ def rename_out_of_the_way(table: FactId, context: Context) -> Iterable[Statement
 
 
 def _sequences(table: FactId, context: Context) -> Iterable[tuple[str, str]]:
-    """Those of identity columns, and those that belong to a column and are not declared any more."""
+    """Those of identity columns, and those that belong to a column and are no longer declared."""
     for column in columns_of(table, context.live):
         identity = cast("Definition | None", context.old(column).get("identity"))
         if identity is not None:
@@ -187,9 +188,9 @@ def _sequences(table: FactId, context: Context) -> Iterable[tuple[str, str]]:
 
 
 def move_rows(table: FactId, context: Context, which: Part | None = None) -> Iterable[StatementDraft]:
-    """The rows go into the new table, which numbers on where the old one stopped; the old one is dropped.
+    """Moves the rows into the new table, which continues the numbers of the old one, and drops the old one.
 
-    Where others than `which` have left for another partition, these do.
+    Where rows other than `which` have been rerouted to another partition, only those of `which` move.
     """
     live = {column.name[2]: column for column in columns_of(table, context.live)}
     goal = sorted(columns_of(table, context.goal), key=context.position)
@@ -199,7 +200,7 @@ def move_rows(table: FactId, context: Context, which: Part | None = None) -> Ite
     size = context.sizes.get(table)
     found: list[Hazard] = [hazards.rewrites(table, "its rows move into a new table", size)]
     if "partition_key" in context.new(table):
-        found.append(hazards.may_fail(table, "fails if no partition takes a row", size))
+        found.append(hazards.may_fail(table, "fails if a row fits no partition", size))
     stay = {column.name[2] for column in goal}
     found += [hazards.loses_column(column, size) for key, column in live.items() if key not in stay]
     if said:
@@ -249,7 +250,7 @@ def sent_anew(table: FactId, context: Context, *, ours: bool = True) -> list[Fac
 
 
 def value_for(column: FactId, live: dict[str, FactId], context: Context) -> Part | None:
-    """What the column of the new table gets from the old one; None: its default."""
+    """The value of the new table's column, computed from the old one; None: its default."""
     if column.name[2] not in live:
         hint = context.intent.backfills.get(column)
         return None if hint is None else raw(compose("({})", raw(hint)))
@@ -267,7 +268,7 @@ def value_for(column: FactId, live: dict[str, FactId], context: Context) -> Part
 
 
 def _numbers_on(column: FactId, context: Context) -> Iterable[StatementDraft]:
-    """An identity column goes on where its old sequence stands; a new sequence, after the largest value."""
+    """An identity column continues at the position of its old sequence; a new sequence, after the largest value."""
     for owned in context.sequences_of(FactId("table", column.name[:2])):
         serial = FactId("sequence", owned.name)
         if serial in context.creates and context.new(owned)["column"] == column.name[2]:
@@ -291,7 +292,7 @@ def _numbers_on(column: FactId, context: Context) -> Iterable[StatementDraft]:
 
 
 def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
-    """(earlier, later): the rows come when their new table is whole, and before what would look at each of them."""
+    """(earlier, later): rows move when their new table is complete, and before anything that would check them."""
     for table in context.recreated_tables:
         rows = Node(Act.RESTORE, table)
         family = {*tree(table, context.goal)}
@@ -312,7 +313,7 @@ def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
 
 
 def waits_for_rows(fact: FactId, family: set[FactId], context: Context) -> bool:
-    """Triggers and rules, which would fire, and what reads the rows or has no row to check yet."""
+    """Triggers and rules, which would fire, and what reads the rows or must not check them yet."""
     match fact.kind:
         case "trigger" | "partition_trigger" | "rule":
             return context.goal.parent(fact) in family

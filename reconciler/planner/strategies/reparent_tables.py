@@ -1,10 +1,10 @@
-"""Tables that are there and inherit from other parents than before, in place. Pure: no I/O.
+"""Existing tables that inherit from other parents than before, changed in place. Pure: no I/O.
 
-A table takes a parent's columns and checks by INHERIT only if it has them, and one that it gets by ADD COLUMN, or keeps
-when its last parent goes, is its own for good. So where that must not be, its links are all made anew, in their order,
-and a stand-in is its only parent meanwhile: a table without rows that has what is inherited before and after, brings
-what comes, and whose alterations the table follows. That is also the way where a column that two parents bring changes
-its type, which Postgres refuses to follow from one of them.
+A table takes a parent's columns and checks by INHERIT only if it has them, and a column that it gets by ADD COLUMN, or
+keeps when its last parent is removed, becomes its own for good. Where that must not happen, all its links are recreated
+in their order, and a temporary parent is its only parent meanwhile: a table without rows that has what is inherited
+before and after, adds what is new, and whose alterations the table follows. The same is done where a column that two
+parents have changes its type, which Postgres refuses to change through one of them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 
 
 def relinked(context: Context) -> Iterable[FactId]:
-    """The links that would stay, of tables whose links are all made anew; tables that no link can make an heir."""
+    """The links that would stay, of tables whose links are all recreated; of tables that no link can attach."""
     for table in _heirs(context):
         if _was_partition(table, context) and any(part.kind == "column" for part in _inherited(table, context.goal)):
             yield table
@@ -45,7 +45,7 @@ def relinked(context: Context) -> Iterable[FactId]:
 
 
 def temporary_parents(context: Context) -> Mapping[FactId, Part]:
-    """The tables that need one while their links are made anew, and its name."""
+    """The tables that need one while their links are recreated, and its name."""
     return {
         table: name(table.name[0], temporary_name(*table.name, "parent"))
         for table in _heirs(context)
@@ -55,13 +55,13 @@ def temporary_parents(context: Context) -> Mapping[FactId, Part]:
 
 
 def _was_partition(table: FactId, context: Context) -> bool:
-    """Whether the table is one: it has no second parent meanwhile, and DETACH makes its columns its own for good."""
+    """Whether the table is a partition: it can have no second parent, and DETACH makes its columns its own."""
     links = (link for link in context.live.children.get(table, ()) if link.kind == "inheritance")
     return any("bound" in context.old(link) for link in links)
 
 
 def _heirs(context: Context) -> list[FactId]:
-    """The tables that stay, and that inherit from others, not as partitions."""
+    """The tables that stay, and inherit from others, not as partitions."""
     links = (link for links in context.goal.heirs.values() for link in links)
     tables = {context.goal.parent(link) for link in links if "bound" not in context.new(link)}
     return sorted(table for table in tables if table is not None and context.persists(table))
@@ -90,7 +90,7 @@ def _above(part: FactId, link: FactId) -> FactId:
 
 
 def _is_unsettled(table: FactId, context: Context) -> bool:
-    """Whether the links that come and go would not make of the table what the goal says."""
+    """Whether the added and removed links alone would not make the table what the goal has."""
     before, after = _links(table, context.live), _links(table, context.goal)
     stay = [link for link in before if context.persists(link)]
     if after[: len(stay)] != stay:
@@ -124,9 +124,9 @@ def _moves_at_twice(part: FactId, links: list[FactId], context: Context) -> bool
 
 
 def _is_recreated_below(part: FactId, links: list[FactId], context: Context) -> bool:
-    """Whether a column is made anew that comes with a parent's, which stays and keeps it from going.
+    """Whether a column is recreated that is inherited from a parent, which stays and keeps it from being dropped.
 
-    That is the way before 17 where the table computes it otherwise.
+    This is necessary before 17 where the table computes it otherwise.
     """
     if part.kind != "column" or part in context.converting or part not in context.drops & context.creates:
         return False
@@ -142,14 +142,14 @@ def _held(table: FactId, context: Context) -> Iterable[FactId]:
 
 
 def _brought(table: FactId, context: Context) -> Iterable[FactId]:
-    """What the table is to inherit, and no parent's own statement brings."""
+    """What the table will inherit, and no statement of a parent adds."""
     for part in _inherited(table, context.goal):
         if part in context.creates and part not in context.converting:
             yield part
 
 
 def attach_temporary_parent(table: FactId, context: Context) -> Iterable[StatementDraft]:
-    """Makes the stand-in as like the live table as that inherits, and makes it a parent."""
+    """Creates the temporary parent like the live table, as far as it inherits, and attaches it."""
     stand_in, held = context.temporary_parents[table], sorted(_held(table, context))
     named = {column for part in held for column in _declared_within(part, context) if context.persists(column)}
     wanted = sorted({*named, *(part for part in held if part.kind == "column")})
@@ -165,7 +165,7 @@ def attach_temporary_parent(table: FactId, context: Context) -> Iterable[Stateme
 
 
 def with_columns(constraint: FactId, context: Context) -> Iterable[str]:
-    """Gives the stand-in the columns that a check names which the table declares itself, and made before it."""
+    """Gives the temporary parent the columns that a check names and that the table declares itself."""
     table = context.goal.parent(constraint)
     assert table is not None
     for column in sorted(_declared_within(constraint, context)):
@@ -175,7 +175,7 @@ def with_columns(constraint: FactId, context: Context) -> Iterable[str]:
 
 
 def _declared_within(part: FactId, context: Context) -> Iterable[FactId]:
-    """The columns that a check names, and that its table declares though its parents have them."""
+    """The columns that a check names, and that its table declares although its parents have them."""
     if part.kind == "constraint":
         for needed in context.goal.dependencies.get(part, ()):
             if (
@@ -205,14 +205,14 @@ def _column(column: FactId, old: Definition, new: Definition, context: Context) 
 
 
 def detach_temporary_parent(table: FactId, context: Context) -> Iterable[StatementDraft]:
-    """The stand-in has done its work when the parents are there."""
+    """Removes the temporary parent when the parents are attached."""
     stand_in = context.temporary_parents[table]
     yield exclusive(compose("ALTER TABLE {} NO INHERIT {}", qualified(table), stand_in), table)
     yield StatementDraft(sql=compose("DROP TABLE {}", stand_in))
 
 
 def _declared_twice(table: FactId, context: Context) -> Iterable[tuple[Node, Node]]:
-    """What table and parent both declare: the parent's new column is merged with the table's, and goes before it."""
+    """What table and parent both declare: the parent's new column is merged with the table's, and dropped before it."""
     for link in _links(table, context.live):
         if context.persists(link):
             for part in context.goal.children.get(table, ()):
@@ -224,7 +224,7 @@ def _declared_twice(table: FactId, context: Context) -> Iterable[tuple[Node, Nod
 
 
 def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
-    """(earlier, later): links come in their order, and the stand-in before and after all that it is for."""
+    """(earlier, later): links in their order, and the temporary parent before and after all that it is for."""
     for table in _heirs(context):
         links = [link for link in _links(table, context.goal) if link in context.creates]
         for link, other in pairwise(links):

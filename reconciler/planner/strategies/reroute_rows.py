@@ -1,4 +1,4 @@
-"""Rows that belong to another partition of their table as bounds change: they move there. Pure: no I/O.
+"""Rows that belong to another partition when bounds change are moved there. Pure: no I/O.
 
 A bound that becomes narrower, a new partition beside a default one that holds its rows, a partition that is split or
 merged into another: Postgres refuses the first two, and with the third its rows would go. Whether there are such rows
@@ -49,7 +49,7 @@ __all__ = [
     "unsent",
 ]
 
-_SUFFIX = "__displaced"
+_SUFFIX = "__rerouted"
 # More bounds than a row is compared with in one condition: questions to many partitions would take too long.
 _MOST_BOUNDS = 64
 
@@ -57,7 +57,7 @@ _MOST_BOUNDS = 64
 class _Leaving(NamedTuple):
     """A partition whose rows may belong to another one: `goes` where it is dropped, else it keeps the others.
 
-    One that `moves` is made anew, with those that it keeps.
+    One that `moves` is recreated, with the rows that it keeps.
     """
 
     link: FactId
@@ -68,7 +68,7 @@ class _Leaving(NamedTuple):
 
     @property
     def is_dropped(self) -> bool:
-        """Whether the table goes, for good or to be made anew: no row needs to be deleted from it."""
+        """Whether the table is dropped, for good or to be recreated: no row needs to be deleted from it."""
         return self.goes or self.moves
 
 
@@ -76,7 +76,7 @@ class _Leaving(NamedTuple):
 
 
 def questions(context: Context) -> Iterable[Question]:
-    """What to ask of live's rows before a plan can be made that moves them."""
+    """What to ask about live's rows before a plan can be made that moves them."""
     for each in _leaving(context):
         condition = _condition(each, context, before=True)
         if condition is None:
@@ -92,12 +92,12 @@ def questions(context: Context) -> Iterable[Question]:
 
 
 def detached(answers: Mapping[FactId, bool], live: Snapshot, goal: Snapshot) -> frozenset[FactId]:
-    """The links that must be made anew so that rows can move; of a default partition it would stay."""
+    """The links that must be recreated so that rows can move; a default partition's would stay otherwise."""
     return frozenset(link for link in answers if link in live and link in goal)
 
 
 def rerouted(answers: Mapping[FactId, bool], context: Context) -> dict[FactId, bool]:
-    """Of the links that questions were about, those whose rows the plan moves, and whether all of them."""
+    """Of the links that questions were about: those whose rows the plan moves, and whether all of their rows."""
     if not answers:
         return {}
     return {each.link: answers[each.link] for each in _leaving(context) if each.link in answers}
@@ -110,17 +110,17 @@ def _leaving(context: Context) -> Iterator[_Leaving]:
         for link, child in partitions_of(parent, context.live):
             each = _of(link, context)
             if each.goes and (child not in context.drops or child in context.goal):
-                continue  # stands alone from now on with its rows, or is made anew with them
+                continue  # is a table of its own from now on, or is recreated, with its rows
             if not each.goes and not (_is_changed(link, parent, context) and (each.moves or _stays(child, context))):
                 continue
             if not each.goes and _is_referred_to(child, context):
-                continue  # nobody may miss its rows meanwhile
+                continue  # its rows must be visible meanwhile
             if child.kind == "table":
                 yield each
 
 
 def _takes_rows(parent: FactId, context: Context) -> bool:
-    """Whether the table stays, with its key and its columns, as the partition that it may be."""
+    """Whether the table stays, with its key and its columns, as a possible partition for the rows."""
     if says_old_names(context) or not context.persists(parent) or is_filled_in(parent, context):
         return False
     if context.old(parent).get("partition_key") != context.new(parent).get("partition_key"):
@@ -133,14 +133,14 @@ def _takes_rows(parent: FactId, context: Context) -> bool:
 
 
 def _can_be_carried(column: FactId, context: Context) -> bool:
-    """Whether the column keeps its values, or gets another type in one statement, as the rows do that stand aside."""
+    """Whether the column keeps its values, or gets another type in one statement, as the copied rows do."""
     if stays(column, context):
         return True
     return column in context.alters and column not in context.converting and not takes_shadow(column, context)
 
 
 def _stays(child: FactId, context: Context) -> bool:
-    """Whether the partition and what is below it stay as they are."""
+    """Whether the partition and those below it stay as they are."""
     family = [*tree(child, context.live)]
     if not all(context.persists(each) and each.kind == "table" for each in family):
         return False
@@ -148,7 +148,7 @@ def _stays(child: FactId, context: Context) -> bool:
 
 
 def _is_referred_to(child: FactId, context: Context) -> bool:
-    """Whether a foreign key of another table is to this partition, or one below it, and not to what it is a part of."""
+    """Whether a foreign key of another table refers to this partition or one below it, and not to its parent."""
     live = context.live
     family = [*tree(child, live)]
     names = {table.name for table in family}
@@ -163,16 +163,16 @@ def _is_referred_to(child: FactId, context: Context) -> bool:
 
 
 def _is_changed(link: FactId, parent: FactId, context: Context) -> bool:
-    """Whether rows may be out of place: the bound is another one, or a default partition has new ones beside it."""
+    """Whether rows may be misplaced: the bound changes, or a default partition has new ones beside it."""
     if "bound" in context.changed(link):
         return True
     return is_default(link, context.goal) and parent in context.new_partition_bounds
 
 
 def _newcomers(each: _Leaving, context: Context) -> list[FactId]:
-    """The partitions that come, or have another bound, and may take rows of this one.
+    """The partitions that are added, or get another bound, and may take rows of this one.
 
-    Bounds do not overlap: where one of them is the very same, it is the only one that takes them.
+    Bounds do not overlap: if one of them is identical, it is the only one that takes them.
     """
     arrivals = context.new_partition_bounds[each.parent]
     bound = str(context.old(each.link)["bound"])
@@ -200,7 +200,7 @@ def _condition(each: _Leaving, context: Context, *, before: bool = False) -> Par
 
 
 def checks(link: FactId, context: Context) -> Iterable[Check]:
-    """Rows for which the partition that is attached has no place: they are moved where there is one in the tree."""
+    """Rows that do not fit the partition that is attached: they are rerouted if another one in the tree takes them."""
     child, parent = FactId("table", link.name[:2]), parent_of(link)
     if child not in context.goal or not _takes_rows(parent, context):
         return
@@ -211,7 +211,7 @@ def checks(link: FactId, context: Context) -> Iterable[Check]:
             yield Check(
                 fact=link,
                 table=child,
-                problem="has rows that no partition takes",
+                problem="has rows that fit no partition",
                 sql=select(child, nowhere, context),
                 hint="declare a partition for these rows, or remove them first",
             )
@@ -219,7 +219,7 @@ def checks(link: FactId, context: Context) -> Iterable[Check]:
         yield Check(
             fact=link,
             table=child,
-            problem=f"is outside of {context.new(link)['bound']}",
+            problem=f"does not fit {context.new(link)['bound']}",
             sql=select(child, raw(compose("({}) IS NOT TRUE", own)), context),
             hint="move these rows elsewhere first",
         )
@@ -239,7 +239,7 @@ def checks(link: FactId, context: Context) -> Iterable[Check]:
 
 
 def _nowhere(parent: FactId, context: Context, *, was: FactId) -> Part | None:
-    """The condition for a row to belong to no partition of the table; None where there is none, or it is not told."""
+    """The condition for a row to fit no partition of the table; None where there is none, or it is unknown."""
     links = context.goal.heirs.get(parent.name, ())
     if len(links) > _MOST_BOUNDS or any(is_default(link, context.goal) for link in links):
         return None
@@ -249,7 +249,7 @@ def _nowhere(parent: FactId, context: Context, *, was: FactId) -> Part | None:
 
 
 def _brings_rows(child: FactId, context: Context) -> bool:
-    """Whether a table that is there is attached with its rows, and none of them changes."""
+    """Whether an existing table is attached with its rows, and none of them changes."""
     if child not in context.live or is_filled_in(child, context):
         return False
     if not all(context.persists(table) for table in tree(child, context.live)):
@@ -262,18 +262,18 @@ def _brings_rows(child: FactId, context: Context) -> bool:
 
 
 def tables_with_returning_rows(context: Context) -> set[FactId]:
-    """The tables through which rows go back."""
+    """The tables through which rows are inserted again."""
     return {parent_of(link) for link in context.rerouted}
 
 
 def leaves_all_rows(table: FactId, context: Context) -> bool:
-    """Whether all rows of a table that is dropped move before, those of a partition with its parent's."""
+    """Whether all rows of a dropped table move before, those of a partition with its parent's."""
     above = (table, *ancestors(table, context.live))
     return any(context.rerouted.get(link, False) for each in above for link in links_of(each, context.live))
 
 
 def that_stay(table: FactId, context: Context) -> Part | None:
-    """Which rows of a table that is made anew do not move to another partition. None: all."""
+    """Which rows of a recreated table are not rerouted. None: all."""
     for link in links_of(table, context.live):
         if link not in context.rerouted:
             continue
@@ -286,7 +286,7 @@ def that_stay(table: FactId, context: Context) -> Part | None:
 
 
 def set_rows_apart(link: FactId, context: Context) -> Iterator[StatementDraft]:
-    """The rows leave their table, which is detached, or about to be dropped or made anew."""
+    """Copies the rows to a temporary table: theirs is detached, or about to be dropped or recreated."""
     each = _of(link, context)
     table, condition = qualified(each.child), _condition(each, context)
     assert condition is not None
@@ -314,7 +314,7 @@ def set_rows_apart(link: FactId, context: Context) -> Iterator[StatementDraft]:
 
 
 def return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
-    """The rows go in through the parent, which knows where they belong."""
+    """Inserts the rows through the parent, which finds their partition."""
     table, stored = qualified(parent), _stored(parent, context)
     live = {column.name[2]: column for column in stored}
     values = [value_for(column, live, context) for column in stored]
@@ -332,9 +332,9 @@ def return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
         )
         found = (
             hazards.blocks_reads_and_writes(
-                each.child, "its rows that belong to other partitions move there", context.sizes.get(each.child)
+                each.child, "its rows that belong to other partitions are rerouted there", context.sizes.get(each.child)
             ),
-            hazards.may_fail(parent, "fails if no partition takes a row that moves", context.sizes.get(parent)),
+            hazards.may_fail(parent, "fails if a rerouted row fits no partition", context.sizes.get(parent)),
         )
         inserted = RowAccess(table=parent, command=RowCommand.INSERT)
         yield StatementDraft(sql=text, hazards=found, lock=LockMode.ROW_EXCLUSIVE, locks=parent, rows=(inserted,))
@@ -383,7 +383,7 @@ def _temporary_table(child: FactId, context: Context) -> Part:
 
 
 def _stored(parent: FactId, context: Context) -> list[FactId]:
-    """The columns that are there and stay, but those that are computed."""
+    """The existing columns that stay, except generated ones."""
     columns = columns_of(parent, context.live)
     stored = [column for column in columns if column in context.goal and "generated" not in context.new(column)]
     return sorted(stored, key=context.position)
@@ -394,9 +394,9 @@ def _names(columns: list[FactId]) -> list[Part]:
 
 
 def _without_identity(tables: Iterable[FactId], context: Context) -> Iterator[FactId]:
-    """The tables from which Postgres lets nobody delete where a publication may publish it.
+    """The tables from which Postgres refuses to delete because a publication may publish the deletes.
 
-    What becomes other in the same plan may be so already, or not yet.
+    What changes in the same plan may have changed already, or not yet.
     """
     if not any(fact.kind == "publication" for fact in context.live.facts):
         return
@@ -423,7 +423,7 @@ def _without_identity(tables: Iterable[FactId], context: Context) -> Iterator[Fa
 
 
 def _identities(table: FactId, context: Context) -> list[str]:
-    """The table's replica identity in live and, where it stays, in the goal."""
+    """The table's replica identity in live and, if it stays, in the goal."""
     states = [state for state in (context.live, context.goal) if table in state]
     return [str(state.definition(table).get("replica_identity", "default")) for state in states]
 
@@ -432,7 +432,7 @@ def _identities(table: FactId, context: Context) -> list[str]:
 
 
 def ordered(context: Context) -> Iterator[tuple[Node, Node]]:
-    """(earlier, later): rows leave a table that is detached, or before it is dropped; they return to a whole tree."""
+    """(earlier, later): rows are copied before their table is detached or dropped; they return to a complete tree."""
     for link in context.rerouted:
         each = _of(link, context)
         first, last = Node(Act.PREPARE, link), Node(Act.RESTORE, each.parent)
@@ -444,7 +444,7 @@ def ordered(context: Context) -> Iterator[tuple[Node, Node]]:
         for table in (each.parent, each.child):
             for column in columns_of(table, context.live):
                 if column in context.alters:
-                    # What stands aside has the type that its conversion is from.
+                    # The copied rows have the type that they are converted from.
                     yield first, Node(Act.ALTER, column)
                     yield Node(Act.ALTER, column), last
         below = {*tree(each.parent, context.goal)}

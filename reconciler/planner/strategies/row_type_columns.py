@@ -1,7 +1,7 @@
-"""Columns that hold rows of another table, which is rewritten: they hold JSON meanwhile. Pure: no I/O.
+"""Columns that hold rows of another table, which is rewritten, hold JSON meanwhile. Pure: no I/O.
 
-Postgres neither changes a column's type nor adds one with a value in a table whose rows another one holds in a column,
-be it within an array, a domain or another row.
+Postgres refuses to change a column's type, or to add one with a value, in a table whose rows another table has in a
+column, be it within an array, a domain or another row.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ACTS = (Act.DROP, Act.ALTER, Act.CREATE)
 
 
 def held_rows(context: Context) -> Mapping[FactId, FactId]:
-    """Columns and materialized views that hold rows of a table which is rewritten in place, and that table."""
+    """Columns and materialized views that hold rows of a table which is rewritten in place; and that table."""
     touched = {context.live.object_of(fact) for fact in context.alters | context.creates if fact in context.live}
     touched |= {
         table for fact in context.creates if (table := context.goal.parent(fact)) is not None and table in context.live

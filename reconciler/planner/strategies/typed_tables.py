@@ -1,8 +1,9 @@
-"""Tables that follow a composite type, and let go of it while it or their columns are made anew. Pure: no I/O.
+"""Tables of a composite type, detached from it while it or their columns are recreated. Pure: no I/O.
 
-The columns of a typed table change with its type alone. Where that is made anew, or a column must go and come again,
-the table is an ordinary one meanwhile: NOT OF before all else, OF when it has the columns that the type asks for, in
-their order. One that cannot get them in that order, as new columns stand at the end, is made anew with its rows.
+The columns of a typed table change with its type alone. Where the type is recreated, or a column must be dropped and
+added, the table is an ordinary one meanwhile: NOT OF before all else, OF when it has the columns that the type
+requires, in their order. A table that cannot get them in that order, because new columns are last, is recreated with
+its rows.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _READERS = frozenset({"constraint", "index", "materialized_view", "policy", "rul
 
 
 def tables_to_detach(context: Context) -> set[FactId]:
-    """The tables that stay, and stop to follow their type, for good or for a while."""
+    """The tables that stay and are detached from their type, for good or for a while."""
     return {
         table
         for table in _typed(context.live)
@@ -46,7 +47,7 @@ def tables_to_detach(context: Context) -> set[FactId]:
 
 
 def tables_to_attach(context: Context) -> set[FactId]:
-    """The tables that stay, and start to follow a type, for the first time or again."""
+    """The tables that stay and are attached to a type, for the first time or again."""
     return {
         table
         for table in _typed(context.goal)
@@ -64,7 +65,7 @@ def _type(table: FactId, state: Snapshot) -> FactId | None:
 
 
 def _has_another_type(table: FactId, context: Context) -> bool:
-    """Whether its type is another one, or is made anew."""
+    """Whether its type is another one, or is recreated."""
     return "of_type" in context.changed(table) or _type(table, context.live) in context.drops
 
 
@@ -78,7 +79,7 @@ def _unlike_type(table: FactId, context: Context) -> Iterable[FactId]:
 
 
 def follows_type(column: FactId, context: Context) -> bool:
-    """Whether ALTER TYPE ... CASCADE alters the column, as its table goes on following the type."""
+    """Whether ALTER TYPE ... CASCADE alters the column, since its table stays attached to the type."""
     table = context.goal.parent(column) or context.live.parent(column)
     if table is None or not context.alters or not context.persists(table) or table in context.detach_type:
         return False
@@ -93,7 +94,7 @@ def _columns(table: FactId, state: Snapshot) -> list[FactId]:
 
 
 def out_of_order(context: Context) -> Iterable[FactId]:
-    """The tables that are to follow a type, and whose columns would not stand in its order."""
+    """The tables that will be attached to a type and whose columns would not be in its order."""
     released = tables_to_detach(context)
     for table in _typed(context.goal):
         if not context.persists(table) or not (table in released or _has_another_type(table, context)):
@@ -105,24 +106,26 @@ def out_of_order(context: Context) -> Iterable[FactId]:
 
 
 def _stays(table: FactId, column: str, context: Context) -> bool:
-    """Whether the column keeps its place."""
+    """Whether the column keeps its position."""
     fact = table._replace(kind="column", name=(*table.name, column))
     return fact in context.converting or fact not in context.drops
 
 
 def detach_type(table: FactId) -> Iterable[StatementDraft]:
-    """The table becomes an ordinary one, of the same columns."""
+    """Makes the table an ordinary one with the same columns."""
     yield exclusive(compose("ALTER TABLE {} NOT OF", qualified(table)), table)
 
 
 def attach_type(table: FactId, context: Context) -> Iterable[StatementDraft]:
-    """The table follows its type."""
+    """Attaches the table to its type."""
     kind = raw(str(context.new(table)["of_type"]))
     yield exclusive(compose("ALTER TABLE {} OF {}", qualified(table), kind), table)
 
 
 def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
-    """(earlier, later): the columns change while the table follows no type, and new ones come in their order."""
+    """(earlier, later): columns change while the table is detached from its type, and new ones are added in their
+    order.
+    """
     for table in context.detach_type:
         first = Node(Act.PREPARE, table)
         for fact in (_type(table, context.live), *_columns(table, context.live), *_columns(table, context.goal)):

@@ -14,14 +14,14 @@ CREATE TABLE "plant"."reading_1_rest" (
     "kind" text CONSTRAINT "reading_kind_not_null" NOT NULL
 );
 alter table "plant"."reading" add constraint "reading_key" UNIQUE (id, at, kind);
-CREATE UNLOGGED TABLE "plant"."reading_1__displaced" AS SELECT "id", "at", "kind" FROM "plant"."reading_1" WHERE (at >= 0 AND at < 5) IS NOT TRUE;
+CREATE UNLOGGED TABLE "plant"."reading_1__rerouted" AS SELECT "id", "at", "kind" FROM "plant"."reading_1" WHERE (at >= 0 AND at < 5) IS NOT TRUE;
 ALTER TABLE "plant"."reading_1" RENAME TO "reading_1__replaced";
 CREATE TABLE "plant"."reading_1" (
     "id" integer CONSTRAINT "reading_id_not_null" NOT NULL,
     "at" integer CONSTRAINT "reading_at_not_null" NOT NULL,
     "kind" text CONSTRAINT "reading_kind_not_null" NOT NULL
 ) PARTITION BY LIST (kind);
-CREATE UNLOGGED TABLE "plant"."reading_2__displaced" AS SELECT "id", "at", "kind" FROM "plant"."reading_2" WHERE (at >= 5 AND at < 15) IS NOT TRUE;
+CREATE UNLOGGED TABLE "plant"."reading_2__rerouted" AS SELECT "id", "at", "kind" FROM "plant"."reading_2" WHERE (at >= 5 AND at < 15) IS NOT TRUE;
 ALTER TABLE "plant"."reading_2" REPLICA IDENTITY FULL;
 DELETE FROM "plant"."reading_2" WHERE (at >= 5 AND at < 15) IS NOT TRUE;
 ALTER TABLE "plant"."reading_2" REPLICA IDENTITY DEFAULT;
@@ -31,7 +31,7 @@ ALTER TABLE "plant"."reading_1" ATTACH PARTITION "plant"."reading_1_rest" DEFAUL
 INSERT INTO "plant"."reading_1" ("id", "at", "kind") SELECT "id", "at", "kind" FROM "plant"."reading_1__replaced" WHERE at >= 0 AND at < 5;
 DROP TABLE "plant"."reading_1__replaced";
 ALTER TABLE "plant"."reading" ATTACH PARTITION "plant"."reading_2" FOR VALUES FROM (5) TO (15);
-INSERT INTO "plant"."reading" ("id", "at", "kind") SELECT "id", "at", "kind" FROM "plant"."reading_1__displaced";
-DROP TABLE "plant"."reading_1__displaced";
-INSERT INTO "plant"."reading" ("id", "at", "kind") SELECT "id", "at", "kind" FROM "plant"."reading_2__displaced";
-DROP TABLE "plant"."reading_2__displaced";
+INSERT INTO "plant"."reading" ("id", "at", "kind") SELECT "id", "at", "kind" FROM "plant"."reading_1__rerouted";
+DROP TABLE "plant"."reading_1__rerouted";
+INSERT INTO "plant"."reading" ("id", "at", "kind") SELECT "id", "at", "kind" FROM "plant"."reading_2__rerouted";
+DROP TABLE "plant"."reading_2__rerouted";

@@ -1,11 +1,11 @@
 alter table "shop"."person" drop constraint "person_boss_fkey";
 ALTER TABLE "shop"."person" DETACH PARTITION "shop"."person_1";
 ALTER TABLE "shop"."person" DETACH PARTITION "shop"."person_2";
-CREATE UNLOGGED TABLE "shop"."person_1__displaced" AS SELECT "id", "boss" FROM "shop"."person_1" WHERE (id >= 0 AND id < 50) IS NOT TRUE;
+CREATE UNLOGGED TABLE "shop"."person_1__rerouted" AS SELECT "id", "boss" FROM "shop"."person_1" WHERE (id >= 0 AND id < 50) IS NOT TRUE;
 DELETE FROM "shop"."person_1" WHERE (id >= 0 AND id < 50) IS NOT TRUE;
 ALTER TABLE "shop"."person" ATTACH PARTITION "shop"."person_1" FOR VALUES FROM (0) TO (50);
 ALTER TABLE "shop"."person" ATTACH PARTITION "shop"."person_2" FOR VALUES FROM (50) TO (200);
 SET CONSTRAINTS ALL IMMEDIATE;
-INSERT INTO "shop"."person" ("id", "boss") SELECT "id", "boss" FROM "shop"."person_1__displaced";
-DROP TABLE "shop"."person_1__displaced";
+INSERT INTO "shop"."person" ("id", "boss") SELECT "id", "boss" FROM "shop"."person_1__rerouted";
+DROP TABLE "shop"."person_1__rerouted";
 alter table "shop"."person" add constraint "person_boss_fkey" FOREIGN KEY (boss) REFERENCES shop.person(id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED;

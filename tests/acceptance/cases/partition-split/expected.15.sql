@@ -13,10 +13,10 @@ CREATE TABLE "shop"."sale_1b_north" (
     "at" timestamp with time zone,
     "cents" bigint GENERATED ALWAYS AS ((id * 100)) STORED
 );
-CREATE UNLOGGED TABLE "shop"."sale_1__displaced" AS SELECT "id", "at" FROM "shop"."sale_1";
+CREATE UNLOGGED TABLE "shop"."sale_1__rerouted" AS SELECT "id", "at" FROM "shop"."sale_1";
 DROP TABLE "shop"."sale_1";
 ALTER TABLE "shop"."sale" ATTACH PARTITION "shop"."sale_1a" FOR VALUES FROM (MINVALUE) TO (5);
 ALTER TABLE "shop"."sale" ATTACH PARTITION "shop"."sale_1b" FOR VALUES FROM (5) TO (10);
 ALTER TABLE "shop"."sale_1b" ATTACH PARTITION "shop"."sale_1b_north" FOR VALUES IN (true);
-INSERT INTO "shop"."sale" ("id", "at") SELECT "id", "at" FROM "shop"."sale_1__displaced";
-DROP TABLE "shop"."sale_1__displaced";
+INSERT INTO "shop"."sale" ("id", "at") SELECT "id", "at" FROM "shop"."sale_1__rerouted";
+DROP TABLE "shop"."sale_1__rerouted";
