@@ -483,7 +483,7 @@ SCENARIOS = {
         after="CREATE EXTENSION pg_trgm VERSION '1.6';",
         hazards="extension_version",
     ),
-    "view-filled-anew": Scenario(
+    "view-filled-again": Scenario(
         before="CREATE MATERIALIZED VIEW m AS SELECT 1 AS a;",
         after="CREATE MATERIALIZED VIEW m AS SELECT 2 AS a;",
         hazards="blocking_lock",
@@ -756,7 +756,7 @@ PGFENCE = {
     "prefer-text-field": "type-widened",
     "prefer-timestamptz": "type-timestamp",
     "refresh-matview-blocking": "refresh-in-source",
-    "refresh-matview-concurrent": "view-filled-anew",
+    "refresh-matview-concurrent": "view-filled-again",
     "reindex-non-concurrent": "index-replaced",
     "rename-column": "column-renamed",
     "rename-schema": "schema-renamed",
