@@ -92,7 +92,7 @@ def _sql(template: LiteralString, *names: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Obstacle:
-    """Why the managed schemas cannot step aside, and what the administrator can do."""
+    """Why the managed schemas cannot be renamed out of the way, and what the administrator can do."""
 
     what: str
     hint: str
