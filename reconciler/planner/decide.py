@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["decide", "recreated_instead"]
 
 
-def recreated_instead(circle: CircleError) -> frozenset[FactId]:
+def recreated_instead(cycle: CircleError) -> frozenset[FactId]:
     """What of a cycle can be recreated instead of altered without a loss: views first."""
-    altered = {node.fact for node in circle.nodes if isinstance(node, Node) and node.act is Act.ALTER}
+    altered = {node.fact for node in cycle.nodes if isinstance(node, Node) and node.act is Act.ALTER}
     views = frozenset(fact for fact in altered if fact.kind == "view")
     return views or frozenset(fact for fact in altered if fact.kind in RECREATABLE)
 

@@ -104,13 +104,13 @@ def exchanged_names(context: Context) -> Mapping[FactId, FactId]:
     found: dict[FactId, FactId] = {}
     seen: set[FactId] = set()
     for column in following:
-        circle: list[FactId] = []
+        cycle: list[FactId] = []
         each: FactId | None = column
         while each is not None and each not in seen:
             seen.add(each)
-            circle.append(each)
+            cycle.append(each)
             each = following.get(each)
-        if each is not None and each in circle:
+        if each is not None and each in cycle:
             found[each] = following[each]
     return found
 

@@ -28,7 +28,7 @@ def detach(link: FactId, context: Context) -> Iterable[StatementDraft]:
     alter = raw(compose("ALTER TABLE {} DETACH PARTITION {}", name(*parent.name), name(*child.name)))
     plain = compose("{}", alter)
     if context.old(link).get("detach_pending"):
-        # Begun by a run that was cut off; it waits for those who still see the partition, and so holds no other locks.
+        # Begun by an interrupted run; it waits for those who still see the partition, and so holds no other locks.
         stage = Stage.TOGETHER if context.online is None else Stage.BEFORE
         text = compose("{} FINALIZE", alter)
         yield StatementDraft(sql=text, rehearsal=plain, lock=LockMode.ACCESS_EXCLUSIVE, locks=child, stage=stage)

@@ -150,18 +150,18 @@ def _brought(table: FactId, context: Context) -> Iterable[FactId]:
 
 def attach_temporary_parent(table: FactId, context: Context) -> Iterable[StatementDraft]:
     """Creates the temporary parent like the live table, as far as it inherits, and attaches it."""
-    stand_in, held = context.temporary_parents[table], sorted(_held(table, context))
+    temporary, held = context.temporary_parents[table], sorted(_held(table, context))
     named = {column for part in held for column in _declared_within(part, context) if context.persists(column)}
     wanted = sorted({*named, *(part for part in held if part.kind == "column")})
     columns = [_column(part, context.old(part), context.new(part), context) for part in wanted]
-    yield StatementDraft(sql=compose("CREATE TABLE {} ({})", stand_in, joined(columns)))
+    yield StatementDraft(sql=compose("CREATE TABLE {} ({})", temporary, joined(columns)))
     for part in held:
         if part.kind == "constraint":
             definition = raw(str(context.old(part)["definition"]))
             yield StatementDraft(
-                sql=compose("ALTER TABLE {} ADD CONSTRAINT {} {}", stand_in, name(part.name[2]), definition)
+                sql=compose("ALTER TABLE {} ADD CONSTRAINT {} {}", temporary, name(part.name[2]), definition)
             )
-    yield exclusive(compose("ALTER TABLE {} INHERIT {}", qualified(table), stand_in), table)
+    yield exclusive(compose("ALTER TABLE {} INHERIT {}", qualified(table), temporary), table)
 
 
 def with_columns(constraint: FactId, context: Context) -> Iterable[str]:
@@ -206,9 +206,9 @@ def _column(column: FactId, old: Definition, new: Definition, context: Context) 
 
 def detach_temporary_parent(table: FactId, context: Context) -> Iterable[StatementDraft]:
     """Removes the temporary parent when the parents are attached."""
-    stand_in = context.temporary_parents[table]
-    yield exclusive(compose("ALTER TABLE {} NO INHERIT {}", qualified(table), stand_in), table)
-    yield StatementDraft(sql=compose("DROP TABLE {}", stand_in))
+    temporary = context.temporary_parents[table]
+    yield exclusive(compose("ALTER TABLE {} NO INHERIT {}", qualified(table), temporary), table)
+    yield StatementDraft(sql=compose("DROP TABLE {}", temporary))
 
 
 def _declared_twice(table: FactId, context: Context) -> Iterable[tuple[Node, Node]]:
