@@ -71,8 +71,8 @@ async def reconcile_on_startup_async(
 ) -> dict[str, MigrateResult]:
     """As `reconcile_on_startup`, without blocking the event loop: await it in the application's lifespan.
 
-    Where the task is cancelled, the running statement is cancelled on the server, and CancelledError continues only when
-    its transaction is rolled back; so is what runs in a scratch database. `progress` is called in another thread.
+    Where the task is cancelled, the running statement is cancelled on the server, and CancelledError continues only
+    when its transaction is rolled back; so is what runs in a scratch database. `progress` is called in another thread.
 
     Raises as `reconcile_on_startup`.
     """

@@ -1,8 +1,8 @@
-"""Fills a new column in batches, each in a transaction of its own that gives way to everybody. Does I/O.
+"""Backfills a new column in batches, each in a transaction of its own that gives way to clients. Does I/O.
 
-A batch is a range of pages. Rows that are written while the batches run are filled by a trigger or a default, so one
-pass over the pages that there were at its start is enough. Rows that are filled already are left alone: a run that was
-interrupted is resumed by running all batches again.
+A batch is a range of pages. Rows that are written while the batches run get their value from a trigger or a default, so
+one pass over the pages that existed at its start is enough. Rows that have a value already are left alone: an
+interrupted run is resumed by running all batches again.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def make_goal(
 
 
 def _with_state_of_live(fact: FactId, text: str, live: Snapshot, *, exact: bool) -> str:
-    """What this role cannot read stays as it is; a subscription that runs keeps running, and a new one is created disabled."""
+    """What this role cannot read stays as it is; subscriptions keep running, and new ones are created disabled."""
     now, wanted = live.find(fact), cast("Definition", json.loads(text))
     if now is not None and (now.get("hidden") or wanted.get("hidden")):
         seen = {key: value for key, value in wanted.items() if key not in _HIDDEN}

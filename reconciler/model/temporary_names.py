@@ -1,7 +1,7 @@
-"""Names of what an online run makes for a while, and how to tell such things from other people's. Pure: no I/O.
+"""Temporary names of what an online run creates, and how such objects are told from other ones. Pure: no I/O.
 
-A new index, column or constraint is made under a temporary name beside the one that it will replace. A run that was cut
-off leaves it behind; the next run recognizes it by its name, resumes with it where it still fits, and else drops it.
+A new index, column or constraint is created under a temporary name beside the one that it will replace. An interrupted
+run leaves it behind; the next run recognizes it by its name, resumes with it where it still fits, and else drops it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The rows of a table as a check asks for them, and whether the plan leaves them as they are. Pure: no I/O.
 
-A check must never stop a plan that would succeed. So none is made where the plan itself changes the rows or what is asked
-of them (a column that is backfilled, converted or recreated, a partition that is added or dropped, a function that is
-replaced), nor where the text that Postgres printed could have another meaning. Then only the statement itself shows it.
+A check must never stop a plan that would succeed. So none is made where the plan itself changes the rows or what is
+asked of them (a column that is backfilled, converted or recreated, a partition that is added or dropped, a function
+that is replaced), nor where the text that Postgres printed could have another meaning. Then only the statement itself
+shows it.
 """
 
 from __future__ import annotations

@@ -278,8 +278,8 @@ class ConstraintRule(Rule):
         """Whether the key can be attached, or left alone, as it is: not where it is to be created with its parent's."""
         if "parent" in context.old(fact) and not index_attachment.leaves_parent(fact, context):
             return False
-        # A key that Postgres creates with its parent's has a mark that no other key gets, and that has no meaning. So it
-        # is recreated only where that costs nothing.
+        # A key that Postgres creates with its parent's has a mark that no other key gets, and that has no meaning. So
+        # it is recreated only where that costs nothing.
         alike = (fact in context.goal.cloned) == (fact in context.live.cloned)
         return alike or not index_attachment.is_small(context.goal.parent(fact), context)
 
