@@ -1,11 +1,5 @@
-"""Locks that hold nobody up: a short wait, all let go, a pause, again; and a lease for runs of many transactions.
-
-Does I/O on the connections it is given; only `lease` opens one of its own.
-
-Who waits for a strong lock has all later clients of the table wait behind him. So no statement that takes one waits
-longer than `lock_timeout`, all that a transaction will lock is locked first, and only a lock that was not granted is
-tried again, in another order: with a fixed one, clients that go the other way would be met for ever. It is how C++'s
-std::lock takes several locks, with brief waits in place of its try_lock.
+"""Locks that do not block clients for long: a short wait, all released, a pause, again; and a lease for runs of many
+transactions.
 """
 
 from __future__ import annotations
@@ -171,7 +165,7 @@ class LockTries:
 def retried(connection: Connection, work: Callable[[LockTries], Result], patience: LockRetryPolicy) -> Result:
     """What `work` gives; where a lock was not granted in time, it is called again after a pause, some times.
 
-    `work` must have let go of all locks when it raises. Raises LockTimeoutError with the number of tries, and who
+    `work` must have released all locks when it raises. Raises LockTimeoutError with the number of tries, and who
     holds what it waited for.
     """
     tries = LockTries()

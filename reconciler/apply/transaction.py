@@ -224,7 +224,7 @@ def _no_lock(
     on = f" on {relation}" if relation is not None else ""
     return LockTimeoutError(
         f"no lock for statement {position}{on}: {exc.diag.message_primary}",
-        hint="somebody uses the table: try again later, or raise --lock-retries or --lock-timeout",
+        hint="another session uses the table: try again later, or raise --lock-retries or --lock-timeout",
         left=left,
         statement=statement.sql,
         position=position,

@@ -91,7 +91,7 @@ class PublicationMemberRule(Rule):
 
 
 def _starves(fact: FactId) -> Hazard:
-    return hazards.stops_subscribers(fact, f"drops {fact}: its subscribers get no more changes of it")
+    return hazards.stops_subscribers(fact, f"drops {fact}: its subscribers receive no more changes of it")
 
 
 class SubscriptionRule(Rule):
