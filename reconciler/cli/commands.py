@@ -205,7 +205,7 @@ def _dry_run(reconciler: Reconciler, source: AnySource, chosen: CommandOptions) 
 @cli.command(short_help="Show which objects changed.")
 @reconciling
 def check(**values: Any) -> int:
-    """Show which objects moved; exit 4 on drift or conflict, 6 on an unfinished run, 2 if only the declaration moved.
+    """Show which objects moved; exit 4 on drift or conflict, 6 on an unfinished run, 2 if only the declaration changed.
 
     Without a SOURCE the database is compared with what was recorded.
     """

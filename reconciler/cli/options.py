@@ -186,7 +186,10 @@ def planning(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
             help="Where a column is exchanged for another in steps, exchange those behind it too.",
         ),
         click.option(
-            "--lock-retries", type=click.IntRange(min=0), metavar="N", help="How often to try again for a lock."
+            "--lock-retries",
+            type=click.IntRange(min=0),
+            metavar="N",
+            help="How often to retry when a lock is not granted.",
         ),
         click.option(
             "--lock-timeout",

@@ -36,10 +36,10 @@ class State(StrEnum):
 _MEANING = {
     State.IN_SYNC: "live is as declared and as recorded",
     State.UNFINISHED: "an unfinished run changes it",
-    State.PENDING: "only the declaration moved",
-    State.DRIFTED: "only the live database moved",
-    State.CONFLICT: "the declaration and the live database both moved, differently",
-    State.CAUGHT_UP: "the declaration and the live database both moved, alike",
+    State.PENDING: "only the declaration changed",
+    State.DRIFTED: "only the live database changed",
+    State.CONFLICT: "the declaration and the live database both changed, differently",
+    State.CAUGHT_UP: "the declaration and the live database both changed, alike",
     State.UNMANAGED: "in the database, but neither declared nor recorded",
 }
 # Of an object's facts the gravest decides.

@@ -12,7 +12,7 @@ TAKEN = """
 create type state__replaced as enum ('mine');
 create table orders__replaced (id int);
 create sequence orders_id_seq__replaced;
-create table a__displaced (id int);
+create table a__rerouted (id int);
 """
 BEFORE = f"""
 {TAKEN}

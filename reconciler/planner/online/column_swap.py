@@ -207,9 +207,9 @@ def obstacle(column: FactId, context: Context) -> str | None:
         for state in (context.dependents, context.goal_dependents)
         for dependent in state.get(each, ())
     ):
-        return "an index or constraint of tables that belong together is on it"
+        return "an index or constraint of a table with partitions or children is on it"
     if not all(_comes_along(each, heir, column, context) for each, heir in zip(everywhere[1:], heirs, strict=True)):
-        return "a table that inherits it has it in a way of its own"
+        return "a child table overrides it"
     return None
 
 

@@ -74,14 +74,14 @@ def _may_be_renamed(kind: FactId, context: Context) -> bool:
 
 
 def rename_away(kind: FactId, context: Context) -> Iterable[StatementDraft]:
-    """The old type gives up its name."""
+    """Gives the old type a temporary name."""
     yield StatementDraft(
         sql=compose("ALTER {} RENAME TO {}", object_phrase(kind), name(_renamed(kind, context).name[1]))
     )
 
 
 def drop_renamed(kind: FactId, context: Context) -> Iterable[StatementDraft]:
-    """The old type goes when no column has it any more."""
+    """Drops the old type when no column has it any more."""
     yield StatementDraft(sql=compose("DROP {}", object_phrase(_renamed(kind, context))))
 
 

@@ -160,7 +160,7 @@ def _referred(fact: FactId, context: Context) -> Iterable[FactId]:
 
 
 def rename_out_of_the_way(table: FactId, context: Context) -> Iterable[StatementDraft]:
-    """The old table gives its name up, and the sequences that go with it theirs."""
+    """Gives the old table a temporary name, and its sequences too."""
     text = compose(
         "ALTER TABLE {} RENAME TO {}",
         qualified(table),
