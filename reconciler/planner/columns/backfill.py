@@ -55,7 +55,7 @@ def backfilled(column: FactId, context: Context, *, only_missing: bool, late: bo
     size = context.sizes.get(table)
     yield StatementDraft(
         sql=text,
-        hazards=(hazards.writes_rows(table, f"fills in {column}{_why_not_in_steps(column, table, context)}", size),),
+        hazards=(hazards.writes_rows(table, f"backfills {column}{_why_not_in_steps(column, table, context)}", size),),
         lock=LockMode.ROW_EXCLUSIVE,
         locks=table,
         rows=(written, *read_by(said, table, context)),

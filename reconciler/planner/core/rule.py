@@ -29,8 +29,7 @@ __all__ = ["Rule", "StatementDraft", "exclusive"]
 class StatementDraft:
     """A statement in the making; the planner adds which facts it is about.
 
-    One that is not `joined` to the statement before it is a step of its own, unless its stage is TOGETHER. One that
-    reads or writes rows says so in `rows`: what guards them is switched off around it (`guard_suspension`).
+    One that is not `joined` to the statement before it is a step of its own, unless its stage is TOGETHER.
     """
 
     sql: str

@@ -1,10 +1,11 @@
 """Rows that belong to another partition when bounds change are moved there. Pure: no I/O.
 
-A bound that becomes narrower, a new partition beside a default one that holds its rows, a partition that is split or
-merged into another: Postgres refuses the first two, and with the third its rows would go. Whether there are such rows
-is not in the catalogs. `questions` says what to ask, and a plan that is made with the answers (`Context.rerouted`)
-has them stand aside while their table is detached, and go in through its parent when all partitions are attached:
-before what is made then and would fire or look at them.
+This happens when a bound becomes narrower, a partition is added beside a default one that has its rows, or a partition
+is split or merged. Postgres refuses the first two; with the third the rows would be dropped. The catalogs do not tell
+whether there are such rows. `questions` says what to ask, and a plan that is made with the answers (`Context.rerouted`)
+copies them to a temporary table while their table is detached, and inserts them through its parent when all partitions
+are attached, before anything is created that would fire or check them. Existing triggers do not fire, since no row is
+added or removed.
 """
 
 from __future__ import annotations
