@@ -39,7 +39,6 @@ STATEMENT = Statement(
     ),
     lock=LockMode.ACCESS_EXCLUSIVE,
     locks=TABLE,
-    relation_locks=(RelationLock(relation=TABLE, mode=LockMode.SHARE, former=TABLE),),
     transactional=False,
     step=2,
     rehearsal="",
