@@ -130,7 +130,7 @@ def _measure(
     )
     declaration = START
     with Reconciler(url) as reconciler:
-        reconciler.migrate("default", declaration)
+        reconciler.migrate(declaration)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(ROWS.format(rows=arguments.rows).encode())
         connection.execute("vacuum analyze public.big")
@@ -183,7 +183,7 @@ def _report(way: str, change: str, took: float, ended: list[tuple[float, float]]
 
 def _by_reconciler(url: str, _other: str, declaration: str, _plain: str) -> None:
     with Reconciler(url, options=Options(online=True)) as reconciler:
-        reconciler.migrate("default", declaration, allow_data_loss=True)
+        reconciler.migrate(declaration, allow_data_loss=True)
 
 
 def _by_psql(url: str, _other: str, _declaration: str, plain: str) -> None:

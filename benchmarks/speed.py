@@ -84,7 +84,7 @@ def _measured(dsn: str, file: Path, runs: int, *, with_diff: bool) -> str:
             dump,
             lambda: read_snapshot(connection, ("public",)),
             lambda: _process(["reconciler", "diff", *urls]) if with_diff else None,
-            lambda: reconciler.migrate("default", text),
+            lambda: reconciler.migrate(text),
         ]
         medians = _medians(timed, runs)
     for name in names:

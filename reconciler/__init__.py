@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reconciler.client import Reconciler, reconcile_all
+    from reconciler.client_async import AsyncReconciler
+    from reconciler.db.connections import Connection
+    from reconciler.db.targets import Database, Location, OpenConnection
+    from reconciler.diff.diff import Change, Difference
     from reconciler.diff.drift import ObjectState, State
+    from reconciler.diff.goal import Goal, Scope
     from reconciler.errors import (
         ApplyError,
         ConfigError,
@@ -36,40 +41,85 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from reconciler.hazards.policy import HazardRule, Verdict
-    from reconciler.ledger.managers import JournalManager, SnapshotManager
-    from reconciler.model.checks import Finding, FindingKind
-    from reconciler.model.hazards import Hazard, HazardKind
-    from reconciler.model.plan import Plan, Statement
+    from reconciler.intent.rename_simulation import Renamed
+    from reconciler.ledger.history import HistoryEntry, MigrationRecord
+    from reconciler.ledger.managers import Journal, JournalEntry, JournalManager, SnapshotManager
+    from reconciler.ledger.migrations import Head, Recorded, RecordedStatement
+    from reconciler.ledger.runs import Run, RunKind, RunOutcome
+    from reconciler.ledger.steps import UnfinishedRun
+    from reconciler.model.checks import Check, Finding, FindingKind, Question
+    from reconciler.model.facts import Address, Definition, FactId, Json
+    from reconciler.model.hazards import Hazard, HazardKind, TableSize
+    from reconciler.model.intent import Hint, HintKind, Rename, Subject, Suggestion
+    from reconciler.model.plan import (
+        LockMode,
+        Online,
+        Plan,
+        Reach,
+        RelationLock,
+        RowAccess,
+        RowCommand,
+        Statement,
+        Step,
+    )
     from reconciler.model.plugins import derive_schema_name
+    from reconciler.model.replication import MaxLag
+    from reconciler.model.snapshot import Snapshot
     from reconciler.options import Options, Proof
+    from reconciler.redaction.masking import Secret, SecretText
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
     from reconciler.source.reading import parse_source, source_from_object, source_from_text
-    from reconciler.source.source import DatabaseSource, Source
+    from reconciler.source.source import AnySource, DatabaseSource, Declaration, Source, SourceStatement
     from reconciler.startup import reconcile_on_startup, reconcile_on_startup_async
 
     __version__: str
 
 __all__ = [
+    "Address",
+    "AnySource",
     "ApplyError",
+    "AsyncReconciler",
+    "Change",
+    "Check",
     "CheckResult",
     "ConfigError",
     "ConnectError",
+    "Connection",
+    "Database",
     "DatabaseError",
     "DatabaseSource",
+    "Declaration",
+    "Definition",
+    "Difference",
     "EmbeddedServerError",
     "EmptySourceError",
+    "FactId",
     "Finding",
     "FindingKind",
+    "Goal",
     "Hazard",
     "HazardError",
     "HazardKind",
     "HazardRule",
+    "Head",
+    "Hint",
+    "HintKind",
+    "HistoryEntry",
+    "Journal",
+    "JournalEntry",
     "JournalManager",
+    "Json",
     "LedgerError",
     "LedgerVersionError",
+    "Location",
+    "LockMode",
     "LockTimeoutError",
+    "MaxLag",
     "MigrateResult",
+    "MigrationRecord",
     "ObjectState",
+    "Online",
+    "OpenConnection",
     "Options",
     "Plan",
     "PlanError",
@@ -78,18 +128,40 @@ __all__ = [
     "PreflightError",
     "Proof",
     "ProofError",
+    "Question",
+    "Reach",
     "Reconciler",
     "ReconcilerError",
+    "Recorded",
+    "RecordedStatement",
+    "RelationLock",
+    "Rename",
+    "Renamed",
+    "RowAccess",
+    "RowCommand",
+    "Run",
     "RunInterruptedError",
+    "RunKind",
+    "RunOutcome",
+    "Scope",
     "ScratchError",
+    "Secret",
+    "SecretText",
+    "Snapshot",
     "SnapshotManager",
     "Source",
     "SourceError",
+    "SourceStatement",
     "StalePlanError",
     "State",
     "Statement",
     "Status",
+    "Step",
+    "Subject",
+    "Suggestion",
+    "TableSize",
     "TerminatedError",
+    "UnfinishedRun",
     "UnmodelledError",
     "Verdict",
     "VerificationError",
@@ -104,26 +176,73 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Address": "model.facts",
+    "AnySource": "source.source",
+    "AsyncReconciler": "client_async",
+    "Change": "diff.diff",
+    "Check": "model.checks",
     "CheckResult": "results",
+    "Connection": "db.connections",
+    "Database": "db.targets",
     "DatabaseSource": "source.source",
+    "Declaration": "source.source",
+    "Definition": "model.facts",
+    "Difference": "diff.diff",
+    "FactId": "model.facts",
     "Finding": "model.checks",
     "FindingKind": "model.checks",
+    "Goal": "diff.goal",
     "Hazard": "model.hazards",
     "HazardKind": "model.hazards",
     "HazardRule": "hazards.policy",
+    "Head": "ledger.migrations",
+    "Hint": "model.intent",
+    "HintKind": "model.intent",
+    "HistoryEntry": "ledger.history",
+    "Journal": "ledger.managers",
+    "JournalEntry": "ledger.managers",
     "JournalManager": "ledger.managers",
+    "Json": "model.facts",
+    "Location": "db.targets",
+    "LockMode": "model.plan",
+    "MaxLag": "model.replication",
     "MigrateResult": "results",
+    "MigrationRecord": "ledger.history",
     "ObjectState": "diff.drift",
+    "Online": "model.plan",
+    "OpenConnection": "db.targets",
     "Options": "options",
     "Plan": "model.plan",
     "PlanResult": "results",
     "Proof": "options",
+    "Question": "model.checks",
+    "Reach": "model.plan",
     "Reconciler": "client",
+    "Recorded": "ledger.migrations",
+    "RecordedStatement": "ledger.migrations",
+    "RelationLock": "model.plan",
+    "Rename": "model.intent",
+    "Renamed": "intent.rename_simulation",
+    "RowAccess": "model.plan",
+    "RowCommand": "model.plan",
+    "Run": "ledger.runs",
+    "RunKind": "ledger.runs",
+    "RunOutcome": "ledger.runs",
+    "Scope": "diff.goal",
+    "Secret": "redaction.masking",
+    "SecretText": "redaction.masking",
+    "Snapshot": "model.snapshot",
     "SnapshotManager": "ledger.managers",
     "Source": "source.source",
+    "SourceStatement": "source.source",
     "State": "diff.drift",
     "Statement": "model.plan",
     "Status": "results",
+    "Step": "model.plan",
+    "Subject": "model.intent",
+    "Suggestion": "model.intent",
+    "TableSize": "model.hazards",
+    "UnfinishedRun": "ledger.steps",
     "Verdict": "hazards.policy",
     "derive_schema_name": "model.plugins",
     "parse_source": "source.reading",

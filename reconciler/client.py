@@ -7,7 +7,6 @@ rehearses and is always rolled back, and one that applies and records.
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -54,33 +53,34 @@ if TYPE_CHECKING:
     from typing import Self
 
     from reconciler.db.connections import Connection
+    from reconciler.db.targets import Database
     from reconciler.model.plan import Statement
-    from reconciler.source.source import AnySource
+    from reconciler.source.source import AnySource, Declaration
 
 __all__ = ["Reconciler", "reconcile_all"]
 
-_DESTRUCTIVE_VARIABLES = ("RECONCILER_ALLOW_DESTRUCTIVE", "ELIZA_ALLOW_DESTRUCTIVE_MIGRATIONS")
 _REPLANS = 3
 
 
 class Reconciler:
     """Keeps one database equal to what is declared.
 
-    `dsn_or_connection` is a URL or conninfo string (a connection is opened when it is needed and closed by `close`), a
-    psycopg connection, or a SQLAlchemy connection or session on psycopg. A connection that is handed in is used as it
-    is and never closed. Where it is idle, every use case begins and commits transactions of its own on it; where it is
-    in a transaction, everything happens inside (behind savepoints), and the caller commits.
+    `database` is a URL, a conninfo string, an engine, an asynchronous connection or SQLAlchemy's URL: a connection is
+    opened there when it is needed and closed by `close`. Or it is a psycopg connection, or a SQLAlchemy connection or
+    session on psycopg: that is used as it is and never closed. Where it is idle, every use case begins and commits
+    transactions of its own on it; where it is in a transaction, everything happens inside (behind savepoints), and the
+    caller commits.
     """
 
     def __init__(
         self,
-        dsn_or_connection: str | object,
+        database: Database,
         *,
         options: Options | None = None,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         self.options = options or Options()
-        self._session = Session(dsn_or_connection, clock)
+        self._session = Session(database, clock)
 
     def __enter__(self) -> Self:
         return self
@@ -111,7 +111,7 @@ class Reconciler:
 
     # --- looking ---------------------------------------------------------------------------------------------------
 
-    def plan(self, source: object, *, plugin: str = DEFAULT_PLUGIN, options: Options | None = None) -> PlanResult:
+    def plan(self, source: Declaration, *, plugin: str = DEFAULT_PLUGIN, options: Options | None = None) -> PlanResult:
         """What would have to be done; nothing is changed, nothing is recorded.
 
         Raises SourceError, ScratchError, PlanError, ProofError.
@@ -122,7 +122,7 @@ class Reconciler:
         return self.refresh_findings(found)
 
     def check(
-        self, source: object | None = None, *, plugin: str = DEFAULT_PLUGIN, options: Options | None = None
+        self, source: Declaration | None = None, *, plugin: str = DEFAULT_PLUGIN, options: Options | None = None
     ) -> CheckResult:
         """The state of each object: recorded, live and declared side by side. Nothing is changed.
 
@@ -173,43 +173,45 @@ class Reconciler:
             unfinished=unfinished,
         )
 
-    def check_migration(self, plugin_name: str, source: object) -> tuple[Hazard, ...] | None:
+    def check_migration(
+        self, source: Declaration, *, plugin: str = DEFAULT_PLUGIN, options: Options | None = None
+    ) -> tuple[Hazard, ...] | None:
         """What the migration would lose: its data-loss hazards, or None where it loses nothing."""
-        found = refused_of(self.plan(source, plugin=plugin_name).plan.hazards, frozenset())
+        found = refused_of(self.plan(source, plugin=plugin, options=options).plan.hazards, frozenset())
         return found or None
 
-    def get_status(self, plugin_name: str = DEFAULT_PLUGIN) -> Status:
+    def status(self, *, plugin: str = DEFAULT_PLUGIN) -> Status:
         """What the ledger knows of the plugin; also where there is no ledger."""
         connection = self.connection
         with connection.transaction():
-            entries = load_history(connection, plugin_name)
-            runs = load_runs(connection, plugin_name, limit=1)
-            journal = JournalManager(connection).load_journal(plugin_name) if entries else None
+            entries = load_history(connection, plugin)
+            runs = load_runs(connection, plugin, limit=1)
+            journal = JournalManager(connection).load_journal(plugin) if entries else None
             return Status(
-                plugin=plugin_name,
+                plugin=plugin,
                 has_run=bool(entries),
                 last_migration=max(entries, key=lambda entry: entry.idx) if entries else None,
                 journal=journal,
                 snapshots=len(entries),
                 last_run=runs[0] if runs else None,
-                unfinished=load_unfinished(connection, plugin_name),
+                unfinished=load_unfinished(connection, plugin),
             )
 
-    def history(self, plugin: str | None = None) -> tuple[HistoryEntry, ...]:
+    def history(self, *, plugin: str | None = None) -> tuple[HistoryEntry, ...]:
         """All recorded migrations."""
         with self.connection.transaction():
             return load_history(self.connection, plugin)
 
-    def show(self, idx: int, plugin: str = DEFAULT_PLUGIN) -> MigrationRecord:
+    def show(self, idx: int, *, plugin: str = DEFAULT_PLUGIN) -> MigrationRecord:
         """One recorded migration with its statements and source. Raises LedgerError where there is none."""
         with self.connection.transaction():
             return load_migration(self.connection, plugin, idx)
 
-    def reset(self, plugin_name: str = DEFAULT_PLUGIN) -> int:
+    def reset(self, *, plugin: str = DEFAULT_PLUGIN) -> int:
         """Forgets what was recorded of the plugin, in the ledger only; returns the number of rows."""
         with self.connection.transaction():
-            lock_plugin(self.connection, plugin_name, self.options.longest_wait_ms)
-            return forget_plugin(self.connection, plugin_name)
+            lock_plugin(self.connection, plugin, self.options.longest_wait_ms)
+            return forget_plugin(self.connection, plugin)
 
     @property
     def journals(self) -> JournalManager:
@@ -238,11 +240,10 @@ class Reconciler:
 
     def migrate(
         self,
-        plugin_name: str,
-        source: object,
+        source: Declaration,
         *,
+        plugin: str = DEFAULT_PLUGIN,
         verbose: bool = False,
-        force: bool = False,
         dry_run: bool = False,
         allow_data_loss: bool = False,
         options: Options | None = None,
@@ -251,21 +252,17 @@ class Reconciler:
         """Brings live to the declaration and records it: what an application calls when it starts.
 
         Safe for any number of processes at once. Does next to nothing where live is still what was recorded and the
-        declaration did not move. `force` and `allow_data_loss` (or RECONCILER_ALLOW_DESTRUCTIVE=true) allow data loss;
-        `verbose` prints the statements through `progress` or to the log `reconciler`; `dry_run` changes nothing at all.
+        declaration did not move. `allow_data_loss` allows it; `verbose` prints the statements through `progress` or to
+        the log `reconciler`; `dry_run` changes nothing at all.
 
         Raises any ReconcilerError; then live is as it was, and the failed run is recorded.
         """
         chosen = options or self.options
-        if (
-            force
-            or allow_data_loss
-            or any(os.environ.get(name, "").lower() == "true" for name in _DESTRUCTIVE_VARIABLES)
-        ):
+        if allow_data_loss:
             chosen = replace(chosen, allow=chosen.allow | {HazardKind.DATA_LOSS})
         if verbose and progress is None:
             progress = _log_statement
-        return self._reconcile(plugin_name, _read(source), chosen, RunKind.APPLY, dry_run=dry_run, progress=progress)
+        return self._reconcile(plugin, _read(source), chosen, RunKind.APPLY, dry_run=dry_run, progress=progress)
 
     def apply(
         self,
@@ -285,7 +282,9 @@ class Reconciler:
         except KeyboardInterrupt as exc:
             raise self._interrupted(exc, planned, planned.plugin, kind, started) from exc.__cause__ or exc
 
-    def adopt(self, source: object, *, plugin: str = DEFAULT_PLUGIN, options: Options | None = None) -> MigrateResult:
+    def adopt(
+        self, source: Declaration, *, plugin: str = DEFAULT_PLUGIN, options: Options | None = None
+    ) -> MigrateResult:
         """Records a database that already holds the schema as the plugin's baseline; changes what differs.
 
         On an identical database no statement runs.
@@ -294,7 +293,7 @@ class Reconciler:
 
     def repair(
         self,
-        source: object,
+        source: Declaration,
         *,
         plugin: str = DEFAULT_PLUGIN,
         accept: bool = False,
@@ -315,7 +314,7 @@ class Reconciler:
 
     def plan_repair(
         self,
-        source: object,
+        source: Declaration,
         *,
         plugin: str = DEFAULT_PLUGIN,
         accept: bool = False,
@@ -452,11 +451,11 @@ class Reconciler:
 
 
 def reconcile_all(
-    dsn_or_connection: str | object,
-    sources: Mapping[str, object],
+    database: Database,
+    sources: Mapping[str, Declaration],
     *,
     options: Options | None = None,
-    migrate: Callable[[Reconciler, str, object], MigrateResult] | None = None,
+    migrate: Callable[[Reconciler, str, Declaration], MigrateResult] | None = None,
 ) -> dict[str, MigrateResult]:
     """Migrates every plugin, one after the other; a failing one does not stop the rest.
 
@@ -465,7 +464,7 @@ def reconcile_all(
     done: dict[str, MigrateResult] = {}
     failures: dict[str, ReconcilerError] = {}
     run = migrate or _migrate
-    with Reconciler(dsn_or_connection, options=options) as reconciler:
+    with Reconciler(database, options=options) as reconciler:
         for plugin, source in sources.items():
             try:
                 done[plugin] = run(reconciler, plugin, source)
@@ -476,15 +475,15 @@ def reconcile_all(
     return done
 
 
-def _migrate(reconciler: Reconciler, plugin: str, source: object) -> MigrateResult:
-    return reconciler.migrate(plugin, source)
+def _migrate(reconciler: Reconciler, plugin: str, source: Declaration) -> MigrateResult:
+    return reconciler.migrate(source, plugin=plugin)
 
 
-def _source(source: object) -> AnySource:
+def _source(source: Declaration) -> AnySource:
     return source if isinstance(source, DatabaseSource) else source_from_object(source)
 
 
-def _read(source: object) -> AnySource | Reading:
+def _read(source: Declaration) -> AnySource | Reading:
     return source if isinstance(source, DatabaseSource) else read_object(source)
 
 

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from reconciler.db.connections import Connection
+    from reconciler.db.targets import Database
     from reconciler.model.plan import Statement
     from reconciler.options import Options
     from reconciler.results import MigrateResult
+    from reconciler.source.source import Declaration
 
 __all__ = ["reconcile_on_startup", "reconcile_on_startup_async"]
 
@@ -37,8 +39,8 @@ _LASTING = ("authentication failed", "does not exist", "pg_hba.conf", "no passwo
 
 
 def reconcile_on_startup(
-    dsn: str,
-    sources: Mapping[str, object],
+    database: Database,
+    sources: Mapping[str, Declaration],
     *,
     options: Options | None = None,
     timeout_s: float | None = None,
@@ -55,13 +57,13 @@ def reconcile_on_startup(
     Raises PluginFailuresError with the error of each plugin that failed (the others are done), ConnectError where the
     server cannot be reached, ApplyError where the time is over.
     """
-    run = _Run(dsn, sources, options, timeout_s, wait_for_server_s, progress, allow_data_loss=allow_data_loss)
+    run = _Run(database, sources, options, timeout_s, wait_for_server_s, progress, allow_data_loss=allow_data_loss)
     return run.execute()
 
 
 async def reconcile_on_startup_async(
-    dsn: str,
-    sources: Mapping[str, object],
+    database: Database,
+    sources: Mapping[str, Declaration],
     *,
     options: Options | None = None,
     timeout_s: float | None = None,
@@ -76,7 +78,7 @@ async def reconcile_on_startup_async(
 
     Raises as `reconcile_on_startup`.
     """
-    run = _Run(dsn, sources, options, timeout_s, wait_for_server_s, progress, allow_data_loss=allow_data_loss)
+    run = _Run(database, sources, options, timeout_s, wait_for_server_s, progress, allow_data_loss=allow_data_loss)
     work = asyncio.ensure_future(asyncio.to_thread(run.execute))
     try:
         return await asyncio.shield(work)
@@ -100,8 +102,8 @@ class _Run:
 
     def __init__(
         self,
-        dsn: str,
-        sources: Mapping[str, object],
+        database: Database,
+        sources: Mapping[str, Declaration],
         options: Options | None,
         timeout_s: float | None,
         wait_for_server_s: float,
@@ -109,7 +111,7 @@ class _Run:
         *,
         allow_data_loss: bool,
     ) -> None:
-        self._dsn = dsn
+        self._database = database
         self._sources = sources
         self._options = options
         self._timeout_s = timeout_s
@@ -131,7 +133,7 @@ class _Run:
         watcher.start()
         try:
             with watching(self._connections):
-                return reconcile_all(self._dsn, self._sources, options=self._options, migrate=self._migrate)
+                return reconcile_all(self._database, self._sources, options=self._options, migrate=self._migrate)
         except _StoppedError as exc:
             raise self._reason(exc.__cause__) from exc.__cause__
         finally:
@@ -152,12 +154,12 @@ class _Run:
             )
         return ApplyError("the start was cancelled", left=left)
 
-    def _migrate(self, reconciler: Reconciler, plugin: str, source: object) -> MigrateResult:
+    def _migrate(self, reconciler: Reconciler, plugin: str, source: Declaration) -> MigrateResult:
         connection = self._connect(reconciler)
         try:
             with watched(connection), errors_as(DatabaseError, f"reconcile plugin {plugin}"):
                 return reconciler.migrate(
-                    plugin, source, allow_data_loss=self._allow_data_loss, progress=self._before_statement
+                    source, plugin=plugin, allow_data_loss=self._allow_data_loss, progress=self._before_statement
                 )
         except Exception as exc:
             if self._stopping.is_set():

@@ -177,13 +177,13 @@ def apply(file: Path | None, **values: Any) -> int:
 
         try:
             with following("reconciling", reconciler) as progress:
-                result = reconciler.migrate(chosen.plugin, source, progress=progress)
+                result = reconciler.migrate(source, plugin=chosen.plugin, progress=progress)
         except HazardError as error:
             answered = with_answers(source, error.suggestions)
             if answered is None:
                 raise
             with following("reconciling", reconciler) as progress:
-                result = reconciler.migrate(chosen.plugin, answered, progress=progress)
+                result = reconciler.migrate(answered, plugin=chosen.plugin, progress=progress)
     return show_result(result, "applied", chosen)
 
 
@@ -311,7 +311,7 @@ def status(**values: Any) -> int:
 
     chosen = read_options(values, formats=("text", "json"))
     with open_reconciler(chosen) as reconciler:
-        found = reconciler.get_status(chosen.plugin)
+        found = reconciler.status(plugin=chosen.plugin)
     if chosen.output == "json":
         print_data(json.to_text(json.status_document(found)))
     else:
@@ -328,7 +328,7 @@ def history(**values: Any) -> int:
     chosen = read_options(values, formats=("text", "json"))
     plugin = values["plugin"]
     with open_reconciler(chosen) as reconciler:
-        entries = reconciler.history(plugin)
+        entries = reconciler.history(plugin=plugin)
     document = json.history_document(entries, plugin)
     if chosen.output == "json":
         print_data(json.to_text(document))
@@ -346,7 +346,7 @@ def show(idx: int, **values: Any) -> int:
 
     chosen = read_options(values)
     with open_reconciler(chosen) as reconciler:
-        record = reconciler.show(idx, chosen.plugin)
+        record = reconciler.show(idx, plugin=chosen.plugin)
     match chosen.output:
         case "json":
             print_data(json.to_text(json.migration_document(record)))
@@ -368,7 +368,7 @@ def reset(*, yes: bool, **values: Any) -> int:
     if not yes and is_interactive():
         click.confirm(f"Delete all that is recorded of plugin {chosen.plugin}?", abort=True, err=True)
     with open_reconciler(chosen) as reconciler:
-        rows = reconciler.reset(chosen.plugin)
+        rows = reconciler.reset(plugin=chosen.plugin)
     document = json.reset_document(chosen.plugin, rows)
     done = f"Forgot {rows} rows of plugin {chosen.plugin}; its schema is as it was.\n"
     if chosen.output == "json":

@@ -84,9 +84,9 @@ def run_demo(show: Callable[[str], None]) -> None:
 def _declare(reconciler: Reconciler, show: Callable[[str], None]) -> None:
     show(f"== 2. Declare a schema\n{_SCHEMA}\n")
     show("== 3. Apply it: planned, rehearsed in scratch, applied and recorded in one transaction\n")
-    show(result_text(reconciler.migrate(_PLUGIN, _source(_SCHEMA)), "applied"))
+    show(result_text(reconciler.migrate(_source(_SCHEMA), plugin=_PLUGIN), "applied"))
     show("\n== 4. Status, from the ledger in the database itself\n")
-    show(status_text(reconciler.get_status(_PLUGIN)))
+    show(status_text(reconciler.status(plugin=_PLUGIN)))
 
 
 def _drift(reconciler: Reconciler, dsn: str, show: Callable[[str], None]) -> None:
@@ -113,7 +113,7 @@ def _change(reconciler: Reconciler, show: Callable[[str], None]) -> None:
     show(plan_text(planned))
     show("== 9. Apply exactly that plan\n")
     show(result_text(reconciler.apply(planned), "applied"))
-    again = reconciler.migrate(_PLUGIN, _source(_NEXT_SCHEMA))
+    again = reconciler.migrate(_source(_NEXT_SCHEMA), plugin=_PLUGIN)
     _expect(not again.statements, "a second apply found something to do")
     show(f"\nApplied again:\n{result_text(again, 'applied')}")
     show("\n== 10. History\n")

@@ -10,11 +10,13 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 
 from reconciler.db.connections import connect, current_user, errors_as, fetch_one
+from reconciler.db.targets import dsn_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.db.connections import Connection
+    from reconciler.db.targets import Database
 
 __all__ = ["Session"]
 
@@ -22,14 +24,15 @@ __all__ = ["Session"]
 class Session:
     """One connection, ours or the caller's, and the clock that runs are recorded by.
 
-    `dsn_or_connection` is a URL or conninfo string (a connection is opened when it is needed and closed by `close`), a
-    psycopg connection, or a SQLAlchemy connection or session on psycopg, which are never closed here.
+    `database` is a URL, a conninfo string, or what says where the database is (a connection is opened when it is needed
+    and closed by `close`), a psycopg connection, or a SQLAlchemy connection or session on psycopg, which are never
+    closed here.
     """
 
-    def __init__(self, dsn_or_connection: str | object, clock: Callable[[], datetime] | None = None) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime] | None = None) -> None:
         self.clock = clock or (lambda: datetime.now(UTC))
-        self._dsn = dsn_or_connection if isinstance(dsn_or_connection, str) else None
-        self._connection: Connection | None = None if self._dsn is not None else _as_psycopg(dsn_or_connection)
+        self._dsn = dsn_of(database)
+        self._connection: Connection | None = None if self._dsn is not None else _as_psycopg(database)
 
     @property
     def connection(self) -> Connection:

@@ -32,6 +32,8 @@ __all__ = ["Reading", "parse_source", "read_object", "source_from_object", "sour
 COMMAND_TIMEOUT_S = 300.0
 _SHOWN_REFUSALS = 20
 _URL = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
+# Text of one word with a slash or a suffix: no statement of SQL looks like that.
+_PATH = re.compile(r"\s*(?:[^\s;'\"()]*[/\\][^\s;'\"()]*|[^\s;'\"()/]+\.(?:sql|py|toml|txt))\s*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,10 @@ def read_object(value: object) -> Source | Reading:
         return Reading(parts=tuple(read_path(value, str(value))), description=str(value))
     if isinstance(value, str) and _URL.match(value):
         raise SourceError(f"{redact(value)} is a database, not SQL text", hint="pass DatabaseSource(url=...)")
+    if isinstance(value, str) and _PATH.fullmatch(value):
+        raise SourceError(
+            f"{shown(value)} looks like the path of a file, but text is taken as SQL", hint=f"pass Path({value!r})"
+        )
     return Reading(parts=(part_of_object(value, "<string>" if isinstance(value, str) else "<metadata>"),))
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from reconciler.redaction.dsn import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from sqlalchemy import MetaData
 
     from reconciler.model.intent import Hint
 
-__all__ = ["AnySource", "DatabaseSource", "Source", "SourceStatement", "digest_of"]
+__all__ = ["AnySource", "DatabaseSource", "Declaration", "HasMetadata", "Source", "SourceStatement", "digest_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,17 @@ class DatabaseSource:
 
 
 AnySource: TypeAlias = Source | DatabaseSource
+
+
+class HasMetadata(Protocol):
+    """A declarative base, an SQLModel class or a module: what has SQLAlchemy's metadata."""
+
+    @property
+    def metadata(self) -> MetaData: ...
+
+
+# What a library user may hand in: text is SQL, a Path is a file or a folder, and a list is all of its members.
+Declaration: TypeAlias = "str | Path | Source | DatabaseSource | MetaData | HasMetadata | Sequence[Declaration]"
 
 
 def digest_of(part_digests: Iterable[str]) -> str:

@@ -33,7 +33,7 @@ def _killed_client(url: str, position: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with Reconciler(url) as reconciler:
-        reconciler.migrate("default", AFTER, progress=progress, allow_data_loss=True)
+        reconciler.migrate(AFTER, progress=progress, allow_data_loss=True)
 
 
 def _stopped_server(url: str, position: int) -> None:
@@ -45,7 +45,7 @@ def _stopped_server(url: str, position: int) -> None:
             os.kill(int(str(row[0]).splitlines()[0]), signal.SIGQUIT)
 
     with Reconciler(url) as reconciler:
-        reconciler.migrate("default", AFTER, progress=progress, allow_data_loss=True)
+        reconciler.migrate(AFTER, progress=progress, allow_data_loss=True)
 
 
 def _in_a_process(target: object, url: str, position: int) -> int:
@@ -58,7 +58,7 @@ def _in_a_process(target: object, url: str, position: int) -> int:
 def _prepare(url: str) -> int:
     """The first state, with a row; gives how many statements lead to the second one."""
     with Reconciler(url) as reconciler:
-        reconciler.migrate("default", BEFORE)
+        reconciler.migrate(BEFORE)
         count = len(reconciler.plan(AFTER).plan.statements)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("insert into public.kept values (1, 'one')")
@@ -68,12 +68,12 @@ def _prepare(url: str) -> int:
 def _assert_nothing_happened(url: str) -> None:
     with Reconciler(url) as reconciler:
         assert reconciler.check(BEFORE).plan.is_empty
-        assert [entry.idx for entry in reconciler.history("default")] == [0]
+        assert [entry.idx for entry in reconciler.history()] == [0]
 
 
 def _assert_the_next_run_succeeds(url: str) -> None:
     with Reconciler(url) as reconciler:
-        assert reconciler.migrate("default", AFTER, allow_data_loss=True).idx == 1
+        assert reconciler.migrate(AFTER, allow_data_loss=True).idx == 1
         assert reconciler.check(AFTER).plan.is_empty
     with psycopg.connect(url, autocommit=True) as connection:
         assert connection.execute("select id, label from public.kept").fetchall() == [(1, "one")]

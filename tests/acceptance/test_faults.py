@@ -120,7 +120,7 @@ def _ground(fault: str, database: str, server: EmbeddedServer, folder: Path) -> 
 def _migrate(url: str, after: str, online: bool, progress: Callable[[int, Statement], None] | None = None) -> None:
     options = Options(online=online, lock_timeout_ms=100, lock_retries=0, proof=Proof.OFF)
     with Reconciler(url, options=options) as reconciler:
-        reconciler.migrate("default", after, progress=progress, allow_data_loss=True)
+        reconciler.migrate(after, progress=progress, allow_data_loss=True)
 
 
 def _killed(url: str, after: str, online: bool, position: int) -> None:
@@ -195,7 +195,7 @@ def _fail(url: str, after: str, online: bool, position: int, fault: str) -> bool
                         canceller.start()
 
         try:
-            reconciler.migrate("default", after, progress=progress, allow_data_loss=True)
+            reconciler.migrate(after, progress=progress, allow_data_loss=True)
         except (ReconcilerError, psycopg.Error, KeyboardInterrupt):
             return True
         finally:
@@ -215,8 +215,8 @@ def _assert_whole(url: str) -> None:
 def _assert_recorded(url: str, declared: str, before: int) -> None:
     with Reconciler(url) as reconciler:
         done = reconciler.check(declared)
-        unfinished = reconciler.get_status().unfinished
-        recorded = len(reconciler.history("default"))
+        unfinished = reconciler.status().unfinished
+        recorded = len(reconciler.history())
         assert not done.plan.statements or unfinished is not None or recorded > before
 
 
@@ -224,7 +224,7 @@ def _assert_next_run_ends_at(url: str, after: str, online: bool) -> None:
     _migrate(url, after, online)
     with Reconciler(url) as reconciler:
         assert reconciler.plan(after).plan.is_empty
-        assert reconciler.get_status().unfinished is None
+        assert reconciler.status().unfinished is None
         assert {"running", "interrupted"}.isdisjoint(run.outcome for run in load_runs(reconciler.connection))
     with psycopg.connect(url) as connection:
         left = "select relname from pg_class where relname ~ 'reconciler_tmp'"
@@ -234,7 +234,7 @@ def _assert_next_run_ends_at(url: str, after: str, online: bool) -> None:
 def _prepare(url: str, before: str) -> None:
     """The first state with its rows."""
     with Reconciler(url, options=Options(proof=Proof.OFF)) as reconciler:
-        reconciler.migrate("default", before)
+        reconciler.migrate(before)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(ROWS)
 

@@ -60,11 +60,11 @@ def test_hostile_names_and_texts_go_round_trip(database: str, name: str, scratch
     options = Options(schemas=(name,), scratch=scratch, allow=frozenset(HazardKind))
     source = _source(name)
     with Reconciler(database, options=options) as reconciler:
-        assert reconciler.migrate(name, source).idx == 0
+        assert reconciler.migrate(source, plugin=name).idx == 0
         assert reconciler.plan(source, plugin=name).plan.is_empty
-        assert reconciler.migrate(name, source.replace("drop table p;", "drop table q;")).statements
-        assert reconciler.migrate(name, "create table t (a int)").idx == 2
-        assert reconciler.migrate(name, source).idx == 3
+        assert reconciler.migrate(source.replace("drop table p;", "drop table q;"), plugin=name).statements
+        assert reconciler.migrate("create table t (a int)", plugin=name).idx == 2
+        assert reconciler.migrate(source, plugin=name).idx == 3
         assert reconciler.check(source, plugin=name).plan.is_empty
         record = reconciler.show(3, name)
     assert record.snapshot is not None

@@ -45,7 +45,7 @@ def test_a_run_in_steps_says_what_it_left_and_is_resumed(database: str, server: 
         psycopg.connect(database, autocommit=True) as other,
         psycopg.connect(server.url, autocommit=True) as elsewhere,
     ):
-        reconciler.migrate("default", BEFORE)
+        reconciler.migrate(BEFORE)
         steps = reconciler.plan(AFTER).plan.steps
         at = len(steps) // 2 + 1
         first = steps[at - 1].first
@@ -62,7 +62,7 @@ def test_a_run_in_steps_says_what_it_left_and_is_resumed(database: str, server: 
 
         expected = RunInterruptedError if fault == "Ctrl-C" else ReconcilerError
         with pytest.raises(expected) as caught:
-            reconciler.migrate("default", AFTER, progress=strike)
+            reconciler.migrate(AFTER, progress=strike)
         error = caught.value
         elsewhere.execute(sql.SQL("alter database {} allow_connections true").format(name))
 
@@ -71,7 +71,7 @@ def test_a_run_in_steps_says_what_it_left_and_is_resumed(database: str, server: 
         done = at if fault == "lease terminated" else at - 1
         assert f"steps 1 to {done} of {len(steps)} are committed" in str(error.left)
         assert "resume" in str(error.hint)
-        unfinished = reconciler.get_status().unfinished
+        unfinished = reconciler.status().unfinished
         assert unfinished is not None
         assert (unfinished.steps_done, unfinished.is_running) == (done, False)
         if fault == "no way back":
@@ -79,7 +79,7 @@ def test_a_run_in_steps_says_what_it_left_and_is_resumed(database: str, server: 
             assert unfinished.state == "interrupted"
         else:
             assert unfinished.state == "failed"
-        reconciler.migrate("default", AFTER)
+        reconciler.migrate(AFTER)
         assert reconciler.plan(AFTER).plan.is_empty
         assert reconciler.check().unfinished is None
 
@@ -88,7 +88,7 @@ def test_a_run_in_steps_says_what_it_left_and_is_resumed(database: str, server: 
 def test_a_run_of_one_transaction_says_that_nothing_is_left(database: str, fault: str) -> None:
     options = Options(online=False, proof=Proof.OFF)
     with Reconciler(database, options=options) as reconciler, psycopg.connect(database, autocommit=True) as other:
-        reconciler.migrate("default", BEFORE)
+        reconciler.migrate(BEFORE)
 
         def strike(position: int, _statement: Statement) -> None:
             if position == 2:
@@ -98,13 +98,13 @@ def test_a_run_of_one_transaction_says_that_nothing_is_left(database: str, fault
 
         expected = RunInterruptedError if fault == "Ctrl-C" else ReconcilerError
         with pytest.raises(expected) as caught:
-            reconciler.migrate("default", AFTER, progress=strike)
+            reconciler.migrate(AFTER, progress=strike)
         assert isinstance(caught.value, (ReconcilerError, RunInterruptedError))
         assert str(caught.value.left).startswith("nothing")
-        status = reconciler.get_status()
+        status = reconciler.status()
         assert status.last_run is not None
         assert (status.last_run.outcome, status.unfinished) == ("failed", None)
-        assert reconciler.migrate("default", AFTER).idx == 1
+        assert reconciler.migrate(AFTER).idx == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -114,7 +114,7 @@ def test_a_signal_ends_the_command_and_it_says_what_is_left(
     source = tmp_path / "schema.sql"
     source.write_text(AFTER)
     with Reconciler(database) as reconciler, psycopg.connect(database) as other:
-        reconciler.migrate("default", BEFORE)
+        reconciler.migrate(BEFORE)
         other.execute("lock table public.t")
         command = [sys.executable, "-m", "reconciler.cli.commands", "apply", str(source), "--dsn", database]
         process = subprocess.Popen(
@@ -135,7 +135,7 @@ def test_a_signal_ends_the_command_and_it_says_what_is_left(
         assert "nothing" in said
         assert "ignored" not in said
         other.rollback()
-        assert reconciler.migrate("default", AFTER).idx == 1
+        assert reconciler.migrate(AFTER).idx == 1
 
 
 @pytest.mark.one_server

@@ -51,7 +51,7 @@ def test_the_plan_runs_as_it_is_without_its_source(reconcile: Callable[..., int]
     after.write_text(text)
     assert reconcile("check", after) == 0
     with Reconciler(database) as reconciler:
-        assert reconciler.migrate("default", after).skipped, "the mark was kept as by any apply"
+        assert reconciler.migrate(after).skipped, "the mark was kept as by any apply"
         assert "CREATE VIEW ids" in (reconciler.show(1).source_text or "")
 
 

@@ -48,14 +48,14 @@ def _command(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def _assert_agree(reconciler: Reconciler, source: str) -> None:
     """A start ends at the declaration; then plan and check have nothing left, and another start is a look."""
-    reconciler.migrate("default", source, allow_data_loss=True)
+    reconciler.migrate(source, allow_data_loss=True)
     assert reconciler.plan(source).plan.is_empty
     found = reconciler.check(source)
     assert not found.of(State.PENDING, State.DRIFTED, State.CONFLICT)
     assert found.unfinished is None
     assert not reconciler.check().has_drift
-    reconciler.migrate("default", source)
-    assert reconciler.migrate("default", source).skipped
+    reconciler.migrate(source)
+    assert reconciler.migrate(source).skipped
 
 
 @pytest.mark.parametrize("scratch", ["schema", "database"])
@@ -68,26 +68,26 @@ def test_what_is_pending_is_done_by_the_start_after_a_repair(
         pytest.skip("an object that did not drift cannot be named")
     options = Options(scratch=scratch, allow=frozenset({"data_loss"}))
     with Reconciler(database, options=options) as reconciler:
-        reconciler.migrate("default", A)
+        reconciler.migrate(A)
         _run(database, drift)
         reconciler.repair(B, accept=accept, objects=objects)
         assert [each.object.key for each in reconciler.check(B).of(State.PENDING)][-1] == "table:public.b"
-        assert reconciler.migrate("default", B).idx is not None
+        assert reconciler.migrate(B).idx is not None
         _assert_agree(reconciler, B)
 
 
 def test_a_repair_that_reaches_the_whole_declaration_lets_the_next_start_skip(database: str) -> None:
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", A)
+        reconciler.migrate(A)
         _run(database, "alter table public.a alter label set default 'x'")
         reconciler.repair(A)
-        assert reconciler.migrate("default", A).skipped
+        assert reconciler.migrate(A).skipped
 
 
 @pytest.mark.one_server
 def test_a_run_that_leaves_out_what_it_cannot_make_does_not_let_the_next_one_skip(database: str) -> None:
     with Reconciler(database) as reconciler, psycopg.connect(database) as connection:
-        reconciler.migrate("default", A)
+        reconciler.migrate(A)
         mark = load_mark(connection, "default")
         assert mark is not None
         assert mark.mark
@@ -102,17 +102,17 @@ def test_a_run_that_leaves_out_what_it_cannot_make_does_not_let_the_next_one_ski
 def test_a_change_by_hand_during_a_run_is_told_and_no_mark_is_kept(database: str, online: bool) -> None:
     after = A + "create table c (id int primary key); create index a_label on a (label);"
     with Reconciler(database, options=Options(online=online, proof=Proof.OFF)) as reconciler:
-        reconciler.migrate("default", A + "create table c (id int primary key);")
+        reconciler.migrate(A + "create table c (id int primary key);")
 
         def by_hand(position: int, _statement: Statement) -> None:
             if position == 1:
                 _run(database, "alter table public.c add extra int", "create table public.others (id int)")
 
-        result = reconciler.migrate("default", after, progress=by_hand)
+        result = reconciler.migrate(after, progress=by_hand)
         assert result.idx == 1
         assert any("column:public.c.extra" in warning for warning in result.warnings)
         assert not any("others" in warning for warning in result.warnings)
-        assert not reconciler.migrate("default", after, allow_data_loss=True).skipped
+        assert not reconciler.migrate(after, allow_data_loss=True).skipped
         _assert_agree(reconciler, after)
 
 
@@ -147,14 +147,14 @@ def test_what_is_database_wide_and_others_is_never_recorded(
     database: str, scratch: str, theirs: Callable[[str], str], back: Callable[[str], str]
 ) -> None:
     with Reconciler(database, options=Options(scratch=scratch)) as reconciler:
-        reconciler.migrate("default", A)
+        reconciler.migrate(A)
         recorded = reconciler.show(0).snapshot
         for text in (theirs(database), back(database), theirs(database)):
             _run(database, text)
             assert not reconciler.check(A).of(State.PENDING, State.DRIFTED, State.CONFLICT, State.CAUGHT_UP)
             assert not reconciler.check().of(State.PENDING, State.DRIFTED, State.CONFLICT, State.CAUGHT_UP)
-            assert reconciler.migrate("default", A).idx is None
-        assert reconciler.migrate("default", B).idx == 1
+            assert reconciler.migrate(A).idx is None
+        assert reconciler.migrate(B).idx == 1
         after = reconciler.show(1).snapshot
         assert recorded is not None
         assert after is not None
@@ -179,7 +179,7 @@ def _cut_off(url: str, before: str, after: str, position: int) -> None:
 
         try:
             with Reconciler(url, options=ONLINE) as reconciler:
-                reconciler.migrate("default", after, progress=die)
+                reconciler.migrate(after, progress=die)
         finally:
             os._exit(1)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
@@ -191,7 +191,7 @@ def test_check_and_status_say_that_a_run_was_interrupted(database: str, tmp_path
     old.write_text(BEFORE)
     new.write_text(AFTER)
     with Reconciler(database, options=ONLINE) as reconciler:
-        reconciler.migrate("default", BEFORE)
+        reconciler.migrate(BEFORE)
         plan = reconciler.plan(AFTER).plan
     steps, position = len(plan.steps), len(plan.statements) if last else 1
     assert steps > 3
@@ -223,18 +223,18 @@ def test_check_and_status_say_that_a_run_was_interrupted(database: str, tmp_path
 def test_check_and_status_say_that_a_run_is_at_work(database: str) -> None:
     seen: list[tuple[str, bool | None, int]] = []
     with Reconciler(database, options=ONLINE) as reconciler, Reconciler(database) as other:
-        reconciler.migrate("default", BEFORE)
+        reconciler.migrate(BEFORE)
 
         def look(_position: int, statement: Statement) -> None:
             if statement.lock is not None and statement.lock.blocks_clients:
                 return  # looking would wait for the lock, and the lock for this
-            for found in (other.check().unfinished, other.get_status().unfinished):
+            for found in (other.check().unfinished, other.status().unfinished):
                 assert found is not None
                 assert found.database_user
                 seen.append((found.kind, found.is_running, found.step_count))
             assert not other.check().has_drift
 
-        reconciler.migrate("default", AFTER, progress=look)
+        reconciler.migrate(AFTER, progress=look)
         steps = len(set(seen))
         assert set(seen) == {("apply", True, seen[0][2])}
         assert steps == 1
@@ -262,7 +262,7 @@ RECREATABLE = (
 def test_what_somebody_left_half_made_is_drift_that_a_repair_ends(database: str, by_hand: str, key: str) -> None:
     declared = BEFORE + "alter table t add constraint fk foreign key (b) references u;"
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", declared)
+        reconciler.migrate(declared)
         _run(database, "insert into public.u values (1)")
         with psycopg.connect(database, autocommit=True) as connection:
             for statement in by_hand.split("; "):

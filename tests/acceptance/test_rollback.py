@@ -122,27 +122,27 @@ def test_another_database_as_the_source_is_kept_as_sql(two_databases: tuple[str,
     here, there = two_databases
     with psycopg.connect(there, autocommit=True) as other, Reconciler(here) as reconciler:
         other.execute(FIRST.encode())
-        reconciler.migrate("default", DatabaseSource(url=there))
+        reconciler.migrate(DatabaseSource(url=there))
         other.execute("CREATE TABLE later (id int)")
-        reconciler.migrate("default", DatabaseSource(url=there))
+        reconciler.migrate(DatabaseSource(url=there))
         done = reconciler.rollback(steps=1, options=Options(allow=frozenset(["data_loss"])))  # type: ignore[list-item]
         assert [each.sql for each in done.statements] == ['DROP TABLE "public"."later"']
 
 
 def test_what_was_accepted_from_live_is_said_to_stay_away(database: str) -> None:
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", "CREATE TABLE t (id int);")
+        reconciler.migrate("CREATE TABLE t (id int);")
         reconciler.connection.execute("CREATE INDEX by_hand ON public.t (id)")
         reconciler.repair("CREATE TABLE t (id int);", accept=True)
-        reconciler.migrate("default", "CREATE TABLE t (id int); CREATE TABLE u (id int);")
+        reconciler.migrate("CREATE TABLE t (id int); CREATE TABLE u (id int);")
         planned = reconciler.plan_rollback(to=1)
         assert any("index public.t.by_hand was recorded" in warning for warning in planned.warnings)
 
 
 def test_another_program_s_migration_has_no_declaration_to_go_back_to(database: str) -> None:
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", "CREATE TABLE t (id int);")
-        reconciler.migrate("default", "CREATE TABLE t (id int); CREATE TABLE u (id int);")
+        reconciler.migrate("CREATE TABLE t (id int);")
+        reconciler.migrate("CREATE TABLE t (id int); CREATE TABLE u (id int);")
         reconciler.connection.execute("DELETE FROM migrations._sources WHERE idx = 0")
         with pytest.raises(ConfigError, match="recorded by another program"):
             reconciler.plan_rollback(to=0)
@@ -153,11 +153,11 @@ def test_a_password_stays_where_live_has_it_and_is_not_made_up_where_not(databas
     mapping = "CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS (user 'x', password 'hush');"
     options = Options(all_schemas=True, exact=True, scratch="database", allow=frozenset(HazardKind))
     with Reconciler(database, options=options) as reconciler:
-        reconciler.migrate("default", server + mapping)
-        reconciler.migrate("default", server + mapping + "CREATE TABLE t (id int);")
+        reconciler.migrate(server + mapping)
+        reconciler.migrate(server + mapping + "CREATE TABLE t (id int);")
         done = reconciler.rollback(steps=1)
         assert [each.sql for each in done.statements] == ['DROP TABLE "public"."t"']
-        reconciler.migrate("default", server)
+        reconciler.migrate(server)
         with pytest.raises(PlanError, match="added user mapping s"):
             reconciler.rollback(to=0)
 
@@ -200,10 +200,10 @@ LATER = (
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_renames_are_turned_around_and_keep_the_rows(database: str, steps: int) -> None:
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", BEGINNING)
+        reconciler.migrate(BEGINNING)
         _written(database, "insert into users values (1, 'a@b', 'sad') returning 1")
         for source in LATER:
-            reconciler.migrate("default", source)
+            reconciler.migrate(source)
         assert _written(database, "select email, feels::text from people") == [("a@b", "blue")]
         planned = reconciler.plan_rollback(steps=steps)
         assert not any(fact.kind == "table" for statement in planned.plan.statements for fact in statement.drops)
@@ -232,10 +232,10 @@ def test_names_that_changed_places_change_back(database: str) -> None:
     );
     """
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", first)
+        reconciler.migrate(first)
         _written(database, "insert into t values (1, 'a', 'b') returning 1")
-        reconciler.migrate("default", swapped)
-        reconciler.migrate("default", swapped + "create table later (id int);")
+        reconciler.migrate(swapped)
+        reconciler.migrate(swapped + "create table later (id int);")
         assert _written(database, "select a, b from t") == [("b", "a")]
         reconciler.rollback(steps=1, options=Options(allow=frozenset({HazardKind.DATA_LOSS})))
         assert _written(database, "select a, b from t") == [("b", "a")], "they changed places before that"

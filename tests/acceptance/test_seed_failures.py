@@ -49,7 +49,7 @@ def value(url: str, query: str) -> object:
 
 def migrate(url: str, source: str, **options: bool) -> MigrateResult:
     with Reconciler(url) as reconciler:
-        return reconciler.migrate(PLUGIN, source, **options)
+        return reconciler.migrate(source, plugin=PLUGIN, **options)
 
 
 def rows(url: str, table: str) -> int:
@@ -92,7 +92,7 @@ def _worker(url: str, source: str, plugin: str, start: object, failures: object)
     start.wait()
     try:
         with Reconciler(url) as reconciler:
-            reconciler.migrate(plugin, source)
+            reconciler.migrate(source, plugin=plugin)
     except Exception as error:
         failures.put(f"{type(error).__name__}: {error}")
 
@@ -191,8 +191,8 @@ def test_e9_a_dry_run_writes_nothing(database: str) -> None:
 def test_e10_an_unchanged_schema_is_no_data_loss(database: str) -> None:
     migrate(database, NOTES)
     with Reconciler(database) as reconciler:
-        assert reconciler.check_migration(PLUGIN, NOTES) is None
-        lost = reconciler.check_migration(PLUGIN, "create table other (a int)")
+        assert reconciler.check_migration(NOTES, plugin=PLUGIN) is None
+        lost = reconciler.check_migration("create table other (a int)", plugin=PLUGIN)
     assert lost is not None
     assert lost[0].kind is HazardKind.DATA_LOSS
 
@@ -203,7 +203,7 @@ def test_e11_adopting_an_identical_database_runs_no_statement(database: str) -> 
         result = reconciler.adopt(NOTES, plugin=PLUGIN)
         assert result.idx == 0
         assert result.statements == ()
-        assert reconciler.history(PLUGIN)[0].tag.startswith("introspected_")
+        assert reconciler.history(plugin=PLUGIN)[0].tag.startswith("introspected_")
         assert reconciler.check(NOTES, plugin=PLUGIN).plan.is_empty
 
 
@@ -213,8 +213,8 @@ def test_e12_others_objects_in_public_are_left_alone(database: str) -> None:
         "create table theirs (a int); create index theirs_a on theirs (a); create view theirs_v as select 1 as one",
     )
     with Reconciler(database, options=Options(allow=frozenset(HazardKind))) as reconciler:
-        reconciler.migrate("default", "create table ours (a int);")
-        reconciler.migrate("default", "create table other (a int);")
+        reconciler.migrate("create table ours (a int);")
+        reconciler.migrate("create table other (a int);")
     assert value(database, "select to_regclass('theirs_a') is not null and to_regclass('theirs_v') is not null") is True
     assert value(database, "select to_regclass('ours')") is None
 
@@ -227,13 +227,13 @@ def test_d2_2352_a_failing_statement_rolls_everything_back(database: str) -> Non
         Reconciler(database, options=Options(preflight=False)) as reconciler,
         pytest.raises(ApplyError, match="could not create unique index") as caught,
     ):
-        reconciler.migrate(PLUGIN, failing)
+        reconciler.migrate(failing, plugin=PLUGIN)
     assert "once" in str(caught.value.statement)
     assert caught.value.left is not None
     assert value(database, "select to_regclass('notes.later')") is None
     assert rows(database, "_migrations") == 1
     with Reconciler(database) as reconciler:
-        run_row = reconciler.get_status(PLUGIN).last_run
+        run_row = reconciler.status(plugin=PLUGIN).last_run
         assert run_row is not None
         assert run_row.outcome == "failed"
     run(database, "delete from notes.notes")
@@ -245,10 +245,10 @@ def test_d4_d5_an_edited_declaration_is_noticed_whatever_the_clock_says(database
 
     late, early = datetime(2040, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC)
     with Reconciler(database, clock=lambda: late) as reconciler:
-        reconciler.migrate(PLUGIN, NOTES)
+        reconciler.migrate(NOTES, plugin=PLUGIN)
     with Reconciler(database, clock=lambda: early) as reconciler:
-        assert reconciler.migrate(PLUGIN, NOTES + "create table later (a int);").idx == 1
-        assert reconciler.get_status(PLUGIN).last_migration.idx == 1
+        assert reconciler.migrate(NOTES + "create table later (a int);", plugin=PLUGIN).idx == 1
+        assert reconciler.status(plugin=PLUGIN).last_migration.idx == 1
     assert value(database, "select to_regclass('notes.later') is not null") is True
 
 
@@ -332,8 +332,8 @@ def test_reset_forgets_and_leaves_the_tables(database: str) -> None:
     with Reconciler(database) as reconciler:
         reconciler.initialize()
         reconciler.initialize()
-        assert reconciler.reset(PLUGIN) > 0
-        assert not reconciler.get_status(PLUGIN).has_run
+        assert reconciler.reset(plugin=PLUGIN) > 0
+        assert not reconciler.status(plugin=PLUGIN).has_run
     assert value(database, "select to_regclass('notes.notes') is not null") is True
     assert migrate(database, NOTES).idx == 0
 
@@ -341,16 +341,16 @@ def test_reset_forgets_and_leaves_the_tables(database: str) -> None:
 def test_an_empty_source_is_refused(database: str) -> None:
     migrate(database, NOTES)
     with Reconciler(database) as reconciler, pytest.raises(ReconcilerError):
-        reconciler.migrate(PLUGIN, Source(statements=(), text="", description="nothing"))
+        reconciler.migrate(Source(statements=(), text="", description="nothing"), plugin=PLUGIN)
     assert value(database, "select to_regclass('notes.notes') is not null") is True
 
 
 def test_core_and_plugin_are_isolated(database: str) -> None:
     with Reconciler(database) as reconciler:
-        reconciler.migrate("@elizaos/plugin-sql", "create table core (a int);")
-        reconciler.migrate(PLUGIN, NOTES)
-        assert reconciler.get_status("@elizaos/plugin-sql").has_run
-        assert reconciler.get_status(PLUGIN).has_run
+        reconciler.migrate("create table core (a int);", plugin="@elizaos/plugin-sql")
+        reconciler.migrate(NOTES, plugin=PLUGIN)
+        assert reconciler.status(plugin="@elizaos/plugin-sql").has_run
+        assert reconciler.status(plugin=PLUGIN).has_run
     assert value(database, "select to_regclass('public.core') is not null") is True
 
 
@@ -364,6 +364,6 @@ def test_fifty_tables_are_adopted(database: str) -> None:
 def test_the_lock_is_free_after_a_failure(database: str, make_database: Callable[[], str]) -> None:
     with Reconciler(database) as reconciler:
         with pytest.raises(ReconcilerError):
-            reconciler.migrate(PLUGIN, "create table t (a nosuchtype)")
+            reconciler.migrate("create table t (a nosuchtype)", plugin=PLUGIN)
         with Reconciler(database) as other:
-            assert other.migrate(PLUGIN, NOTES).idx == 0
+            assert other.migrate(NOTES, plugin=PLUGIN).idx == 0

@@ -140,7 +140,7 @@ class UseCases(RuleBasedStateMachine):
 
         if dies:
             self._in_a_process(online, cut)
-            self.recorded = len(self.reconciler.history("default"))
+            self.recorded = len(self.reconciler.history())
             return
         with contextlib.suppress(KeyboardInterrupt):
             self._count(self._start(online=online, progress=cut))
@@ -151,7 +151,7 @@ class UseCases(RuleBasedStateMachine):
         if not child:
             try:
                 with Reconciler(self.url, options=self._options(online=online)) as reconciler:
-                    reconciler.migrate("default", self.declared, progress=progress)
+                    reconciler.migrate(self.declared, progress=progress)
             finally:
                 os._exit(1)
         os.waitpid(child, 0)
@@ -205,14 +205,14 @@ class UseCases(RuleBasedStateMachine):
     @rule()
     def look(self) -> None:
         self._check()
-        self.reconciler.get_status()
+        self.reconciler.status()
         self.reconciler.plan(self.declared)
 
     # --- what must hold ------------------------------------------------------------------------------------------------
 
     def _start(self, *, online: bool, progress: Callable[[int, Statement], None] | None = None) -> int | None:
         options = self._options(online=online)
-        return self.reconciler.migrate("default", self.declared, options=options, progress=progress).idx
+        return self.reconciler.migrate(self.declared, options=options, progress=progress).idx
 
     def _check(self):
         try:
@@ -221,11 +221,11 @@ class UseCases(RuleBasedStateMachine):
             return None
 
     def _is_recorded(self) -> bool:
-        return bool(self.reconciler.history("default"))
+        return bool(self.reconciler.history())
 
     def _count(self, idx: int | None) -> None:
         """The ledger has one migration more where a run says that it recorded one."""
-        known = [entry.idx for entry in self.reconciler.history("default")]
+        known = [entry.idx for entry in self.reconciler.history()]
         self.recorded += idx is not None
         assert len(known) == self.recorded
         if idx is not None:
@@ -236,7 +236,7 @@ class UseCases(RuleBasedStateMachine):
         found = self.reconciler.check(self.declared)
         assert not found.of(State.PENDING, State.DRIFTED, State.CONFLICT, State.UNFINISHED)
         assert found.unfinished is None
-        assert self.reconciler.get_status().unfinished is None
+        assert self.reconciler.status().unfinished is None
         if self._is_recorded():
             without_source = self.reconciler.check()
             assert not without_source.has_drift

@@ -229,7 +229,7 @@ def test_any_text_goes_round_trip_and_is_never_run(
     with Reconciler(database, options=OPTIONS) as reconciler:
         for each in (first, other, second, None):
             source = _source(each) if each is not None else ""
-            reconciler.migrate("fuzz", source)
+            reconciler.migrate(source, plugin="fuzz")
             assert reconciler.plan(source, plugin="fuzz").plan.is_empty
             if each is not None:
                 _assert_reads_back(watched, each)

@@ -41,7 +41,7 @@ def test_a_plan_made_for_another_state_is_refused(database: str) -> None:
 
 def test_a_statement_that_runs_in_no_transaction_is_a_step_of_its_own(database: str) -> None:
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", TABLE)
+        reconciler.migrate(TABLE)
         assert reconciler.apply(_concurrently(reconciler.plan(INDEXED))).idx == 1
         assert reconciler.check(INDEXED).plan.is_empty
         assert [statement.transactional for statement in reconciler.show(1).statements] == [False]
@@ -51,7 +51,7 @@ def test_a_failure_outside_of_the_transaction_says_what_is_left_and_the_next_run
     unique = TABLE + "create unique index t_a on t (a);"
     blind = Options(preflight=False)
     with Reconciler(database, options=blind) as reconciler, psycopg.connect(database, autocommit=True) as connection:
-        reconciler.migrate("default", TABLE)
+        reconciler.migrate(TABLE)
         connection.execute("insert into public.t values (1, 1), (1, 2)")
         planned = reconciler.plan(unique)
         (statement,) = planned.plan.statements
@@ -60,7 +60,7 @@ def test_a_failure_outside_of_the_transaction_says_what_is_left_and_the_next_run
             reconciler.apply(replace(planned, plan=replace(planned.plan, statements=(outside,))))
         assert "run again" in str(caught.value.left)
         connection.execute("delete from public.t where b = 2")
-        assert reconciler.migrate("default", unique).statements
+        assert reconciler.migrate(unique).statements
         assert reconciler.check(unique).plan.is_empty
 
 
@@ -78,7 +78,7 @@ def test_live_that_does_not_end_at_the_goal_is_rolled_back(database: str) -> Non
 def test_a_lock_that_is_not_granted_in_time_is_told_apart(database: str) -> None:
     options = Options(lock_timeout_ms=100, lock_retries=1)
     with Reconciler(database, options=options) as reconciler, psycopg.connect(database) as other:
-        reconciler.migrate("default", TABLE)
+        reconciler.migrate(TABLE)
         planned = reconciler.plan(INDEXED)
         other.execute("lock table public.t in row exclusive mode")
         with pytest.raises(LockTimeoutError, match="no lock for statement 1"):
@@ -89,7 +89,7 @@ def test_a_lock_that_is_not_granted_in_time_is_told_apart(database: str) -> None
 def test_a_connection_in_a_transaction_is_not_committed_behind_its_owner(database: str) -> None:
     with psycopg.connect(database) as connection:
         connection.execute("select 1")
-        Reconciler(connection).migrate("default", TABLE)
+        Reconciler(connection).migrate(TABLE)
         connection.rollback()
         row = connection.execute("select to_regclass('public.t'), to_regnamespace('migrations')").fetchone()
     assert row == (None, None)

@@ -30,7 +30,7 @@ BY_HAND = {
 
 def _change(database: str, *texts: str, declared: str = DECLARED) -> None:
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", declared)
+        reconciler.migrate(declared)
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("insert into public.t select n, n, n, 'ok' from generate_series(1, 50) n")
         for text in texts:
@@ -52,7 +52,7 @@ def test_a_rename_by_hand_is_said_and_taken_back(database: str, change: str, way
         assert "RENAME" in statement.sql
         assert planned.warnings[0].endswith(statement.sql)
         if way == "apply":
-            reconciler.migrate("default", DECLARED)
+            reconciler.migrate(DECLARED)
         else:
             assert reconciler.repair(DECLARED).statements == planned.plan.statements
         found = reconciler.check(DECLARED)
@@ -152,7 +152,7 @@ def test_a_rename_by_hand_that_is_declared_then_is_no_drift(database: str) -> No
         found = reconciler.check(after)
         assert not found.has_drift
         assert not found.warnings
-        reconciler.migrate("default", after)
+        reconciler.migrate(after)
         assert not reconciler.check().warnings
 
 
@@ -186,5 +186,5 @@ def test_a_mark_of_an_older_program_tells_nothing(database: str) -> None:
         assert not found.warnings
         with psycopg.connect(database, autocommit=True) as connection:
             connection.execute("alter table public.u rename to t")
-        reconciler.migrate("default", DECLARED.replace("x int);", "x int, y int);"))
+        reconciler.migrate(DECLARED.replace("x int);", "x int, y int);"))
         assert reconciler.connection.execute("select count(*) from migrations._ledger").fetchone() == (3,)

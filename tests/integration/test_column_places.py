@@ -192,7 +192,7 @@ def test_it_means_what_was_declared(name: str, make_database: Callable[[], str])
     _run(live, LIVE + ROWS + ";" + before)
     _run(declared, f"set search_path = public; {DECLARED}{ROWS};{after}")
     with Reconciler(live, options=ALL) as reconciler:
-        assert reconciler.migrate("default", DECLARED + after).idx == 0
+        assert reconciler.migrate(DECLARED + after).idx == 0
         assert reconciler.plan(DECLARED + after).plan.is_empty
         assert reconciler.check(DECLARED + after).plan.is_empty
         assert not reconciler.check().has_drift
@@ -203,7 +203,7 @@ def test_it_means_what_was_declared(name: str, make_database: Callable[[], str])
 def test_what_cannot_be_told_is_refused(how: str, database: str) -> None:
     before, after = REFUSED[how]
     with Reconciler(database, options=ALL) as reconciler:
-        reconciler.migrate("default", LIVE + before)
+        reconciler.migrate(LIVE + before)
         with pytest.raises(PlanError, match=rf"counts the columns of table public\.t {how}, and") as caught:
             reconciler.plan(DECLARED + before + after)
         assert "declare those of public.t in the database's order" in str(caught.value.hint)
@@ -213,7 +213,7 @@ def test_a_column_that_is_kept_has_its_place(database: str) -> None:
     _run(database, "create table t (k int, a int, b int); insert into t values (1, 2, 3)")
     source = "-- reconciler: keep\ncreate table t (b int, a int); create view v as select x.p from t as x (p, q);"
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", source)
+        reconciler.migrate(source)
         assert reconciler.plan(source).plan.is_empty
     assert _run(database, V) == [(3,)]
 
@@ -222,7 +222,7 @@ def test_columns_that_come_stand_at_the_end(database: str) -> None:
     _run(database, "create table t (c int, a int); insert into t values (1, 2)")
     source = "create table t (a int, z int, c int, m int); create view v as select x.p, x.r from t as x (p, q, r, s);"
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", source)
+        reconciler.migrate(source)
         assert reconciler.plan(source).plan.is_empty
     assert _run(database, V) == [(2, 1)]
 
@@ -234,7 +234,7 @@ def test_a_table_that_is_made_anew_takes_the_declared_order(database: str) -> No
         "create table t1 partition of t for values in (1, 2); create view v as select x.p from t as x (p, q);"
     )
     with Reconciler(database, options=ALL) as reconciler:
-        reconciler.migrate("default", source)
+        reconciler.migrate(source)
         assert reconciler.plan(source).plan.is_empty
     assert sorted(map(repr, _run(database, V))) == ["(1,)", "(2,)"]
 
@@ -253,7 +253,7 @@ def test_what_reads_other_columns_than_declared_is_caught_by_the_rehearsal(datab
     with Reconciler(database) as reconciler:
         if reconciler.connection.info.server_version < 150000:
             pytest.skip("Postgres says it from 15 on")
-        reconciler.migrate("default", LIVE + same)
+        reconciler.migrate(LIVE + same)
         with pytest.raises(ProofError, match=r"view public\.v counts columns of a table"):
             reconciler.plan(DECLARED + same + "create view v as select x.p from same(null::t) as x (p, q, r);")
 

@@ -159,7 +159,7 @@ def test_two_replicas_become_ready_and_one_migration_is_recorded(composed: Calla
 
 def test_the_drift_check_needs_only_the_role_that_reads(composed: Callable[[str], str]) -> None:
     with Reconciler(composed("app")) as owner, Reconciler(composed("drift-check")) as reader:
-        owner.migrate("default", DOCKER / "example" / "schema")
+        owner.migrate(DOCKER / "example" / "schema")
         assert not reader.check(plugin="default").has_drift
         owner.connection.execute("ALTER TABLE public.visits ADD COLUMN note text")
         try:

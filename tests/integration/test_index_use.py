@@ -17,7 +17,7 @@ QUERY = "set enable_seqscan to off; select * from public.t where a = 7; select *
 def _use(database: str, before: str, after: str, *queries: str) -> dict[str, str]:
     """What the plan says of the use of each index that goes."""
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", before)
+        reconciler.migrate(before)
     with psycopg.connect(database, autocommit=True) as connection:
         for query in queries:  # counted at the latest when the session ends
             connection.execute(query.encode())

@@ -132,7 +132,7 @@ CHANGES: dict[str, tuple[str, str, str, Sequence[str]]] = {
 
 def _migrate(url: str, declaration: str, *, online: bool) -> None:
     with Reconciler(url, options=Options(online=online, allow=ALL)) as reconciler:
-        reconciler.migrate("default", declaration)
+        reconciler.migrate(declaration)
 
 
 def _there_and_back(url: str, change: str, monkeypatch: pytest.MonkeyPatch, *, online: bool) -> None:
@@ -192,7 +192,7 @@ def test_a_lock_on_either_table_of_a_key_is_told_with_its_holder(database: str) 
             pid = holder.info.backend_pid
             holder.execute(f"update public.{table} set v = 1 where 'secret' = 'word'".encode())
             with pytest.raises(LockTimeoutError) as caught:
-                reconciler.migrate("default", ORDERS + KEY)
+                reconciler.migrate(ORDERS + KEY)
         told = caught.value.message
         assert f"on table public.{table}" in told
         assert "tried" in told
@@ -221,10 +221,10 @@ def test_a_run_that_hangs_between_two_statements_lets_clients_go_on(
         after = (ORDERS + ITEMS.format("")).replace("v int", "w int, v int")
         with Reconciler(database) as reconciler:
             with pytest.raises(ReconcilerError, match="idle-in-transaction timeout"):
-                reconciler.migrate("default", after, progress=progress)
+                reconciler.migrate(after, progress=progress)
             assert hung.is_set()
             assert [run.outcome for run in load_runs(reconciler.connection)] == ["failed", "succeeded"]
-            assert reconciler.migrate("default", after).idx == 1
+            assert reconciler.migrate(after).idx == 1
 
 
 @pytest.mark.one_server
@@ -237,7 +237,7 @@ def test_who_waits_for_another_run_gives_up_and_says_for_whom(database: str, cap
             Reconciler(database, options=options) as reconciler,
             pytest.raises(LockTimeoutError, match=r"another run holds the lock of plugin default") as caught,
         ):
-            reconciler.migrate("default", ORDERS + ITEMS.format(""))
+            reconciler.migrate(ORDERS + ITEMS.format(""))
         whom = f"process {other.info.backend_pid} of role postgres, the other run, since "
         assert whom in caught.value.message
         assert [whom in record.getMessage() for record in caplog.records] == [True]
@@ -252,6 +252,6 @@ def test_a_lease_that_is_held_is_given_up_on_too(database: str) -> None:
             Reconciler(database, options=options) as reconciler,
             pytest.raises(LockTimeoutError, match=r"process \d+ of role postgres, reconciler lease, since"),
         ):
-            reconciler.migrate("default", ORDERS + ITEMS.format(""))
+            reconciler.migrate(ORDERS + ITEMS.format(""))
         with pytest.raises(LockTimeoutError, match="reconciler lease"), locks.lease(database, "default", 100):
             pass

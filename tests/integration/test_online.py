@@ -49,7 +49,7 @@ CHANGES = {
 
 def _prepare(url: str, text: str = BEFORE, rows: str = ROWS) -> None:
     with Reconciler(url) as reconciler:
-        reconciler.migrate("default", text)
+        reconciler.migrate(text)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(rows.encode())
 
@@ -62,12 +62,12 @@ def _texts(plan: Plan) -> list[str]:
 def test_a_change_in_steps_ends_where_the_declaration_says(database: str, after: str) -> None:
     _prepare(database)
     with Reconciler(database, options=ONLINE) as reconciler:
-        result = reconciler.migrate("default", after)
+        result = reconciler.migrate(after)
         assert result.idx == 1
         assert not all(each.transactional for each in result.statements) or len({e.step for e in result.statements}) > 1
         assert reconciler.plan(after).plan.is_empty
         assert [each.sql for each in reconciler.show(1).statements] == [each.sql for each in result.statements]
-        assert reconciler.get_status().unfinished is None
+        assert reconciler.status().unfinished is None
     with psycopg.connect(database) as connection:
         assert connection.execute("select count(*) from public.t").fetchone() == (500,)
 
@@ -112,7 +112,7 @@ def test_another_type_comes_without_a_rewrite(database: str, after: str) -> None
         before = connection.execute(values).fetchone()
         plan = reconciler.plan(after).plan
         assert not [hazard for hazard in plan.hazards if hazard.kind in ("blocking_lock", "table_rewrite")]
-        assert reconciler.migrate("default", after, allow_data_loss=True).idx == 1
+        assert reconciler.migrate(after, allow_data_loss=True).idx == 1
         assert reconciler.plan(after).plan.is_empty
         assert connection.execute(values).fetchone() == before
         # The sequences go on where they were.
@@ -127,7 +127,7 @@ def test_a_new_column_whose_default_differs_for_each_row_is_filled_in_batches(da
     with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database) as connection:
         plan = reconciler.plan(after).plan
         assert [statement.batched is not None for statement in plan.statements].count(True) == 1
-        reconciler.migrate("default", after)
+        reconciler.migrate(after)
         assert reconciler.plan(after).plan.is_empty
         assert connection.execute("select count(distinct token) from public.t").fetchone() == (500,)
 
@@ -146,7 +146,7 @@ def test_what_clients_write_while_the_column_is_filled_is_in_the_new_one(databas
             # Inside the exchange's own transaction a client would wait for us.
             alone = [step.first for step in reconciler.plan(after).plan.steps if len(step.statements) == 1]
             assert len(alone) >= 4
-            reconciler.migrate("default", after, progress=lambda at, _: write(at) if at in alone else None)
+            reconciler.migrate(after, progress=lambda at, _: write(at) if at in alone else None)
         written = client.execute("select count(*), count(*) filter (where n >= 10000) from public.t").fetchone()
         assert written == (3000, len(alone))
         changed = client.execute("select n from public.t where id = %s", (alone[0],)).fetchone()
@@ -165,7 +165,7 @@ def test_no_statement_reads_all_rows_under_a_lock_that_blocks_clients(database: 
         assert not [hazard for hazard in plan.hazards if hazard.kind in ("blocking_lock", "table_rewrite")]
         for statement in plan.statements:
             assert statement.brief or statement.lock is None or not statement.lock.blocks_clients
-        reconciler.migrate("default", everything)
+        reconciler.migrate(everything)
         assert reconciler.plan(everything).plan.is_empty
 
 
@@ -197,18 +197,18 @@ def test_an_invalid_index_that_a_failed_build_left_is_built_again(database: str)
         connection.execute("insert into public.t (id, b) values (1001, 1)")
         with Reconciler(database, options=ONLINE) as reconciler:
             with pytest.raises(ApplyError, match="could not create unique index") as caught:
-                reconciler.migrate("default", after, options=BLIND)
+                reconciler.migrate(after, options=BLIND)
             assert "run again" in str(caught.value.left)
-            unfinished = reconciler.get_status().unfinished
+            unfinished = reconciler.status().unfinished
             assert unfinished is not None
             assert (unfinished.steps_done, unfinished.step_count) == (0, 1)
-            assert "unfinished: 0 of 1 steps" in status_text(reconciler.get_status())
+            assert "unfinished: 0 of 1 steps" in status_text(reconciler.status())
             assert [run.outcome for run in load_runs(reconciler.connection)] == ["failed", "succeeded"]
             assert not reconciler.check(after).has_drift
             connection.execute("delete from public.t where id = 1001")
             texts = _texts(reconciler.plan(after).plan)
             assert [text.split(" INDEX")[0] for text in texts] == ["DROP", "CREATE UNIQUE"]
-            reconciler.migrate("default", after)
+            reconciler.migrate(after)
             assert reconciler.plan(after).plan.is_empty
 
 
@@ -219,10 +219,10 @@ def test_a_constraint_that_was_not_validated_is_validated_by_the_next_run(databa
         connection.execute("insert into public.t (id, a) values (1001, -1)")
         with Reconciler(database, options=ONLINE) as reconciler:
             with pytest.raises(ApplyError, match="violated"):
-                reconciler.migrate("default", after, options=BLIND)
+                reconciler.migrate(after, options=BLIND)
             connection.execute("delete from public.t where id = 1001")
             assert _texts(reconciler.plan(after).plan) == ['ALTER TABLE "public"."t" VALIDATE CONSTRAINT "positive"']
-            assert reconciler.migrate("default", after).idx == 1
+            assert reconciler.migrate(after).idx == 1
             # What the first run did is part of the migration.
             assert "NOT VALID" in reconciler.show(1).statements[0].sql
 
@@ -235,7 +235,7 @@ def test_the_lock_timeout_reaches_the_statement(database: str) -> None:
     """
     _prepare(database, "create table t (id int);", "insert into public.t values (1);")
     with Reconciler(database, options=Options(lock_timeout_ms=321)) as reconciler:
-        reconciler.migrate("default", after)
+        reconciler.migrate(after)
     with psycopg.connect(database) as connection:
         row = connection.execute("select seen from public.t").fetchone()
     assert row is not None
@@ -260,7 +260,7 @@ def test_a_lock_is_tried_again_and_everything_is_let_go_between(database: str) -
 
             with Reconciler(database, options=Options(lock_timeout_ms=50, lock_retries=100)) as reconciler:
                 tried.set()
-                reconciler.migrate("default", BEFORE.replace("a int", "a int, c int"), progress=progress)
+                reconciler.migrate(BEFORE.replace("a int", "a int, c int"), progress=progress)
 
         worker = threading.Thread(target=apply)
         worker.start()
@@ -306,7 +306,7 @@ def test_autovacuum_gives_way_without_a_client_or_a_second_try(database: str, ca
             # Less than deadlock_timeout, so that autovacuum would never be asked to give way to the strong lock.
             options = Options(online=True, lock_timeout_ms=300, lock_retries=0)
             with Reconciler(database, options=options) as reconciler:
-                reconciler.migrate("default", before.replace(", b text", ""), allow_data_loss=True)
+                reconciler.migrate(before.replace(", b text", ""), allow_data_loss=True)
         finally:
             connection.execute("alter system reset autovacuum_naptime")
             connection.execute("select pg_reload_conf()")
@@ -318,7 +318,7 @@ def test_a_lock_that_is_never_granted_ends_the_run_with_the_number_of_tries(data
     with psycopg.connect(database) as holder, Reconciler(database, options=options) as reconciler:
         holder.execute("lock table public.t in access share mode")
         with pytest.raises(LockTimeoutError, match="tried 3 times"):
-            reconciler.migrate("default", BEFORE.replace("a int", "a int, c int"))
+            reconciler.migrate(BEFORE.replace("a int", "a int, c int"))
         assert [run.outcome for run in load_runs(reconciler.connection)] == ["failed", "succeeded"]
 
 
@@ -329,7 +329,7 @@ def test_while_a_run_takes_steps_another_waits_and_finds_the_work_done(database:
 
     def apply() -> None:
         with Reconciler(database, options=ONLINE) as reconciler:
-            results.append(reconciler.migrate("default", after).idx)
+            results.append(reconciler.migrate(after).idx)
 
     workers = [threading.Thread(target=apply) for _ in range(4)]
     for worker in workers:
@@ -347,7 +347,7 @@ def test_a_connection_in_a_transaction_changes_nothing_in_steps_unless_it_is_tol
         reconciler = Reconciler(connection, options=Options(online_above_bytes=0))
         assert reconciler.plan(after).plan.is_one_transaction
         with pytest.raises(ApplyError, match="several transactions"):
-            reconciler.migrate("default", after, options=ONLINE)
+            reconciler.migrate(after, options=ONLINE)
 
 
 PARTITIONED = """
@@ -406,7 +406,7 @@ def test_an_index_of_a_partitioned_table_is_built_in_its_partitions_while_client
             wholes = {"i", "i2"}
             built = [each for each in plan.statements if "INDEX CONCURRENTLY" in each.sql]
             assert len({each.locks.name[1] for each in built if each.locks is not None} - wholes) == 2
-            reconciler.migrate("default", after, progress=write)
+            reconciler.migrate(after, progress=write)
             assert reconciler.plan(after).plan.is_empty
 
 
@@ -415,7 +415,7 @@ def test_a_partition_is_detached_while_its_parent_is_used(database: str) -> None
     with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database, autocommit=True) as connection:
         plan = reconciler.plan(DETACHED).plan
         assert _texts(plan)[0] == 'ALTER TABLE "public"."p" DETACH PARTITION "public"."p2" CONCURRENTLY'
-        reconciler.migrate("default", DETACHED)
+        reconciler.migrate(DETACHED)
         assert reconciler.plan(DETACHED).plan.is_empty
         assert connection.execute("select * from p2").fetchall() == [(2, 2)]
         checks = "select count(*) from pg_constraint where contype = 'c' and conrelid = 'p2'::regclass"
@@ -428,7 +428,7 @@ def test_with_a_default_partition_it_is_detached_under_a_lock(database: str) -> 
     with Reconciler(database, options=ONLINE) as reconciler:
         detach = _texts(reconciler.plan(DETACHED + rest).plan)[0]
         assert detach == 'ALTER TABLE "public"."p" DETACH PARTITION "public"."p2"'
-        reconciler.migrate("default", DETACHED + rest)
+        reconciler.migrate(DETACHED + rest)
         assert reconciler.plan(DETACHED + rest).plan.is_empty
 
 
@@ -455,7 +455,7 @@ def test_a_detach_that_was_cut_off_is_finished(database: str, after: str) -> Non
         with Reconciler(database, options=ONLINE) as reconciler:
             assert reconciler.check(after).has_drift, "it was detached by hand"
             assert "FINALIZE" in _texts(reconciler.plan(after).plan)[0]
-            reconciler.migrate("default", after)
+            reconciler.migrate(after)
             assert reconciler.plan(after).plan.is_empty
         rows = 2 if after == PARTITIONED else 1
         assert connection.execute("select count(*) from p").fetchone() == (rows,)
@@ -487,7 +487,7 @@ def test_a_new_enum_value_is_used_by_the_plan_that_adds_it(database: str, use: s
             assert not [hazard for hazard in plan.hazards if hazard.message.startswith("rewrites")]
         else:
             assert not adds
-        reconciler.migrate("default", after)
+        reconciler.migrate(after)
         assert reconciler.plan(after).plan.is_empty
     with psycopg.connect(database) as connection:
         assert connection.execute("select count(*) from public.t where feels = 'ok'").fetchone() == (50,)
@@ -513,7 +513,7 @@ def test_a_new_column_that_numbers_the_rows_comes_without_a_rewrite(database: st
         assert not [hazard for hazard in plan.hazards if hazard.kind in ("blocking_lock", "table_rewrite")]
         assert [statement.batched is not None for statement in plan.statements].count(True) == 1
         assert all(each.brief or each.lock is None or not each.lock.blocks_clients for each in plan.statements)
-        reconciler.migrate("default", after)
+        reconciler.migrate(after)
         assert reconciler.plan(after).plan.is_empty
         numbers = connection.execute("select count(distinct n), min(n), max(n) from public.t").fetchone()
         assert numbers is not None
@@ -541,7 +541,7 @@ def test_a_new_required_column_is_filled_as_its_hint_says_while_clients_write(da
             assert all(each.brief or each.lock is None or not each.lock.blocks_clients for each in plan.statements)
             alone = [step.first for step in plan.steps if len(step.statements) == 1]
             assert len(alone) >= 2
-            reconciler.migrate("default", after, progress=lambda at, _: write(at) if at in alone else None)
+            reconciler.migrate(after, progress=lambda at, _: write(at) if at in alone else None)
             assert reconciler.plan(after).plan.is_empty
         wrong = client.execute("select a, b, length from public.t where length <> length(b) + a").fetchall()
         assert not wrong
@@ -569,7 +569,7 @@ def test_new_required_columns_that_come_together_are_filled_each_as_its_hint_say
             assert not [hazard for hazard in plan.hazards if hazard.kind in ("blocking_lock", "table_rewrite")]
             assert len({each.sql for each in plan.statements if each.batched}) == 4
             alone = [step.first for step in plan.steps if len(step.statements) == 1]
-            reconciler.migrate("default", after, progress=lambda at, _: write(at) if at in alone else None)
+            reconciler.migrate(after, progress=lambda at, _: write(at) if at in alone else None)
             assert reconciler.plan(after).plan.is_empty
         wrong = "select from public.t where \"Twice A\" <> a * 2 or length not in (a + 3, a + 4, a + 6) or f is null or c <> 'none'"
         assert not client.execute(wrong).fetchall()
@@ -582,7 +582,7 @@ def test_a_hint_that_names_a_column_that_comes_too_is_followed_in_one_transactio
     after = ROWS_OF_T.replace("b text", hinted)
     with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database) as connection:
         assert not [each for each in reconciler.plan(after).plan.statements if each.batched]
-        reconciler.migrate("default", after)
+        reconciler.migrate(after)
         assert connection.execute("select distinct c, d from public.t").fetchall() == [(3, 4)]
 
 
@@ -603,7 +603,7 @@ def test_clients_without_a_right_to_the_sequence_write_while_rows_are_numbered(d
 
                 with Reconciler(database, options=ONLINE) as reconciler:
                     alone = [step.first for step in reconciler.plan(after).plan.steps if len(step.statements) == 1]
-                    reconciler.migrate("default", after, progress=lambda at, _: write(at) if at in alone else None)
+                    reconciler.migrate(after, progress=lambda at, _: write(at) if at in alone else None)
                     assert reconciler.plan(after).plan.is_empty
             counted = owner.execute("select count(*), count(distinct n) from public.t").fetchone()
             assert counted == (3000 + len(alone), 3000 + len(alone))
@@ -623,7 +623,7 @@ def _cut_off(reconciler: Reconciler, after: str) -> None:
             raise CutOffError
 
     with pytest.raises(CutOffError):
-        reconciler.migrate("default", after, progress=cut)
+        reconciler.migrate(after, progress=cut)
 
 
 @pytest.mark.parametrize("added", ["n serial", "n bigint generated always as identity"], ids=["serial", "identity"])
@@ -636,7 +636,7 @@ def test_a_numbering_that_was_cut_off_is_gone_on_with(database: str, added: str)
         assert not reconciler.check(after).has_drift
         texts = _texts(reconciler.plan(after).plan)
         assert not [text for text in texts if "CREATE SEQUENCE" in text or "ADD COLUMN" in text]
-        reconciler.migrate("default", after)
+        reconciler.migrate(after)
         assert reconciler.plan(after).plan.is_empty
         counted = connection.execute("select count(distinct n), max(n) from public.t").fetchone()
         assert counted == (3000, 3000), "no row was numbered twice"
@@ -648,7 +648,7 @@ def test_a_cut_off_numbering_that_nobody_wants_any_more_is_taken_away(database: 
 
     with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database) as connection:
         _cut_off(reconciler, after)
-        reconciler.migrate("default", ROWS_OF_T)
+        reconciler.migrate(ROWS_OF_T)
         assert reconciler.plan(ROWS_OF_T).plan.is_empty
         assert not connection.execute("select from pg_class where relname ~ 'reconciler_tmp'").fetchall()
 
@@ -712,7 +712,7 @@ def test_tables_that_belong_together_get_their_column_in_steps(database: str, tr
             plan = reconciler.plan(after).plan
             assert not [hazard for hazard in plan.hazards if hazard.kind in ("blocking_lock", "table_rewrite")]
             alone = [step.first for step in plan.steps if len(step.statements) == 1]
-            reconciler.migrate("default", after, progress=lambda at, _: write(at) if at in alone else None)
+            reconciler.migrate(after, progress=lambda at, _: write(at) if at in alone else None)
             assert reconciler.plan(after).plan.is_empty
         written = client.execute("select count(*), count(*) filter (where b > 10000) from public.p").fetchone()
         assert written == (5000 + 2 * len(alone), 2 * len(alone))
@@ -737,7 +737,7 @@ def test_an_exchange_in_tables_that_belong_together_that_was_cut_off_is_gone_on_
         assert not reconciler.check(after).has_drift
         texts = _texts(reconciler.plan(after).plan)
         assert not [text for text in texts if "ADD COLUMN" in text or "CREATE TRIGGER" in text or "NOT VALID" in text]
-        reconciler.migrate("default", after)
+        reconciler.migrate(after)
         assert reconciler.plan(after).plan.is_empty
         assert connection.execute("select sum(b) from public.p").fetchone() == (5000 * 5001 // 2,)
 
@@ -759,6 +759,6 @@ def test_why_a_type_is_not_changed_in_steps_is_said(database: str, more: str, re
         plan = reconciler.plan(after).plan
         rewrites = [hazard.message for hazard in plan.hazards if hazard.kind == "table_rewrite"]
         assert f"rewrites table public.p: column public.p.b becomes bigint (not in steps: {reason})" in rewrites
-        reconciler.migrate("default", after)
+        reconciler.migrate(after)
         assert reconciler.plan(after).plan.is_empty
         assert "not in steps" not in str(reconciler.plan(before, options=Options(online=False)).plan.hazards)

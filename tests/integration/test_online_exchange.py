@@ -151,7 +151,7 @@ def test_what_hangs_on_an_exchanged_column_ends_as_it_is_declared(database: str,
     kinds = [kind for kind, thing in THINGS.items() if action != "renamed" or thing.renamed]
     old, new = _schema(kinds, before, "int"), _schema(kinds, after, "bigint")
     with Reconciler(database) as reconciler, psycopg.connect(database, autocommit=True) as connection:
-        reconciler.migrate("default", old)
+        reconciler.migrate(old)
         connection.execute("insert into public.parent select generate_series(1, 20)")
         for kind in kinds:
             table = sql.Identifier("public", f"t_{kind.replace(' ', '_')}")
@@ -163,7 +163,7 @@ def test_what_hangs_on_an_exchanged_column_ends_as_it_is_declared(database: str,
             plan = online.plan(new).plan
             rewritten = [each.message for each in plan.hazards if each.kind == "table_rewrite"]
             assert not [each for each in rewritten if "identity" not in each]
-            online.migrate("default", new, allow_data_loss=True)
+            online.migrate(new, allow_data_loss=True)
             assert online.plan(new).plan.is_empty
         for kind in kinds:
             table = sql.Identifier("public", f"t_{kind.replace(' ', '_')}")
@@ -189,7 +189,7 @@ def test_clients_that_count_columns_are_warned_or_find_them_where_they_were(data
     after = ORDERED.replace("debit int", "debit bigint").replace("note text", "note text, more int default 5")
     options = Options(online=True, keep_column_order=kept)
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", ORDERED)
+        reconciler.migrate(ORDERED)
     with Reconciler(database, options=options) as reconciler, psycopg.connect(database, autocommit=True) as client:
         client.execute("insert into parent values (4)")
         client.execute("insert into t values (1, 2, 30, 4, 'five')")
@@ -204,7 +204,7 @@ def test_clients_that_count_columns_are_warned_or_find_them_where_they_were(data
                 client.execute("insert into plain values (1, 2)")
                 client.execute("insert into t values (1, 2, %s, 4, 'five')", (30 + position,))
 
-        reconciler.migrate("default", after, progress=write if kept else None)
+        reconciler.migrate(after, progress=write if kept else None)
         assert reconciler.plan(after).plan.is_empty
         order = "select string_agg(column_name, ' ' order by ordinal_position) from information_schema.columns"
         row = client.execute(f"{order} where table_name = 't'".encode()).fetchone()
@@ -225,9 +225,9 @@ def test_where_the_order_cannot_be_kept_in_steps_the_column_changes_in_place(dat
     before = "create table t (a int, b int, c int generated always as (b + 1) stored);"
     after = before.replace("a int", "a bigint")
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", before)
+        reconciler.migrate(before)
     with Reconciler(database, options=Options(online=True, keep_column_order=True)) as reconciler:
         plan = reconciler.plan(after).plan
         assert [each.message for each in plan.hazards if "the order of columns is kept" in each.message]
-        reconciler.migrate("default", after)
+        reconciler.migrate(after)
         assert reconciler.plan(after).plan.is_empty

@@ -186,7 +186,7 @@ REQUIRED = {
 
 def _prepare(url: str, text: str, rows: str) -> None:
     with Reconciler(url) as reconciler:
-        reconciler.migrate("default", text)
+        reconciler.migrate(text)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(rows.encode())
 
@@ -206,7 +206,7 @@ def _write_between(reconciler: Reconciler, client: psycopg.Connection, case: Cas
         except psycopg.errors.LockNotAvailable:
             pass  # our transaction holds the table: the client would wait, and go on after it
 
-    reconciler.migrate("default", case.after, progress=step, allow_data_loss=True)
+    reconciler.migrate(case.after, progress=step, allow_data_loss=True)
     return written
 
 

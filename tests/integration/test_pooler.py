@@ -142,8 +142,8 @@ def test_the_process_behind_a_pooler_is_not_taken_for_ours(pooled: str) -> None:
 def test_a_pooler_that_drops_the_options_is_fine_too(database: str) -> None:
     with pooler(database, pool_size=2, more="ignore_startup_parameters = options,extra_float_digits") as dsn:
         with Reconciler(dsn) as reconciler:
-            reconciler.migrate("default", SECOND)
-            assert reconciler.migrate("default", SECOND).skipped
+            reconciler.migrate(SECOND)
+            assert reconciler.migrate(SECOND).skipped
         assert left_behind(dsn) == []
 
 

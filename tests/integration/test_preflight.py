@@ -186,7 +186,7 @@ BLOCKED: dict[str, tuple[str, str, str, str]] = {
 
 def _prepare(url: str, before: str, rows: str) -> None:
     with Reconciler(url) as reconciler:
-        reconciler.migrate("default", before)
+        reconciler.migrate(before)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(rows.encode())
 
@@ -209,14 +209,14 @@ def test_rows_that_a_statement_would_fail_on_are_found_before_it(database: str, 
         assert found, planned.findings
         assert said in " ".join(finding.message for finding in found)
         with pytest.raises(PreflightError) as caught:
-            reconciler.migrate("default", after, allow_data_loss=True)
+            reconciler.migrate(after, allow_data_loss=True)
         assert said in caught.value.message
         assert caught.value.findings == tuple(found)
         assert "nothing was locked" in str(caught.value.left)
         assert [run.outcome for run in load_runs(reconciler.connection)][:1] == ["failed"]
         # Without the look ahead it is the statement that tells.
         with pytest.raises(ApplyError):
-            reconciler.migrate("default", after, allow_data_loss=True, options=Options(online=online, preflight=False))
+            reconciler.migrate(after, allow_data_loss=True, options=Options(online=online, preflight=False))
 
 
 P = "create table p (id int primary key);"
@@ -343,7 +343,7 @@ def test_a_plan_that_succeeds_is_not_stopped(database: str, case: str) -> None:
     _prepare(database, before, rows.format(name) if "datestyle" in rows else rows)
     with Reconciler(database) as reconciler:
         assert not [finding for finding in reconciler.plan(after).findings if finding.blocks]
-        assert reconciler.migrate("default", after, allow_data_loss=True).idx == 1
+        assert reconciler.migrate(after, allow_data_loss=True).idx == 1
 
 
 def test_findings_are_printed_and_in_the_documents(database: str) -> None:
@@ -404,7 +404,7 @@ def test_a_query_that_takes_too_long_or_may_not_look_stops_nothing(
         (found,) = reconciler.plan(after).findings
         assert (found.kind, found.blocks) == (FindingKind.NOT_CHECKED, False)
         assert "not within 50 ms" in found.message
-        assert reconciler.migrate("default", after).idx == 1
+        assert reconciler.migrate(after).idx == 1
     # A function that writes cannot be asked; what it would say is for the statement.
     url = make_database()
     writes = (
@@ -416,7 +416,7 @@ def test_a_query_that_takes_too_long_or_may_not_look_stops_nothing(
         after = writes + T + "alter table t add check (sees(id));"
         (found,) = reconciler.plan(after).findings
         assert "read-only transaction" in found.message
-        assert reconciler.migrate("default", after).idx == 1
+        assert reconciler.migrate(after).idx == 1
 
 
 def test_a_callers_transaction_goes_on_and_can_write(database: str) -> None:
@@ -430,7 +430,7 @@ def test_a_callers_transaction_goes_on_and_can_write(database: str) -> None:
         connection.execute("update public.t set a = 0 where a is null")
         assert not reconciler.plan(after).findings
         assert connection.execute("show statement_timeout").fetchone() == ("0",)
-        assert reconciler.migrate("default", after).idx == 1
+        assert reconciler.migrate(after).idx == 1
 
 
 def test_owners_and_privileges_that_are_missing_are_found(database: str) -> None:
@@ -476,7 +476,7 @@ def test_without_preflight_nothing_is_looked_for(database: str) -> None:
     with Reconciler(database, options=Options(preflight=False)) as reconciler:
         assert not reconciler.plan(T.replace("a int", "a int not null")).findings
         with pytest.raises(ApplyError, match="contains null values"):
-            reconciler.migrate("default", T.replace("a int", "a int not null"))
+            reconciler.migrate(T.replace("a int", "a int not null"))
 
 
 def test_a_dry_run_of_a_plan_file_looks_at_the_rows_of_now(
@@ -552,7 +552,7 @@ def test_how_much_room_a_rewrite_takes_is_said_where_it_is_much(database: str, m
         assert found.message.startswith("the plan rewrites table public.t: ")
         assert "kB, and as much more disk space until the commit" in found.message
         assert not reconciler.plan(T.replace("a int", "a int, d int")).findings, "nothing is written"
-        assert reconciler.migrate("default", REWRITTEN).idx == 1, "it stops nothing"
+        assert reconciler.migrate(REWRITTEN).idx == 1, "it stops nothing"
 
 
 def test_a_replication_slot_that_nobody_reads_from_is_named_where_much_is_written(

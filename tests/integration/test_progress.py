@@ -79,15 +79,15 @@ class _Filling:
 
 def test_how_far_a_column_is_filled_is_told_and_where_a_run_that_was_cut_off_is_gone_on_with(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection, Reconciler(database) as reconciler:
-        reconciler.migrate("default", T)
+        reconciler.migrate(T)
         connection.execute("insert into public.t select n, repeat('x', 400) from generate_series(1, 5000) n")
         connection.execute("analyze public.t")
         online = Options(online=True)
         first = _Filling(ends=True)
         with pytest.raises(_CutOffError):
-            reconciler.migrate("default", AFTER, options=online, progress=first)
+            reconciler.migrate(AFTER, options=online, progress=first)
         second = _Filling()
-        reconciler.migrate("default", AFTER, options=online, progress=second)
+        reconciler.migrate(AFTER, options=online, progress=second)
     (ended,) = first.told
     assert 0 < ended.share < 1
     assert (ended.before, ended.rows) == (0, 5000)

@@ -52,8 +52,8 @@ def test_no_use_case_reads_more_often_than_it_must(
     with Reconciler(database) as reconciler, psycopg.connect(database, autocommit=True) as others:
         found = {
             "plan": readings(lambda: reconciler.plan(users)),
-            "migrate": readings(lambda: reconciler.migrate("default", users)),
-            "migrate, nothing to do": readings(lambda: reconciler.migrate("default", users)),
+            "migrate": readings(lambda: reconciler.migrate(users)),
+            "migrate, nothing to do": readings(lambda: reconciler.migrate(users)),
             "check": readings(lambda: reconciler.check(users)),
             "check, without a source": readings(reconciler.check),
         }

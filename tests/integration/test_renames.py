@@ -59,7 +59,7 @@ def _run(database: str, *statements: str) -> None:
 @pytest.mark.smoke
 def test_renames_keep_the_rows_and_nothing_is_dropped(database: str) -> None:
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", BEFORE)
+        reconciler.migrate(BEFORE)
         _run(database, "insert into public.users (mail) values ('a@b')", "insert into public.orders values (1, 1)")
         planned = reconciler.plan(AFTER)
         assert all(statement.sql.startswith("ALTER") for statement in planned.plan.statements), planned.plan.sql
@@ -75,7 +75,7 @@ def test_renames_keep_the_rows_and_nothing_is_dropped(database: str) -> None:
 @pytest.mark.smoke
 def test_a_pending_rename_is_shown_as_one_and_is_no_drift(database: str) -> None:
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", BEFORE)
+        reconciler.migrate(BEFORE)
         result = reconciler.check(AFTER)
         table = next(each for each in result.objects if each.object.key == "table:public.people")
         assert table.state is State.PENDING
@@ -87,7 +87,7 @@ def test_a_pending_rename_is_shown_as_one_and_is_no_drift(database: str) -> None
 
 def test_on_a_fresh_database_the_hints_are_harmless(database: str) -> None:
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", AFTER)
+        reconciler.migrate(AFTER)
         assert reconciler.plan(AFTER).plan.is_empty
 
 
@@ -104,11 +104,11 @@ def test_names_change_places_once(database: str) -> None:
     create table w (x int);
     """
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", before)
+        reconciler.migrate(before)
         _run(database, "insert into public.t values (1, 2)", "insert into public.u values (7)")
-        reconciler.migrate("default", after)
+        reconciler.migrate(after)
         assert reconciler.plan(after).plan.is_empty
-        reconciler.migrate("default", after + "-- reconciler: on table t: keep\n")
+        reconciler.migrate(after + "-- reconciler: on table t: keep\n")
     assert _rows(database, "select a, b, x from public.t, public.w") == [(2, 1, 7)]
 
 
@@ -132,10 +132,10 @@ def test_a_schema_and_what_is_in_it_move(database: str, scratch: str) -> None:
     create table other.moved (a int);
     """
     with Reconciler(database, options=options) as reconciler:
-        reconciler.migrate("default", before)
+        reconciler.migrate(before)
         _run(database, "insert into old.t default values", "insert into old.moves values (5)")
         later = Options(schemas=("new", "other"), scratch=scratch)
-        reconciler.migrate("default", after, options=later)
+        reconciler.migrate(after, options=later)
         assert reconciler.plan(after, options=later).plan.is_empty
     assert _rows(database, "select id, a, new.g(1) from new.things, other.moved") == [(1, 5, 1)]
 
@@ -190,7 +190,7 @@ def test_every_renamable_part_is_renamed_in_place(database: str) -> None:
     create statistics st2 on id, v from t; -- reconciler: renamed from st
     """
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", before)
+        reconciler.migrate(before)
         planned = reconciler.plan(after)
         assert all(" RENAME " in statement.sql for statement in planned.plan.statements), planned.plan.sql
         assert len(planned.plan.statements) == len(names) + 1
@@ -205,9 +205,9 @@ def test_a_column_is_renamed_and_changes_its_type_in_one_go(database: str) -> No
         birth_year int
     );"""
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", "create table t (born date);")
+        reconciler.migrate("create table t (born date);")
         _run(database, "insert into public.t values ('1999-05-01')")
-        reconciler.migrate("default", after)
+        reconciler.migrate(after)
         assert reconciler.plan(after).plan.is_empty
     assert _rows(database, "select birth_year from public.t") == [(1999,)]
 
@@ -226,7 +226,7 @@ def test_a_partition_is_renamed_with_its_parent(database: str) -> None:
     create table q_1 partition of q for values from ('2020-01-01') to ('2021-01-01');
     """
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", before)
+        reconciler.migrate(before)
         _run(database, "insert into public.p values (1, '2020-02-02')")
         planned = reconciler.plan(after)
         assert not [hazard for hazard in planned.plan.hazards if hazard.kind is HazardKind.DATA_LOSS]
@@ -241,9 +241,9 @@ def test_a_new_column_without_a_null_is_filled_in(database: str) -> None:
         b text not null default 'new' -- reconciler: backfill 'row ' || coalesce(a, -1)
     );"""
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", "create table t (a int);")
+        reconciler.migrate("create table t (a int);")
         _run(database, "insert into public.t values (1), (null)")
-        reconciler.migrate("default", after)
+        reconciler.migrate(after)
         assert reconciler.plan(after).plan.is_empty
         _run(database, "insert into public.t (a) values (3)")
     assert {row[0] for row in _rows(database, "select a from public.t")} == {0, 1, 3}
@@ -253,21 +253,21 @@ def test_a_new_column_without_a_null_is_filled_in(database: str) -> None:
 def test_what_is_kept_stays_though_it_is_not_declared(database: str) -> None:
     after = "create table t (a int); -- reconciler: keep\n-- reconciler: on table old_t: keep\n"
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", "create table t (a int, b int); create table old_t (a int);")
+        reconciler.migrate("create table t (a int, b int); create table old_t (a int);")
         assert len(reconciler.plan("create table t (a int);").plan.statements) == 2
         assert reconciler.plan(after).plan.is_empty
-        reconciler.migrate("default", after)
+        reconciler.migrate(after)
         assert not reconciler.check(after).has_drift
 
 
 def test_what_is_ignored_is_neither_planned_nor_drift(database: str) -> None:
     declared = "create table t (a int); -- reconciler: ignore\ncreate table u (a int);"
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", "create table t (a int); create table u (a int);")
+        reconciler.migrate("create table t (a int); create table u (a int);")
         _run(database, "alter table public.t add column b int, alter column a type bigint")
         assert reconciler.check("create table t (a int); create table u (a int);").has_drift
         assert reconciler.plan(declared).plan.is_empty
-        reconciler.migrate("default", declared)
+        reconciler.migrate(declared)
         assert not reconciler.check(declared).has_drift
 
 
@@ -288,6 +288,6 @@ def test_what_is_ignored_is_neither_planned_nor_drift(database: str) -> None:
 )
 def test_a_hint_that_makes_no_sense_is_an_error_with_file_and_line(database: str, after: str, message: str) -> None:
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", "create table t (id int, label text);")
+        reconciler.migrate("create table t (id int, label text);")
         with pytest.raises(SourceError, match=message):
             reconciler.plan(after)

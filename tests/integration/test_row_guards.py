@@ -170,10 +170,10 @@ def test_all_values_arrive_whatever_guards_the_table_and_nothing_of_the_users_ac
 ) -> None:
     before, after, wrong = CHANGES[change]
     with Reconciler(as_role(role), options=Options(online=online)) as reconciler:
-        reconciler.migrate("default", _declared(before))
+        reconciler.migrate(_declared(before))
         _fill(admin)
         values, states = _values(admin), admin.execute(STATES).fetchone()
-        result = reconciler.migrate("default", _declared(after), allow_data_loss=True)
+        result = reconciler.migrate(_declared(after), allow_data_loss=True)
         assert result.idx == 1
         assert reconciler.plan(_declared(after)).plan.is_empty
     assert _values(admin) == values
@@ -194,7 +194,7 @@ def test_what_decides_between_batches_and_one_transaction_is_named(
 ) -> None:
     before, after, _ = CHANGES["type"]
     with Reconciler(as_role("owner"), options=Options(online=True)) as reconciler:
-        reconciler.migrate("default", _declared(before))
+        reconciler.migrate(_declared(before))
         plan = reconciler.plan(_declared(after)).plan
     batched = {str(each.batched) for each in plan.statements if each.batched is not None}
     own = {"nothing", "no_rule", "disabled", "replica"}
@@ -218,7 +218,7 @@ def test_a_hint_has_the_triggers_fire_and_the_plan_tells_which_for_how_many_rows
     before, after = (text.replace("{t}", "t") for text in CHANGES["new_column"][:2])
     after = after.replace("|| id", "|| id firing triggers")
     with Reconciler(as_role("owner"), options=Options(online=online)) as reconciler:
-        reconciler.migrate("default", FUNCTIONS + before + guard)
+        reconciler.migrate(FUNCTIONS + before + guard)
         admin.execute("insert into t (id, k) select g, g from generate_series(1, 50) g")
         admin.execute("update t set stamp = 'old'; analyze t")
         plan = reconciler.plan(FUNCTIONS + after + guard).plan
@@ -227,7 +227,7 @@ def test_a_hint_has_the_triggers_fire_and_the_plan_tells_which_for_how_many_rows
             "trigger public.t.touch fires for about 50 rows of table public.t that the plan writes, as the hint asks for"
         ]
         assert any(each.batched for each in plan.statements) == online
-        reconciler.migrate("default", FUNCTIONS + after + guard)
+        reconciler.migrate(FUNCTIONS + after + guard)
     assert admin.execute("select count(*) from t where stamp = 'touched' and s = 'x' || id").fetchone() == (50,)
 
 
@@ -257,13 +257,13 @@ def test_each_part_of_a_trigger_is_restored_as_it_was_and_deferred_keys_are_chec
     )
     query = "select " + ", ".join(STATE.format(table) for table in ("t", "t_1", "t_11", "t_12", "t_2"))
     with Reconciler(as_role("owner"), options=Options(online=False)) as reconciler:
-        reconciler.migrate("default", text)
+        reconciler.migrate(text)
         admin.execute("set session_replication_role = replica")
         admin.execute("alter table t disable trigger touch; insert into t select g from generate_series(1, 19) g")
         admin.execute("alter table t enable always trigger touch; alter table t_1 enable trigger touch")
         admin.execute("alter table t_12 disable trigger touch; insert into other values (1)")
         assert admin.execute(query.encode()).fetchone() == ("A", "O", "O", "D", "A")
-        reconciler.migrate("default", after)
+        reconciler.migrate(after)
         assert reconciler.plan(after).plan.is_empty
     assert admin.execute(query.encode()).fetchone() == ("A", "O", "O", "D", "A")
     assert admin.execute("select count(*), count(stamp), count(o), count(s) from t").fetchone() == (19, 0, 19, 19)
@@ -277,13 +277,13 @@ def test_what_this_role_may_not_disable_is_named_before_anything_happens(
     child = FUNCTIONS + "create table par (id int primary key, stamp text, n int);"
     filled = child.replace("n int", "n int not null -- reconciler: backfill 3\n")
     with Reconciler(as_role("owner"), options=Options(online=False)) as reconciler:
-        reconciler.migrate("default", before)
+        reconciler.migrate(before)
         admin.execute("create table hidden (id int); alter table hidden enable row level security")
         admin.execute("create policy mine on hidden using (id < 3)")
         admin.execute(sql.SQL("grant select on hidden to {}").format(sql.Identifier(OWNER)))
         with pytest.raises(PlanError, match=r"policy public.hidden.mine applies to this role on table public.hidden"):
             reconciler.plan(after)
-        reconciler.migrate("default", child, allow_data_loss=True)
+        reconciler.migrate(child, allow_data_loss=True)
         admin.execute("create table kid (stamp2 text) inherits (par)")
         admin.execute(TOUCHED.replace("{t}", "kid").encode())
         admin.execute("insert into kid (id) values (1)")
@@ -302,7 +302,7 @@ def test_a_connection_that_is_handed_in_keeps_its_row_security(
     setting = "select current_setting('row_security')"
     with psycopg.connect(as_role("owner")) as connection:
         with Reconciler(connection) as reconciler:
-            reconciler.migrate("default", text)
+            reconciler.migrate(text)
         assert connection.execute(setting).fetchone() == ("on",)
     with connect(as_role("owner")) as ours:
         assert ours.execute(setting).fetchone() == ("off",)

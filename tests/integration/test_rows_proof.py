@@ -65,7 +65,7 @@ AFTER = (
 def filled(database: str) -> str:
     """The URL of a database with BEFORE and its rows."""
     with Reconciler(database, options=OPTIONS) as reconciler:
-        reconciler.migrate("default", BEFORE)
+        reconciler.migrate(BEFORE)
     with psycopg.connect(database) as connection:
         connection.execute(ROWS.encode())
     return database
@@ -124,7 +124,7 @@ def test_a_plan_that_loses_rows_or_values_is_caught(filled: str, loss: str, mess
 
 def test_values_that_cannot_be_converted_show_before_the_plan_runs(database: str) -> None:
     with Reconciler(database, options=OPTIONS) as reconciler:
-        reconciler.migrate("default", "create table t (a text);")
+        reconciler.migrate("create table t (a text);")
         with psycopg.connect(database) as connection:
             connection.execute("insert into t values ('1'), ('one')")
         assert reconciler.plan("create table t (a int);", options=replace(OPTIONS, proof=Proof.SCHEMA)).plan.statements
@@ -134,10 +134,10 @@ def test_values_that_cannot_be_converted_show_before_the_plan_runs(database: str
 
 def test_a_column_that_is_dropped_on_purpose_is_not_compared(database: str) -> None:
     with Reconciler(database, options=OPTIONS) as reconciler:
-        reconciler.migrate("default", "create table t (a text, b int); create table u (a int);")
+        reconciler.migrate("create table t (a text, b int); create table u (a int);")
         with psycopg.connect(database) as connection:
             connection.execute("insert into t values ('1', 2); insert into u values (1)")
-        reconciler.migrate("default", "create table t (b int);")
+        reconciler.migrate("create table t (b int);")
         with psycopg.connect(database) as connection:
             assert connection.execute("select * from t").fetchall() == [(2,)]
 
@@ -146,10 +146,10 @@ def test_a_table_that_cannot_be_loaded_is_named(database: str) -> None:
     with Reconciler(database, options=OPTIONS) as reconciler:
         tables = "create table t (a int); create table u (a int);"
         declared = tables + "alter table t add constraint few check (a < 10) not valid;"
-        reconciler.migrate("default", tables)
+        reconciler.migrate(tables)
         with psycopg.connect(database) as connection:
             connection.execute("insert into t values (11)")
-        reconciler.migrate("default", declared)
+        reconciler.migrate(declared)
         planned = reconciler.plan(declared.replace("a int", "a bigint"))
     assert [warning.partition(":")[0] for warning in planned.warnings] == ["table public.t"]
     assert "violates check constraint" in planned.warnings[0]
@@ -163,7 +163,7 @@ def test_a_table_with_a_foreign_partition_is_named_and_not_read(database: str) -
         "create foreign table away partition of p for values from (10) to (20) server far;"
     )
     with Reconciler(database, options=OPTIONS) as reconciler:
-        reconciler.migrate("default", before)
+        reconciler.migrate(before)
         with psycopg.connect(database) as connection:
             connection.execute("insert into public.near values (1, 1)")
         planned = reconciler.plan(before.replace("v int", "v bigint"))

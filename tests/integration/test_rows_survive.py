@@ -291,7 +291,7 @@ def test_there_and_back(database: str, case: str) -> None:
 def _go_there_and_back(database: str, case: Case) -> None:
     old, rows, new, query, loses = case
     with Reconciler(database, options=Options(allow=frozenset(HazardKind))) as reconciler:
-        reconciler.migrate("default", old)
+        reconciler.migrate(old)
         _run(database, rows)
         wanted = _rows(database, query)
         assert wanted
@@ -372,11 +372,11 @@ def test_a_column_that_comes_with_a_parents_is_computed_otherwise(
     if server.server_version < 160000:
         pytest.skip("before 16 Postgres refuses to declare it")
     with Reconciler(database, options=Options(allow=frozenset(HazardKind))) as reconciler:
-        reconciler.migrate("default", tree.format("2"))
+        reconciler.migrate(tree.format("2"))
         _run(database, "insert into p (a) values (3); insert into c (a, b) values (2, 7); insert into d (a) values (3)")
         for added in (3, 2):
             source = tree.format(added)
-            assert reconciler.migrate("default", source).statements
+            assert reconciler.migrate(source).statements
             assert reconciler.plan(source).plan.is_empty
             own = 9 if "(a + b)" in tree else 2 + added
             assert _rows(database, "select a, b, g from c where b = 7") == [(2, 7, own)]
@@ -395,9 +395,9 @@ def test_a_column_that_comes_with_a_parents_is_computed_otherwise(
 )
 def test_numbers_go_on_after_what_is_there(database: str, old: str, new: str) -> None:
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", f"create table t ({old}, a text);")
+        reconciler.migrate(f"create table t ({old}, a text);")
         _run(database, "insert into t values (41, 'x')")
-        assert reconciler.migrate("default", f"create table t ({new}, a text);").statements
+        assert reconciler.migrate(f"create table t ({new}, a text);").statements
         _run(database, "insert into t (a) values ('y')")
         assert _rows(database, "select id from t order by id") == [(41,), (42,)]
 
@@ -413,7 +413,7 @@ NUMBERED_TREES = {
 @pytest.mark.parametrize("tree", NUMBERED_TREES.values(), ids=NUMBERED_TREES)
 def test_an_identity_numbers_the_rows_of_all_tables_that_get_it_from_one(database: str, tree: str) -> None:
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", tree.format(""))
+        reconciler.migrate(tree.format(""))
         _run(database, "insert into t select 1 from generate_series(1, 3)")
         _run(database, "insert into t1 values (1); insert into t3 values (2), (2)")
         numbered = tree.format(
@@ -421,7 +421,7 @@ def test_an_identity_numbers_the_rows_of_all_tables_that_get_it_from_one(databas
         )
         plan = reconciler.plan(numbered).plan
         assert [hazard.kind for hazard in plan.hazards if hazard.message.startswith("rewrites")]
-        reconciler.migrate("default", numbered)
+        reconciler.migrate(numbered)
         assert reconciler.plan(numbered).plan.is_empty
     _run(database, "insert into t values (1)")
     assert _rows(database, "select n from t order by n") == [(70,), (75,), (80,), (85,), (90,), (95,), (100,)]
@@ -429,8 +429,8 @@ def test_an_identity_numbers_the_rows_of_all_tables_that_get_it_from_one(databas
 
 def test_an_empty_table_numbers_from_the_start(database: str) -> None:
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", "create table t (id int primary key, a text);")
-        reconciler.migrate("default", "create table t (id serial primary key, a text);")
+        reconciler.migrate("create table t (id int primary key, a text);")
+        reconciler.migrate("create table t (id serial primary key, a text);")
         _run(database, "insert into t (a) values ('y')")
         assert _rows(database, "select id from t") == [(1,)]
 
@@ -441,9 +441,9 @@ def test_an_empty_table_numbers_from_the_start(database: str) -> None:
 )
 def test_a_value_becomes_what_a_person_would_expect(database: str, old: str, new: str, value: str) -> None:
     with Reconciler(database, options=Options(allow=frozenset(HazardKind))) as reconciler:
-        reconciler.migrate("default", f"create table t (a {old});")
+        reconciler.migrate(f"create table t (a {old});")
         _run(database, f"insert into t values ({value}), (null)")
-        reconciler.migrate("default", f"create table t (a {new});")
+        reconciler.migrate(f"create table t (a {new});")
         ((found,),) = _rows(database, "select a::text from t where a is not null")
     assert found == {"5": "{5}", "'x'": "{x}", "'{5}'": "{5}", "1": "true"}[value]
 

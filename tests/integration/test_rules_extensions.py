@@ -37,10 +37,10 @@ def test_an_extension_changes_under_an_index(
     database: str, before: tuple[str, str], after: tuple[str, str], in_place: bool
 ) -> None:
     with Reconciler(database, options=OPTIONS) as reconciler:
-        reconciler.migrate("default", _declared(*before))
+        reconciler.migrate(_declared(*before))
         with psycopg.connect(database) as connection:
             connection.execute("INSERT INTO app.notes VALUES (1, 'kept')")
-        done = reconciler.migrate("default", _declared(*after))
+        done = reconciler.migrate(_declared(*after))
         assert any(statement.sql.startswith("DROP EXTENSION") for statement in done.statements) is not in_place
         assert reconciler.plan(_declared(*after)).plan.is_empty
     with psycopg.connect(database) as connection:

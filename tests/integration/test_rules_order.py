@@ -28,15 +28,15 @@ CHECK = "CREATE TABLE t (state varchar(9), CONSTRAINT known CHECK (state IN ('a'
 
 def test_what_is_filled_comes_after_what_its_functions_call(database: str) -> None:
     with Reconciler(database, options=OPTIONS) as reconciler:
-        reconciler.migrate("default", "CREATE TABLE other (id integer);")
-        reconciler.migrate("default", BODIES)
+        reconciler.migrate("CREATE TABLE other (id integer);")
+        reconciler.migrate(BODIES)
         assert reconciler.plan(BODIES).plan.is_empty
 
 
 def test_a_check_with_a_list_is_made_as_it_was_declared(database: str) -> None:
     with Reconciler(database, options=OPTIONS) as reconciler:
-        reconciler.migrate("default", CHECK)
-        reconciler.migrate("default", CHECK + "CREATE TABLE other (id integer);")
+        reconciler.migrate(CHECK)
+        reconciler.migrate(CHECK + "CREATE TABLE other (id integer);")
         assert reconciler.plan(CHECK + "CREATE TABLE other (id integer);").plan.is_empty
 
 
@@ -46,8 +46,8 @@ def test_a_view_keeps_a_column_without_a_name_in_a_later_branch(database: str) -
         "CREATE VIEW v AS SELECT id, kind FROM (SELECT id, kind FROM t UNION ALL SELECT NULL, 'none' FROM t) AS every;"
     )
     with Reconciler(database, options=OPTIONS) as reconciler:
-        reconciler.migrate("default", declared)
-        reconciler.migrate("default", declared + "CREATE TABLE other (id integer);")
+        reconciler.migrate(declared)
+        reconciler.migrate(declared + "CREATE TABLE other (id integer);")
         assert reconciler.plan(declared + "CREATE TABLE other (id integer);").plan.is_empty
 
 
@@ -61,10 +61,10 @@ def test_a_sequence_keeps_its_position_where_the_bounds_allow(
 ) -> None:
     declared = f"CREATE TABLE t (id integer GENERATED ALWAYS AS IDENTITY ({options} START WITH {options.split()[1]}));"
     with Reconciler(database, options=OPTIONS) as reconciler:
-        reconciler.migrate("default", "CREATE TABLE t (id integer GENERATED ALWAYS AS IDENTITY);")
+        reconciler.migrate("CREATE TABLE t (id integer GENERATED ALWAYS AS IDENTITY);")
         with psycopg.connect(database) as connection:
             connection.execute("SELECT setval('t_id_seq', 5)")
-        reconciler.migrate("default", declared)
+        reconciler.migrate(declared)
         assert reconciler.plan(declared).plan.is_empty
     with psycopg.connect(database) as connection:
         row = connection.execute("SELECT last_value FROM t_id_seq").fetchone()
@@ -81,9 +81,7 @@ def test_what_is_left_alone_needs_what_it_stands_on(database: str) -> None:
         with pytest.raises(PlanError, match=r"^event trigger watching needs function app.fired\(\), which") as raised:
             reconciler.plan("CREATE TABLE app.t (a integer);")
         assert "drop it by hand" in str(raised.value.hint)
-        reconciler.migrate(
-            "default", "CREATE FUNCTION app.fired() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN NULL; END';"
-        )
+        reconciler.migrate("CREATE FUNCTION app.fired() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN NULL; END';")
 
 
 HELD = """
@@ -104,10 +102,10 @@ CREATE TABLE t (id integer, in_type c, in_array text[], in_whole whole, plain d)
 
 def test_a_domain_asks_more_of_its_values_when_other_types_hold_it_no_more(database: str) -> None:
     with Reconciler(database, options=OPTIONS) as reconciler:
-        reconciler.migrate("default", HELD)
+        reconciler.migrate(HELD)
         with psycopg.connect(database, autocommit=True) as connection:
             connection.execute("INSERT INTO t VALUES (1, '(1,a,b)', '{a}', '(\"(1,a,b)\")', '{b}', 'a')")
-        reconciler.migrate("default", HELD_NO_MORE)
+        reconciler.migrate(HELD_NO_MORE)
         assert reconciler.plan(HELD_NO_MORE).plan.is_empty
         with psycopg.connect(database, autocommit=True) as connection:
             row = connection.execute("SELECT in_type::text, in_array, in_whole::text, plain FROM t").fetchone()

@@ -115,7 +115,7 @@ def test_a_schema_that_others_make_meanwhile_is_not_the_sources(database: str) -
     assert "mine" in goal.record.schemas
     assert not [fact for fact in (*goal.record.facts, *goal.snapshot.facts) if "theirs" in fact.name]
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", source)
+        reconciler.migrate(source)
         assert reconciler.plan(source).plan.is_empty
 
 
@@ -168,7 +168,7 @@ def test_a_role_that_may_only_read_can_check_with_a_scratch_elsewhere(
         admin.execute(sql.SQL("create role {} login password 'read'").format(sql.Identifier(role)))
         try:
             with Reconciler(database) as owner:
-                owner.migrate("default", SOURCE)
+                owner.migrate(SOURCE)
             admin.execute(sql.SQL("grant usage on schema migrations to {}").format(sql.Identifier(role)))
             admin.execute(sql.SQL("grant select on all tables in schema migrations to {}").format(sql.Identifier(role)))
             admin.execute("alter table public.users add column by_hand int")
@@ -213,17 +213,17 @@ def test_what_stands_outside_the_managed_schemas_can_be_declared_again(
     database: str, source: str, changed: str, scratch: str
 ) -> None:
     with Reconciler(database, options=Options(scratch=scratch, allow=frozenset(HazardKind))) as reconciler:
-        reconciler.migrate("default", source)
+        reconciler.migrate(source)
         assert reconciler.plan(source).plan.sql == ""
-        reconciler.migrate("default", changed)
+        reconciler.migrate(changed)
         assert reconciler.plan(changed).plan.sql == ""
-        reconciler.migrate("default", source)
+        reconciler.migrate(source)
         assert reconciler.plan(source).plan.sql == ""
 
 
 def test_what_the_source_no_longer_makes_in_a_schema_of_its_own_is_dropped(database: str) -> None:
     with Reconciler(database, options=Options(allow=frozenset(HazardKind))) as reconciler:
-        reconciler.migrate("default", "create schema app; create table app.a (id int);")
+        reconciler.migrate("create schema app; create table app.a (id int);")
         assert reconciler.plan("create table b ();").plan.sql.splitlines() == [
             'DROP TABLE "app"."a";',
             'CREATE TABLE "public"."b" ();',
@@ -256,7 +256,7 @@ def test_what_needs_a_managed_thing_does_not_hinder_a_temporary_database(databas
 def test_without_the_right_to_another_database_the_error_says_what_to_do(database: str) -> None:
     source = "create table a (id int primary key); create publication p for table a;"
     with Reconciler(database, options=Options(allow=frozenset(HazardKind))) as reconciler:
-        reconciler.migrate("default", source)
+        reconciler.migrate(source)
     with (
         Reconciler(database, options=Options(scratch="schema")) as reconciler,
         pytest.raises(SourceError, match='publication "p" already exists') as caught,

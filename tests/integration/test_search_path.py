@@ -46,7 +46,7 @@ PUBLIC = Options(search_path=("public",))
 
 def _prepare(url: str, more: str = "") -> None:
     with Reconciler(url) as reconciler:
-        reconciler.migrate("default", BEFORE + more)
+        reconciler.migrate(BEFORE + more)
     _run(url, ROWS)
 
 
@@ -63,7 +63,7 @@ def test_the_error_names_the_function_and_what_to_do(name: str, database: str) -
         Reconciler(database) as reconciler,
         pytest.raises((ApplyError, PreflightError, ProofError), match='relation "limits" does not exist') as caught,
     ):
-        reconciler.migrate("default", f"{BEFORE}{before}\n{change}")
+        reconciler.migrate(f"{BEFORE}{before}\n{change}")
     hint = str(caught.value.hint)
     assert f"function {function} line" in hint
     assert f"ALTER FUNCTION {function} SET search_path = public, pg_temp" in hint
@@ -77,7 +77,7 @@ def test_a_schema_that_is_named_is_looked_in(name: str, online: bool, database: 
     after = f"{BEFORE}{before}\n{change}"
     _prepare(database, before)
     with Reconciler(database, options=Options(search_path=("public",), online=online)) as reconciler:
-        assert reconciler.migrate("default", after).idx == 1
+        assert reconciler.migrate(after).idx == 1
         assert reconciler.plan(after).plan.is_empty
 
 
@@ -85,7 +85,7 @@ def test_what_the_hint_says_mends_it(database: str) -> None:
     _prepare(database)
     mended = 'alter function "is ok"(int) set search_path = public, pg_temp;'
     with Reconciler(database) as reconciler:
-        assert reconciler.migrate("default", BEFORE + mended + CHECK).idx == 1
+        assert reconciler.migrate(BEFORE + mended + CHECK).idx == 1
 
 
 def test_a_check_is_refused_before_the_first_lock(database: str) -> None:
@@ -116,7 +116,7 @@ def test_an_index_or_a_materialized_view_is_told_of_its_function_alone(database:
     _prepare(database)
     for change in ("create index i on t (plus(v));", "create materialized view m as select plus(v) as n from t;"):
         with Reconciler(database) as reconciler, pytest.raises(ApplyError, match="limits") as caught:
-            reconciler.migrate("default", BEFORE + change)
+            reconciler.migrate(BEFORE + change)
         assert "ALTER FUNCTION public.plus(integer) SET search_path = public, pg_temp" in str(caught.value.hint)
         assert "--search-path" not in str(caught.value.hint)
 
@@ -132,7 +132,7 @@ def test_the_callers_search_path_neither_counts_nor_is_lost(database: str) -> No
     with psycopg.connect(database) as connection:
         connection.execute("set search_path = nowhere")
         reconciler = Reconciler(connection, options=PUBLIC)
-        assert reconciler.migrate("default", BEFORE + CHECK).idx == 1
+        assert reconciler.migrate(BEFORE + CHECK).idx == 1
         assert connection.execute("show search_path").fetchone() == ("nowhere",)
 
 
@@ -143,11 +143,11 @@ def test_what_a_named_schema_hides_of_postgres_is_caught(database: str) -> None:
     )
     check = "alter table s add check (cardinality(pg_catalog.array_append(a, 1)) > 0);"
     with Reconciler(database, options=PUBLIC) as reconciler:
-        reconciler.migrate("default", hiding)
+        reconciler.migrate(hiding)
         with pytest.raises(ProofError, match="does not end at the goal"):
-            reconciler.migrate("default", hiding + check)
+            reconciler.migrate(hiding + check)
     with Reconciler(database) as reconciler:
-        assert reconciler.migrate("default", hiding + check).idx == 1
+        assert reconciler.migrate(hiding + check).idx == 1
 
 
 def test_a_materialized_view_whose_function_finds_nothing_hinders_no_plan(database: str) -> None:
@@ -160,7 +160,7 @@ def test_a_materialized_view_whose_function_finds_nothing_hinders_no_plan(databa
         if from_17 := reconciler.connection.info.server_version >= 170000:
             filled = filled.replace(";", " with no data;")
         more = f"create view v as select n from m; create materialized view mm as select n from v {'with no data' * from_17};"
-        assert len(reconciler.migrate("default", BEFORE + filled + more).statements) == 2
+        assert len(reconciler.migrate(BEFORE + filled + more).statements) == 2
     with psycopg.connect(database) as connection:
         found = connection.execute("select relispopulated from pg_class where relname = 'mm'").fetchone()
         assert found == (not from_17,)

@@ -89,7 +89,7 @@ class Pair:
     def make_ledger_there(self, before: str) -> None:
         """The ledger's tables, empty."""
         with Reconciler(self.there_url) as reconciler:
-            reconciler.migrate("default", before)
+            reconciler.migrate(before)
         tables = self.there.execute(
             "select relname from pg_class where relnamespace = 'migrations'::regnamespace and relkind = 'r'"
         )
@@ -372,19 +372,19 @@ def test_the_column_list_of_an_interrupted_run_is_taken_back(pair: Pair) -> None
     with Reconciler(pair.url, options=Options(online=True)) as reconciler:
         for after in (T.replace("n int", "n bigint"), T):
             with pytest.raises(_CutOffError):
-                reconciler.migrate("default", T.replace("n int", "n bigint"), progress=_CutsOff())
+                reconciler.migrate(T.replace("n int", "n bigint"), progress=_CutsOff())
             pair.here.execute(CHANGED.encode())
             assert pair.goes_on()
             assert pair.here.execute(lists).fetchall() == [(True,)]
             # Gone on with, or given up.
             if after == T:
                 break
-            reconciler.migrate("default", after)
+            reconciler.migrate(after)
             assert pair.here.execute(lists).fetchall() == [(False,)]
             assert reconciler.plan(after).plan.is_empty
             assert pair.goes_on()
-            reconciler.migrate("default", T)
-        reconciler.migrate("default", T)
+            reconciler.migrate(T)
+        reconciler.migrate(T)
         assert pair.here.execute(lists).fetchall() == [(False,)]
         assert not pair.here.execute(LEFT).fetchall()
     pair.here.execute(INTO)
@@ -395,7 +395,7 @@ def test_the_column_list_of_an_interrupted_run_is_taken_back(pair: Pair) -> None
 @pytest.mark.one_server
 def test_a_published_table_without_a_replica_identity_is_told_of_whoever_subscribes(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection, Reconciler(database) as reconciler:
-        reconciler.migrate("default", "create table t (id int primary key); create table u (id int);")
+        reconciler.migrate("create table t (id int primary key); create table u (id int);")
         connection.execute("create publication app for table public.t; create publication ins for table public.u")
         connection.execute("alter publication ins set (publish = 'insert')")
         plan = reconciler.plan("create table t (id int, n int); create table u (id int, n int);").plan
@@ -462,7 +462,7 @@ def test_backfills_wait_for_standbys_and_the_plan_says_what_they_get(pair: Pair)
             assert [each for each in told if "updates all rows of table public.t, and writes up to about" in each]
             assert [each for each in told if "cancel queries there" in each and "standby far_away" in each]
             progress = _CatchesUp(standby, pair.here)
-            reconciler.migrate("default", after + "create table much (id int);", progress=progress)
+            reconciler.migrate(after + "create table much (id int);", progress=progress)
             assert progress.told
             assert re.fullmatch(r"waits for standby far_away, \d MB( and .* s)? behind", progress.told[0])
     finally:

@@ -52,7 +52,7 @@ def test_what_looks_like_a_rename_is_pointed_out(database: str, case: str) -> No
     after = USERS.replace(old, new)
     assert after != USERS
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", USERS)
+        reconciler.migrate(USERS)
         planned = reconciler.plan(after)
         found = [(".".join(each.old.name[1:]), ".".join(each.new.name[1:]), each.line) for each in planned.suggestions]
         assert found == expected
@@ -69,9 +69,9 @@ def test_what_looks_like_a_rename_is_pointed_out(database: str, case: str) -> No
 def test_a_refusal_says_what_to_write(database: str) -> None:
     after = USERS.replace("mail text", "email text")
     with Reconciler(database) as reconciler:
-        reconciler.migrate("default", USERS)
+        reconciler.migrate(USERS)
         with pytest.raises(HazardError) as caught:
-            reconciler.migrate("default", after)
+            reconciler.migrate(after)
     assert (
         "if column public.users.email was column public.users.mail, write beside it: -- reconciler: renamed from mail"
         in str(caught.value.hint)
@@ -181,9 +181,9 @@ def test_hints_in_info_are_followed(database: str) -> None:
         filled={"backfill": sa.cast(sa.literal("2020-01-01"), sa.Date)},
     )
     with Reconciler(database) as reconciler, psycopg.connect(database, autocommit=True) as connection:
-        reconciler.migrate("default", _metadata())
+        reconciler.migrate(_metadata())
         connection.execute("insert into users values (1, 'a@b', 'four', null)")
-        reconciler.migrate("default", after)
+        reconciler.migrate(after)
         assert reconciler.plan(after).plan.is_empty
         row = connection.execute('select id, "e mail", age, born::text from "People"').fetchone()
         assert row == (1, "a@b", 4, "2020-01-01")
@@ -195,7 +195,7 @@ def test_keep_and_ignore_in_info_are_followed(database: str) -> None:
     ignored = sa.MetaData()
     sa.Table("users", ignored, sa.Column("id", sa.Integer, primary_key=True), info=_info({"ignore": True}))
     with Reconciler(database, options=Options(allow=frozenset({HazardKind.DATA_LOSS}))) as reconciler:
-        reconciler.migrate("default", _metadata())
+        reconciler.migrate(_metadata())
         assert reconciler.plan(kept).plan.is_empty
         assert reconciler.plan(ignored).plan.is_empty
 

@@ -48,9 +48,9 @@ insert into public.p values (10), (70);
 
 def test_names_that_are_taken_or_too_long_are_not_used_twice(database: str) -> None:
     with Reconciler(database) as reconciler, psycopg.connect(database, autocommit=True) as connection:
-        reconciler.migrate("default", BEFORE)
+        reconciler.migrate(BEFORE)
         connection.execute(ROWS.encode())
-        reconciler.migrate("default", AFTER)
+        reconciler.migrate(AFTER)
         assert reconciler.plan(AFTER).plan.is_empty
         row = connection.execute("select x::text, y::text, s::text, d, e from public.t").fetchone()
         assert row == ("b", "b", "b", 1, 2)

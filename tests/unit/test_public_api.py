@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
+import collections.abc
+import dataclasses
+import inspect
+import re
 import subprocess
 import sys
+import typing
 
 import pytest
+from python_api import PAGE, page
 
 import reconciler
 from reconciler import errors
@@ -66,3 +73,29 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[] []"
+
+
+def test_the_page_of_the_api_is_what_the_docstrings_say() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run `python tests/python_api.py`"
+
+
+def test_every_type_that_a_public_name_gives_or_has_is_public() -> None:
+    known = {*reconciler.__all__, *dir(builtins), *typing.__all__, *collections.abc.__all__}
+    named: dict[str, str] = {}
+    for name in reconciler.__all__:
+        value = getattr(reconciler, name)
+        functions = [value] if inspect.isfunction(value) else []
+        if isinstance(value, type):
+            functions += [each for key, each in vars(value).items() if inspect.isfunction(each) and key[0] != "_"]
+            functions += [
+                each.fget for key, each in vars(value).items() if isinstance(each, property) and key[0] != "_"
+            ]
+            if dataclasses.is_dataclass(value):
+                named.update({word: name for each in dataclasses.fields(value) for word in _words(each.type)})
+        for function in functions:
+            named.update(dict.fromkeys(_words(function.__annotations__.get("return", "")), name))
+    assert {word: owner for word, owner in named.items() if word not in known and word != "Path"} == {}
+
+
+def _words(annotation: object) -> list[str]:
+    return re.findall(r"\b[A-Z]\w+", str(annotation))
