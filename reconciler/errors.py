@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.model.checks import Finding
+    from reconciler.model.facts import FactId
     from reconciler.model.hazards import Hazard
     from reconciler.model.intent import Suggestion
 
@@ -31,6 +32,7 @@ __all__ = [
     "PreflightError",
     "ProofError",
     "ReconcilerError",
+    "RowsNotCarriedOverError",
     "RunInterruptedError",
     "ScratchError",
     "SourceError",
@@ -55,6 +57,7 @@ __all__ = [
 #   PreflightError         what is in the database stands in the way
 #   ApplyError             a statement failed; everything was rolled back
 #     LockTimeoutError     a lock was not granted in time
+#     RowsNotCarriedOverError  a proof found that rows or values did not arrive
 #     StalePlanError       live changed since the plan was made
 #     VerificationError    the statements ran, but live is not the goal
 #   LedgerError            the ledger's tables are not as they must be
@@ -201,6 +204,23 @@ class ApplyError(ReconcilerError):
 
 class LockTimeoutError(ApplyError):
     """A lock was not granted in time."""
+
+
+class RowsNotCarriedOverError(ApplyError):
+    """Rows or values did not arrive where they belong, so that what holds them was not dropped.
+
+    `rows` is their number; None where this role cannot count them. `guards` are the policies, rules and triggers of the
+    table that can have turned them away.
+    """
+
+    rows: int | None = None
+    guards: tuple[FactId, ...] = ()
+
+    def count(self, rows: int, what: str) -> None:
+        """Says their number, which was counted afterwards; `what` follows it in the message."""
+        self.rows = rows
+        self.message = f"{rows} {what}"
+        self.args = (self.message,)
 
 
 class StalePlanError(ApplyError):

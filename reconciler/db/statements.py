@@ -8,12 +8,13 @@ import psycopg
 
 from reconciler.db.connections import SEARCH_PATH, lost_connection, server_message
 from reconciler.db.search_path import UNFOUND, found_nothing, path_hint
-from reconciler.errors import ApplyError
+from reconciler.errors import ApplyError, RowsNotCarriedOverError
+from reconciler.model.checks import NOT_CARRIED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.db.connections import Connection
+    from reconciler.db.connections import Connection, ServerMessage
     from reconciler.model.plan import Statement
 
 __all__ = ["apply_error", "run_permitted", "run_statement", "run_statements"]
@@ -22,6 +23,14 @@ __all__ = ["apply_error", "run_permitted", "run_statement", "run_statements"]
 _BUILT = frozenset({"index", "materialized_view"})
 # Where Postgres says, with row_security = off, that a policy would filter; its words are in the server's language.
 _FILTERS = "check_enable_rls"
+# How a proof fails: its own error, a CHECK that does not hold, and a policy that would have filtered what it reads.
+_NOT_PROVEN = frozenset(
+    {
+        NOT_CARRIED,
+        psycopg.errors.CheckViolation.sqlstate,
+        psycopg.errors.InsufficientPrivilege.sqlstate,
+    }
+)
 
 
 def run_statements(
@@ -78,6 +87,29 @@ def run_statement(connection: Connection, statement: Statement) -> int:
         raise
 
 
+def _not_carried(statement: Statement, position: int, said: ServerMessage) -> RowsNotCarriedOverError:
+    """The error of a proof that failed, with what can have turned rows away; their number where it is known."""
+    arrival = statement.arrival
+    assert arrival is not None
+    number, _, _ = said.message.partition(" ")
+    counted = said.sqlstate == NOT_CARRIED
+    message = said.message if counted else f"not proven that nothing was left behind: {said.message}"
+    suspects = ", ".join(str(guard) for guard in arrival.guards)
+    error = RowsNotCarriedOverError(
+        statement.concealed(message),
+        hint=f"{suspects} can have turned them away: disable what does for the time of the run, then run again"
+        if suspects
+        else "no policy, rule or trigger is on the table: look for event triggers, then run again",
+        statement=statement.sql,
+        position=position,
+        sqlstate=said.sqlstate,
+        detail=statement.concealed(said.detail) if said.detail else None,
+    )
+    error.rows = int(number) if counted else None
+    error.guards = arrival.guards
+    return error
+
+
 def apply_error(exc: psycopg.Error, statement: Statement, position: int) -> ApplyError:
     """The error of a failed statement, with what Postgres says of it."""
     said = server_message(exc)
@@ -90,6 +122,8 @@ def apply_error(exc: psycopg.Error, statement: Statement, position: int) -> Appl
             "a row security policy would hide rows from this role, and a run does not go on without them: run as the"
             " owner of the table, where it has no FORCE ROW LEVEL SECURITY, or as a role with BYPASSRLS"
         )
+    if statement.arrival is not None and said.sqlstate in _NOT_PROVEN:
+        return _not_carried(statement, position, said)
     message = f"the connection was lost: {said.message}" if lost_connection(exc) else said.message
     return ApplyError(
         statement.concealed(message),

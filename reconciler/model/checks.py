@@ -13,7 +13,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from reconciler.model.facts import FactId
 
-__all__ = ["Check", "Finding", "FindingKind", "Question"]
+__all__ = ["NOT_CARRIED", "Arrival", "Check", "Finding", "FindingKind", "Question"]
+
+# The SQLSTATE of a proof that failed.
+NOT_CARRIED = "RC001"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """What a statement proves before something old goes: that none of the table's rows, or values, is left behind.
+
+    `missing` is a query for the number of those that are, to be read with `row_security = off`; `what` follows that
+    number in a message. `guards` are the policies, rules and triggers that could have turned away what carries them.
+    """
+
+    table: FactId
+    what: str
+    missing: str
+    guards: tuple[FactId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

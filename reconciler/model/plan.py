@@ -11,7 +11,7 @@ from reconciler.errors import PlanError
 
 if TYPE_CHECKING:
     from reconciler.diff.diff import Difference
-    from reconciler.model.checks import Check, Question
+    from reconciler.model.checks import Arrival, Check, Question
     from reconciler.model.facts import FactId
     from reconciler.model.hazards import Hazard, TableSize
     from reconciler.model.intent import Rename
@@ -156,6 +156,7 @@ class Statement:
     cancelled where it is not. `checks` find the rows that it would fail on. `rows` says whose rows it reads or writes.
     `lock` is what it takes on what it is about, `locks`; `relation_locks` are all that block clients, also by
     implication.
+    One with an `arrival` proves that nothing was left behind, and fails where something was.
     `sql` is for people: where it has masks, `masked` is True and `secret` holds the text with the real values, which is
     nowhere else and is not saved.
     """
@@ -179,6 +180,7 @@ class Statement:
     brief: bool = False
     rows: tuple[RowAccess, ...] = ()
     checks: tuple[Check, ...] = ()
+    arrival: Arrival | None = None
 
     def concealed(self, text: str) -> str:
         """`text`, which the server said of the statement, without the statement's secrets."""

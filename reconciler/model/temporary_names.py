@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
     from reconciler.model.snapshot import Snapshot
 
-__all__ = ["PREFIX", "free_name", "is_half_made", "is_leftover", "leftovers", "temporary_name"]
+__all__ = ["PREFIX", "free_name", "is_half_made", "is_leftover", "leftovers", "temporary_name", "trigger_name"]
 
 PREFIX = "reconciler_tmp_"
 _NAME_BYTES = 63  # NAMEDATALEN - 1
-# BEFORE triggers fire in the order of their names: ours must see what the others made of the row.
-TRIGGER_PREFIX = f"~{PREFIX}"
+# BEFORE triggers fire in the order of their names: ours must see what the others made of the row, and so has as many
+# of these before it as it needs to be the last.
+LAST = "~"
+TRIGGER_PREFIX = f"{LAST}{PREFIX}"
+_MOST_TILDES = 16
 _PARTS = {"column": 2, "default": 2, "constraint": 2, "index": 2, "trigger": 2, "function": 1, "sequence": 1}
 
 
@@ -43,12 +46,21 @@ def free_name(schema: str, plain: str, suffix: str, taken: Collection[tuple[str,
     return found
 
 
+def trigger_name(suffix: str, others: Iterable[str]) -> str:
+    """The name of a trigger that fires after `others`, where names in ASCII can do that."""
+    last = max((other.encode() for other in others), default=b"")
+    tildes = 1
+    while (LAST * tildes + PREFIX).encode() < last and tildes < _MOST_TILDES:
+        tildes += 1
+    return LAST * tildes + PREFIX + suffix
+
+
 def is_leftover(fact: FactId) -> bool:
     """Whether the fact is, or hangs on, something that an online run made for a while."""
     if fact.kind in SATELLITE_KINDS:
         return is_leftover(fact.target)
     place = _PARTS.get(fact.kind)
-    return place is not None and len(fact.name) > place and fact.name[place].startswith((PREFIX, TRIGGER_PREFIX))
+    return place is not None and len(fact.name) > place and fact.name[place].lstrip(LAST).startswith(PREFIX)
 
 
 def leftovers(live: Snapshot) -> Iterable[FactId]:

@@ -112,6 +112,7 @@ def _statement(draft: StatementDraft, act: Act, facts: tuple[FactId, ...], conte
         as_replica=draft.as_replica,
         brief=draft.brief,
         rows=draft.rows,
+        arrival=draft.arrival,
         masked=secret is not None,
         secret=secret,
     )

@@ -150,6 +150,8 @@ def error_document(error: ReconcilerError, exit_code: int) -> dict[str, object]:
         "exit_code": exit_code,
         "findings": [_finding(finding) for finding in getattr(error, "findings", ())],
         "refused": [_hazard(hazard) for hazard in getattr(error, "hazards", ())],
+        "rows_missing": getattr(error, "rows", None),
+        "guards": [fact.key for fact in getattr(error, "guards", ())],
     }
 
 
@@ -186,6 +188,7 @@ def _statement(statement: Statement) -> dict[str, object]:
         "transactional": statement.transactional,
         "step": statement.step,
         "batched": statement.batched is not None,
+        "proves_arrival": statement.arrival is not None,
     }
 
 

@@ -13,7 +13,7 @@ from reconciler.diff.diff import Difference
 from reconciler.diff.goal import Goal, Scope
 from reconciler.errors import ConfigError, StalePlanError
 from reconciler.ledger.migrations import Head, Recorded
-from reconciler.model.checks import Check, Finding, FindingKind
+from reconciler.model.checks import Arrival, Check, Finding, FindingKind
 from reconciler.model.facts import FactId
 from reconciler.model.hazards import Hazard, HazardKind, TableSize
 from reconciler.model.intent import Suggestion
@@ -50,6 +50,7 @@ STATEMENT = Statement(
     ),
     rows=(RowAccess(table=TABLE, command=RowCommand.UPDATE, aside=TABLE, only=True),),
     checks=(Check(fact=TABLE, table=TABLE, problem="no", sql="SELECT 1", hint="do", unit="pair", attempt="SELECT 2"),),
+    arrival=Arrival(table=TABLE, what="rows", missing="SELECT 0", guards=(TABLE,)),
 )
 PLANNED = PlanResult(
     plugin="shop",

@@ -311,7 +311,8 @@ def _set(column: FactId, context: Context) -> Iterable[StatementDraft]:
     text = required(column, context)
     late = is_required_late(column, context)
     if late or _is_set_online(column, table, context):
-        first, last = online.checked_not_null(column, column.name[2], table, context, late=late)
+        is_filled = column in context.intent.backfills
+        first, last = online.checked_not_null(column, column.name[2], table, context, late=late, is_filled=is_filled)
         yield from first
         change = exclusive(text, table, brief=True)
         yield replace(change, stage=Stage.AFTER) if late else change

@@ -9,6 +9,7 @@ from reconciler.hazards import hazards
 from reconciler.model.facts import RELATION_KINDS, FactId
 from reconciler.model.plan import LockMode, Stage
 from reconciler.model.temporary_names import temporary_name
+from reconciler.planner.core.arrival import arrival
 from reconciler.planner.core.rule import StatementDraft, exclusive
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import compose, name, raw
@@ -16,13 +17,16 @@ from reconciler.planner.sql.quoting import compose, name, raw
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from reconciler.model.checks import Arrival
     from reconciler.model.hazards import Hazard
     from reconciler.planner.core.context import Context
+    from reconciler.planner.sql.quoting import Part
 
 __all__ = [
     "adopt",
     "changes_online",
     "checked_not_null",
+    "checked_rows",
     "comes_after",
     "is_ready",
     "name_is_free",
@@ -122,7 +126,12 @@ def validated(
 
 
 def _validate(
-    fact: FactId, constraint: str, table: FactId, stage: Stage, may_fail: tuple[Hazard, ...]
+    fact: FactId,
+    constraint: str,
+    table: FactId,
+    stage: Stage,
+    may_fail: tuple[Hazard, ...],
+    proven: Arrival | None = None,
 ) -> StatementDraft:
     return StatementDraft(
         sql=compose("ALTER TABLE {} VALIDATE CONSTRAINT {}", qualified(fact), name(constraint)),
@@ -130,32 +139,54 @@ def _validate(
         lock=LockMode.SHARE_UPDATE_EXCLUSIVE,
         locks=table,
         stage=stage,
+        arrival=proven,
     )
 
 
 def checked_not_null(
-    column: FactId, target: str, table: FactId, context: Context, *, late: bool = False
+    column: FactId, target: str, table: FactId, context: Context, *, late: bool = False, is_filled: bool = False
 ) -> tuple[list[StatementDraft], list[StatementDraft]]:
     """What makes SET NOT NULL on the column `target` read no row: a CHECK that is validated, and later dropped again.
 
     From 12 on Postgres takes such a constraint as proof. 18 has NOT NULL constraints that are NOT VALID, which would do
     no better; one way for all versions is enough. It is added before the plan's transaction, or if `late` in it, and
-    validated and dropped after it.
+    validated and dropped after it. Where we have filled the column, it proves that no row was left out.
+    """
+    why = hazards.may_fail(column, "NOT NULL fails if a row has no value", context.sizes.get(table))
+    condition = raw(compose("{} IS NOT NULL", name(target)))
+    what = f"rows of {table} got no value for {column}" if is_filled else None
+    return checked_rows(table, (target, "not null"), condition, (why,), what, context, late=late)
+
+
+def checked_rows(
+    table: FactId,
+    key: tuple[str, ...],
+    condition: Part,
+    may_fail: tuple[Hazard, ...],
+    what: str | None,
+    context: Context,
+    *,
+    late: bool = False,
+) -> tuple[list[StatementDraft], list[StatementDraft]]:
+    """A CHECK for the while, which holds for new rows at once and is then validated; and what drops it again.
+
+    Validation reads all rows, whatever guards them. `what` says what it proves to have arrived, as in `Arrival`.
     """
     add_stage, check_stage = (Stage.TOGETHER, Stage.AFTER) if late else (Stage.BEFORE, Stage.BEFORE)
-    check = temporary_name(*table.name, target, "not null")
+    check = temporary_name(*table.name, *key)
     leftover = FactId("constraint", (*table.name, check))
     drafts: list[StatementDraft] = []
     there = adopt(leftover, context)
     alter = raw(compose("ALTER TABLE {}", qualified(table)))
     if not there:
-        text = compose("{} ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID", alter, name(check), name(target))
+        text = compose("{} ADD CONSTRAINT {} CHECK ({}) NOT VALID", alter, name(check), condition)
         drafts.append(
             StatementDraft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table, stage=add_stage, brief=True)
         )
     if not there or context.old(leftover).get("not_valid"):
-        why = hazards.may_fail(column, "NOT NULL fails if a row has no value", context.sizes.get(table))
-        drafts.append(_validate(table, check, table, check_stage, (why,)))
+        missing = compose("SELECT pg_catalog.count(*) FROM {} WHERE ({}) IS NOT TRUE", qualified(table), condition)
+        proven = arrival(table, what, missing, context) if what is not None else None
+        drafts.append(_validate(table, check, table, check_stage, may_fail, proven))
     text = compose("{} DROP CONSTRAINT {}", alter, name(check))
     last = exclusive(text, table, brief=True)
     return drafts, [replace(last, stage=Stage.AFTER, joined=True) if late else last]

@@ -16,7 +16,7 @@ from reconciler.planner.sql.quoting import compose
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reconciler.model.checks import Check
+    from reconciler.model.checks import Arrival, Check
     from reconciler.model.facts import Definition, FactId
     from reconciler.model.hazards import Hazard
     from reconciler.model.plan import RowAccess
@@ -44,6 +44,7 @@ class StatementDraft:
     as_replica: bool = False
     brief: bool = False
     rows: tuple[RowAccess, ...] = ()
+    arrival: Arrival | None = None
 
 
 def exclusive(text: str, relation: FactId | None, /, *found: Hazard, brief: bool = False) -> StatementDraft:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, LiteralString, cast
 
 from reconciler.model.facts import SATELLITE_KINDS, FactId
 from reconciler.model.plan import LockMode, RowAccess, RowCommand, Stage
-from reconciler.model.temporary_names import TRIGGER_PREFIX, temporary_name
+from reconciler.model.temporary_names import is_leftover, temporary_name, trigger_name
 from reconciler.planner.columns.backfill import may_name_unsettled
 from reconciler.planner.columns.clauses import column_kind
 from reconciler.planner.columns.given_values import changed_default, family, other_source_changes
@@ -22,7 +22,7 @@ from reconciler.planner.columns.not_null import free_required_name, is_required_
 from reconciler.planner.core import online, row_guards
 from reconciler.planner.core.rule import StatementDraft, exclusive
 from reconciler.planner.partitions import publications
-from reconciler.planner.sql.casts import rewrites
+from reconciler.planner.sql.casts import is_a_number, is_the_same_everywhere, rewrites
 from reconciler.planner.sql.object_names import qualified, split_name
 from reconciler.planner.sql.quoting import Part, compose, literal, name, raw
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from reconciler.model.facts import Definition
     from reconciler.model.hazards import Hazard
+    from reconciler.model.snapshot import Snapshot
     from reconciler.planner.core.context import Context
 
 __all__ = [
@@ -60,6 +61,7 @@ _NEVER_FILLED = _NEVER - {"identity"}
 _STABLE = re.compile(
     r"(timezone\('[^']*'::text, )?(now|transaction_timestamp|statement_timestamp)\([^()]*\)\)?(::[\w\s]+)?"
 )
+_TYPES = frozenset({"domain", "composite_type", "range_type", "base_type", "table", "extension"})
 _EXCLUSIVE = LockMode.ACCESS_EXCLUSIVE
 
 
@@ -202,7 +204,7 @@ def obstacle(column: FactId, context: Context) -> str | None:
     if any(column.name[2] in _names_in(key) for key in keys):
         return "it is in a partition key"
     if any(
-        dependent.kind in ("index", "constraint", "statistics")
+        dependent.kind in ("index", "constraint", "statistics") and not is_leftover(dependent)
         for each in everywhere
         for state in (context.dependents, context.goal_dependents)
         for dependent in state.get(each, ())
@@ -334,19 +336,24 @@ def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Cont
     assert table is not None
     shadow = _exchanged_name(column, context)
     yield from _keep_equal(column, shadow, expression, table, context)
-    parts = (name(shadow), raw(expression), name(shadow), name(column.name[2]))
-    change = compose("SET {} = {} WHERE {} IS NULL AND {} IS NOT NULL", *parts)
+    arrived = _arrived(column, shadow, expression, context)
+    change = compose("SET {} = {} WHERE ({}) IS NOT TRUE", name(shadow), raw(expression), arrived)
     said = _said(column, context) if _becomes_required(column, context) else None
     if said is not None:
-        change = compose("SET {} = COALESCE({}, {}) WHERE {} IS NULL", *parts[:2], raw(said), name(shadow))
+        template: LiteralString = "SET {} = COALESCE({}, {}) WHERE (({}) AND {} IS NOT NULL) IS NOT TRUE"
+        change = compose(template, name(shadow), raw(expression), raw(said), arrived, name(shadow))
     firing = said is not None and column in context.intent.firing
     yield from _fill(change, table, tuple(found), _filling_of_changed(column, context), context, firing=firing)
+    what = f"values of {column} did not arrive in the new column"
+    proof, dropped = online.checked_rows(table, (shadow, "arrived"), arrived, (), what, context)
     first, last = _not_null(column, shadow, table, context)
-    yield from first
+    # Both hold for new rows before either is validated.
+    yield from sorted((*proof, *first), key=lambda draft: not draft.brief)
     yield _analyze(table, shadow)
     alter = raw(compose("ALTER TABLE {}", qualified(column)))
     final = name(column.name[2])
 
+    yield from dropped
     yield from without_trigger(shadow, table, context)
     yield from publications.unlisted(_family(table, context), context)
     identity = "identity" in old
@@ -398,6 +405,35 @@ def _index_columns_renamed(column: FactId, shadow: str) -> str:
         final,
     )
     return compose("DO {}", literal(body))
+
+
+def _arrived(column: FactId, shadow: str, expression: str, context: Context) -> Part:
+    """The condition for the value of a row to have arrived in the new column.
+
+    A value that depends on what a session has set is another one where a client of other settings wrote the row: then
+    only what is NULL is compared. Where NOT NULL comes with the type, a row without a value may get one.
+    """
+    arrived = _same_value(column, shadow, expression, context)
+    if _becomes_required(column, context):
+        return raw(compose("({}) IS NULL OR {}", raw(expression), arrived))
+    return arrived
+
+
+def _same_value(column: FactId, shadow: str, expression: str, context: Context) -> Part:
+    old, new = str(context.old(column)["type"]), str(context.new(column)["type"])
+    enums = all(_is_enum_or_known(column, state) for state in (context.live, context.goal))
+    value = raw(compose("({})::{}", raw(expression), raw(new)))
+    if not is_the_same_everywhere(old, new, enums=enums):
+        return raw(compose("({} IS NULL) = ({} IS NULL)", name(shadow), value))
+    if is_a_number(new):
+        return raw(compose("{} IS NOT DISTINCT FROM {}", name(shadow), value))
+    texts = (raw(compose('{}::text COLLATE "C"', part)) for part in (name(shadow), value))
+    return raw(compose("{} IS NOT DISTINCT FROM {}", *texts))
+
+
+def _is_enum_or_known(column: FactId, state: Snapshot) -> bool:
+    """Whether the column's type, where it is none of Postgres's own, is an enum."""
+    return all(each.kind not in _TYPES for each in state.dependencies.get(column, ()) if each != state.parent(column))
 
 
 def _identity(column: FactId, alter: Part, context: Context) -> Iterable[str]:
@@ -463,37 +499,49 @@ def triggered(
         text = compose(template, name(schema, shadow), rights, literal(body))
         yield StatementDraft(sql=text, locks=table, stage=Stage.BEFORE, joined=joined)
         joined = True
+    lock = LockMode.SHARE_ROW_EXCLUSIVE
     for each in _triggered_tables(table, context):
-        if not online.adopt(FactId("trigger", (*each.name, _trigger(shadow))), context):
+        trigger = _trigger(shadow, each, context)
+        if not online.adopt(FactId("trigger", (*each.name, trigger)), context):
             text = compose(
                 "CREATE TRIGGER {} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
-                name(_trigger(shadow)),
+                name(trigger),
                 qualified(each),
                 name(schema, shadow),
             )
-            lock = LockMode.SHARE_ROW_EXCLUSIVE
             yield StatementDraft(sql=text, lock=lock, locks=each, stage=Stage.BEFORE, joined=joined, brief=True)
             joined = True
+            # Also for what a subscription or a session brings that other triggers do not fire for.
+            text = compose("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}", qualified(each), name(trigger))
+            yield StatementDraft(sql=text, lock=lock, locks=each, stage=Stage.BEFORE, joined=True, brief=True)
 
 
 def is_triggered(shadow: str, table: FactId, context: Context) -> bool:
     """Whether an earlier run has left the triggers that set the column."""
     return all(
-        FactId("trigger", (*each.name, _trigger(shadow))) in context.live for each in _triggered_tables(table, context)
+        FactId("trigger", (*each.name, _trigger(shadow, each, context))) in context.live
+        for each in _triggered_tables(table, context)
     )
 
 
 def without_trigger(shadow: str, table: FactId, context: Context) -> Iterable[StatementDraft]:
     """The triggers go, and their function."""
     for each in _triggered_tables(table, context):
-        text = compose("DROP TRIGGER {} ON {}", name(_trigger(shadow)), qualified(each))
+        text = compose("DROP TRIGGER {} ON {}", name(_trigger(shadow, each, context)), qualified(each))
         yield exclusive(text, each, brief=True)
     text = compose("DROP FUNCTION {}()", name(table.name[0], shadow))
     yield exclusive(text, table, brief=True)
 
 
-def _trigger(shadow: str) -> str:
-    return TRIGGER_PREFIX + shadow.rpartition("_")[2]
+def _trigger(shadow: str, table: FactId, context: Context) -> str:
+    """The trigger's name on the table: the one that it has there already, or one that lets it fire last."""
+    suffix = shadow.rpartition("_")[2]
+    family = (table, *_heirs(table, context))
+    triggers = [each for member in family for each in context.live.children.get(member, ()) if each.kind == "trigger"]
+    for each in triggers:
+        if each.name[:2] == table.name and is_leftover(each) and each.name[2].endswith(suffix):
+            return each.name[2]
+    return trigger_name(suffix, (each.name[2] for each in triggers if not is_leftover(each)))
 
 
 def _fill(
@@ -526,7 +574,18 @@ def _not_null(
 ) -> tuple[list[StatementDraft], list[StatementDraft]]:
     if not context.new(column).get("not_null"):
         return [], []
-    return online.checked_not_null(column, shadow, table, context)
+    return online.checked_not_null(column, shadow, table, context, is_filled=True)
+
+
+def _filled(
+    column: FactId, shadow: str, value: str, table: FactId, context: Context
+) -> tuple[list[StatementDraft], list[StatementDraft]]:
+    """What proves that each row has a value, where that is not NULL itself."""
+    if context.new(column).get("not_null"):
+        return _not_null(column, shadow, table, context)
+    condition = raw(compose("{} IS NOT NULL OR ({}) IS NULL", name(shadow), raw(value)))
+    what = f"rows of {table} got no value for {column}"
+    return online.checked_rows(table, (shadow, "filled"), condition, (), what, context)
 
 
 def _analyze(table: FactId, shadow: str) -> StatementDraft:
@@ -651,7 +710,7 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
     text = compose("SET {} = ({}) WHERE {} IS NULL", name(shadow), raw(value), name(shadow))
     firing = column in context.intent.firing
     yield from _fill(text, table, (), filling_of_new(column, context), context, firing=firing)
-    first, last = _not_null(column, shadow, table, context)
+    first, last = _filled(column, shadow, value, table, context)
     yield from first
     yield _analyze(table, shadow)
     yield from without_trigger(shadow, table, context)

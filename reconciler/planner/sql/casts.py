@@ -8,7 +8,7 @@ from typing import LiteralString
 from reconciler.planner.sql.quoting import Part, compose, raw
 from reconciler.planner.sql.widening import takes_all
 
-__all__ = ["base_type", "can_lose", "conversion", "rewrites", "same_family"]
+__all__ = ["base_type", "can_lose", "conversion", "is_a_number", "is_the_same_everywhere", "rewrites", "same_family"]
 
 # Among the types of one family every cast is at least an assignment cast (pg_cast), so that ALTER TYPE needs no USING
 # and raises an error where a value does not fit; an explicit cast would cut varchar(n) silently.
@@ -22,6 +22,7 @@ _FAMILIES: tuple[frozenset[str], ...] = (
     frozenset({"inet", "cidr"}),
 )
 _STRINGS = _FAMILIES[1]
+_KNOWN = frozenset(each for family in _FAMILIES for each in family)
 _NUMBERS, _DATES = _FAMILIES[0], _FAMILIES[2]
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
 # Pairs with an explicit cast of their own, where the way through text would fail or mean something else.
@@ -42,12 +43,51 @@ _WIDER = frozenset(
         ("timestamp with time zone", "timestamp without time zone"),
     }
 )
+# Types whose values are written and read as text in the same way whatever a session has set.
+_NEUTRAL = frozenset(
+    {
+        "smallint",
+        "integer",
+        "bigint",
+        "numeric",
+        "boolean",
+        "uuid",
+        "bit",
+        "bit varying",
+        "inet",
+        "cidr",
+        "macaddr",
+        "macaddr8",
+        "json",
+        "jsonb",
+        *_STRINGS,
+    }
+)
+_UNZONED = frozenset({"date", "timestamp without time zone"})
 _MODIFIER = re.compile(r"\(([^)]*)\)")
 
 
 def base_type(type_name: str) -> str:
     """A type's name without its modifier: numeric(12,2) -> numeric."""
     return _MODIFIER.sub("", type_name).strip()
+
+
+def is_a_number(type_name: str) -> bool:
+    return base_type(type_name) in _NUMBERS
+
+
+def is_the_same_everywhere(old: str, new: str, *, enums: bool = False) -> bool:
+    """Whether the conversion gives the same value in every session, whatever its TimeZone, DateStyle and the like are.
+
+    With `enums` a type that is not known here is an enum.
+    """
+    before, after = (base_type(each).removesuffix("[]") for each in (old, new))
+    pair = {before, after}
+    if before == after or pair <= _NUMBERS or pair <= _UNZONED:
+        return True
+    if before in _STRINGS and after in _NUMBERS:
+        return True
+    return all(each in _NEUTRAL or (enums and each not in _KNOWN) for each in pair)
 
 
 def same_family(old: str, new: str) -> bool:

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from reconciler.db.sqlfiles import trusted
 
-__all__ = ["Part", "compose", "joined", "literal", "name", "raw", "role"]
+__all__ = ["Part", "compose", "dollar_quoted", "joined", "literal", "name", "raw", "role"]
 
 Part = sql.Composable
 
@@ -26,6 +26,13 @@ def name(*parts: str) -> Part:
 def literal(value: str) -> Part:
     """A quoted string."""
     return sql.Literal(value)
+
+
+def dollar_quoted(text: str, tag: str) -> Part:
+    """A quoted string of many lines, between `$tag$`; the tag gets longer where the text holds it."""
+    while f"${tag}$" in text:
+        tag += "_"
+    return sql.SQL(trusted(f"${tag}${text}${tag}$"))
 
 
 def raw(text: str) -> Part:

@@ -1,0 +1,268 @@
+"""No row and no value is lost, whatever guards the table: the matrix of tests/guards.py, judged by a superuser."""
+
+from __future__ import annotations
+
+import ast
+import re
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from guards import CHANGES, ROLES, ROWS, Case, sample
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+import reconciler
+from reconciler.client import Reconciler
+from reconciler.errors import ReconcilerError, RowsNotCarriedOverError
+from reconciler.options import Options, Proof
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.embedded import EmbeddedServer
+    from reconciler.model.plan import Statement
+
+PLANNER = Path(reconciler.__file__).parent / "planner"
+WRITES = re.compile(r"(INSERT INTO|UPDATE|UPDATE ONLY|DELETE FROM) \{\} |CREATE UNLOGGED TABLE \{\} AS ")
+# What these write is for people to run on a subscriber, and no statement of a plan.
+SHOWN = {"reroute_rows.leaving", "subscribers._touch"}
+_PASSWORD = "arrive"
+
+
+def test_each_function_that_writes_rows_has_a_change_in_the_matrix() -> None:
+    writing: set[str] = set()
+    for path in PLANNER.rglob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef) and any(
+                isinstance(each, ast.Constant) and isinstance(each.value, str) and WRITES.match(each.value)
+                for each in ast.walk(function)
+            ):
+                writing.add(f"{path.stem}.{function.name}")
+    assert writing - SHOWN == {each for change in CHANGES for each in change.covers}
+
+
+TABLE = "create table t (id int primary key, k text, v int);"
+ROWS_OF_T = "insert into public.t select g, 'k', g from generate_series(1, 90) g"
+SKIP = """create function public.skip() returns trigger language plpgsql as 'begin return null; end';
+create trigger late before update on public.t for each row execute function public.skip();
+alter table public.t enable always trigger late;"""
+
+
+def test_values_that_were_turned_away_end_an_exchange_with_the_old_column_whole(database: str) -> None:
+    after = TABLE.replace("v int", "v bigint")
+    options = Options(online=True)
+    values = "select count(*), count(v), sum(v) from public.t"
+    with psycopg.connect(database, autocommit=True) as boss, Reconciler(database, options=options) as runner:
+        runner.migrate("default", TABLE)
+        boss.execute(ROWS_OF_T)
+
+        def appear(_position: int, statement: Statement) -> None:
+            if statement.batched is not None:
+                boss.execute(SKIP)
+
+        with pytest.raises(RowsNotCarriedOverError) as caught:
+            runner.migrate("default", after, progress=appear)
+        error = caught.value
+        assert (error.rows, error.message) == (90, "90 values of column public.t.v did not arrive in the new column")
+        assert error.left is not None
+        assert "recorded" in error.left
+        assert boss.execute(values).fetchone() == (90, 90, 4095)
+        assert boss.execute("select format_type(atttypid, null) from pg_attribute where attname = 'v'").fetchone() == (
+            "integer",
+        )
+        # With the guard gone the run is resumed: the rows that were turned away are filled, and proven again.
+        boss.execute("drop trigger late on public.t; drop function public.skip()")
+        runner.migrate("default", after)
+        assert boss.execute(values).fetchone() == (90, 90, 4095)
+        assert runner.plan(after).plan.is_empty
+        assert not boss.execute("select from pg_constraint where conname ~ 'reconciler_tmp'").fetchall()
+
+
+def test_no_row_is_lost_in_a_sample_of_guarded_changes(server: EmbeddedServer) -> None:
+    _run(server, sample(36, seed=14), Proof.SCHEMA)
+
+
+@pytest.mark.long
+def test_no_row_is_lost_in_the_matrix_of_guarded_changes(server: EmbeddedServer) -> None:
+    _run(server, sample(3_000, seed=41), Proof.OFF)
+
+
+def _run(server: EmbeddedServer, cases: list[Case], proof: Proof) -> None:
+    """Runs them, each in a schema of its own; says how many there were, and what became of them."""
+    wrong: list[str] = []
+    done = refused = 0
+    with _databases(server) as urls:
+        for number, case in enumerate(cases):
+            verdict = _judge(server, urls[case.role], case, f"case_{number}", proof)
+            done += verdict == "done"
+            refused += verdict == "refused"
+            if verdict not in ("done", "refused"):
+                wrong.append(f"{case}: {verdict}")
+    print(f"{len(cases)} cases: {done} done, {refused} refused with an error of ours, {len(wrong)} wrong")
+    assert not wrong, "\n".join(wrong)
+
+
+@contextmanager
+def _databases(server: EmbeddedServer) -> Iterator[dict[str, tuple[str, str]]]:
+    """For each role a database of its own: the superuser's URL and the role's."""
+    found: dict[str, tuple[str, str]] = {}
+    with psycopg.connect(server.url, autocommit=True) as admin:
+        admin.execute("create role arrive_group")
+        for role, options in (("owner", ""), ("member", "in role arrive_group"), ("bypassrls", "bypassrls")):
+            name, words = sql.Identifier(f"arrive_{role}"), sql.SQL(options)  # pyright: ignore[reportArgumentType]
+            admin.execute(sql.SQL("create role {} login password {} {}").format(name, sql.Literal(_PASSWORD), words))
+        for role in ROLES:
+            database = f"arrive_{role}"
+            admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(database)))
+            url = server.url_of(database)
+            found[role] = (url, url)
+            if role != "superuser":
+                found[role] = (url, make_conninfo(url, user=database, password=_PASSWORD))
+                admin.execute(sql.SQL("alter database {0} owner to {0}").format(sql.Identifier(database)))
+        try:
+            yield found
+        finally:
+            for role in ROLES:
+                admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(f"arrive_{role}")))
+            for role in (*ROLES[1:], "group"):
+                admin.execute(sql.SQL("drop role {}").format(sql.Identifier(f"arrive_{role}")))
+
+
+class _CutOffError(Exception):
+    """What a run ends with where a case stops it."""
+
+
+def _judge(server: EmbeddedServer, urls: tuple[str, str], case: Case, schema: str, proof: Proof) -> str:
+    """`done`, `refused`, or what is wrong."""
+    boss_url, url = urls
+    guard = case.guard.sql.replace("{t}", case.place).replace("{s}", schema).replace("{audit}", "audit")
+    kept = guard if case.place == "t" or case.change.guard_after else ""
+    audit = "create table audit (what text);\n"
+    options = Options(
+        schemas=(schema,),
+        online=case.mode != "plain",
+        proof=proof,
+        allow=frozenset({"all"}),
+        lock_timeout_ms=500,
+    )
+    with psycopg.connect(boss_url, autocommit=True) as boss:
+        _prepare(boss, case, schema, case.change.before + audit, guard)
+        before = _read(boss, schema)
+        assert len(before) == ROWS
+        with _writing(boss_url, schema, before, at_once=case.writes) as complaints:
+            said = _change(url, case, schema, case.change.after + audit + kept, options)
+        after = _read(boss, schema)
+        adds = case.change.adds
+        if case.guard.changes:
+            before, after = ({key: row.replace("!", "") for key, row in rows.items()} for rows in (before, after))
+        try:
+            if complaints:
+                return f"a client's write failed: {complaints[0]}"
+            if before != after:
+                differing = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
+                example = differing[0]
+                return f"LOST ({said}): {len(differing)}, e.g. {before.get(example)} -> {after.get(example)}"
+            if said == "done" and adds is not None:
+                text = sql.SQL("select count(*) from {} where {} is null")
+                row = boss.execute(text.format(sql.Identifier(schema, "t"), sql.Identifier(adds))).fetchone()
+                assert row is not None
+                if row[0]:
+                    return f"{row[0]} rows have no {adds}"
+            return said
+        finally:
+            boss.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(schema)))
+
+
+def _prepare(boss: psycopg.Connection, case: Case, schema: str, tables: str, guard: str) -> None:
+    owner = {"superuser": "postgres", "member": "arrive_group"}.get(case.role, f"arrive_{case.role}")
+    with boss.transaction():
+        boss.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
+        boss.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(schema)))
+        boss.execute(tables.encode())
+        spread = "t_1" if "inherits" in tables else "t"
+        boss.execute(sql.SQL("insert into t select g, 'k' || g % 3, g from generate_series(1, 40) g"))
+        rest = sql.SQL("insert into {} select g, 'k' || g % 3, nullif(g, 50) from generate_series(41, 60) g")
+        if "t text not null" not in case.change.after and "v text not null" in case.change.after:
+            rest = sql.SQL("insert into {} select g, 'k' || g % 3, g from generate_series(41, 60) g")
+        boss.execute(rest.format(sql.Identifier(spread)))
+        boss.execute(guard.encode())
+        boss.execute(sql.SQL("alter schema {} owner to {}").format(sql.Identifier(schema), sql.Identifier(owner)))
+        for (table,) in boss.execute(
+            "select oid::regclass::text from pg_class where relnamespace = %s::regnamespace and relkind in ('r', 'p')",
+            (schema,),
+        ).fetchall():
+            boss.execute(f"alter table {table} owner to {owner}".encode())
+        for (function,) in boss.execute(
+            "select oid::regprocedure::text from pg_proc where pronamespace = %s::regnamespace", (schema,)
+        ).fetchall():
+            boss.execute(f"alter function {function} owner to {owner}".encode())
+
+
+def _read(boss: psycopg.Connection, schema: str) -> dict[int, str]:
+    """All rows that a superuser sees, as text."""
+    text = sql.SQL("select id, concat_ws('|', id, k, v) from {}").format(sql.Identifier(schema, "t"))
+    return {int(key): str(row) for key, row in boss.execute(text).fetchall()}
+
+
+def _change(url: str, case: Case, schema: str, after: str, options: Options) -> str:
+    """Runs the change; a run that is resumed is stopped before two of its statements first."""
+    stops = [3, 6] if case.mode == "resumed" else []
+    while True:
+
+        def progress(position: int, _statement: Statement) -> None:
+            if stops and position >= stops[0]:
+                raise _CutOffError
+
+        try:
+            with Reconciler(url, options=options) as runner:
+                runner.migrate(schema, after, progress=progress)
+            return "done"
+        except _CutOffError:
+            del stops[0]
+        except ReconcilerError:
+            return "refused"
+        except psycopg.Error as exc:
+            return f"an error of psycopg's left the API: {exc}"
+
+
+@contextmanager
+def _writing(url: str, schema: str, rows: dict[int, str], *, at_once: bool) -> Iterator[list[str]]:
+    """Somebody who adds rows and changes them while the run works; `rows` follows. Gives what failed because of us."""
+    complaints: list[str] = []
+    if not at_once:
+        yield complaints
+        return
+    end = threading.Event()
+    table = sql.Identifier(schema, "t")
+
+    def work() -> None:
+        with psycopg.connect(url, autocommit=True) as client:
+            for number in range(100, 100_000):
+                if end.is_set():
+                    return
+                for key, text in (
+                    (number, "insert into {} (id, k, v) values (%s, 'new', 7)"),
+                    (number % 60 + 1, "update {} set v = 1000 where id = %s"),
+                ):
+                    try:
+                        with client.transaction():
+                            client.execute(sql.SQL(text).format(table), (key,))  # pyright: ignore[reportArgumentType]
+                            shown = sql.SQL("select concat_ws('|', id, k, v) from {} where id = %s").format(table)
+                            found = client.execute(shown, (key,)).fetchone()
+                        if found is not None:
+                            rows[key] = str(found[0])
+                    except psycopg.Error as exc:
+                        if "reconciler" in str(exc):
+                            complaints.append(str(exc))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield complaints
+    finally:
+        end.set()
+        thread.join()
