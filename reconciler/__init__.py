@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from reconciler.ledger.migrations import Head, Recorded, RecordedStatement
     from reconciler.ledger.runs import Run, RunKind, RunOutcome
     from reconciler.ledger.steps import UnfinishedRun
-    from reconciler.model.checks import Check, Finding, FindingKind, Question
+    from reconciler.model.checks import Arrival, Check, Finding, FindingKind, Question
     from reconciler.model.facts import Address, Definition, FactId, Json
     from reconciler.model.hazards import Hazard, HazardKind, TableSize
     from reconciler.model.intent import Hint, HintKind, Rename, Subject, Suggestion
@@ -79,6 +79,7 @@ __all__ = [
     "Address",
     "AnySource",
     "ApplyError",
+    "Arrival",
     "AsyncReconciler",
     "Change",
     "Check",
@@ -182,6 +183,7 @@ _MODULES = {
     "AnySource": "source.source",
     "AsyncReconciler": "client_async",
     "Change": "diff.diff",
+    "Arrival": "model.checks",
     "Check": "model.checks",
     "CheckResult": "results",
     "Connection": "db.connections",
