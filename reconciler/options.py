@@ -32,9 +32,10 @@ class Options:
 
     `scratch` is auto, schema, database or a server's URL. Nobody waits behind a lock that we want for longer than
     `lock_timeout_ms`; what was not granted then is tried again `lock_retries` times. `online` changes tables in steps
-    that hold nobody up: None those of more than `online_above_bytes`, True all, False none. With `keep_column_order`
-    columns keep their places in that, at the cost of exchanging those behind one, too. With `preflight` the rows
-    that would make a statement fail are looked for before the first lock, no query longer than `preflight_timeout_ms`.
+    that do not block reads or writes: None those of more than `online_above_bytes`, True all, False none. With
+    `keep_column_order` columns keep their places in that: the columns behind one are exchanged too. With `preflight`
+    the rows that would make a statement fail are looked for before the first lock, no query longer than
+    `preflight_timeout_ms`.
     Functions that a plan's statements call find names without a schema in `search_path`, and else in pg_catalog alone.
     While rows are backfilled, no standby and no active slot may be further behind than `max_lag`, else it waits.
 

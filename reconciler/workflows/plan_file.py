@@ -8,7 +8,6 @@ which that is. The facts of the snapshots, of which most are the same, are writt
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import types
 import typing
@@ -18,6 +17,7 @@ from enum import Enum
 from functools import cache
 from typing import Any, cast
 
+import reconciler
 from reconciler.errors import ConfigError, StalePlanError
 from reconciler.model.facts import FactId, canonical_json
 from reconciler.model.snapshot import Snapshot
@@ -34,21 +34,6 @@ PLAN_FILE_FORMAT = "reconciler/plan-file"
 PLAN_FILE_VERSION = "1"
 
 _AGAIN = "run `reconciler plan --out` again"
-# Where the types of the fields are defined; annotations are text, and some are imported for type checkers only.
-_MODULES = (
-    "redaction.masking",
-    "model.checks",
-    "model.snapshot",
-    "diff.diff",
-    "model.intent",
-    "model.hazards",
-    "hazards.policy",
-    "model.plan",
-    "diff.goal",
-    "ledger.migrations",
-    "intent.rename_simulation",
-    "client",
-)
 
 
 def dump_plan(planned: PlanResult) -> str:
@@ -199,10 +184,16 @@ def _decode(value: Any, wanted: Any, pool: _Pool) -> object:
     return wanted(value) if isinstance(wanted, type) and issubclass(wanted, Enum) else value
 
 
+class _PublicNames(dict[str, Any]):
+    """What annotations, which are text, may name: a plan holds nothing whose type is not public."""
+
+    def __missing__(self, name: str) -> object:
+        if name not in reconciler.__all__:
+            raise KeyError(name)
+        return getattr(reconciler, name)
+
+
 @cache
 def _hints(wanted: type) -> dict[str, Any]:
     """The types of a dataclass's fields."""
-    names: dict[str, Any] = {"Mapping": Mapping}
-    for module in _MODULES:
-        names.update(vars(importlib.import_module(f"reconciler.{module}")))
-    return typing.get_type_hints(wanted, localns=names)
+    return typing.get_type_hints(wanted, localns=_PublicNames(Mapping=Mapping))

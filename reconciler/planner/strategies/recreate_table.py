@@ -37,10 +37,10 @@ __all__ = [
     "is_recreated",
     "move_rows",
     "ordered",
+    "published_copies",
     "recreated_tables",
     "recreated_with",
     "rename_out_of_the_way",
-    "sent_anew",
     "value_for",
     "waits_for_rows",
 ]
@@ -221,7 +221,7 @@ def move_rows(table: FactId, context: Context, which: Part | None = None) -> Ite
             RowAccess(table=table, command=RowCommand.SELECT, aside=old, is_last=True),
             *(read for hint in hints if hint is not None for read in read_by(hint, table, context)),
         )
-        first, last = silenced(sent_anew(table, context), context)
+        first, last = silenced(published_copies(table, context), context)
         yield from first
         yield StatementDraft(sql=text, hazards=tuple(found), lock=LockMode.ACCESS_EXCLUSIVE, locks=table, rows=rows)
         yield from last
@@ -232,7 +232,7 @@ def move_rows(table: FactId, context: Context, which: Part | None = None) -> Ite
     )
 
 
-def sent_anew(table: FactId, context: Context, *, ours: bool = True) -> list[FactId]:
+def published_copies(table: FactId, context: Context, *, ours: bool = True) -> list[FactId]:
     """The publications of which subscribers would get rows that they have once more, as they move into a new table.
 
     `ours`: those that this role may alter; else those that it may not. A table that is in one by its own name is not
