@@ -181,9 +181,9 @@ __all__ = [
 _MODULES = {
     "Address": "model.facts",
     "AnySource": "source.source",
+    "Arrival": "model.checks",
     "AsyncReconciler": "client_async",
     "Change": "diff.diff",
-    "Arrival": "model.checks",
     "Check": "model.checks",
     "CheckResult": "results",
     "Connection": "db.connections",
