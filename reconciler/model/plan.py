@@ -156,7 +156,8 @@ class Statement:
     cancelled where it is not. `checks` find the rows that it would fail on. `rows` says whose rows it reads or writes.
     `lock` is what it takes on what it is about, `locks`; `relation_locks` are all that block clients, also by
     implication.
-    One with an `arrival` proves that nothing was left behind, and fails where something was.
+    One with an `arrival` proves that nothing was left behind, and fails where something was. `because` says what makes
+    it drop or create again something that stays.
     `sql` is for people: where it has masks, `masked` is True and `secret` holds the text with the real values, which is
     nowhere else and is not saved.
     """
@@ -181,6 +182,7 @@ class Statement:
     rows: tuple[RowAccess, ...] = ()
     checks: tuple[Check, ...] = ()
     arrival: Arrival | None = None
+    because: str | None = None
 
     def concealed(self, text: str) -> str:
         """`text`, which the server said of the statement, without the statement's secrets."""

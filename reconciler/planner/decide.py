@@ -44,9 +44,16 @@ def decide(differences: Sequence[Difference], context: Context, forced: frozense
                 dropped.append(difference.fact)
             case Change.CHANGED:
                 context.alters.add(difference.fact)
+    # A view's columns change with what they come from, and so for no reason of their own.
+    own = {fact for fact in context.alters if fact.kind != "column" or _is_of_table(fact, context)}
     context.alters.update(column_swap.altered_to_keep_order(context))
 
-    def replace(fact: FactId) -> None:
+    def note(fact: FactId, because: FactId | None) -> None:
+        if because is not None and because != fact and fact not in own:
+            context.causes.setdefault(fact, because)
+
+    def replace(fact: FactId, because: FactId | None = None) -> None:
+        note(fact, because)
         context.alters.discard(fact)
         context.converting.discard(fact)
         if fact in context.goal:
@@ -68,7 +75,7 @@ def decide(differences: Sequence[Difference], context: Context, forced: frozense
                     for other in rule_of(fact).recreate_around_alter(fact, context):
                         moves_off = other in context.alters and _moves_off(other, fact, context)
                         if other.kind in RULES and not moves_off:
-                            replace(other)
+                            replace(other, fact)
             if not waiting:
                 found = (
                     index_attachment.obstacles(context),
@@ -82,10 +89,10 @@ def decide(differences: Sequence[Difference], context: Context, forced: frozense
                     if fact not in context.drops and rule_of(fact).converts_values_while_recreating(
                         fact, table, context
                     ):
-                        replace(fact)
+                        replace(fact, table)
                         context.converting.add(fact)
                     elif fact not in context.drops:
-                        replace(rule_of(fact).replaced(fact, context))
+                        replace(rule_of(fact).replaced(fact, context), table)
                 if not dropped:
                     return
             continue
@@ -97,20 +104,28 @@ def decide(differences: Sequence[Difference], context: Context, forced: frozense
             *recreate_table.recreated_with(gone, context),
         ):
             if child.kind in RULES:
-                replace(child)
+                replace(child, gone)
         if gone in context.goal:
             for child in context.goal.children.get(gone, ()):
                 if child.kind in RULES and child not in context.live:
                     context.creates.add(child)
         for dependent in context.dependents.get(gone, ()):
-            if dependent.kind not in RULES or dependent in context.drops:
+            if dependent.kind not in RULES:
+                continue
+            if dependent in context.drops:
+                note(dependent, gone)
                 continue
             moves_off = dependent in context.alters and _moves_off(dependent, gone, context)
             if not moves_off and rule_of(dependent).converts_values_while_recreating(dependent, gone, context):
-                replace(dependent)
+                replace(dependent, gone)
                 context.converting.add(dependent)
             elif not moves_off and rule_of(dependent).must_recreate_with(dependent, gone, context):
-                replace(rule_of(dependent).replaced(dependent, context))
+                replace(rule_of(dependent).replaced(dependent, context), gone)
+
+
+def _is_of_table(column: FactId, context: Context) -> bool:
+    relation = context.live.parent(column)
+    return relation is None or relation.kind not in ("view", "materialized_view")
 
 
 def _moves_off(fact: FactId, gone: FactId, context: Context) -> bool:

@@ -59,7 +59,8 @@ def emit_statements(context: Context) -> Iterable[Statement]:
                     drafts = rule.alter(node.fact, context)
         facts = tuple(sorted(member.fact for member in members))
         drafts = with_consequences(tuple(drafts), node.act, node.fact, [member.fact for member in folded], context)
-        made = [(draft, _statement(draft, node.act, facts, context)) for draft in drafts]
+        because = context.cause_of(node.fact) if node.act in (Act.CREATE, Act.DROP) else None
+        made = [(draft, _statement(draft, node.act, facts, because, context)) for draft in drafts]
         drafted += _with_checks(made, node, context) if node.act in (Act.CREATE, Act.ALTER) else made
     found = [each for each in drafted if not _is_adopted(each[1], context)]
     guarded = with_guards_suspended(in_steps(found, context), context)
@@ -94,7 +95,9 @@ def _drop(fact: FactId, context: Context) -> Iterable[StatementDraft]:
     return rename_away(fact, context) if fact in context.renamed_types else rule_of(fact).drop(fact, context)
 
 
-def _statement(draft: StatementDraft, act: Act, facts: tuple[FactId, ...], context: Context) -> Statement:
+def _statement(
+    draft: StatementDraft, act: Act, facts: tuple[FactId, ...], because: str | None, context: Context
+) -> Statement:
     text, secret = context.masked(faithful(draft.sql))
     # Nobody waits for a table that the plan itself makes.
     is_waited_for = draft.locks is None or draft.locks in context.live
@@ -113,6 +116,7 @@ def _statement(draft: StatementDraft, act: Act, facts: tuple[FactId, ...], conte
         brief=draft.brief,
         rows=draft.rows,
         arrival=draft.arrival,
+        because=because,
         masked=secret is not None,
         secret=secret,
     )

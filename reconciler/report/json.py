@@ -189,6 +189,7 @@ def _statement(statement: Statement) -> dict[str, object]:
         "step": statement.step,
         "batched": statement.batched is not None,
         "proves_arrival": statement.arrival is not None,
+        "because": statement.because,
     }
 
 

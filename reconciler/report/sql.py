@@ -62,6 +62,8 @@ def _runnable(text: str) -> str:
 
 
 def _notes(statement: Statement) -> Iterable[str]:
+    if statement.because is not None:
+        yield f"recreated because {statement.because}"
     for hazard in statement.hazards:
         size = describe_size(hazard.size)
         yield f"hazard {hazard.kind}: {hazard.message}{f' ({size})' if size else ''}"

@@ -216,6 +216,8 @@ def _statements(statements: Iterable[Statement]) -> list[str]:
         for verb, facts in (("creates", statement.creates), ("drops", statement.drops), ("alters", statement.alters)):
             if facts:
                 lines.append(f"{_INDENT}{verb} {_facts(facts)}")
+        if statement.because is not None:
+            lines.append(f"{_INDENT}recreated because {statement.because}")
         lines += [f"{_INDENT}{_hazard(hazard)}" for hazard in statement.hazards]
         if statement.lock is not None:
             lines.append(f"{_INDENT}{_lock(statement.lock, statement.locks)}")

@@ -44,6 +44,7 @@ STATEMENT = Statement(
     rehearsal="",
     batched=TABLE,
     as_replica=True,
+    because="column public.t.c changes (type)",
     brief=True,
     relation_locks=(
         RelationLock(relation=TABLE, mode=LockMode.SHARE, reach=frozenset({Reach.CHILDREN}), former=TABLE),

@@ -42,6 +42,8 @@ class Context:
     creates: set[FactId] = field(default_factory=set["FactId"])
     drops: set[FactId] = field(default_factory=set["FactId"])
     alters: set[FactId] = field(default_factory=set["FactId"])
+    # What is dropped and created again only because of another fact, and that one.
+    causes: dict[FactId, FactId] = field(default_factory=dict["FactId", "FactId"])
     # Columns whose type is recreated. They keep their values: converted once, where the old type stays until then under
     # a temporary name (`renamed_types`), else as text or JSON in between.
     converting: set[FactId] = field(default_factory=set["FactId"])
@@ -225,6 +227,22 @@ class Context:
             for fact, chosen in state.constraint_names():
                 found.setdefault((fact.name[0], chosen), set()).add(fact)
         return {place: frozenset(holders) for place, holders in found.items()}
+
+    def cause_of(self, fact: FactId) -> str | None:
+        """Why something that stays is dropped and created again: what changes or goes, at the root; None otherwise."""
+        if fact not in self.live or fact not in self.goal or fact not in self.creates:
+            return None
+        root, seen = fact, {fact}
+        while (above := self.causes.get(root)) is not None and above not in seen:
+            root = above
+            seen.add(above)
+        if root == fact:
+            return None
+        if root not in self.goal:
+            return f"{root} is dropped"
+        changed = sorted(self.changed(root)) if root in self.live else []
+        attributes = ", ".join(name.replace("_", " ") for name in changed)
+        return f"{root} changes ({attributes})" if attributes else f"{root} is recreated"
 
     def persists(self, fact: FactId) -> bool:
         """True where the fact is in both states and is neither dropped nor recreated."""

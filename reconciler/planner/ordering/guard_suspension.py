@@ -54,7 +54,7 @@ def with_guards_suspended(statements: Sequence[Statement], context: Context) -> 
                 # What waits for the commit would hinder each ALTER TABLE that follows.
                 immediate.add(statement.step)
                 found.append(_beside(statement, "SET CONSTRAINTS ALL IMMEDIATE", context))
-            found += around.after_create_of
+            found += around.before
             found.append(replace(statement, hazards=(*statement.hazards, *around.hazards)))
             found += reversed(around.after)
         elif statement.rows:
@@ -94,7 +94,7 @@ class _Around:
 
     def __init__(self, statement: Statement, state: Snapshot, context: Context) -> None:
         self._statement, self._state, self._context = statement, state, context
-        self.after_create_of: list[Statement] = []
+        self.before: list[Statement] = []
         self.after: list[Statement] = []
         self.hazards: list[Hazard] = []
         self.defers = False
@@ -109,8 +109,8 @@ class _Around:
         """Switches the guard off, and with the statements `on` back, in their order."""
         waited_for = table if table in self._context.live else None
         first = _beside(self._statement, off, self._context, guard, waited_for, lock)
-        if first not in self.after_create_of:
-            self.after_create_of.append(first)
+        if first not in self.before:
+            self.before.append(first)
             # `after` is run from its end.
             self.after += reversed(
                 [_beside(self._statement, text, self._context, fact, waited_for, lock) for fact, text in on]
