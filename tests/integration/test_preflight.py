@@ -139,7 +139,7 @@ BLOCKED: dict[str, tuple[str, str, str, str]] = {
             "create table p (a int, b int) partition by range (a, b);"
             "create table t partition of p for values from (1, 2) to (2, 2);"
         ),
-        "is outside of FOR VALUES FROM (1, 2) TO (2, 2): 2 rows of table public.t (ctid (0,1); ctid (0,3))",
+        "does not fit FOR VALUES FROM (1, 2) TO (2, 2): 2 rows of table public.t (ctid (0,1); ctid (0,3))",
     ),
     "rows in a default partition that others refer to": (
         (
