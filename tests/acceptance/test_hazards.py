@@ -212,7 +212,7 @@ SCENARIOS = {
         before=T,
         after=T.replace("a integer", "a bigint"),
         hazards="table_rewrite",
-        online="",
+        online="breaks_clients",
         says=("CREATE TRIGGER", "UPDATE t", "RENAME COLUMN"),
         never=("TYPE bigint",),
     ),

@@ -243,7 +243,7 @@ def test_a_secret_is_not_lost_to_a_replacement(two_databases: tuple[str, str]) -
     _run(two_databases[1], start + "CREATE SERVER far FOREIGN DATA WRAPPER v;" + mapping)
     live, goal = map(_read, two_databases)
     forgotten = goal.with_secrets({})
-    with pytest.raises(PlanError, match=r"user mapping far\. must be created again"):
+    with pytest.raises(PlanError, match=r"user mapping far\. must be recreated"):
         make_plan(live, forgotten, current_user=_user(two_databases[0]))
     _apply(two_databases[0], make_plan(live, goal, current_user=_user(two_databases[0])))
     assert _secrets(two_databases[0]) == _secrets(two_databases[1])
