@@ -66,7 +66,7 @@ def test_hostile_names_and_texts_go_round_trip(database: str, name: str, scratch
         assert reconciler.migrate("create table t (a int)", plugin=name).idx == 2
         assert reconciler.migrate(source, plugin=name).idx == 3
         assert reconciler.check(source, plugin=name).plan.is_empty
-        record = reconciler.show(3, name)
+        record = reconciler.show(3, plugin=name)
     assert record.snapshot is not None
     assert any(fact.name[0] == name for fact in record.snapshot)
     with psycopg.connect(database, autocommit=True) as connection:
