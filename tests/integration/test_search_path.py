@@ -39,7 +39,11 @@ FAILING: dict[str, tuple[str, str, str]] = {
         "-- reconciler: backfill public.plus(v)\nalter table t add g int not null;",
         "public.plus(integer)",
     ),
-    "a trigger": (TRIGGER, "-- reconciler: backfill 1\nalter table t add g int not null;", "public.noted()"),
+    "a trigger": (
+        TRIGGER,
+        "-- reconciler: backfill 1 firing triggers\nalter table t add g int not null;",
+        "public.noted()",
+    ),
 }
 PUBLIC = Options(search_path=("public",))
 
