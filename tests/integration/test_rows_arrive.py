@@ -19,6 +19,7 @@ import reconciler
 from reconciler.client import Reconciler
 from reconciler.errors import ReconcilerError, RowsNotCarriedOverError
 from reconciler.options import Options, Proof
+from reconciler.workflows.plan_file import dump_plan, load_plan
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -46,10 +47,19 @@ def test_each_function_that_writes_rows_has_a_change_in_the_matrix() -> None:
 
 
 TABLE = "create table t (id int primary key, k text, v int);"
+PARTED = """create table t (id int primary key, k text, v int) partition by range (id);
+create table t_1 partition of t for values from (0) to ({0});
+create table t_2 partition of t for values from ({0}) to (1000);"""
 ROWS_OF_T = "insert into public.t select g, 'k', g from generate_series(1, 90) g"
 SKIP = """create function public.skip() returns trigger language plpgsql as 'begin return null; end';
 create trigger late before update on public.t for each row execute function public.skip();
 alter table public.t enable always trigger late;"""
+# What no plan can know: a rule that appears in the plan's own transaction, before the rows are written.
+AMBUSH = """create schema hidden; create function hidden.ambush() returns event_trigger language plpgsql as $$ begin
+    if to_regclass('public.t') is not null and not exists (select from pg_rules where rulename = 'late') then
+        execute 'create rule late as on insert to public.t do instead nothing';
+    end if; end $$;
+create event trigger ambush on ddl_command_end when tag in ({}) execute function hidden.ambush()"""
 
 
 def test_values_that_were_turned_away_end_an_exchange_with_the_old_column_whole(database: str) -> None:
@@ -80,6 +90,44 @@ def test_values_that_were_turned_away_end_an_exchange_with_the_old_column_whole(
         assert boss.execute(values).fetchone() == (90, 90, 4095)
         assert runner.plan(after).plan.is_empty
         assert not boss.execute("select from pg_constraint where conname ~ 'reconciler_tmp'").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "tag"),
+    [(TABLE, PARTED.format(50), "'CREATE TABLE'"), (PARTED.format(50), PARTED.format(30), "'CREATE TABLE AS'")],
+    ids=["recreated", "rerouted"],
+)
+def test_rows_that_were_turned_away_end_a_move_with_all_rows_where_they_were(
+    database: str, before: str, after: str, tag: str
+) -> None:
+    options = Options(online=False, proof=Proof.OFF, scratch="database")
+    with psycopg.connect(database, autocommit=True) as boss, Reconciler(database, options=options) as runner:
+        runner.migrate(before)
+        boss.execute(ROWS_OF_T)
+        boss.execute(AMBUSH.format(tag).encode())
+        planned = runner.plan(after)
+        assert any(statement.arrival is not None for statement in planned.plan.statements)
+        assert load_plan(dump_plan(planned)).plan.statements == planned.plan.statements
+        with pytest.raises(RowsNotCarriedOverError) as caught:
+            runner.apply(planned)
+        assert caught.value.rows == (90 if before == TABLE else 20)
+        assert caught.value.left == "nothing: everything was rolled back"
+        assert boss.execute("select count(*), sum(v) from public.t").fetchone() == (90, 4095)
+        boss.execute("drop event trigger ambush")
+        assert runner.plan(before).plan.is_empty
+
+
+def test_a_hint_that_was_not_carried_out_everywhere_ends_the_run(database: str) -> None:
+    after = TABLE.replace("v int", "v int,\n s text not null -- reconciler: backfill 'x' || id\n")
+    with psycopg.connect(database, autocommit=True) as boss:
+        with Reconciler(database, options=Options(online=False, proof=Proof.OFF)) as runner:
+            runner.migrate(TABLE)
+            boss.execute(ROWS_OF_T)
+            boss.execute(AMBUSH.replace("on insert", "on update").format("'ALTER TABLE'").encode())
+            planned = runner.plan(after)
+            with pytest.raises(RowsNotCarriedOverError, match=r"90 rows of table public\.t got no value for"):
+                runner.apply(planned)
+        assert boss.execute("select count(*), sum(v) from public.t").fetchone() == (90, 4095)
 
 
 def test_no_row_is_lost_in_a_sample_of_guarded_changes(server: EmbeddedServer) -> None:

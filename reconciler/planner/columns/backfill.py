@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.hazards import hazards
 from reconciler.model.plan import LockMode, RowAccess, RowCommand, Stage
 from reconciler.planner.core import online, row_guards
+from reconciler.planner.core.arrival import arrival, proof_of_count
 from reconciler.planner.core.rule import StatementDraft
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import compose, name, raw
@@ -53,13 +54,22 @@ def backfilled(column: FactId, context: Context, *, only_missing: bool, late: bo
         )
         return
     size = context.sizes.get(table)
+    also_read = (*read_by(said, table, context),)
     yield StatementDraft(
         sql=text,
         hazards=(hazards.writes_rows(table, f"backfills {column}{_why_not_in_steps(column, table, context)}", size),),
         lock=LockMode.ROW_EXCLUSIVE,
         locks=table,
-        rows=(written, *read_by(said, table, context)),
+        rows=(written, *also_read),
     )
+    missing = compose(
+        "SELECT pg_catalog.count(*) FROM {} WHERE CASE WHEN {} IS NULL THEN ({}) IS NOT NULL ELSE false END",
+        qualified(column),
+        target,
+        raw(said),
+    )
+    proven = arrival(table, f"rows of {table} got no value for {column}", missing, context)
+    yield proof_of_count(proven, *also_read)
 
 
 def read_by(expression: str, table: FactId, context: Context) -> Iterable[RowAccess]:

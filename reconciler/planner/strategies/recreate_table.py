@@ -14,11 +14,12 @@ from reconciler.model.facts import FactId
 from reconciler.model.plan import LockMode, RowAccess, RowCommand
 from reconciler.planner.columns.backfill import read_by
 from reconciler.planner.columns.sequence_values import continue_after
+from reconciler.planner.core.arrival import Rows, arrival, not_among, proof_of_count, same_rows
 from reconciler.planner.core.nodes import Act, Node
 from reconciler.planner.core.rule import StatementDraft
 from reconciler.planner.partitions.index_attachment import detaches_when_renamed
 from reconciler.planner.partitions.publications import sends, silenced
-from reconciler.planner.partitions.tree import partitions_of, tree
+from reconciler.planner.partitions.tree import is_partitioned, links_of, partitions_of, tree
 from reconciler.planner.sql.casts import conversion
 from reconciler.planner.sql.object_names import qualified, split_name
 from reconciler.planner.sql.quoting import Part, compose, joined, literal, name, raw
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "columns_of",
+    "compared",
     "dropped_alone",
     "is_recreated",
     "move_rows",
@@ -225,11 +227,47 @@ def move_rows(table: FactId, context: Context, which: Part | None = None) -> Ite
         yield from first
         yield StatementDraft(sql=text, hazards=tuple(found), lock=LockMode.ACCESS_EXCLUSIVE, locks=table, rows=rows)
         yield from last
+        yield _proof(table, said, which, context)
     for column, _ in said:
         yield from _numbers_on(column, context)
     yield StatementDraft(
         sql=compose("DROP TABLE {}", _old(table, context)), lock=LockMode.ACCESS_EXCLUSIVE, locks=table
     )
+
+
+def _proof(table: FactId, said: Sequence[tuple[FactId, Part]], which: Part | None, context: Context) -> StatementDraft:
+    """Proves that the rows have arrived. The policies of the old table have been suspended for good by then."""
+    values, names = compared(said, context)
+    # What inherits from it has rows of its own.
+    only = raw("" if is_partitioned(table, context.goal) else "ONLY ")
+    before = Rows(values=values, source=_old(table, context), where=which)
+    after = Rows(values=names, source=raw(compose("{}{}", only, qualified(table))))
+    missing = (not_among if _gets_other_rows(table, context) else same_rows)(before, after)
+    what = f"rows of {table} did not arrive in the new table as they were"
+    return proof_of_count(arrival(table, what, missing, context, also=tree(table, context.goal)))
+
+
+def _gets_other_rows(table: FactId, context: Context) -> bool:
+    """Whether other tables bring rows into the new one: a parent, partitions that are there or whose rows move too."""
+    others = {*tree(table, context.goal)} - {table}
+    return bool(links_of(table, context.goal)) or any(
+        context.persists(other) or other in context.recreated_tables for other in others
+    )
+
+
+def compared(said: Iterable[tuple[FactId, Part]], context: Context) -> tuple[list[Part], list[Part]]:
+    """The values that columns get, as they are read from the columns, and the columns' names.
+
+    What a hint says is left out, as it may differ each time that it is computed.
+    """
+    hinted = context.intent.backfills.keys() | context.intent.conversions.keys()
+    kept = [(column, value) for column, value in said if column not in hinted]
+    return [_as_kept(*each, context) for each in kept], [name(column.name[2]) for column, _ in kept]
+
+
+def _as_kept(column: FactId, value: Part, context: Context) -> Part:
+    before, after = str(context.old(column)["type"]), str(context.new(column)["type"])
+    return value if before == after else raw(compose("({})::{}", value, raw(after)))
 
 
 def published_copies(table: FactId, context: Context, *, ours: bool = True) -> list[FactId]:

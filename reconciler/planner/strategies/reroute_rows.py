@@ -18,6 +18,7 @@ from reconciler.model.checks import Check, Question
 from reconciler.model.facts import FactId
 from reconciler.model.plan import LockMode, RowAccess, RowCommand
 from reconciler.planner.checks.row_queries import is_filled_in, says_old_names, select, stays
+from reconciler.planner.core.arrival import Rows, arrival, not_among, proof_of_count, same_rows
 from reconciler.planner.core.nodes import Act, Node
 from reconciler.planner.core.rule import StatementDraft, exclusive
 from reconciler.planner.online.column_swap import takes_shadow
@@ -27,7 +28,13 @@ from reconciler.planner.partitions.publications import sends, silenced
 from reconciler.planner.partitions.tree import ancestors, links_of, parent_of, partitions_of, tree
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import Part, compose, joined, name, raw
-from reconciler.planner.strategies.recreate_table import columns_of, is_recreated, value_for, waits_for_rows
+from reconciler.planner.strategies.recreate_table import (
+    columns_of,
+    compared,
+    is_recreated,
+    value_for,
+    waits_for_rows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -291,16 +298,14 @@ def set_rows_apart(link: FactId, context: Context) -> Iterator[StatementDraft]:
     each = _of(link, context)
     table, condition = qualified(each.child), _condition(each, context)
     assert condition is not None
-    chosen = raw("" if each.goes and context.rerouted[link] else compose(" WHERE {}", condition))
-    text = compose(
-        "CREATE UNLOGGED TABLE {} AS SELECT {} FROM {}{}",
-        _temporary_table(each.child, context),
-        joined(_names(_stored(each.parent, context))),
-        table,
-        chosen,
-    )
+    which = None if each.goes and context.rerouted[link] else condition
+    chosen = raw("" if which is None else compose(" WHERE {}", which))
+    aside, columns = _temporary_table(each.child, context), _names(_stored(each.parent, context))
+    text = compose("CREATE UNLOGGED TABLE {} AS SELECT {} FROM {}{}", aside, joined(columns), table, chosen)
     read, deleted = (RowAccess(table=each.child, command=command) for command in (RowCommand.SELECT, RowCommand.DELETE))
     yield replace(exclusive(text, each.child), rows=(read,))
+    missing = same_rows(Rows(values=columns, source=table, where=which), Rows(values=columns, source=aside))
+    yield _proof(each.child, f"rows of {each.child} were not copied to move", missing, context)
     if not each.is_dropped:
         nameless = [*_without_identity(tree(each.child, context.live), context)]
         for part in nameless:
@@ -318,7 +323,8 @@ def return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
     """Inserts the rows through the parent, which finds their partition."""
     table, stored = qualified(parent), _stored(parent, context)
     live = {column.name[2]: column for column in stored}
-    values = [value_for(column, live, context) for column in stored]
+    said = [(column, value) for column in stored if (value := value_for(column, live, context)) is not None]
+    values, names = compared(said, context)
     numbered = any("identity" in context.new(column) for column in stored)
     first, last = silenced(unsent(parent, context), context)
     yield from first
@@ -326,9 +332,9 @@ def return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
         text = compose(
             "INSERT INTO {} ({}){} SELECT {} FROM {}",
             table,
-            joined(_names(stored)),
+            joined(_names([column for column, _ in said])),
             raw(" OVERRIDING SYSTEM VALUE" if numbered else ""),
-            joined([value for value in values if value is not None]),
+            joined([value for _, value in said]),
             _temporary_table(each.child, context),
         )
         found = (
@@ -339,6 +345,10 @@ def return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
         )
         inserted = RowAccess(table=parent, command=RowCommand.INSERT)
         yield StatementDraft(sql=text, hazards=found, lock=LockMode.ROW_EXCLUSIVE, locks=parent, rows=(inserted,))
+        moved = Rows(values=values, source=_temporary_table(each.child, context))
+        arrived = Rows(values=names, source=table, where=_whereabouts(each, context))
+        what = f"rows of {each.child} did not arrive in another partition"
+        yield _proof(parent, what, not_among(moved, arrived), context)
         yield StatementDraft(sql=compose("DROP TABLE {}", _temporary_table(each.child, context)))
     yield from last
 
@@ -365,6 +375,18 @@ def unsent(parent: FactId, context: Context, *, ours: bool = True) -> list[FactI
         and sent.publication not in context.drops
         and (sent.name in context.replication.alterable) is ours
     ]
+
+
+def _whereabouts(each: _Leaving, context: Context) -> Part | None:
+    """Which rows of the parent can have moved, wherever they are now, so that others need not be read. None: any."""
+    found = (within(each.link, each.parent, context.live), _condition(each, context))
+    told = [raw(compose("({})", condition)) for condition in found if condition is not None]
+    return joined(told, " AND ") if told else None
+
+
+def _proof(table: FactId, what: str, missing: str, context: Context) -> StatementDraft:
+    """Proves it of the rows of a table; what is on it, above and below it may have turned them away."""
+    return proof_of_count(arrival(table, what, missing, context, also=ancestors(table, context.live)))
 
 
 def _of(link: FactId, context: Context) -> _Leaving:

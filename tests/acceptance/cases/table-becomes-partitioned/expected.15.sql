@@ -26,6 +26,17 @@ CREATE INDEX "sale_amount" ON "shop"."sale" USING btree (amount);
 ALTER TABLE "shop"."sale" ATTACH PARTITION "shop"."sale_new" DEFAULT;
 ALTER TABLE "shop"."sale" ATTACH PARTITION "shop"."sale_old" FOR VALUES FROM (0) TO (3);
 INSERT INTO "shop"."sale" ("id", "amount") OVERRIDING SYSTEM VALUE SELECT "id", "amount" FROM "shop"."sale__replaced";
+DO $rows$
+#variable_conflict use_column
+DECLARE missing pg_catalog.int8;
+BEGIN
+  SET LOCAL row_security = off;
+  missing := (SELECT greatest((SELECT pg_catalog.count(*) FROM (SELECT pg_catalog.hashtextextended(ROW("id", "amount")::pg_catalog.text, 0) FROM "shop"."sale__replaced" EXCEPT ALL SELECT pg_catalog.hashtextextended(ROW("id", "amount")::pg_catalog.text, 0) FROM "shop"."sale") m), (SELECT pg_catalog.count(*) FROM (SELECT pg_catalog.hashtextextended(ROW("id", "amount")::pg_catalog.text, 0) FROM "shop"."sale") m) OPERATOR(pg_catalog.-) (SELECT pg_catalog.count(*) FROM (SELECT pg_catalog.hashtextextended(ROW("id", "amount")::pg_catalog.text, 0) FROM "shop"."sale__replaced") m)));
+  IF missing OPERATOR(pg_catalog.<>) 0 THEN
+    RAISE EXCEPTION USING ERRCODE = 'RC001', MESSAGE = pg_catalog.concat(missing, ' rows of table shop.sale did not arrive in the new table as they were');
+  END IF;
+END
+$rows$;
 SELECT pg_catalog.setval('shop.sale_id_seq', last_value, is_called) FROM "shop"."sale_id_seq__replaced";
 DROP TABLE "shop"."sale__replaced";
 alter table "shop"."refund" add constraint "refund_sale_fkey" FOREIGN KEY (sale) REFERENCES shop.sale(id);
