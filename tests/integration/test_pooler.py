@@ -164,7 +164,7 @@ def test_a_pooler_that_knows_one_database_only_says_what_to_do(database: str, tm
 def test_a_session_that_changes_under_a_scratch_database_is_noticed(pooled: str) -> None:
     with Reconciler(pooled) as reconciler:
         scratch = DatabaseScratch(reconciler.connection, admin_dsn=pooled, scope=Scope(), why="a test")
-        with pytest.raises(ScratchError, match="another session of the server"):
+        with pytest.raises(ScratchError, match="another server session"):
             _with_somebody_else(scratch, pooled)
 
 
