@@ -432,7 +432,7 @@ def test_a_link_to_a_place_that_we_did_not_make_is_refused(data_dir: Path) -> No
 def test_root_does_not_use_a_folder_of_another_user(data_dir: Path) -> None:
     data_dir.mkdir()
     os.chown(data_dir, pwd.getpwnam("nobody").pw_uid, -1)
-    with pytest.raises(EmbeddedServerError, match="no folder of the user that runs reconciler"):
+    with pytest.raises(EmbeddedServerError, match="not a folder of the user that runs reconciler"):
         EmbeddedServer(data_dir).start()
 
 

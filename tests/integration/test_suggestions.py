@@ -207,7 +207,7 @@ def test_keep_and_ignore_in_info_are_followed(database: str) -> None:
         ({"keep": "yes"}, r"has keep = 'yes'"),
         ({"backfill": 3}, r"has backfill = 3"),
         ({"renamed_from": ""}, r"has renamed_from = ''"),
-        ({"using": "1) + (1"}, r"no single expression"),
+        ({"using": "1) + (1"}, r"not a single expression"),
     ],
 )
 def test_a_hint_in_info_that_is_none_names_the_column(said: dict[str, object], message: str) -> None:
