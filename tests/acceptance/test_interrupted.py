@@ -124,7 +124,7 @@ def test_a_signal_ends_the_command_and_it_says_what_is_left(
             stderr=subprocess.PIPE,
             text=True,
         )
-        waits = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        waits = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
         with psycopg.connect(database, autocommit=True) as watch:
             while process.poll() is None and not watch.execute(waits).fetchone():
                 watch.execute("select pg_sleep(0.05)")
