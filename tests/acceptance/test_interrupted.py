@@ -141,9 +141,9 @@ def test_a_signal_ends_the_command_and_it_says_what_is_left(
 @pytest.mark.one_server
 def test_who_finds_no_connection_slot_is_not_asked_for_the_password(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("create role crowded login connection limit 0")
+        connection.execute("create role crowded login password 'x' connection limit 0")
         try:
-            url = psycopg.conninfo.make_conninfo(database, user="crowded", connect_timeout=2)
+            url = psycopg.conninfo.make_conninfo(database, user="crowded", password="x", connect_timeout=2)
             with pytest.raises(ConnectError, match="too many connections") as caught:
                 connect(url)
         finally:

@@ -58,7 +58,7 @@ def test_a_failure_outside_of_the_transaction_says_what_is_left_and_the_next_run
         outside = replace(statement, sql=statement.sql.replace("INDEX", "INDEX CONCURRENTLY"), transactional=False)
         with pytest.raises(ApplyError, match="could not create unique index") as caught:
             reconciler.apply(replace(planned, plan=replace(planned.plan, statements=(outside,))))
-        assert "run again" in str(caught.value.left)
+        assert "which the next run ends" in str(caught.value.left)
         connection.execute("delete from public.t where b = 2")
         assert reconciler.migrate(unique).statements
         assert reconciler.check(unique).plan.is_empty
