@@ -135,7 +135,7 @@ class _Reached:
         of = len(self.plan.steps)
         match self.done:
             case 0:
-                text = f"none of the {of} steps is committed"
+                text = f"no step of {of} is committed"
             case 1:
                 text = f"step 1 of {of} is committed"
             case done:

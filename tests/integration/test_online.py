@@ -198,7 +198,7 @@ def test_an_invalid_index_that_a_failed_build_left_is_built_again(database: str)
         with Reconciler(database, options=ONLINE) as reconciler:
             with pytest.raises(ApplyError, match="could not create unique index") as caught:
                 reconciler.migrate(after, options=BLIND)
-            assert "run again" in str(caught.value.left)
+            assert "which the next run ends" in str(caught.value.left)
             unfinished = reconciler.status().unfinished
             assert unfinished is not None
             assert (unfinished.steps_done, unfinished.step_count) == (0, 1)
