@@ -178,13 +178,16 @@ def test_nothing_is_concluded_in_a_database_that_was_restored(database: str) -> 
 def test_a_mark_of_an_older_program_tells_nothing(database: str) -> None:
     _change(database, "alter table t rename to u")
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("alter table migrations._marks drop column addresses")
-        connection.execute("delete from migrations._ledger where version = 3")
+        connection.execute("alter table migrations._marks drop column addresses, alter column mark set not null")
+        connection.execute("alter table migrations._runs drop step_count, drop source_description, drop changes")
+        connection.execute("delete from migrations._ledger where version >= 3")
     with Reconciler(database) as reconciler:
+        assert reconciler.status().unfinished is None
+        assert reconciler.history()
         found = reconciler.check(DECLARED)
         assert found.has_drift
         assert not found.warnings
         with psycopg.connect(database, autocommit=True) as connection:
             connection.execute("alter table public.u rename to t")
         reconciler.migrate(DECLARED.replace("x int);", "x int, y int);"))
-        assert reconciler.connection.execute("select count(*) from migrations._ledger").fetchone() == (3,)
+        assert reconciler.connection.execute("select count(*) from migrations._ledger").fetchone() == (4,)
