@@ -571,7 +571,7 @@ import sys
 from reconciler.db import connections
 from reconciler.ledger.migrations import last_migration, record_migration
 from reconciler.ledger.schema import ensure_ledger, lock_plugin
-from reconciler.snapshot import Snapshot
+from reconciler.model.snapshot import Snapshot
 
 with connections.connect(sys.argv[1]) as connection:
     print("ready", flush=True)
