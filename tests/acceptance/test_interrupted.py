@@ -107,6 +107,16 @@ def test_a_run_of_one_transaction_says_that_nothing_is_left(database: str, fault
         assert reconciler.migrate(AFTER).idx == 1
 
 
+# A shell starts what it runs in the background with SIGINT ignored, and that is inherited.
+COMMAND = """
+import signal
+from reconciler.cli.commands import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_command_and_it_says_what_is_left(
     database: str, tmp_path: Path, number: signal.Signals
@@ -116,7 +126,7 @@ def test_a_signal_ends_the_command_and_it_says_what_is_left(
     with Reconciler(database) as reconciler, psycopg.connect(database) as other:
         reconciler.migrate(BEFORE)
         other.execute("lock table public.t")
-        command = [sys.executable, "-m", "reconciler.cli.commands", "apply", str(source), "--dsn", database]
+        command = [sys.executable, "-c", COMMAND, "apply", str(source), "--dsn", database]
         process = subprocess.Popen(
             [*command, "--no-online", "--lock-timeout", "60000"],
             stdin=subprocess.DEVNULL,
@@ -129,7 +139,10 @@ def test_a_signal_ends_the_command_and_it_says_what_is_left(
             while process.poll() is None and not watch.execute(waits).fetchone():
                 watch.execute("select pg_sleep(0.05)")
         process.send_signal(number)
-        _, said = process.communicate()
+        try:
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
         assert process.returncode == INTERRUPTED, said
         assert ("terminated" if number is signal.SIGTERM else "interrupted") in said
         assert "nothing" in said
