@@ -7,10 +7,8 @@ import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-import psycopg
-
 from reconciler.client import Reconciler
-from reconciler.db.connections import watched, watching
+from reconciler.db.connections import cancel_all, watched, watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +26,6 @@ __all__ = ["AsyncReconciler"]
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _CANCEL_AGAIN_S = 0.2
-_CANCEL_TIMEOUT_S = 5.0
 
 
 class AsyncReconciler:
@@ -129,17 +126,10 @@ class AsyncReconciler:
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
-            # Between two statements a request does nothing, so one may not be enough.
             while not running.done():
-                await asyncio.shield(asyncio.to_thread(self._cancel))
+                await asyncio.shield(asyncio.to_thread(cancel_all, self._connections))
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait({running}, timeout=_CANCEL_AGAIN_S)
             if not running.cancelled():
                 running.exception()  # it has been looked at: asyncio need not complain
             raise
-
-    def _cancel(self) -> None:
-        for connection in tuple(self._connections):
-            if not connection.closed:
-                with contextlib.suppress(psycopg.Error):
-                    connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)

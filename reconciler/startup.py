@@ -12,10 +12,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import psycopg
-
 from reconciler.client import Reconciler, reconcile_all
-from reconciler.db.connections import errors_as, watched, watching
+from reconciler.db.connections import cancel_all, errors_as, watched, watching
 from reconciler.errors import ApplyError, ConnectError, DatabaseError, ReconcilerError
 
 if TYPE_CHECKING:
@@ -33,7 +31,6 @@ __all__ = ["reconcile_on_startup", "reconcile_on_startup_async"]
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 _CANCEL_AGAIN_S = 0.2
-_CANCEL_TIMEOUT_S = 5.0
 # No waiting mends these; all else may be a server, a network or a name service that is not up yet.
 _LASTING = ("authentication failed", "does not exist", "pg_hba.conf", "no password supplied", "permission denied")
 
@@ -194,12 +191,8 @@ class _Run:
         if not self._stopping.wait(self._timeout_s):
             self._timed_out = True
             self._stopping.set()
-        # Between two statements a cancellation does nothing, so one may not be enough.
         while not self._ended.is_set():
-            for connection in tuple(self._connections):
-                if not connection.closed:
-                    with contextlib.suppress(psycopg.Error):
-                        connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
+            cancel_all(self._connections)
             self._ended.wait(_CANCEL_AGAIN_S)
 
 

@@ -75,6 +75,7 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) ->
         allow |= {HazardKind.EMPTY_SOURCE}
     if os.environ.get(_DESTRUCTIVE, "").lower() == "true":
         allow |= {HazardKind.DATA_LOSS}
+        print_warnings([f"{_DESTRUCTIVE}=true allows the loss of data"])
     output = str(pick("format", "text"))
     if output not in formats:
         if values.get("format") is not None or output not in PLAN_FORMATS:

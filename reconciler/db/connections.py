@@ -12,7 +12,7 @@ import os
 import random
 import re
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -37,6 +37,7 @@ __all__ = [
     "SEARCH_PATH",
     "Connection",
     "ServerMessage",
+    "cancel_all",
     "connect",
     "current_user",
     "cursor",
@@ -59,6 +60,7 @@ OLDEST_VERSION = 14
 NEWEST_KNOWN_VERSION = 18
 SEARCH_PATH = "pg_catalog, pg_temp"
 _CONNECT_TIMEOUT_S = "10"
+_CANCEL_TIMEOUT_S = 5.0
 
 # With row_security off, a policy that would filter what we read or write is an error and no silence.
 _AT_START: Mapping[str, str] = {
@@ -176,6 +178,17 @@ def watched(connection: Connection) -> Generator[None]:
         yield
     finally:
         connections.discard(connection)
+
+
+def cancel_all(connections: set[Connection]) -> None:
+    """Asks the server, from another thread, to end what the `watched` connections run.
+
+    Between two statements a request does nothing, so one may not be enough.
+    """
+    for connection in tuple(connections):
+        if not connection.closed:
+            with suppress(psycopg.Error):
+                connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
 
 
 def version_note(connection: Connection) -> str | None:

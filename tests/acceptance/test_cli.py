@@ -145,7 +145,9 @@ def test_the_environment_allows_data_loss(
     reconcile("apply", source)
     source.write_text(SCHEMA.replace(", body text", ""))
     monkeypatch.setenv("RECONCILER_ALLOW_DESTRUCTIVE", "true")
-    assert reconcile("apply", source).code == 0
+    done = reconcile("apply", source)
+    assert done.code == 0
+    assert "warning: RECONCILER_ALLOW_DESTRUCTIVE=true allows the loss of data" in done.err
 
 
 @pytest.mark.smoke
