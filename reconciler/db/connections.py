@@ -68,6 +68,19 @@ _AT_START: Mapping[str, str] = {
     "standard_conforming_strings": "on",
     "row_security": "off",
 }
+# As pg_dump does: how long anything may take, and what a transaction sees, is not for a role or a database to say. What
+# the connection string or PGOPTIONS asks for goes before them.
+_UNLESS_ASKED: Mapping[str, str] = {
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "lock_timeout": "0",
+    "statement_timeout": "0",
+}
+# Older servers refuse a setting that they do not know.
+_TRANSACTION_TIMEOUT: Mapping[str, str] = {"transaction_timeout": "0"}
+_HAS_TRANSACTION_TIMEOUT = 170000
 # What the text of a constant, a name or an expression in the catalogs depends on. Only while reading: a statement that
 # turns timestamp into timestamptz must see the time zone of the database, not ours.
 _WHILE_READING: Mapping[str, str] = {
@@ -94,6 +107,10 @@ _CONNECT_HINTS = (
     (("refused", "No such file", "timeout expired", "translate host"), "check host and port, and that the server runs"),
 )
 _LONGEST_PAUSE_S = 0.5
+_READ_ONLY = (
+    "this is a standby, or default_transaction_read_only = on is set for the database or the role (psql's \\drds shows"
+    " it): connect to the primary, or for this command alone set PGOPTIONS='-c default_transaction_read_only=off'"
+)
 _FROZEN = (
     "the run did nothing for some seconds while clients waited for its locks, so the server ended its transaction and"
     " rolled it back: run the command again"
@@ -138,14 +155,15 @@ def _connect_timeout_s(parameters: Mapping[str, str]) -> float:
 
 def _connect(parameters: Mapping[str, str], *, autocommit: bool) -> Connection:
     try:
-        connection = _open(_with_settings(parameters), autocommit=autocommit)
+        connection = _open_with_settings(parameters)
     except psycopg.OperationalError as exc:
         if not any(words in str(exc) for words in _REFUSALS_OF_OPTIONS):
             raise _connect_error(parameters, exc) from exc
         try:
-            connection = _open(parameters, autocommit=autocommit)
+            connection = _open(parameters)
         except psycopg.OperationalError as second:
             raise _connect_error(parameters, second) from second
+    connection.autocommit = autocommit
     if connection.info.server_version < OLDEST_VERSION * 10_000:
         version = connection.info.parameter_status("server_version")
         connection.close()
@@ -220,16 +238,34 @@ def _parameters(dsn: str, application_name: str) -> dict[str, str]:
     return parameters
 
 
-def _with_settings(parameters: Mapping[str, str]) -> dict[str, str]:
-    escaped = {name: value.replace("\\", "\\\\").replace(" ", "\\ ") for name, value in _AT_START.items()}
-    ours = " ".join(f"-c {name}={value}" for name, value in escaped.items())
-    theirs = parameters.get("options", os.environ.get("PGOPTIONS", ""))
-    return {**parameters, "options": f"{theirs} {ours}".strip()}
+def _open_with_settings(parameters: Mapping[str, str]) -> Connection:
+    """Opened once more where a transaction_timeout would end us, which not every server lets us rule out unseen."""
+    connection = _open(_with_settings(parameters, _UNLESS_ASKED))
+    if connection.info.server_version >= _HAS_TRANSACTION_TIMEOUT and "transaction_timeout" not in _asked(parameters):
+        row = connection.execute("SELECT pg_catalog.current_setting('transaction_timeout')").fetchone()
+        if row != ("0",):
+            connection.close()
+            return _open(_with_settings(parameters, {**_UNLESS_ASKED, **_TRANSACTION_TIMEOUT}))
+    return connection
 
 
-def _open(parameters: Mapping[str, str], *, autocommit: bool) -> Connection:
+def _with_settings(parameters: Mapping[str, str], unless_asked: Mapping[str, str]) -> dict[str, str]:
+    parts = (_as_options(unless_asked), _asked(parameters), _as_options(_AT_START))
+    return {**parameters, "options": " ".join(filter(None, parts))}
+
+
+def _asked(parameters: Mapping[str, str]) -> str:
+    return parameters.get("options", os.environ.get("PGOPTIONS", ""))
+
+
+def _as_options(settings: Mapping[str, str]) -> str:
+    escaped = {name: value.replace("\\", "\\\\").replace(" ", "\\ ") for name, value in settings.items()}
+    return " ".join(f"-c {name}={value}" for name, value in escaped.items())
+
+
+def _open(parameters: Mapping[str, str]) -> Connection:
     return psycopg.connect(
-        make_conninfo("", **parameters), autocommit=autocommit, prepare_threshold=None, row_factory=tuple_row
+        make_conninfo("", **parameters), autocommit=True, prepare_threshold=None, row_factory=tuple_row
     )
 
 
@@ -291,7 +327,8 @@ def errors_as(error: type[ReconcilerError] = DatabaseError, doing: str = "ask th
         if lost_connection(exc):
             hint = _FROZEN if exc.sqlstate == psycopg.errors.IdleInTransactionSessionTimeout.sqlstate else said.hint
             raise ConnectError(f"the connection was lost: cannot {doing}: {said.text}", hint=hint) from exc
-        raise error(f"cannot {doing}: {said.text}", hint=said.hint) from exc
+        is_read_only = exc.sqlstate == psycopg.errors.ReadOnlySqlTransaction.sqlstate
+        raise error(f"cannot {doing}: {said.text}", hint=_READ_ONLY if is_read_only else said.hint) from exc
 
 
 def lost_connection(exc: psycopg.Error) -> bool:

@@ -40,6 +40,8 @@ class _Live:
     outside: str | None
     fixed_extension: str | None
     event_trigger: str | None
+    read_only_by: str | None
+    read_only: bool
 
 
 def choose_scratch(
@@ -58,6 +60,8 @@ def choose_scratch(
             hint="use --scratch database, or name the schemas with --schema",
         )
     found = _look(live, scope)
+    if found.read_only and not found.standby:
+        raise _read_only(live, found.read_only_by)
     obstacle = None if scope.all_schemas or wish == "database" else _obstacle(live, scope.schemas)
     may_step_aside = obstacle is None and not found.standby and not scope.all_schemas
     may_create = found.may_create_database and not found.standby
@@ -82,6 +86,20 @@ def choose_scratch(
     raise ScratchError(
         f"the managed schemas cannot be renamed out of the way: {obstacle.what}",
         hint=f"{obstacle.hint}; or {database}; {elsewhere}",
+    )
+
+
+def _read_only(live: Connection, by: str | None) -> ScratchError:
+    """The error for a database in which nothing may be written, not even what is rolled back."""
+    name = str(live.info.dbname) if by == "database" else str(live.info.user)
+    lifted = _sql("ALTER DATABASE {} RESET" if by == "database" else "ALTER ROLE {} RESET", name)
+    where = f"is set for {by} {name}" if by else "is on"
+    lift = f"to lift it: {lifted} default_transaction_read_only; " if by else ""
+    return ScratchError(
+        f"transactions are read-only here: default_transaction_read_only {where}, and scratch must be written to",
+        hint=f"{lift}for this command alone: PGOPTIONS='-c default_transaction_read_only=off';"
+        " or name another server with --scratch postgresql://...",
+        left="nothing was changed",
     )
 
 
@@ -152,7 +170,7 @@ def _look(live: Connection, scope: Scope) -> _Live:
     query = sql.SQL(trusted(read_sql("scratch/choice.sql")))
     row = fetch_one(live, query, {"schemas": list(scope.schemas)})
     assert row is not None
-    database, standby, slots, relations, outside, extension, trigger = row
+    database, standby, slots, relations, outside, extension, trigger, read_only_by, read_only = row
     return _Live(
         may_create_database=bool(database),
         standby=bool(standby),
@@ -161,4 +179,6 @@ def _look(live: Connection, scope: Scope) -> _Live:
         outside=outside,
         fixed_extension=extension,
         event_trigger=trigger,
+        read_only_by=read_only_by,
+        read_only=bool(read_only),
     )

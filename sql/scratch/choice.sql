@@ -13,5 +13,12 @@ select r.rolcreatedb or r.rolsuper,
             and f.relnamespace not in (select oid from managed) order by 1 limit 1),
     (select e.extname::text from pg_catalog.pg_extension e
         where e.extnamespace in (select oid from managed) and not e.extrelocatable order by 1 limit 1),
-    (select t.evtname::text from pg_catalog.pg_event_trigger t where t.evtenabled not in ('D', 'R') order by 1 limit 1)
+    (select t.evtname::text from pg_catalog.pg_event_trigger t where t.evtenabled not in ('D', 'R') order by 1 limit 1),
+    (select case when s.setrole = 0 then 'database' else 'role' end
+        from pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c
+        where c ~ '^default_transaction_read_only=' and (s.setrole = 0 or pg_catalog.pg_get_userbyid(s.setrole) = session_user)
+            and (s.setdatabase = 0
+                or s.setdatabase = (select d.oid from pg_catalog.pg_database d where d.datname = current_database()))
+        order by s.setrole = 0, s.setdatabase = 0 limit 1),
+    current_setting('transaction_read_only')::boolean
 from pg_catalog.pg_roles r where r.rolname = current_user
