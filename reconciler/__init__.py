@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from reconciler.ledger.runs import Run, RunKind, RunOutcome
     from reconciler.ledger.steps import UnfinishedRun
     from reconciler.model.checks import Arrival, Check, Finding, FindingKind, Question
+    from reconciler.model.events import BackfillProgress, Event, Phase
     from reconciler.model.facts import Address, Definition, FactId, Json
     from reconciler.model.hazards import Hazard, HazardKind, TableSize
     from reconciler.model.intent import Hint, HintKind, Rename, Subject, Suggestion
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
         Step,
     )
     from reconciler.model.plugins import derive_schema_name
-    from reconciler.model.replication import MaxLag
+    from reconciler.model.replication import MaxLag, Reader
     from reconciler.model.snapshot import Snapshot
     from reconciler.options import Options, Proof
     from reconciler.redaction.masking import Secret, SecretText
@@ -81,6 +82,7 @@ __all__ = [
     "ApplyError",
     "Arrival",
     "AsyncReconciler",
+    "BackfillProgress",
     "Change",
     "Check",
     "CheckResult",
@@ -95,6 +97,7 @@ __all__ = [
     "Difference",
     "EmbeddedServerError",
     "EmptySourceError",
+    "Event",
     "FactId",
     "Finding",
     "FindingKind",
@@ -123,6 +126,7 @@ __all__ = [
     "Online",
     "OpenConnection",
     "Options",
+    "Phase",
     "Plan",
     "PlanError",
     "PlanResult",
@@ -132,6 +136,7 @@ __all__ = [
     "ProofError",
     "Question",
     "Reach",
+    "Reader",
     "Reconciler",
     "ReconcilerError",
     "Recorded",
@@ -183,6 +188,7 @@ _MODULES = {
     "AnySource": "source.source",
     "Arrival": "model.checks",
     "AsyncReconciler": "client_async",
+    "BackfillProgress": "model.events",
     "Change": "diff.diff",
     "Check": "model.checks",
     "CheckResult": "results",
@@ -192,6 +198,7 @@ _MODULES = {
     "Declaration": "source.source",
     "Definition": "model.facts",
     "Difference": "diff.diff",
+    "Event": "model.events",
     "FactId": "model.facts",
     "Finding": "model.checks",
     "FindingKind": "model.checks",
@@ -216,11 +223,13 @@ _MODULES = {
     "Online": "model.plan",
     "OpenConnection": "db.targets",
     "Options": "options",
+    "Phase": "model.events",
     "Plan": "model.plan",
     "PlanResult": "results",
     "Proof": "options",
     "Question": "model.checks",
     "Reach": "model.plan",
+    "Reader": "model.replication",
     "Reconciler": "client",
     "Recorded": "ledger.migrations",
     "RecordedStatement": "ledger.migrations",

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from reconciler.db.connections import Connection
     from reconciler.db.targets import Database
-    from reconciler.model.plan import Statement
+    from reconciler.model.events import Event
     from reconciler.source.source import AnySource, Declaration
 
 __all__ = ["Reconciler", "reconcile_all"]
@@ -243,39 +243,36 @@ class Reconciler:
         source: Declaration,
         *,
         plugin: str = DEFAULT_PLUGIN,
-        verbose: bool = False,
         dry_run: bool = False,
         allow_data_loss: bool = False,
         options: Options | None = None,
-        progress: Callable[[int, Statement], None] | None = None,
+        on_event: Callable[[Event], None] | None = None,
     ) -> MigrateResult:
         """Brings live to the declaration and records it: what an application calls when it starts.
 
         Safe for any number of processes at once. Does next to nothing where live is still what was recorded and the
-        declaration did not move. `allow_data_loss` allows it; `verbose` prints the statements through `progress` or to
-        the log `reconciler`; `dry_run` changes nothing at all.
+        declaration did not move. `allow_data_loss` allows it; `dry_run` changes nothing at all. `on_event` is told
+        of each statement; so is the log `reconciler`, at INFO.
 
         Raises any ReconcilerError; then live is as it was, and the failed run is recorded.
         """
         chosen = options or self.options
         if allow_data_loss:
             chosen = replace(chosen, allow=chosen.allow | {HazardKind.DATA_LOSS})
-        if verbose and progress is None:
-            progress = _log_statement
-        return self._reconcile(plugin, _read(source), chosen, RunKind.APPLY, dry_run=dry_run, progress=progress)
+        return self._reconcile(plugin, _read(source), chosen, RunKind.APPLY, dry_run=dry_run, on_event=on_event)
 
     def apply(
         self,
         planned: PlanResult,
         *,
         kind: RunKind = RunKind.APPLY,
-        progress: Callable[[int, Statement], None] | None = None,
+        on_event: Callable[[Event], None] | None = None,
     ) -> MigrateResult:
         """Applies a plan that `plan` made. Raises StalePlanError where live changed since; a failed run is recorded."""
         started = self._session.clock()
         try:
             with errors_as(DatabaseError, "apply the plan"):
-                return run_plan(self._session, planned, started, kind, progress)
+                return run_plan(self._session, planned, started, kind, on_event)
         except ReconcilerError as error:
             record_failure(self._session, planned, kind, started, error)
             raise
@@ -300,7 +297,7 @@ class Reconciler:
         objects: Sequence[str] = (),
         options: Options | None = None,
         dry_run: bool = False,
-        progress: Callable[[int, Statement], None] | None = None,
+        on_event: Callable[[Event], None] | None = None,
     ) -> MigrateResult:
         """Ends drift: brings drifted objects back to the declaration, or with `accept` records live as it is.
 
@@ -310,7 +307,7 @@ class Reconciler:
         planned = self.plan_repair(source, plugin=plugin, accept=accept, objects=objects, options=chosen)
         if dry_run:
             return MigrateResult(plugin=plugin, idx=None, statements=planned.plan.statements, dry_run=True)
-        return self.apply(planned, kind=RunKind.REPAIR, progress=progress)
+        return self.apply(planned, kind=RunKind.REPAIR, on_event=on_event)
 
     def plan_repair(
         self,
@@ -336,7 +333,7 @@ class Reconciler:
         steps: int | None = None,
         options: Options | None = None,
         dry_run: bool = False,
-        progress: Callable[[int, Statement], None] | None = None,
+        on_event: Callable[[Event], None] | None = None,
     ) -> MigrateResult:
         """Brings back what migration `to`, or the one `steps` before the last, declared, as a new migration.
 
@@ -345,7 +342,7 @@ class Reconciler:
         planned = self.plan_rollback(plugin=plugin, to=to, steps=steps, options=options)
         if dry_run:
             return MigrateResult(plugin=plugin, idx=None, statements=planned.plan.statements, dry_run=True)
-        return self.apply(planned, kind=RunKind.ROLLBACK, progress=progress)
+        return self.apply(planned, kind=RunKind.ROLLBACK, on_event=on_event)
 
     def plan_rollback(
         self,
@@ -396,13 +393,13 @@ class Reconciler:
         kind: RunKind,
         *,
         dry_run: bool = False,
-        progress: Callable[[int, Statement], None] | None = None,
+        on_event: Callable[[Event], None] | None = None,
     ) -> MigrateResult:
         started = self._session.clock()
         options = self._chosen(options)
         for attempt in range(1, _REPLANS + 1):
             if not dry_run and is_unchanged(self._session, plugin, source, options):
-                return MigrateResult(plugin=plugin, idx=None, skipped=True)
+                return _skipped(plugin)
             planned: PlanResult | None = None
             try:
                 with (
@@ -412,14 +409,14 @@ class Reconciler:
                     if not dry_run:
                         lock_plugin(self.connection, plugin, options.longest_wait_ms)
                         if is_unchanged(self._session, plugin, source, options):
-                            return MigrateResult(plugin=plugin, idx=None, skipped=True)
+                            return _skipped(plugin)
                     planned = plan_source(
                         self._session, plugin, source.split() if isinstance(source, Reading) else source, options
                     )
                 if dry_run:
                     return MigrateResult(plugin=plugin, idx=None, statements=planned.plan.statements, dry_run=True)
                 with errors_as(DatabaseError, "apply the plan"):
-                    return run_plan(self._session, planned, started, kind, progress)
+                    return run_plan(self._session, planned, started, kind, on_event)
             except StalePlanError as error:
                 if attempt == _REPLANS:
                     record_failure(self._session, planned, kind, started, error, plugin=plugin)
@@ -479,13 +476,14 @@ def _migrate(reconciler: Reconciler, plugin: str, source: Declaration) -> Migrat
     return reconciler.migrate(source, plugin=plugin)
 
 
+def _skipped(plugin: str) -> MigrateResult:
+    logging.getLogger("reconciler").info("plugin %s: in sync", plugin)
+    return MigrateResult(plugin=plugin, idx=None, skipped=True)
+
+
 def _source(source: Declaration) -> AnySource:
     return source if isinstance(source, DatabaseSource) else source_from_object(source)
 
 
 def _read(source: Declaration) -> AnySource | Reading:
     return source if isinstance(source, DatabaseSource) else read_object(source)
-
-
-def _log_statement(position: int, statement: Statement) -> None:
-    logging.getLogger("reconciler").info("%d: %s", position, statement.sql)

@@ -6,13 +6,16 @@ in the tables of schema `migrations`, and nothing is read from files or written 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.client import Reconciler
 from reconciler.diff.diff import Change, diff
 from reconciler.ledger.managers import JournalManager, SnapshotManager
+from reconciler.model.events import Phase
 from reconciler.model.hazards import HazardKind
+from reconciler.sqltext.redacted_sql import redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from reconciler.db.targets import Database
     from reconciler.diff.diff import Difference
+    from reconciler.model.events import Event
     from reconciler.model.facts import FactId
     from reconciler.model.hazards import Hazard
     from reconciler.model.snapshot import Snapshot
@@ -41,10 +45,15 @@ __all__ = [
     "execute_dynamic_migration",
 ]
 
+_LOG = logging.getLogger("reconciler")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationOptions:
-    """How `migrate` works: `force` and `allow_data_loss` both allow what loses data; a dry run changes nothing."""
+    """How `migrate` works: `force` and `allow_data_loss` both allow what loses data; a dry run changes nothing.
+
+    `verbose` writes each statement to the log `reconciler` before it runs, with secrets masked.
+    """
 
     verbose: bool = False
     force: bool = False
@@ -100,9 +109,9 @@ class DynamicMigrationManager:
         return self._reconciler.migrate(
             schema,
             plugin=plugin_name,
-            verbose=chosen.verbose,
             dry_run=chosen.dry_run,
             options=replace(self._reconciler.options, allow=allow),
+            on_event=_log_statement if chosen.verbose else None,
         )
 
     def check_migration(self, plugin_name: str, schema: Declaration) -> tuple[Hazard, ...] | None:
@@ -188,6 +197,11 @@ class SchemaDiffEngine:
             constraints=_objects(each for each in found if each.fact.kind == "constraint"),
             others=_objects(each for each in found if each.fact.kind not in known),
         )
+
+
+def _log_statement(event: Event) -> None:
+    if event.phase is Phase.STARTED:
+        _LOG.info("plugin %s: %d/%d %s", event.plugin, event.position, event.total, redact_sql(event.statement.sql))
 
 
 def _objects(differences: Iterable[Difference]) -> ChangedObjects:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from reconciler.db.connections import Connection
     from reconciler.db.targets import Database
-    from reconciler.model.plan import Statement
+    from reconciler.model.events import Event
     from reconciler.options import Options
     from reconciler.results import MigrateResult
     from reconciler.source.source import Declaration
@@ -43,7 +43,7 @@ def reconcile_on_startup(
     timeout_s: float | None = None,
     wait_for_server_s: float = 30.0,
     allow_data_loss: bool = False,
-    progress: Callable[[int, Statement], None] | None = None,
+    on_event: Callable[[Event], None] | None = None,
 ) -> dict[str, MigrateResult]:
     """Brings every plugin of `{plugin: source}` to its declaration; call it before the application serves.
 
@@ -54,7 +54,7 @@ def reconcile_on_startup(
     Raises PluginFailuresError with the error of each plugin that failed (the others are done), ConnectError where the
     server cannot be reached, ApplyError where the time is over.
     """
-    run = _Run(database, sources, options, timeout_s, wait_for_server_s, progress, allow_data_loss=allow_data_loss)
+    run = _Run(database, sources, options, timeout_s, wait_for_server_s, on_event, allow_data_loss=allow_data_loss)
     return run.execute()
 
 
@@ -66,16 +66,16 @@ async def reconcile_on_startup_async(
     timeout_s: float | None = None,
     wait_for_server_s: float = 30.0,
     allow_data_loss: bool = False,
-    progress: Callable[[int, Statement], None] | None = None,
+    on_event: Callable[[Event], None] | None = None,
 ) -> dict[str, MigrateResult]:
     """As `reconcile_on_startup`, without blocking the event loop: await it in the application's lifespan.
 
     Where the task is cancelled, the running statement is cancelled on the server, and CancelledError continues only
-    when its transaction is rolled back; so is what runs in a scratch database. `progress` is called in another thread.
+    when its transaction is rolled back; so is what runs in a scratch database. `on_event` is called in another thread.
 
     Raises as `reconcile_on_startup`.
     """
-    run = _Run(database, sources, options, timeout_s, wait_for_server_s, progress, allow_data_loss=allow_data_loss)
+    run = _Run(database, sources, options, timeout_s, wait_for_server_s, on_event, allow_data_loss=allow_data_loss)
     work = asyncio.ensure_future(asyncio.to_thread(run.execute))
     try:
         return await asyncio.shield(work)
@@ -104,7 +104,7 @@ class _Run:
         options: Options | None,
         timeout_s: float | None,
         wait_for_server_s: float,
-        progress: Callable[[int, Statement], None] | None,
+        on_event: Callable[[Event], None] | None,
         *,
         allow_data_loss: bool,
     ) -> None:
@@ -113,7 +113,7 @@ class _Run:
         self._options = options
         self._timeout_s = timeout_s
         self._wait_s = wait_for_server_s
-        self._progress = progress
+        self._on_event = on_event
         self._allow_data_loss = allow_data_loss
         self._connections: set[Connection] = set()
         self._unreachable: ConnectError | None = None
@@ -156,17 +156,17 @@ class _Run:
         try:
             with watched(connection), errors_as(DatabaseError, f"reconcile plugin {plugin}"):
                 return reconciler.migrate(
-                    source, plugin=plugin, allow_data_loss=self._allow_data_loss, progress=self._before_statement
+                    source, plugin=plugin, allow_data_loss=self._allow_data_loss, on_event=self._tell
                 )
         except Exception as exc:
             if self._stopping.is_set():
                 raise _StoppedError from exc
             raise
 
-    def _before_statement(self, position: int, statement: Statement) -> None:
+    def _tell(self, event: Event) -> None:
         self._check()
-        if self._progress is not None:
-            self._progress(position, statement)
+        if self._on_event is not None:
+            self._on_event(event)
 
     def _check(self) -> None:
         if self._stopping.is_set():

@@ -13,6 +13,7 @@ from reconciler.apply import transaction
 if TYPE_CHECKING:
     import pytest
 
+    from reconciler.apply.events import Events
     from reconciler.db.connections import Connection
     from reconciler.model.plan import Statement
 
@@ -48,9 +49,9 @@ class LockWatch:
         """The watch, which sees all that is applied from now on."""
         run = transaction.run_timed
 
-        def watched(connection: Connection, statement: Statement, position: int, *, left: str) -> float:
+        def watched(connection: Connection, statement: Statement, position: int, events: Events, *, left: str) -> float:
             self._begin(connection)
-            took = run(connection, statement, position, left=left)
+            took = run(connection, statement, position, events, left=left)
             self._look(connection, statement)
             return took
 

@@ -8,29 +8,31 @@ interrupted run is resumed by running all batches again.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
 
 from reconciler.apply.lag import Throttle
 from reconciler.apply.locks import LockRetryPolicy, retried
-from reconciler.apply.transaction import run_told
+from reconciler.apply.transaction import run_counted
 from reconciler.db.connections import SEARCH_PATH, fetch_one
 from reconciler.db.search_path import searching, unfiltered
 from reconciler.db.sqlfiles import trusted
 from reconciler.db.statements import apply_error
 from reconciler.errors import ApplyError
+from reconciler.model.events import BackfillProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reconciler.apply.events import Events
     from reconciler.db.connections import Connection
     from reconciler.model.plan import Statement
     from reconciler.model.replication import MaxLag
 
-__all__ = ["BackfillProgress", "FollowsBackfill", "run_batches"]
+__all__ = ["run_batches"]
 
 # A client that wants a row of the running batch waits for its end: it is to be over in a fraction of a second.
 _BATCH_S = 0.1
@@ -42,41 +44,19 @@ _LONGEST_BATCH_MS = 500
 _ROW_LOCK_TIMEOUT_MS = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackfillProgress:
-    """How far the filling of a column is: the `share` of the table that is done, from 0 to 1.
-
-    `before` is the share in whose rows nothing was missing when it began, as an earlier run had filled them. `rows` is
-    how many the table has by its statistics; None where it was never analysed.
-    """
-
-    share: float
-    before: float
-    rows: int | None
-
-
-@runtime_checkable
-class FollowsBackfill(Protocol):
-    """What is told of each statement of a plan, and besides after each batch of rows."""
-
-    def filled(self, filled: BackfillProgress, /) -> None:
-        """Called after each batch."""
-        ...
-
-
 def run_batches(
     connection: Connection,
     statement: Statement,
     position: int,
     patience: LockRetryPolicy,
     check_lease: Callable[[], None],
-    progress: object,
+    events: Events,
     *,
     max_lag: MaxLag,
     left: str,
     search_path: str = SEARCH_PATH,
-) -> None:
-    """Runs the statement over all ranges of the table's pages; tells `progress` of each where it follows filling.
+) -> float:
+    """Runs the statement over all ranges of the table's pages; tells of each. Gives the duration in milliseconds.
 
     Between two it waits where somebody who reads the log is further behind than `max_lag`.
     Raises ApplyError, LockTimeoutError.
@@ -92,6 +72,7 @@ def run_batches(
         (table,),
     )
     pages, rows = (int(row[0]), row[1]) if row else (0, None)
+    started = time.monotonic()
     start, size, before = 0, _FIRST_PAGES, 0
     found_missing = False
     timeout_ms = min(_ROW_LOCK_TIMEOUT_MS, patience.timeout_ms or _ROW_LOCK_TIMEOUT_MS)
@@ -99,7 +80,7 @@ def run_batches(
     throttle = Throttle(limit=max_lag, pause=patience.pause)
     while start < pages:
         check_lease()
-        throttle.wait(connection, check_lease, progress)
+        throttle.wait(connection, check_lease, lambda behind: events.lagging(position, statement, behind))
         text = sql.SQL("{} AND ctid >= {} AND ctid < {}").format(
             sql.SQL(trusted(statement.sql)), sql.Literal(f"({start},0)"), sql.Literal(f"({start + size},0)")
         )
@@ -122,12 +103,15 @@ def run_batches(
         start += size
         found_missing = found_missing or written > 0
         before = before if found_missing else min(start, pages)
-        if isinstance(progress, FollowsBackfill):
-            progress.filled(BackfillProgress(share=min(start / pages, 1), before=before / pages, rows=rows))
+        filled = BackfillProgress(share=min(start / pages, 1), before=before / pages, rows=rows)
+        events.filled(position, statement, filled)
         if took < _BATCH_S / 2:
             size = min(size * 2, _MOST_PAGES)
         elif took > _BATCH_S * 2:
             size = max(size // 2, 1)
+    duration_ms = round((time.monotonic() - started) * 1000, 3)
+    events.finished(position, statement, duration_ms)
+    return duration_ms
 
 
 def _run_batch(
@@ -139,7 +123,7 @@ def _run_batch(
         connection.execute("select pg_catalog.set_config('lock_timeout', %s, true)", (str(timeout_ms),))
         connection.execute("select pg_catalog.set_config('statement_timeout', %s, true)", (str(limit_ms),))
         with unfiltered(connection), searching(connection, search_path):
-            return run_told(connection, batch, position, left=left)
+            return run_counted(connection, batch, position, left=left)
 
 
 def _as_replica(connection: Connection, batch: Statement, position: int, left: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from reconciler.db.connections import fetch_all
 from reconciler.db.sqlfiles import read_sql, trusted
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.model.replication import MaxLag
 
-__all__ = ["FollowsWaiting", "Throttle", "read_replication"]
+__all__ = ["Throttle", "read_replication"]
 
 # Lag is measured in seconds: to look more often than that costs more than it tells.
 _EVERY_S = 1.0
@@ -54,15 +54,6 @@ def read_replication(connection: Connection) -> Replication:
     )
 
 
-@runtime_checkable
-class FollowsWaiting(Protocol):
-    """What is told that a backfill waits for those who read the log."""
-
-    def waiting(self, behind: tuple[Reader, ...], /) -> None:
-        """Called each time that it was looked, with those who are too far behind."""
-        ...
-
-
 @dataclass(kw_only=True)
 class Throttle:
     """Keeps a backfill from running away from those who read the log."""
@@ -72,17 +63,18 @@ class Throttle:
     clock: Callable[[], float] = time.monotonic
     _looked: float | None = None
 
-    def wait(self, connection: Connection, check_lease: Callable[[], None], progress: object) -> None:
+    def wait(
+        self, connection: Connection, check_lease: Callable[[], None], tell: Callable[[tuple[Reader, ...]], None]
+    ) -> None:
         """Returns when nobody is further behind than the limit; looks once a second at the most.
 
-        The connection is in no transaction, so nothing is locked meanwhile. Inactive slots are not waited for, as
-        nobody may ever come for what they keep.
+        `tell` gets those who are. The connection is in no transaction, so nothing is locked meanwhile. Inactive slots
+        are not waited for, as nobody may ever come for what they keep.
         """
         if self.limit.is_off or (self._looked is not None and self.clock() - self._looked < _EVERY_S):
             return
         while behind := read_replication(connection).beyond(self.limit):
-            if isinstance(progress, FollowsWaiting):
-                progress.waiting(behind)
+            tell(behind)
             self.pause(_PAUSE_S)
             check_lease()
         self._looked = self.clock()

@@ -1,13 +1,13 @@
-"""Runs a plan that takes several transactions: each step and its row in the ledger, live compared at the end. Does I/O.
+"""Runs a plan: each step and its row in the ledger, live compared and the record written at the end. Does I/O.
 
-A run that is killed leaves what its steps have reached. The next one plans from what live then is, so that nothing but
-the rows of the ledger has to be carried over.
+A plan of one transaction is a plan of one step: then the record, and all that is looked at before, are in the same
+transaction. A run of several that is killed leaves what its steps have reached. The next one plans from what live then
+is, so that nothing but the rows of the ledger has to be carried over.
 """
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,20 +15,13 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from reconciler.apply.backfill import run_batches
-from reconciler.apply.locks import retried
-from reconciler.apply.transaction import (
-    Record,
-    Recorded,
-    record_plan,
-    recorded_statement,
-    require_live,
-    run_timed,
-    run_transaction,
-)
-from reconciler.db.connections import SEARCH_PATH, errors_as, fetch_one
+from reconciler.apply.locks import retried, timeouts_kept
+from reconciler.apply.transaction import Record, Recorded, record_plan, require_live, run_timed, run_transaction
+from reconciler.db.connections import SEARCH_PATH, errors_as, fetch_one, lost_connection, server_message
 from reconciler.db.sqlfiles import trusted
 from reconciler.errors import (
     ApplyError,
+    ConnectError,
     DatabaseError,
     ReconcilerError,
     RowsNotCarriedOverError,
@@ -36,90 +29,228 @@ from reconciler.errors import (
 )
 from reconciler.ledger import steps as ledger_steps
 from reconciler.ledger.runs import RunOutcome, finish_run, start_run
-from reconciler.ledger.schema import ensure_ledger
+from reconciler.ledger.schema import ensure_ledger, lock_plugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
+    from reconciler.apply.events import Events
     from reconciler.apply.locks import LockRetryPolicy, LockTries
     from reconciler.db.connections import Connection
     from reconciler.diff.diff import Difference
-    from reconciler.ledger.migrations import RecordedStatement
     from reconciler.ledger.runs import RunKind
-    from reconciler.model.plan import Plan, Statement, Step
+    from reconciler.model.plan import Plan, Step
     from reconciler.model.replication import MaxLag
 
-__all__ = ["StepRun", "run_steps"]
+__all__ = ["Run", "run_steps"]
 
-_LEFT = "the steps before it are committed"
+_NOTHING = "nothing: everything was rolled back"
+_STEPS_BEFORE = "the steps before it are committed"
 _RESUME = "run the same command again to resume; `reconciler check` shows how far it came"
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepRun:
-    """What a run of many steps needs beside its plan; `check_lease` raises where others are not kept out any more.
+class Run:
+    """What a run needs beside its plan.
 
-    `changes` are all that it is to change. `connection_again` gives a connection to write down how it ended, opened
-    again where the first was lost.
+    `changes` are all that it is to change. `begin` raises where the plan is not one for the database any more. `lease`
+    keeps others out while a run takes several transactions; what it gives raises where it does not any more.
+    `connection_again` gives a connection to write down how it ended, opened again where the first was lost.
     """
 
     record: Record
     schemas: Sequence[str]
     changes: Sequence[Difference]
     kind: RunKind
+    started_at: datetime
     clock: Callable[[], datetime]
     patience: LockRetryPolicy
-    check_lease: Callable[[], None]
+    lease: Callable[[], AbstractContextManager[Callable[[], None]]]
     begin: Callable[[], None]
     max_lag: MaxLag
     connection_again: Callable[[], Connection]
-    progress: Callable[[int, Statement], None] | None = None
+    events: Events
     search_path: str = SEARCH_PATH
 
 
-def run_steps(connection: Connection, plan: Plan, run: StepRun) -> Recorded:
+def run_steps(connection: Connection, plan: Plan, run: Run) -> Recorded:
     """Runs and records the plan.
 
-    Raises StalePlanError where live is not what the plan was made for, ApplyError for a failing statement,
-    VerificationError where live does not end at the goal. What was done before stays, and is in the ledger.
+    Raises StalePlanError where live is not what the plan was made for, LockTimeoutError where a lock was not granted,
+    ApplyError for a failing statement, VerificationError where live does not end at the goal. What earlier steps did
+    stays, and is in the ledger; the step that failed is rolled back.
     """
+    if plan.is_one_transaction:
+        return retried(connection, lambda tries: _at_once(connection, plan, run, tries), run.patience)
     if connection.info.transaction_status != TransactionStatus.IDLE:
         raise ApplyError(
             "the plan takes several transactions, and the connection that was handed in is in one",
             hint="hand in an idle connection or a URL, or pass --no-online",
             left="nothing was changed",
         )
-    with _autocommit(connection):
+    with run.lease() as check_lease, _autocommit(connection):
         with connection.transaction():
-            run.begin()
-            ensure_ledger(connection)
-            require_live(connection, plan, run.schemas)
-            ledger_steps.end_cut_off_runs(connection, run.record.plugin, run.clock())
-            run_id = start_run(
-                connection,
-                plugin=run.record.plugin,
-                kind=run.kind,
-                started_at=run.clock(),
-                desired_fingerprint=run.record.desired_fingerprint,
-                live_before=plan.live_fingerprint,
-                step_count=len(plan.steps),
-                source_description=run.record.source_description,
-                changes=run.changes,
-            )
+            begun = _begin(connection, plan, run, left=_STEPS_BEFORE)
         reached = _Reached(plan=plan)
         try:
             with errors_as(DatabaseError, "take the steps of the plan"):
-                return _run_all(connection, plan, run, run_id, reached)
+                return begun.one_by_one(check_lease, reached)
         except ReconcilerError as error:
             if isinstance(error, RowsNotCarriedOverError) and error.rows is None:
                 _count_missing(connection, plan, error)
-            _end_failed(run, run_id, error, reached)
+            _end_failed(run, begun.run_id, error, reached)
             raise
         except KeyboardInterrupt as exc:
             interrupted = RunInterruptedError(exc)
-            _end_failed(run, run_id, interrupted, reached)
+            _end_failed(run, begun.run_id, interrupted, reached)
             raise interrupted from exc
+
+
+def _at_once(connection: Connection, plan: Plan, run: Run, tries: LockTries) -> Recorded:
+    """All in one transaction, which may be the caller's."""
+    is_idle = connection.info.transaction_status == TransactionStatus.IDLE
+    done: Recorded | None = None
+    try:
+        with connection.transaction(), nullcontext() if is_idle else timeouts_kept(connection):
+            lock_plugin(connection, run.record.plugin, run.patience.timeout_ms)
+            begun = _begin(connection, plan, run, left=_NOTHING)
+            for step in plan.steps:
+                begun.take(step, 1, tries)
+            done = begun.finish()
+    except psycopg.OperationalError as exc:
+        if done is None or not lost_connection(exc):
+            raise
+        raise ConnectError(
+            f"the connection was lost while the plan was committed: {server_message(exc).message}",
+            left="all that was planned or nothing; `reconciler status` shows whether it is recorded",
+            hint="run the same command again: what is done is not done twice",
+        ) from exc
+    return done
+
+
+def _begin(connection: Connection, plan: Plan, run: Run, *, left: str) -> _Begun:
+    """Looks whether the plan still fits, and writes down that the run begins."""
+    run.begin()
+    ensure_ledger(connection)
+    require_live(connection, plan, run.schemas)
+    ledger_steps.end_cut_off_runs(connection, run.record.plugin, run.clock())
+    run_id = start_run(
+        connection,
+        plugin=run.record.plugin,
+        kind=run.kind,
+        started_at=run.started_at,
+        desired_fingerprint=run.record.desired_fingerprint,
+        live_before=plan.live_fingerprint,
+        step_count=len(plan.steps),
+        source_description=run.record.source_description,
+        changes=run.changes,
+    )
+    return _Begun(connection=connection, plan=plan, run=run, run_id=run_id, left=left)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Begun:
+    """A run that has its row in the ledger; `left` says what a step that fails leaves."""
+
+    connection: Connection
+    plan: Plan
+    run: Run
+    run_id: int
+    left: str
+
+    def one_by_one(self, check_lease: Callable[[], None], reached: _Reached) -> Recorded:
+        """All steps, each committed before the next begins."""
+        steps = self.plan.steps
+        for number, step in enumerate(steps, start=1):
+            reached.done, reached.begun = number - 1, number
+            check_lease()
+            if not step.is_transaction:
+                self._alone(step, number, check_lease)
+                continue
+            # To compare live with the goal takes a while: not under locks that others wait for.
+            quiet = not any(each.lock is not None and each.lock.blocks_clients for each in step.statements)
+            is_last = number == len(steps) and quiet
+            done = retried(
+                self.connection,
+                lambda tries: self._transaction(step, number, tries, check_lease, is_last=is_last),  # noqa: B023 - called at once
+                self.run.patience,
+            )
+            if done is not None:
+                return done
+        reached.done = len(steps)
+        check_lease()
+        with self.connection.transaction():
+            return self.finish()
+
+    def _transaction(
+        self, step: Step, number: int, tries: LockTries, check_lease: Callable[[], None], *, is_last: bool
+    ) -> Recorded | None:
+        with self.connection.transaction():
+            self.take(step, number, tries)
+            if not is_last:
+                return None
+            check_lease()
+            return self.finish()
+
+    def take(self, step: Step, number: int, tries: LockTries) -> None:
+        """Runs a step in the open transaction, with its row."""
+        self._write_down(step, number)
+        self.connection.execute("select pg_catalog.set_config('check_function_bodies', 'off', true)")
+        durations_ms = run_transaction(
+            self.connection,
+            step,
+            self.run.patience,
+            tries,
+            self.run.events,
+            left=self.left,
+            search_path=self.run.search_path,
+        )
+        ledger_steps.end_step(self.connection, self.run_id, number, durations_ms)
+
+    def _alone(self, step: Step, number: int, check_lease: Callable[[], None]) -> None:
+        """A statement that runs in no transaction, or in one for each batch of rows."""
+        (statement,) = step.statements
+        with self.connection.transaction():
+            self._write_down(step, number)
+        self.run.events.started(step.first, statement)
+        if statement.batched is not None:
+            duration_ms = run_batches(
+                self.connection,
+                statement,
+                step.first,
+                self.run.patience,
+                check_lease,
+                self.run.events,
+                max_lag=self.run.max_lag,
+                left=self.left,
+                search_path=self.run.search_path,
+            )
+        else:
+            with _unhurried(self.connection):
+                duration_ms = run_timed(self.connection, statement, step.first, self.run.events, left=self.left)
+        with self.connection.transaction():
+            ledger_steps.end_step(self.connection, self.run_id, number, [duration_ms])
+
+    def _write_down(self, step: Step, number: int) -> None:
+        of = len(self.plan.steps)
+        ledger_steps.begin_step(self.connection, self.run_id, self.run.record.plugin, number, of, step.statements)
+
+    def finish(self) -> Recorded:
+        """Writes the migration down, and that the run ended, in the open transaction."""
+        run = self.run
+        done = record_plan(self.connection, self.plan, run.record, run.schemas, self.run_id, left=self.left)
+        finish_run(
+            self.connection,
+            self.run_id,
+            outcome=RunOutcome.SUCCEEDED,
+            finished_at=run.clock(),
+            idx=done.idx,
+            live_after=self.plan.goal_fingerprint,
+            statement_count=len(self.plan.statements),
+        )
+        return done
 
 
 @dataclass(kw_only=True)
@@ -150,94 +281,6 @@ class _Reached:
         return f"{text}; step {self.begun} runs in no transaction and may be half done, which the next run ends"
 
 
-def _run_all(connection: Connection, plan: Plan, run: StepRun, run_id: int, reached: _Reached) -> Recorded:
-    steps = plan.steps
-    for number, step in enumerate(steps, start=1):
-        reached.done, reached.begun = number - 1, number
-        run.check_lease()
-        # To compare live with the goal takes a while: not under locks that others wait for.
-        quiet = not any(each.lock is not None and each.lock.blocks_clients for each in step.statements)
-        last = number == len(steps) and step.is_transaction and quiet
-        if step.is_transaction:
-            done = retried(
-                connection,
-                lambda tries: _transaction(connection, plan, run, run_id, number, tries, last=last),  # noqa: B023 - called at once
-                run.patience,
-            )
-            if done is not None:
-                return done
-        else:
-            _alone(connection, step, run, run_id, number, len(steps))
-    reached.done = len(steps)
-    with connection.transaction():
-        return _finish(connection, plan, run, run_id)
-
-
-def _transaction(
-    connection: Connection, plan: Plan, run: StepRun, run_id: int, number: int, tries: LockTries, *, last: bool
-) -> Recorded | None:
-    """One step that is a transaction, the last one with the record of the whole run."""
-    step = plan.steps[number - 1]
-    with connection.transaction():
-        recorded = [recorded_statement(each, None) for each in step.statements]
-        ledger_steps.begin_step(connection, run_id, run.record.plugin, number, len(plan.steps), recorded)
-        connection.execute("select set_config('check_function_bodies', 'off', true)")
-        durations = run_transaction(
-            connection, step, run.patience, tries, run.progress, left=_LEFT, search_path=run.search_path
-        )
-        ledger_steps.end_step(connection, run_id, number, durations)
-        return _finish(connection, plan, run, run_id) if last else None
-
-
-def _alone(connection: Connection, step: Step, run: StepRun, run_id: int, number: int, of: int) -> None:
-    """A statement that runs in no transaction, or in one for each batch of rows."""
-    (statement,) = step.statements
-    with connection.transaction():
-        recorded = [recorded_statement(statement, None)]
-        ledger_steps.begin_step(connection, run_id, run.record.plugin, number, of, recorded)
-    if run.progress is not None:
-        run.progress(step.first, statement)
-    if statement.batched is not None:
-        started = time.monotonic()
-        run_batches(
-            connection,
-            statement,
-            step.first,
-            run.patience,
-            run.check_lease,
-            run.progress,
-            max_lag=run.max_lag,
-            left=_LEFT,
-            search_path=run.search_path,
-        )
-        duration = round((time.monotonic() - started) * 1000, 3)
-    else:
-        with _unhurried(connection):
-            duration = run_timed(connection, statement, step.first, left=_LEFT)
-    with connection.transaction():
-        ledger_steps.end_step(connection, run_id, number, [duration])
-
-
-def _finish(connection: Connection, plan: Plan, run: StepRun, run_id: int) -> Recorded:
-    only = None if run.record.is_whole else run_id
-
-    def taken(idx: int) -> Sequence[RecordedStatement]:
-        return ledger_steps.take_steps(connection, run.record.plugin, idx, run_id=only)
-
-    run.check_lease()
-    done = record_plan(connection, plan, run.record, run.schemas, taken, left=_LEFT)
-    finish_run(
-        connection,
-        run_id,
-        outcome=RunOutcome.SUCCEEDED,
-        finished_at=run.clock(),
-        idx=done.idx,
-        live_after=plan.goal_fingerprint,
-        statement_count=len(plan.statements),
-    )
-    return done
-
-
 def _count_missing(connection: Connection, plan: Plan, error: RowsNotCarriedOverError) -> None:
     """Says in the error how many rows are missing, where this role can count them without a policy that filters."""
     assert error.position is not None
@@ -254,7 +297,7 @@ def _count_missing(connection: Connection, plan: Plan, error: RowsNotCarriedOver
         error.count(int(row[0]), arrival.what)
 
 
-def _end_failed(run: StepRun, run_id: int, error: ReconcilerError | RunInterruptedError, reached: _Reached) -> None:
+def _end_failed(run: Run, run_id: int, error: ReconcilerError | RunInterruptedError, reached: _Reached) -> None:
     """Says in the error what is left, and writes down how the run ended, on another connection where it lost its own.
 
     What that one says is what is so: the last step may have been committed though the answer never came.

@@ -1,4 +1,4 @@
-"""Runs a plan on a live database: one transaction, the ledger's rows in it, live read again at its end. Does I/O."""
+"""What a transaction of a run does: statements behind their locks, live read again, the record. Does I/O."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from reconciler.errors import LockTimeoutError, StalePlanError, VerificationErro
 from reconciler.ledger.addresses import lasting_addresses
 from reconciler.ledger.managers import JournalManager
 from reconciler.ledger.marks import Mark, load_addresses, save_mark
-from reconciler.ledger.migrations import RecordedStatement, record_migration
-from reconciler.ledger.schema import ensure_ledger, lock_plugin
+from reconciler.ledger.migrations import record_migration
 from reconciler.ledger.steps import take_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from reconciler.apply.events import Events
     from reconciler.apply.locks import LockRetryPolicy, LockTries
     from reconciler.db.connections import Connection
     from reconciler.diff.diff import Difference
@@ -37,15 +37,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Record",
     "Recorded",
-    "apply_plan",
     "record_plan",
-    "recorded_statement",
     "require_live",
+    "run_counted",
     "run_timed",
     "run_transaction",
 ]
 
-_LEFT = "nothing: everything was rolled back"
 _SHOWN = 10
 
 
@@ -78,47 +76,12 @@ class Recorded:
     notes: tuple[str, ...] = ()
 
 
-def apply_plan(
-    connection: Connection,
-    plan: Plan,
-    record: Record,
-    schemas: Sequence[str],
-    *,
-    patience: LockRetryPolicy,
-    tries: LockTries,
-    progress: Callable[[int, Statement], None] | None = None,
-    search_path: str = SEARCH_PATH,
-) -> Recorded:
-    """Applies and records a plan that is one transaction. `tries` are those before.
-
-    Raises StalePlanError where live is not what the plan was made for, LockTimeoutError where a lock was not granted,
-    ApplyError for a failing statement and VerificationError where live does not end at the goal; in each case
-    everything was rolled back.
-    """
-    with connection.transaction():
-        lock_plugin(connection, record.plugin)
-        ensure_ledger(connection)
-        require_live(connection, plan, schemas)
-        connection.execute("select set_config('check_function_bodies', 'off', true)")
-        recorded: list[RecordedStatement] = []
-        for step in plan.steps:
-            durations = run_transaction(
-                connection, step, patience, tries, progress, left=_LEFT, search_path=search_path
-            )
-            recorded += [recorded_statement(*each) for each in zip(step.statements, durations, strict=True)]
-
-        def with_earlier_steps(idx: int) -> Sequence[RecordedStatement]:
-            return [*(take_steps(connection, record.plugin, idx) if record.is_whole else ()), *recorded]
-
-        return record_plan(connection, plan, record, schemas, with_earlier_steps, left=_LEFT)
-
-
 def run_transaction(
     connection: Connection,
     step: Step,
     patience: LockRetryPolicy,
     tries: LockTries,
-    progress: Callable[[int, Statement], None] | None,
+    events: Events,
     *,
     left: str,
     search_path: str = SEARCH_PATH,
@@ -129,18 +92,17 @@ def run_transaction(
     """
     durations: list[float] = []
     usual_ms = statement_timeout_ms(connection)
-    if progress is not None:
-        progress(step.first, step.statements[0])
+    events.started(step.first, step.statements[0])
     try:
         lock_relations(connection, step.statements, patience, tries)
     except LOCK_ERRORS as exc:
         raise _no_lock(exc, step.statements[0], step.first, left, tries) from exc
     with unfiltered(connection), searching(connection, search_path):
         for position, statement in enumerate(step.statements, start=step.first):
-            if progress is not None and position > step.first:
-                progress(position, statement)
+            if position > step.first:
+                events.started(position, statement)
             set_timeouts(connection, statement, patience, tries, usual_ms)
-            durations.append(run_timed(connection, statement, position, left=left))
+            durations.append(run_timed(connection, statement, position, events, left=left))
     connection.execute("select set_config('statement_timeout', %s, true)", (str(usual_ms),))
     return durations
 
@@ -150,13 +112,14 @@ def record_plan(
     plan: Plan,
     record: Record,
     schemas: Sequence[str],
-    statements: Callable[[int], Sequence[RecordedStatement]],
+    run_id: int,
     *,
     left: str,
 ) -> Recorded:
-    """Compares live with the goal and writes the migration down; `statements` gives for its idx what it ran.
+    """Compares live with the goal and writes the migration down, with the statements of the run's steps.
 
-    A mark is kept only where live is as the whole declaration says. Raises VerificationError.
+    Where the whole declaration was applied, steps of earlier runs that did not end are part of it too. A mark is kept
+    only where live is as the whole declaration says. Raises VerificationError.
     """
     # The mark first: what somebody commits between the two makes it unequal, and is not passed over.
     seen = read_mark(connection, schemas)
@@ -168,7 +131,7 @@ def record_plan(
         plugin=record.plugin,
         migration_hash=record.desired_fingerprint,
         snapshot=record.snapshot,
-        statements=statements(idx),
+        statements=take_steps(connection, record.plugin, idx, run_id=None if record.is_whole else run_id),
         source_text=record.source_text,
         source_description=record.source_description,
         created_at=record.created_at,
@@ -198,14 +161,16 @@ def require_live(connection: Connection, plan: Plan, schemas: Sequence[str]) -> 
     return now
 
 
-def run_timed(connection: Connection, statement: Statement, position: int, *, left: str) -> float:
+def run_timed(connection: Connection, statement: Statement, position: int, events: Events, *, left: str) -> float:
     """Runs one statement and gives its duration in milliseconds. Raises LockTimeoutError, ApplyError."""
     started = time.monotonic()
-    run_told(connection, statement, position, left=left)
-    return round((time.monotonic() - started) * 1000, 3)
+    run_counted(connection, statement, position, left=left)
+    duration_ms = round((time.monotonic() - started) * 1000, 3)
+    events.finished(position, statement, duration_ms)
+    return duration_ms
 
 
-def run_told(connection: Connection, statement: Statement, position: int, *, left: str) -> int:
+def run_counted(connection: Connection, statement: Statement, position: int, *, left: str) -> int:
     """Runs one statement and gives the number of its rows. Raises LockTimeoutError, ApplyError."""
     try:
         return run_statement(connection, statement)
@@ -229,16 +194,6 @@ def _no_lock(
         statement=statement.sql,
         position=position,
         sqlstate=exc.sqlstate,
-    )
-
-
-def recorded_statement(statement: Statement, duration_ms: float | None) -> RecordedStatement:
-    """The statement as the ledger keeps it."""
-    return RecordedStatement(
-        sql=statement.sql,
-        hazards=tuple({"kind": hazard.kind.value, "message": hazard.message} for hazard in statement.hazards),
-        transactional=statement.transactional,
-        duration_ms=duration_ms,
     )
 
 

@@ -176,14 +176,14 @@ def apply(file: Path | None, **values: Any) -> int:
         from reconciler.cli.progress import following
 
         try:
-            with following("reconciling", reconciler) as progress:
-                result = reconciler.migrate(source, plugin=chosen.plugin, progress=progress)
+            with following("reconciling", reconciler) as on_event:
+                result = reconciler.migrate(source, plugin=chosen.plugin, on_event=on_event)
         except HazardError as error:
             answered = with_answers(source, error.suggestions)
             if answered is None:
                 raise
-            with following("reconciling", reconciler) as progress:
-                result = reconciler.migrate(answered, plugin=chosen.plugin, progress=progress)
+            with following("reconciling", reconciler) as on_event:
+                result = reconciler.migrate(answered, plugin=chosen.plugin, on_event=on_event)
     return show_result(result, "applied", chosen)
 
 
@@ -257,8 +257,8 @@ def repair(choice: str | None, objects: tuple[str, ...], **values: Any) -> int:
         from reconciler.cli.progress import following
         from reconciler.ledger.runs import RunKind
 
-        with following("repairing", reconciler) as progress:
-            result = reconciler.apply(planned, kind=RunKind.REPAIR, progress=progress)
+        with following("repairing", reconciler) as on_event:
+            result = reconciler.apply(planned, kind=RunKind.REPAIR, on_event=on_event)
     return show_result(result, "accepted" if choice == "accept" else "repaired", chosen)
 
 

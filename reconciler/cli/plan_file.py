@@ -76,8 +76,8 @@ def apply_file(path: Path, values: dict[str, Any], chosen: CommandOptions) -> in
             return show_dry_run(planned, chosen)
         from reconciler.cli.progress import following
 
-        with following("applying", reconciler) as progress:
-            result = reconciler.apply(planned, progress=progress)
+        with following("applying", reconciler) as on_event:
+            result = reconciler.apply(planned, on_event=on_event)
     return show_result(result, "applied", chosen)
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from reconciler.apply.events import describe_event
 from reconciler.cli.console import is_shown, working
-from reconciler.cli.output import ProgressPrinter
 from reconciler.db.connections import connect, fetch_one
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import ReconcilerError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from reconciler.client import Reconciler
     from reconciler.db.connections import Connection
+    from reconciler.model.events import Event
 
 __all__ = ["ProgressPoller", "following", "server_process"]
 
@@ -33,18 +34,18 @@ _FIRST_AFTER_S = 2.0
 
 
 @contextmanager
-def following(what: str, reconciler: Reconciler) -> Generator[ProgressPrinter]:
-    """Shows `what` and then each statement and, on a terminal, how far it is; gives what is to be told of them."""
+def following(what: str, reconciler: Reconciler) -> Generator[Callable[[Event], None]]:
+    """Shows `what` and then each event and, on a terminal, how far its statement is; gives what is to be told."""
     with working(what) as say:
         pid = server_process(reconciler.connection) if is_shown() else None
         if pid is None:
-            yield ProgressPrinter(say)
+            yield lambda event: say(describe_event(event))
             return
         follower = ProgressPoller(reconciler.dsn, pid, say)
         thread = threading.Thread(target=follower.run, name="reconciler-progress", daemon=True)
         thread.start()
         try:
-            yield ProgressPrinter(follower.say)
+            yield lambda event: follower.say(describe_event(event))
         finally:
             follower.stop()
             thread.join()

@@ -40,6 +40,6 @@ def rollback(to: int | None, steps: int | None, *, yes: bool, **values: Any) -> 
         from reconciler.cli.progress import following
         from reconciler.ledger.runs import RunKind
 
-        with following("rolling back", reconciler) as progress:
-            result = reconciler.apply(planned, kind=RunKind.ROLLBACK, progress=progress)
+        with following("rolling back", reconciler) as on_event:
+            result = reconciler.apply(planned, kind=RunKind.ROLLBACK, on_event=on_event)
     return show_result(result, "rolled back", chosen)

@@ -1,4 +1,4 @@
-"""The steps of runs that take several transactions, in migrations._steps. Does I/O on a connection handed in.
+"""The steps of runs, one for each transaction, in migrations._steps. Does I/O on a connection handed in.
 
 The row of a step stands or falls with the step.
 """
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.db.connections import Connection
+    from reconciler.model.hazards import Hazard
+    from reconciler.model.plan import Statement
 
 _VERSION_WITH_CHANGES = 4
 _Change: TypeAlias = "tuple[str, list[str], str | None, str | None]"
@@ -77,7 +79,7 @@ def begin_step(
     plugin: str,
     step: int,
     of: int,
-    statements: Sequence[RecordedStatement],
+    statements: Sequence[Statement],
 ) -> None:
     """Writes down that the step begins."""
     with errors_as(LedgerError, f"record step {step} of run {run_id}"), cursor(connection) as rows:
@@ -90,7 +92,7 @@ def begin_step(
                 step,
                 of,
                 [redact_sql(each.sql) for each in statements],
-                canonical_json([list(each.hazards) for each in statements]),
+                canonical_json([[_recorded(hazard) for hazard in each.hazards] for each in statements]),
                 all(each.transactional for each in statements),
             ],
         )
@@ -104,6 +106,10 @@ def end_step(connection: Connection, run_id: int, step: int, durations_ms: Seque
             " WHERE run_id = %s AND step = %s",
             [list(durations_ms), run_id, step],
         )
+
+
+def _recorded(hazard: Hazard) -> dict[str, Json]:
+    return {"kind": hazard.kind.value, "message": hazard.message}
 
 
 def load_progress(connection: Connection, run_id: int) -> tuple[bool, int]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import logging
 from typing import TYPE_CHECKING
 
 import psycopg
 
-from reconciler.apply.locks import LockRetryPolicy, lease, retried, timeouts_kept
-from reconciler.apply.steps import StepRun, run_steps
-from reconciler.apply.transaction import Record, Recorded, apply_plan
+from reconciler.apply.events import Events
+from reconciler.apply.locks import LockRetryPolicy, lease
+from reconciler.apply.steps import Run, run_steps
+from reconciler.apply.transaction import Record
 from reconciler.catalog.snapshot_reader import read_mark, read_snapshot
-from reconciler.db.connections import lost_connection, server_message
 from reconciler.db.search_path import statement_path
 from reconciler.diff.diff import diff
-from reconciler.errors import ConnectError, ReconcilerError, RunInterruptedError, StalePlanError, UnmodelledError
+from reconciler.errors import ReconcilerError, RunInterruptedError, StalePlanError, UnmodelledError
 from reconciler.hazards.policy import hazard_error
 from reconciler.intent.rename_suggestions import as_hint
 from reconciler.ledger.addresses import lasting_addresses
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from reconciler.apply.locks import LockTries
     from reconciler.db.connections import Connection
     from reconciler.db.session import Session
     from reconciler.diff.goal import Scope
+    from reconciler.model.events import Event
     from reconciler.model.facts import Json
-    from reconciler.model.plan import Statement
     from reconciler.options import Options
     from reconciler.results import PlanResult
     from reconciler.source.reading import Reading
     from reconciler.source.source import AnySource
 
+_LOG = logging.getLogger("reconciler")
 _NOTHING = "nothing: what was not committed was rolled back"
 
 __all__ = ["is_unchanged", "record_failure", "require_head", "run_plan"]
@@ -68,12 +68,12 @@ def run_plan(
     planned: PlanResult,
     started: datetime,
     kind: RunKind,
-    progress: Callable[[int, Statement], None] | None,
+    on_event: Callable[[Event], None] | None,
 ) -> MigrateResult:
     """Applies and records the plan, as one transaction or in steps; takes locks again that were not granted.
 
     Raises UnmodelledError, HazardError and PreflightError before anything is done, StalePlanError where live or the
-    record moved, else as `apply_plan` and `run_steps`.
+    record moved, else as `run_steps`.
     """
     plan, options = planned.plan, planned.options
     if plan.unmodelled and not options.ignore_unmodelled:
@@ -107,101 +107,31 @@ def run_plan(
         if planned.is_whole:
             with session.connection.transaction():
                 _refresh_mark(session, planned, record)
+        _LOG.info("plugin %s: in sync", planned.plugin)
         return MigrateResult(plugin=planned.plugin, idx=None, warnings=planned.warnings)
-    patience = LockRetryPolicy(timeout_ms=options.lock_timeout_ms, retries=options.lock_retries, pause=session.pause)
-    if plan.is_one_transaction:
-        done = retried(
-            session.connection,
-            lambda tries: _at_once(session, planned, record, started, kind, patience, tries, progress),
-            patience,
-        )
-    else:
-        done = _in_steps(session, planned, record, kind, patience, progress)
+    run = Run(
+        record=record,
+        schemas=planned.live.schemas,
+        changes=diff(planned.live, planned.goal.snapshot),
+        kind=kind,
+        started_at=started,
+        clock=session.clock,
+        patience=LockRetryPolicy(timeout_ms=options.lock_timeout_ms, retries=options.lock_retries, pause=session.pause),
+        lease=lambda: lease(session.dsn, planned.plugin, options.longest_wait_ms),
+        begin=lambda: require_head(session.connection, planned),
+        max_lag=options.max_lag,
+        connection_again=lambda: session.connection,
+        events=Events(plugin=planned.plugin, total=len(plan.statements), on_event=on_event),
+        search_path=statement_path(options.search_path),
+    )
+    done = run_steps(session.connection, plan, run)
+    _LOG.info("plugin %s: migration %d recorded", planned.plugin, done.idx)
     return MigrateResult(
         plugin=planned.plugin,
         idx=done.idx,
         statements=plan.statements,
         warnings=(*planned.warnings, *done.notes),
     )
-
-
-def _in_steps(
-    session: Session,
-    planned: PlanResult,
-    record: Record,
-    kind: RunKind,
-    patience: LockRetryPolicy,
-    progress: Callable[[int, Statement], None] | None,
-) -> Recorded:
-    with lease(session.dsn, planned.plugin, planned.options.longest_wait_ms) as check_lease:
-        run = StepRun(
-            record=record,
-            schemas=planned.live.schemas,
-            changes=diff(planned.live, planned.goal.snapshot),
-            kind=kind,
-            clock=session.clock,
-            patience=patience,
-            check_lease=check_lease,
-            begin=lambda: require_head(session.connection, planned),
-            max_lag=planned.options.max_lag,
-            connection_again=lambda: session.connection,
-            progress=progress,
-            search_path=statement_path(planned.options.search_path),
-        )
-        return run_steps(session.connection, planned.plan, run)
-
-
-def _at_once(
-    session: Session,
-    planned: PlanResult,
-    record: Record,
-    started: datetime,
-    kind: RunKind,
-    patience: LockRetryPolicy,
-    tries: LockTries,
-    progress: Callable[[int, Statement], None] | None,
-) -> Recorded:
-    plan = planned.plan
-    kept = nullcontext() if session.is_idle else timeouts_kept(session.connection)
-    done: Recorded | None = None
-    try:
-        with session.connection.transaction(), kept:
-            lock_plugin(session.connection, planned.plugin, patience.timeout_ms)
-            require_head(session.connection, planned)
-            schemas = planned.live.schemas
-            end_cut_off_runs(session.connection, planned.plugin, session.clock())
-            done = apply_plan(
-                session.connection,
-                plan,
-                record,
-                schemas,
-                patience=patience,
-                tries=tries,
-                progress=progress,
-                search_path=statement_path(planned.options.search_path),
-            )
-            record_run(
-                session.connection,
-                plugin=planned.plugin,
-                kind=kind,
-                started_at=started,
-                finished_at=session.clock(),
-                outcome=RunOutcome.SUCCEEDED,
-                idx=done.idx,
-                desired_fingerprint=planned.desired_fingerprint,
-                live_before=plan.live_fingerprint,
-                live_after=plan.goal_fingerprint,
-                statement_count=len(plan.statements),
-            )
-    except psycopg.OperationalError as exc:
-        if done is None or not lost_connection(exc):
-            raise
-        raise ConnectError(
-            f"the connection was lost while the plan was committed: {server_message(exc).message}",
-            left="all that was planned or nothing; `reconciler status` shows whether it is recorded",
-            hint="run the same command again: what is done is not done twice",
-        ) from exc
-    return done
 
 
 def require_head(connection: Connection, planned: PlanResult) -> None:

@@ -8,6 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import psycopg
+from each_statement import before_each
 
 from reconciler.client import Reconciler
 from reconciler.embedded import EmbeddedServer
@@ -33,7 +34,7 @@ def _killed_client(url: str, position: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with Reconciler(url) as reconciler:
-        reconciler.migrate(AFTER, progress=progress, allow_data_loss=True)
+        reconciler.migrate(AFTER, on_event=before_each(progress), allow_data_loss=True)
 
 
 def _stopped_server(url: str, position: int) -> None:
@@ -45,7 +46,7 @@ def _stopped_server(url: str, position: int) -> None:
             os.kill(int(str(row[0]).splitlines()[0]), signal.SIGQUIT)
 
     with Reconciler(url) as reconciler:
-        reconciler.migrate(AFTER, progress=progress, allow_data_loss=True)
+        reconciler.migrate(AFTER, on_event=before_each(progress), allow_data_loss=True)
 
 
 def _in_a_process(target: object, url: str, position: int) -> int:

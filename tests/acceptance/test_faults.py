@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from each_statement import before_each
 
 from reconciler.client import Reconciler
 from reconciler.embedded import EmbeddedServer
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from reconciler.model.events import Event
     from reconciler.model.plan import Plan, Statement
 
 BEFORE = """
@@ -117,20 +119,20 @@ def _ground(fault: str, database: str, server: EmbeddedServer, folder: Path) -> 
         ground.stop()
 
 
-def _migrate(url: str, after: str, online: bool, progress: Callable[[int, Statement], None] | None = None) -> None:
+def _migrate(url: str, after: str, online: bool, on_event: Callable[[Event], None] | None = None) -> None:
     options = Options(online=online, lock_timeout_ms=100, lock_retries=0, proof=Proof.OFF)
     with Reconciler(url, options=options) as reconciler:
-        reconciler.migrate(after, progress=progress, allow_data_loss=True)
+        reconciler.migrate(after, on_event=on_event, allow_data_loss=True)
 
 
 def _killed(url: str, after: str, online: bool, position: int) -> None:
     """In a process of its own: dies by SIGKILL before the statement."""
 
-    def progress(at: int, _statement: Statement) -> None:
+    def die(at: int, _statement: Statement) -> None:
         if at == position:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    _migrate(url, after, online, progress)
+    _migrate(url, after, online, before_each(die))
 
 
 def _in_a_process(target: Callable[[str, str, bool, int], None], *arguments: object) -> int:
@@ -168,7 +170,7 @@ def _fail(url: str, after: str, online: bool, position: int, fault: str) -> bool
 
     with Reconciler(url, options=options) as reconciler:
 
-        def progress(at: int, statement: Statement) -> None:
+        def strike(at: int, statement: Statement) -> None:
             nonlocal canceller
             if at != position:
                 return
@@ -195,7 +197,7 @@ def _fail(url: str, after: str, online: bool, position: int, fault: str) -> bool
                         canceller.start()
 
         try:
-            reconciler.migrate(after, progress=progress, allow_data_loss=True)
+            reconciler.migrate(after, on_event=before_each(strike), allow_data_loss=True)
         except (ReconcilerError, psycopg.Error, KeyboardInterrupt):
             return True
         finally:

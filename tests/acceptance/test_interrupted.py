@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from each_statement import before_each
 from psycopg import sql
 
 from reconciler.apply.locks import lease
@@ -62,7 +63,7 @@ def test_a_run_in_steps_says_what_it_left_and_is_resumed(database: str, server: 
 
         expected = RunInterruptedError if fault == "Ctrl-C" else ReconcilerError
         with pytest.raises(expected) as caught:
-            reconciler.migrate(AFTER, progress=strike)
+            reconciler.migrate(AFTER, on_event=before_each(strike))
         error = caught.value
         elsewhere.execute(sql.SQL("alter database {} allow_connections true").format(name))
 
@@ -98,7 +99,7 @@ def test_a_run_of_one_transaction_says_that_nothing_is_left(database: str, fault
 
         expected = RunInterruptedError if fault == "Ctrl-C" else ReconcilerError
         with pytest.raises(expected) as caught:
-            reconciler.migrate(AFTER, progress=strike)
+            reconciler.migrate(AFTER, on_event=before_each(strike))
         assert isinstance(caught.value, (ReconcilerError, RunInterruptedError))
         assert str(caught.value.left).startswith("nothing")
         status = reconciler.status()

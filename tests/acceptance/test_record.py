@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from each_statement import before_each
 from psycopg import sql
 
 from reconciler.cli.console import DIFFERENCES, DONE, DRIFT, UNFINISHED
@@ -108,7 +109,7 @@ def test_a_change_by_hand_during_a_run_is_told_and_no_mark_is_kept(database: str
             if position == 1:
                 _run(database, "alter table public.c add extra int", "create table public.others (id int)")
 
-        result = reconciler.migrate(after, progress=by_hand)
+        result = reconciler.migrate(after, on_event=before_each(by_hand))
         assert result.idx == 1
         assert any("column:public.c.extra" in warning for warning in result.warnings)
         assert not any("others" in warning for warning in result.warnings)
@@ -179,7 +180,7 @@ def _cut_off(url: str, before: str, after: str, position: int) -> None:
 
         try:
             with Reconciler(url, options=ONLINE) as reconciler:
-                reconciler.migrate(after, progress=die)
+                reconciler.migrate(after, on_event=before_each(die))
         finally:
             os._exit(1)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
@@ -234,7 +235,7 @@ def test_check_and_status_say_that_a_run_is_at_work(database: str) -> None:
                 seen.append((found.kind, found.is_running, found.step_count))
             assert not other.check().has_drift
 
-        reconciler.migrate(AFTER, progress=look)
+        reconciler.migrate(AFTER, on_event=before_each(look))
         steps = len(set(seen))
         assert set(seen) == {("apply", True, seen[0][2])}
         assert steps == 1

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import psycopg
 import pytest
+from each_statement import before_each
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -26,6 +27,7 @@ from reconciler.options import Options, Proof
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reconciler.model.events import Event
     from reconciler.model.plan import Statement
 
 BASE = """
@@ -143,15 +145,15 @@ class UseCases(RuleBasedStateMachine):
             self.recorded = len(self.reconciler.history())
             return
         with contextlib.suppress(KeyboardInterrupt):
-            self._count(self._start(online=online, progress=cut))
+            self._count(self._start(online=online, on_event=before_each(cut)))
             self._assert_agree()
 
-    def _in_a_process(self, online: bool, progress: Callable[[int, Statement], None]) -> None:
+    def _in_a_process(self, online: bool, cut: Callable[[int, Statement], None]) -> None:
         child = os.fork()
         if not child:
             try:
                 with Reconciler(self.url, options=self._options(online=online)) as reconciler:
-                    reconciler.migrate(self.declared, progress=progress)
+                    reconciler.migrate(self.declared, on_event=before_each(cut))
             finally:
                 os._exit(1)
         os.waitpid(child, 0)
@@ -163,7 +165,7 @@ class UseCases(RuleBasedStateMachine):
                 self._by_hand(change)
 
         with contextlib.suppress(ReconcilerError):
-            self._count(self._start(online=online, progress=cut_in))
+            self._count(self._start(online=online, on_event=before_each(cut_in)))
 
     @rule(accept=st.booleans(), one=st.booleans(), online=st.booleans(), data=st.data())
     def repair(self, accept: bool, one: bool, online: bool, data: st.DataObject) -> None:
@@ -210,9 +212,9 @@ class UseCases(RuleBasedStateMachine):
 
     # --- what must hold ------------------------------------------------------------------------------------------------
 
-    def _start(self, *, online: bool, progress: Callable[[int, Statement], None] | None = None) -> int | None:
+    def _start(self, *, online: bool, on_event: Callable[[Event], None] | None = None) -> int | None:
         options = self._options(online=online)
-        return self.reconciler.migrate(self.declared, options=options, progress=progress).idx
+        return self.reconciler.migrate(self.declared, options=options, on_event=on_event).idx
 
     def _check(self):
         try:

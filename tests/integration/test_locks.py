@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from each_statement import before_each
 from lock_watch import LockWatch
 from traffic import traffic
 
@@ -221,7 +222,7 @@ def test_a_run_that_hangs_between_two_statements_lets_clients_go_on(
         after = (ORDERS + ITEMS.format("")).replace("v int", "w int, v int")
         with Reconciler(database) as reconciler:
             with pytest.raises(ReconcilerError, match="idle-in-transaction timeout"):
-                reconciler.migrate(after, progress=progress)
+                reconciler.migrate(after, on_event=before_each(progress))
             assert hung.is_set()
             assert [run.outcome for run in load_runs(reconciler.connection)] == ["failed", "succeeded"]
             assert reconciler.migrate(after).idx == 1

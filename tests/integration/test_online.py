@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from each_statement import before_each
 
 from reconciler.client import Reconciler
 from reconciler.errors import ApplyError, LockTimeoutError
@@ -146,7 +147,7 @@ def test_what_clients_write_while_the_column_is_filled_is_in_the_new_one(databas
             # Inside the exchange's own transaction a client would wait for us.
             alone = [step.first for step in reconciler.plan(after).plan.steps if len(step.statements) == 1]
             assert len(alone) >= 4
-            reconciler.migrate(after, progress=lambda at, _: write(at) if at in alone else None)
+            reconciler.migrate(after, on_event=before_each(lambda at, _: write(at) if at in alone else None))
         written = client.execute("select count(*), count(*) filter (where n >= 10000) from public.t").fetchone()
         assert written == (3000, len(alone))
         changed = client.execute("select n from public.t where id = %s", (alone[0],)).fetchone()
@@ -260,7 +261,7 @@ def test_a_lock_is_tried_again_and_everything_is_let_go_between(database: str) -
 
             with Reconciler(database, options=Options(lock_timeout_ms=50, lock_retries=100)) as reconciler:
                 tried.set()
-                reconciler.migrate(BEFORE.replace("a int", "a int, c int"), progress=progress)
+                reconciler.migrate(BEFORE.replace("a int", "a int, c int"), on_event=before_each(progress))
 
         worker = threading.Thread(target=apply)
         worker.start()
@@ -406,7 +407,7 @@ def test_an_index_of_a_partitioned_table_is_built_in_its_partitions_while_client
             wholes = {"i", "i2"}
             built = [each for each in plan.statements if "INDEX CONCURRENTLY" in each.sql]
             assert len({each.locks.name[1] for each in built if each.locks is not None} - wholes) == 2
-            reconciler.migrate(after, progress=write)
+            reconciler.migrate(after, on_event=before_each(write))
             assert reconciler.plan(after).plan.is_empty
 
 
@@ -541,7 +542,7 @@ def test_a_new_required_column_is_filled_as_its_hint_says_while_clients_write(da
             assert all(each.brief or each.lock is None or not each.lock.blocks_clients for each in plan.statements)
             alone = [step.first for step in plan.steps if len(step.statements) == 1]
             assert len(alone) >= 2
-            reconciler.migrate(after, progress=lambda at, _: write(at) if at in alone else None)
+            reconciler.migrate(after, on_event=before_each(lambda at, _: write(at) if at in alone else None))
             assert reconciler.plan(after).plan.is_empty
         wrong = client.execute("select a, b, length from public.t where length <> length(b) + a").fetchall()
         assert not wrong
@@ -569,7 +570,7 @@ def test_new_required_columns_that_come_together_are_filled_each_as_its_hint_say
             assert not [hazard for hazard in plan.hazards if hazard.kind in ("blocking_lock", "table_rewrite")]
             assert len({each.sql for each in plan.statements if each.batched}) == 4
             alone = [step.first for step in plan.steps if len(step.statements) == 1]
-            reconciler.migrate(after, progress=lambda at, _: write(at) if at in alone else None)
+            reconciler.migrate(after, on_event=before_each(lambda at, _: write(at) if at in alone else None))
             assert reconciler.plan(after).plan.is_empty
         wrong = "select from public.t where \"Twice A\" <> a * 2 or length not in (a + 3, a + 4, a + 6) or f is null or c <> 'none'"
         assert not client.execute(wrong).fetchall()
@@ -603,7 +604,7 @@ def test_clients_without_a_right_to_the_sequence_write_while_rows_are_numbered(d
 
                 with Reconciler(database, options=ONLINE) as reconciler:
                     alone = [step.first for step in reconciler.plan(after).plan.steps if len(step.statements) == 1]
-                    reconciler.migrate(after, progress=lambda at, _: write(at) if at in alone else None)
+                    reconciler.migrate(after, on_event=before_each(lambda at, _: write(at) if at in alone else None))
                     assert reconciler.plan(after).plan.is_empty
             counted = owner.execute("select count(*), count(distinct n) from public.t").fetchone()
             assert counted == (3000 + len(alone), 3000 + len(alone))
@@ -623,7 +624,7 @@ def _cut_off(reconciler: Reconciler, after: str) -> None:
             raise CutOffError
 
     with pytest.raises(CutOffError):
-        reconciler.migrate(after, progress=cut)
+        reconciler.migrate(after, on_event=before_each(cut))
 
 
 @pytest.mark.parametrize("added", ["n serial", "n bigint generated always as identity"], ids=["serial", "identity"])
@@ -712,7 +713,7 @@ def test_tables_that_belong_together_get_their_column_in_steps(database: str, tr
             plan = reconciler.plan(after).plan
             assert not [hazard for hazard in plan.hazards if hazard.kind in ("blocking_lock", "table_rewrite")]
             alone = [step.first for step in plan.steps if len(step.statements) == 1]
-            reconciler.migrate(after, progress=lambda at, _: write(at) if at in alone else None)
+            reconciler.migrate(after, on_event=before_each(lambda at, _: write(at) if at in alone else None))
             assert reconciler.plan(after).plan.is_empty
         written = client.execute("select count(*), count(*) filter (where b > 10000) from public.p").fetchone()
         assert written == (5000 + 2 * len(alone), 2 * len(alone))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 import pytest
+from each_statement import before_each
 from psycopg import sql
 
 from reconciler.client import Reconciler
@@ -204,7 +205,7 @@ def test_clients_that_count_columns_are_warned_or_find_them_where_they_were(data
                 client.execute("insert into plain values (1, 2)")
                 client.execute("insert into t values (1, 2, %s, 4, 'five')", (30 + position,))
 
-        reconciler.migrate(after, progress=write if kept else None)
+        reconciler.migrate(after, on_event=before_each(write) if kept else None)
         assert reconciler.plan(after).plan.is_empty
         order = "select string_agg(column_name, ' ' order by ordinal_position) from information_schema.columns"
         row = client.execute(f"{order} where table_name = 't'".encode()).fetchone()

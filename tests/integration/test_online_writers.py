@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 import pytest
+from each_statement import before_each
 
 from reconciler.client import Reconciler
 from reconciler.options import Options
@@ -206,7 +207,7 @@ def _write_between(reconciler: Reconciler, client: psycopg.Connection, case: Cas
         except psycopg.errors.LockNotAvailable:
             pass  # our transaction holds the table: the client would wait, and go on after it
 
-    reconciler.migrate(case.after, progress=step, allow_data_loss=True)
+    reconciler.migrate(case.after, on_event=before_each(step), allow_data_loss=True)
     return written
 
 

@@ -7,11 +7,12 @@ import threading
 import psycopg
 import pytest
 
-from reconciler.apply.backfill import BackfillProgress
-from reconciler.cli.output import ProgressPrinter, describe_filled
+from reconciler.apply.events import Events, describe_event
 from reconciler.cli.progress import ProgressPoller, server_process
 from reconciler.client import Reconciler
+from reconciler.model.events import BackfillProgress, Event, Phase
 from reconciler.model.plan import Statement
+from reconciler.model.replication import Reader
 from reconciler.options import Options
 
 
@@ -66,13 +67,14 @@ class _Filling:
 
     def __init__(self, *, ends: bool = False) -> None:
         self.told: list[BackfillProgress] = []
+        self.last = ""
         self._ends = ends
 
-    def __call__(self, _position: int, _statement: Statement) -> None:
-        return
-
-    def filled(self, filled: BackfillProgress, /) -> None:
-        self.told.append(filled)
+    def __call__(self, event: Event) -> None:
+        if event.backfill is None:
+            return
+        self.told.append(event.backfill)
+        self.last = describe_event(event)
         if self._ends:
             raise _CutOffError
 
@@ -85,9 +87,9 @@ def test_how_far_a_column_is_filled_is_told_and_where_a_run_that_was_cut_off_is_
         online = Options(online=True)
         first = _Filling(ends=True)
         with pytest.raises(_CutOffError):
-            reconciler.migrate(AFTER, options=online, progress=first)
+            reconciler.migrate(AFTER, options=online, on_event=first)
         second = _Filling()
-        reconciler.migrate(AFTER, options=online, progress=second)
+        reconciler.migrate(AFTER, options=online, on_event=second)
     (ended,) = first.told
     assert 0 < ended.share < 1
     assert (ended.before, ended.rows) == (0, 5000)
@@ -95,25 +97,40 @@ def test_how_far_a_column_is_filled_is_told_and_where_a_run_that_was_cut_off_is_
     assert shares == sorted(shares)
     assert shares[-1] == 1
     assert second.told[-1].before > 0, "what the first run had filled"
-    assert "resumed after about " in describe_filled(second.told[-1])
+    assert "resumed after about " in second.last
 
 
-def test_how_far_a_column_is_filled_is_said_in_rows_or_without_statistics_in_per_cent() -> None:
-    said = [
-        describe_filled(BackfillProgress(share=share, before=before, rows=rows))
-        for share, before, rows in ((0.24, 0, 5000), (0.5, 0.1, 5000), (0.1, 0.1, 5000), (0.5, 0.1, None))
+def test_an_event_is_said_in_a_line() -> None:
+    told: list[Event] = []
+    events = Events(plugin="shop", total=4, on_event=told.append)
+    statement = Statement(sql="UPDATE t\n  SET a = 1")
+    events.started(3, statement)
+    for share, before, rows in ((0.24, 0, 5000), (0.5, 0.1, 5000), (0.1, 0.1, 5000), (0.5, 0.1, None)):
+        events.filled(3, statement, BackfillProgress(share=share, before=before, rows=rows))
+    events.lagging(3, statement, (Reader(name="a", lag_bytes=2 * 1024**3),))
+    events.finished(3, statement, 310)
+    assert [event.phase for event in told] == [Phase.STARTED, *[Phase.FILLED] * 4, Phase.LAGGING, Phase.FINISHED]
+    assert [describe_event(event).removeprefix("3/4 UPDATE t SET a = 1") for event in told] == [
+        "",
+        "  [filled about 1,200 of 5,000 rows, 24 %]",
+        "  [filled about 2,500 of 5,000 rows, 50 %; resumed after about 500]",
+        "  [filled about 500 of 5,000 rows, 10 %, which had values before]",
+        "  [filled 50 %; resumed after 10 %]",
+        "  [waits for standby a, 2 GB behind]",
+        ", 0.3 s",
     ]
-    assert said == [
-        "filled about 1,200 of 5,000 rows, 24 %",
-        "filled about 2,500 of 5,000 rows, 50 %; resumed after about 500",
-        "filled about 500 of 5,000 rows, 10 %, which had values before",
-        "filled 50 %; resumed after 10 %",
+
+
+def test_a_run_is_told_of_and_logged_with_secrets_masked(database: str, caplog: pytest.LogCaptureFixture) -> None:
+    told: list[Event] = []
+    source = T + "create foreign data wrapper w; create server s foreign data wrapper w options (password 'hidden');"
+    with caplog.at_level("INFO", logger="reconciler"), Reconciler(database) as reconciler:
+        count = len(reconciler.migrate(source, on_event=told.append).statements)
+        reconciler.migrate(source)
+    assert [(event.phase, event.position, event.total) for event in told] == [
+        (phase, position, count) for position in range(1, count + 1) for phase in (Phase.STARTED, Phase.FINISHED)
     ]
-
-
-def test_the_terminal_shows_the_statement_and_how_far_it_is() -> None:
-    shown: list[str] = []
-    telling = ProgressPrinter(shown.append)
-    telling(3, Statement(sql="UPDATE t\n  SET a = 1"))
-    telling.filled(BackfillProgress(share=0.5, before=0, rows=10))
-    assert shown == ["3: UPDATE t SET a = 1", "3: UPDATE t SET a = 1  [filled about 5 of 10 rows, 50 %]"]
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[0].startswith(f"plugin default: 1/{count} CREATE ")
+    assert lines[-2:] == ["plugin default: migration 0 recorded", "plugin default: in sync"]
+    assert "hidden" not in "".join([*lines, *(describe_event(event) for event in told)])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from each_statement import before_each
 from guards import CHANGES, ROLES, ROWS, Case, sample
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
@@ -75,7 +76,7 @@ def test_values_that_were_turned_away_end_an_exchange_with_the_old_column_whole(
                 boss.execute(SKIP)
 
         with pytest.raises(RowsNotCarriedOverError) as caught:
-            runner.migrate(after, progress=appear)
+            runner.migrate(after, on_event=before_each(appear))
         error = caught.value
         assert (error.rows, error.message) == (90, "90 values of column public.t.v did not arrive in the new column")
         assert error.left is not None
@@ -267,7 +268,7 @@ def _change(url: str, case: Case, schema: str, after: str, options: Options) -> 
 
         try:
             with Reconciler(url, options=options) as runner:
-                runner.migrate(after, plugin=schema, progress=progress)
+                runner.migrate(after, plugin=schema, on_event=before_each(progress))
             return "done"
         except _CutOffError:
             del stops[0]

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from reconciler.model.events import Event
+
 pytestmark = pytest.mark.one_server
 
 USERS = "CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL UNIQUE);"
@@ -183,7 +185,7 @@ def test_a_start_cancelled_twice_still_waits_for_the_rollback(database: str, loc
 def test_a_cancelled_apply_is_rolled_back(database: str) -> None:
     running = threading.Event()
 
-    def progress(position: int, statement: object) -> None:
+    def on_event(_event: Event) -> None:
         running.set()
 
     with psycopg.connect(database) as blocker:
@@ -195,7 +197,7 @@ def test_a_cancelled_apply_is_rolled_back(database: str) -> None:
                 reconcile_on_startup_async(
                     database,
                     {PLUGIN: "CREATE TABLE aaa (x int);" + POSTS.replace("title text", "title text, body text")},
-                    progress=progress,
+                    on_event=on_event,
                 )
             )
             await asyncio.to_thread(running.wait, _DEADLINE_S)

@@ -17,10 +17,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from reconciler.cli.output import describe_waiting
+from reconciler.apply.events import describe_event
 from reconciler.client import Reconciler
 from reconciler.embedded import EmbeddedServer
 from reconciler.errors import ConfigError
+from reconciler.model.events import Phase
 from reconciler.model.hazards import HazardKind
 from reconciler.model.replication import USUAL_LAG, MaxLag
 from reconciler.options import Options, Proof
@@ -28,9 +29,8 @@ from reconciler.options import Options, Proof
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.apply.backfill import BackfillProgress
-    from reconciler.model.plan import Plan, Statement
-    from reconciler.model.replication import Reader
+    from reconciler.model.events import Event
+    from reconciler.model.plan import Plan
 
 LOGICAL = {
     "fsync": "off",
@@ -184,18 +184,14 @@ class _Client:
         self._ids = count(10_000)
         self.written = 0
 
-    def __call__(self, _position: int, _statement: Statement) -> None:
-        self._write()
-
-    def _write(self) -> None:
+    def __call__(self, event: Event) -> None:
+        if event.phase not in (Phase.STARTED, Phase.FILLED):
+            return
         try:
             self._connection.execute(self._text.encode(), {"id": next(self._ids)})
             self.written += 1
         except psycopg.errors.LockNotAvailable:
             return
-
-    def filled(self, _filled: BackfillProgress, /) -> None:
-        self(0, None)  # type: ignore[arg-type]
 
     def __enter__(self) -> Self:
         return self
@@ -333,7 +329,7 @@ def test_subscribers_go_on_when_what_the_plan_says_was_done(pair: Pair, case: Ca
             assert part not in planned.plan.sql
         for texts in _found(_FIRST, told):
             pair.run_there(texts)
-        reconciler.apply(planned, progress=client)
+        reconciler.apply(planned, on_event=client)
         assert client.written
         assert reconciler.plan(case.after).plan.is_empty
     assert not pair.here.execute(LEFT).fetchall()
@@ -352,13 +348,9 @@ class _CutOffError(Exception):
     pass
 
 
-class _CutsOff:
+def _cut_off(event: Event) -> None:
     """Ends a run after its first batch."""
-
-    def __call__(self, _position: int, _statement: Statement) -> None:
-        return
-
-    def filled(self, _filled: BackfillProgress, /) -> None:
+    if event.phase is Phase.FILLED:
         raise _CutOffError
 
 
@@ -372,7 +364,7 @@ def test_the_column_list_of_an_interrupted_run_is_taken_back(pair: Pair) -> None
     with Reconciler(pair.url, options=Options(online=True)) as reconciler:
         for after in (T.replace("n int", "n bigint"), T):
             with pytest.raises(_CutOffError):
-                reconciler.migrate(T.replace("n int", "n bigint"), progress=_CutsOff())
+                reconciler.migrate(T.replace("n int", "n bigint"), on_event=_cut_off)
             pair.here.execute(CHANGED.encode())
             assert pair.goes_on()
             assert pair.here.execute(lists).fetchall() == [(True,)]
@@ -439,11 +431,10 @@ class _CatchesUp:
         self._standby = standby
         self._connection = connection
 
-    def __call__(self, _position: int, _statement: Statement) -> None:
-        return
-
-    def waiting(self, behind: tuple[Reader, ...], /) -> None:
-        self.told.append(describe_waiting(behind))
+    def __call__(self, event: Event) -> None:
+        if event.phase is not Phase.LAGGING:
+            return
+        self.told.append(describe_event(event))
         row = self._connection.execute("select pg_current_wal_lsn()::text").fetchone()
         assert row
         self._standby.reaches(row[0])
@@ -461,10 +452,10 @@ def test_backfills_wait_for_standbys_and_the_plan_says_what_they_get(pair: Pair)
             told = _told(reconciler.plan(after + "create table much (id int);").plan)
             assert [each for each in told if "updates all rows of table public.t, and writes up to about" in each]
             assert [each for each in told if "cancel queries there" in each and "standby far_away" in each]
-            progress = _CatchesUp(standby, pair.here)
-            reconciler.migrate(after + "create table much (id int);", progress=progress)
-            assert progress.told
-            assert re.fullmatch(r"waits for standby far_away, \d MB( and .* s)? behind", progress.told[0])
+            catching_up = _CatchesUp(standby, pair.here)
+            reconciler.migrate(after + "create table much (id int);", on_event=catching_up)
+            assert catching_up.told
+            assert re.search(r"\[waits for standby far_away, \d MB( and .* s)? behind\]$", catching_up.told[0])
     finally:
         standby.close()
 
