@@ -69,7 +69,7 @@ __all__ = [
 
 
 class ReconcilerError(Exception):
-    """Base of all errors of this package; `str()` gives the message alone, `describe()` all that is known.
+    """Base of all errors of this package: `str()` gives all that is known, `message` only what happened.
 
     `is_recorded` is set where the run that failed with it is in the ledger already.
     """
@@ -81,6 +81,9 @@ class ReconcilerError(Exception):
         self.message = message
         self.hint = hint
         self.left = left
+
+    def __str__(self) -> str:
+        return self.describe()
 
     def describe(self) -> str:
         """The message, what was left in the database and what to do, a line each."""
@@ -220,7 +223,6 @@ class RowsNotCarriedOverError(ApplyError):
         """Says their number, which was counted afterwards; `what` follows it in the message."""
         self.rows = rows
         self.message = f"{rows} {what}"
-        self.args = (self.message,)
 
 
 class StalePlanError(ApplyError):
@@ -240,17 +242,24 @@ class LedgerVersionError(LedgerError):
 
 
 class PluginFailuresError(ReconcilerError):
-    """Some of several plugins failed; `failures` maps each such plugin to its error, the others are done."""
+    """Some of several plugins failed; `failures` maps each such plugin to its error, the others are done.
+
+    `str()` has all that is known of each.
+    """
 
     def __init__(self, failures: Mapping[str, ReconcilerError], *, succeeded: tuple[str, ...]) -> None:
         self.failures = dict(failures)
         self.succeeded = succeeded
         parts = "; ".join(f"{plugin}: {error.message}" for plugin, error in self.failures.items())
-        super().__init__(
-            f"{len(self.failures)} of {len(self.failures) + len(succeeded)} plugins failed: {parts}",
-            left="the failed plugins are as they were; the others are reconciled",
-            hint="see .failures for each plugin's own error",
-        )
+        super().__init__(f"{len(self.failures)} of {len(self.failures) + len(succeeded)} plugins failed: {parts}")
+
+    def describe(self) -> str:
+        count, of = len(self.failures), len(self.failures) + len(self.succeeded)
+        lines = [f"{count} of {of} plugins failed; {', '.join(self.succeeded) or 'none'} reconciled"]
+        for plugin, error in self.failures.items():
+            first, *rest = error.describe().splitlines()
+            lines += [f"plugin {plugin}: {first}", *(f"  {line}" for line in rest)]
+        return "\n".join(lines)
 
 
 class TerminatedError(KeyboardInterrupt):
@@ -270,6 +279,9 @@ class RunInterruptedError(KeyboardInterrupt):
         super().__init__(self.message)
         self.left = left
         self.hint = hint
+
+    def __str__(self) -> str:
+        return self.describe()
 
     def describe(self) -> str:
         """The message, what was left in the database and what to do, a line each."""

@@ -183,7 +183,6 @@ def retried(connection: Connection, work: Callable[[LockTries], Result], patienc
                 if tries.count > 1:
                     said[0] += f" (tried {tries.count} times in {time.monotonic() - began:.0f} s)"
                 error.message = "; ".join(said)
-                error.args = (error.message,)
                 raise
         patience.pause(pause)
 
