@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.apply.transaction import require_live
 from reconciler.catalog.snapshot_reader import read_snapshot
@@ -19,6 +19,7 @@ from reconciler.diff.goal import Desired, make_goal
 from reconciler.errors import (
     ConfigError,
     DatabaseError,
+    LedgerDamagedError,
     PluginFailuresError,
     ReconcilerError,
     RunInterruptedError,
@@ -34,6 +35,7 @@ from reconciler.ledger.migrations import forget_plugin, load_recorded
 from reconciler.ledger.runs import RunKind, load_runs
 from reconciler.ledger.schema import ensure_ledger, lock_plugin
 from reconciler.ledger.steps import load_unfinished
+from reconciler.ledger.trust import damage_note
 from reconciler.model.hazards import Hazard, HazardKind
 from reconciler.model.plan import Plan
 from reconciler.model.plugins import DEFAULT_PLUGIN
@@ -54,12 +56,14 @@ if TYPE_CHECKING:
 
     from reconciler.db.connections import Connection
     from reconciler.db.targets import Database
+    from reconciler.ledger.runs import Run
     from reconciler.model.events import Event
     from reconciler.source.source import AnySource, Declaration
 
 __all__ = ["Reconciler", "reconcile_all"]
 
 _REPLANS = 3
+_T = TypeVar("_T")
 
 
 class Reconciler:
@@ -133,8 +137,9 @@ class Reconciler:
         with self.connection.transaction(force_rollback=True):
             if source is None:
                 return self._check_recorded(plugin, chosen)
-            found = plan_source(self._session, plugin, _source(source), chosen)
-            unfinished = load_unfinished(self.connection, plugin)
+            found = plan_source(self._session, plugin, _source(source), chosen, survive_damage=True)
+            damaged: list[str] = []
+            unfinished = self._surviving(lambda: load_unfinished(self.connection, plugin), None, damaged)
         recorded = found.recorded
         assert found.renamed is not None  # only a plan that was read from a file has none
         changes = unfinished.changes if unfinished else None
@@ -145,7 +150,7 @@ class Reconciler:
             objects=objects,
             plan=found.plan,
             recorded_idx=recorded.idx if recorded else None,
-            warnings=found.warnings,
+            warnings=(*found.warnings, *damaged),
             unfinished=unfinished,
         )
 
@@ -183,9 +188,13 @@ class Reconciler:
     def status(self, *, plugin: str = DEFAULT_PLUGIN) -> Status:
         """What the ledger knows of the plugin; also where there is no ledger."""
         connection = self.connection
+        lost: list[LedgerDamagedError] = []
+        damaged: list[str] = []
         with connection.transaction():
-            entries = load_history(connection, plugin)
-            runs = load_runs(connection, plugin, limit=1)
+            entries = load_history(connection, plugin, lost)
+            damaged += [damage_note(each) for each in lost]
+            nothing: tuple[Run, ...] = ()
+            runs = self._surviving(lambda: load_runs(connection, plugin, limit=1), nothing, damaged)
             journal = JournalManager(connection).load_journal(plugin) if entries else None
             return Status(
                 plugin=plugin,
@@ -194,13 +203,18 @@ class Reconciler:
                 journal=journal,
                 snapshots=len(entries),
                 last_run=runs[0] if runs else None,
-                unfinished=load_unfinished(connection, plugin),
+                unfinished=self._surviving(lambda: load_unfinished(connection, plugin), None, damaged),
+                warnings=tuple(damaged),
             )
 
     def history(self, *, plugin: str | None = None) -> tuple[HistoryEntry, ...]:
-        """All recorded migrations."""
+        """All recorded migrations. A journal that is damaged is passed over, with a warning in the log `reconciler`."""
+        damaged: list[LedgerDamagedError] = []
         with self.connection.transaction():
-            return load_history(self.connection, plugin)
+            entries = load_history(self.connection, plugin, damaged)
+        for each in damaged:
+            logging.getLogger("reconciler").warning("%s", damage_note(each))
+        return entries
 
     def show(self, idx: int, *, plugin: str = DEFAULT_PLUGIN) -> MigrationRecord:
         """One recorded migration with its statements and source. Raises LedgerError where there is none."""
@@ -384,6 +398,15 @@ class Reconciler:
         )
 
     # --- inside ----------------------------------------------------------------------------------------------------
+
+    def _surviving(self, read: Callable[[], _T], otherwise: _T, damaged: list[str]) -> _T:
+        """What `read` gives; where a row of the ledger is damaged, `otherwise`, and the damage in `damaged`."""
+        try:
+            with self.connection.transaction():
+                return read()
+        except LedgerDamagedError as error:
+            damaged.append(damage_note(error))
+            return otherwise
 
     def _reconcile(
         self,

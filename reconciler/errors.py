@@ -24,6 +24,7 @@ __all__ = [
     "EmbeddedServerError",
     "EmptySourceError",
     "HazardError",
+    "LedgerDamagedError",
     "LedgerError",
     "LedgerVersionError",
     "LockTimeoutError",
@@ -61,6 +62,7 @@ __all__ = [
 #     StalePlanError       live changed since the plan was made
 #     VerificationError    the statements ran, but live is not the goal
 #   LedgerError            the ledger's tables are not as they must be
+#     LedgerDamagedError   a row is not of the form that reconciler writes
 #     LedgerVersionError   they were written by a newer program
 #   PluginFailuresError    several plugins, some of which failed
 # KeyboardInterrupt
@@ -235,6 +237,10 @@ class VerificationError(ApplyError):
 
 class LedgerError(ReconcilerError):
     """The ledger's tables are missing, damaged or not writable."""
+
+
+class LedgerDamagedError(LedgerError):
+    """A row of the ledger is not of the form that reconciler writes."""
 
 
 class LedgerVersionError(LedgerError):

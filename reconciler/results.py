@@ -117,3 +117,4 @@ class Status:
     snapshots: int
     last_run: Run | None
     unfinished: UnfinishedRun | None = None
+    warnings: tuple[str, ...] = ()

@@ -312,6 +312,7 @@ def status(**values: Any) -> int:
     chosen = read_options(values, formats=("text", "json"))
     with open_reconciler(chosen) as reconciler:
         found = reconciler.status(plugin=chosen.plugin)
+    print_warnings(found.warnings)
     if chosen.output == "json":
         print_data(json.to_text(json.status_document(found)))
     else:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from reconciler.errors import ConfigError
 from reconciler.hazards.policy import HazardRule, Verdict
 from reconciler.model.hazards import HazardKind, hazard_kind
+from reconciler.source.ownership import require_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,13 +61,17 @@ class Configuration:
 
 
 def find_configuration(start: Path) -> Configuration:
-    """The nearest configuration from `start` upwards; an empty one where there is none. Raises ConfigError."""
+    """The nearest configuration from `start` upwards; an empty one where there is none.
+
+    Raises ConfigError, also for one that somebody else can have written.
+    """
     for folder in (start, *start.parents):
         for name in (_OWN_FILE, _SHARED_FILE):
             path = folder / name
             if path.is_file():
                 found = _table(path)
                 if found is not None:
+                    require_own(path, "the configuration")
                     return parse_configuration(found, path)
     return Configuration()
 

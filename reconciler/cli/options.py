@@ -18,6 +18,7 @@ from reconciler.model.hazards import HazardKind
 from reconciler.model.plugins import DEFAULT_PLUGIN
 from reconciler.model.replication import MaxLag
 from reconciler.options import Options, Proof
+from reconciler.source.ownership import SAFE_VARIABLE, is_declared_safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -61,6 +62,8 @@ class CommandOptions:
 
 def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) -> CommandOptions:
     found = find_configuration(Path.cwd())
+    if found.folder is not None and is_declared_safe(found.folder):
+        print_warnings([f"{SAFE_VARIABLE} allows the configuration of {found.folder}, whoever can write there"])
 
     def pick(name: str, default: Any) -> Any:
         given = values.get(name)

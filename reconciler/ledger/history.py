@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from reconciler.db.connections import cursor, errors_as
-from reconciler.errors import LedgerError
+from reconciler.errors import LedgerDamagedError, LedgerError
 from reconciler.ledger.managers import SnapshotManager, parse_entries
 from reconciler.ledger.migrations import RecordedStatement
 from reconciler.ledger.runs import Run, load_runs
 from reconciler.ledger.schema import LedgerState, ledger_state, ledger_version
+from reconciler.ledger.trust import damage
 
 if TYPE_CHECKING:
     from typing import LiteralString
@@ -53,8 +54,14 @@ class MigrationRecord:
     run: Run | None = None
 
 
-def load_history(connection: Connection, plugin: str | None = None) -> tuple[HistoryEntry, ...]:
-    """All migrations in the journals, by plugin and idx; of one plugin, or of all."""
+def load_history(
+    connection: Connection, plugin: str | None = None, damaged: list[LedgerDamagedError] | None = None
+) -> tuple[HistoryEntry, ...]:
+    """All migrations in the journals, by plugin and idx; of one plugin, or of all.
+
+    A journal that is damaged raises LedgerDamagedError; where `damaged` is given the error is added to it, and the
+    journal is passed over.
+    """
     state = ledger_state(connection)
     known = {(row[0], row[1]): row for row in _of_plugins(connection, state, "_sources", _SOURCES, plugin)}
     linked = {row[2] for row in known.values()}
@@ -67,7 +74,13 @@ def load_history(connection: Connection, plugin: str | None = None) -> tuple[His
 
     found: list[HistoryEntry] = []
     for name, text in _of_plugins(connection, state, "_journal", _JOURNALS, plugin):
-        entries = sorted(parse_entries(name, text), key=lambda entry: entry.idx)
+        try:
+            entries = sorted(parse_entries(name, text), key=lambda entry: entry.idx)
+        except LedgerDamagedError as error:
+            if damaged is None:
+                raise
+            damaged.append(error)
+            continue
         foreign = [entry for entry in entries if (name, entry.idx) not in known]
         # elizaOS writes one row into both tables for each migration, but no key that would tie them.
         theirs = unlinked.get(name, [])
@@ -141,9 +154,10 @@ def load_migration(connection: Connection, plugin: str, idx: int) -> MigrationRe
 
 
 def _recorded_statement(text: str, hazards: str, transactional: bool, duration_ms: float | None) -> RecordedStatement:
-    return RecordedStatement(
-        sql=text,
-        hazards=tuple(cast("list[Json]", json.loads(hazards))),
-        transactional=transactional,
-        duration_ms=duration_ms,
-    )
+    with damage("a row of migrations._statements", "set its hazards to '[]': they are evidence for people"):
+        return RecordedStatement(
+            sql=text,
+            hazards=tuple(cast("list[Json]", json.loads(hazards))),
+            transactional=transactional,
+            duration_ms=duration_ms,
+        )

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from reconciler.db.connections import cursor, errors_as
-from reconciler.errors import LedgerError
+from reconciler.errors import LedgerDamagedError, LedgerError
 from reconciler.ledger.schema import ledger_state
+from reconciler.ledger.trust import damage
 from reconciler.model.facts import Json, canonical_json
-from reconciler.model.snapshot import Snapshot
+from reconciler.model.snapshot import Snapshot, UnknownSnapshotError
 
 if TYPE_CHECKING:
     from reconciler.db.connections import Connection
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Journal", "JournalEntry", "JournalManager", "SnapshotManager", "SnapshotRole", "parse_entries"]
 
 JOURNAL_VERSION = "7"
+_LARGEST_IDX = 2**31 - 1
 DIALECT = "postgresql"
 
 SnapshotRole: TypeAlias = Literal["previous", "current"]
@@ -175,34 +178,41 @@ def _parse_snapshot(text: str, fingerprint: str | None, which: str) -> Snapshot 
 
     `fingerprint` is the one stored in it. Raises LedgerError where it is not that of the facts.
     """
-    try:
-        snapshot = Snapshot.from_json(text)
-    except ValueError:
-        return None
+    hint = "restore its row of migrations._snapshots, or `reconciler reset` the plugin and adopt it"
+    with damage(f"snapshot {which}", hint):
+        try:
+            snapshot = Snapshot.from_json(text)
+        except UnknownSnapshotError:
+            return None
     if fingerprint != snapshot.fingerprint:
-        raise LedgerError(
+        raise LedgerDamagedError(
             f"snapshot {which} is damaged: its facts do not have the fingerprint that was stored with them",
-            hint="record the live state again with `reconciler repair --accept`, or `reconciler reset` and adopt",
+            hint=hint,
         )
     return snapshot
 
 
 def parse_entries(plugin: str, text: str) -> tuple[JournalEntry, ...]:
     """The entries of a journal row. Raises LedgerError where they are none."""
-    try:
-        raw = cast("list[dict[str, Json]]", json.loads(text))
-        return tuple(
-            JournalEntry(
-                idx=int(cast("int", entry["idx"])),
-                when=int(cast("int", entry["when"])),
-                tag=str(entry["tag"]),
-                version=str(entry.get("version", JOURNAL_VERSION)),
-                breakpoints=bool(entry.get("breakpoints", True)),
-            )
-            for entry in raw
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
-        raise LedgerError(
-            f"the journal of plugin {plugin} is damaged: its entries are not {{idx, when, tag}}",
-            hint="restore migrations._journal, or `reconciler reset` the plugin and adopt it",
-        ) from exc
+    hint = "restore migrations._journal, or `reconciler reset` the plugin and adopt it"
+    with damage(f"the journal of plugin {plugin}", hint):
+        raw = json.loads(text)
+        if not isinstance(raw, list):
+            raise TypeError("its entries are no list")
+        return tuple(_entry(each) for each in cast("list[Json]", raw))
+
+
+def _entry(value: Json) -> JournalEntry:
+    """Raises TypeError where the value is not {idx, when, tag}, or its time is none."""
+    entry = value if isinstance(value, dict) else {}
+    idx, when, tag = entry.get("idx"), entry.get("when"), entry.get("tag")
+    if not isinstance(idx, int) or not 0 <= idx <= _LARGEST_IDX or not isinstance(when, int | float) or tag is None:
+        raise TypeError("its entries are not {idx, when, tag}")
+    datetime.fromtimestamp(when / 1000, UTC)
+    return JournalEntry(
+        idx=idx,
+        when=int(when),
+        tag=str(tag),
+        version=str(entry.get("version", JOURNAL_VERSION)),
+        breakpoints=bool(entry.get("breakpoints", True)),
+    )

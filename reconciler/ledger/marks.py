@@ -11,6 +11,7 @@ from psycopg import sql
 from reconciler.db.connections import cursor, errors_as
 from reconciler.errors import LedgerError
 from reconciler.ledger.schema import ledger_state
+from reconciler.ledger.trust import MARK_IS_TRUSTED, TRUSTED_ROLES, damage
 from reconciler.model.facts import FactId, Json, canonical_json
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class Mark:
     """The cheap mark of the live catalog when it was last seen to equal the declaration, and what it was taken over.
 
     `mark` is None where live was not as the whole declaration says: then nothing may be skipped. `settled` is false
-    where a run of the plugin is unfinished.
+    where a run of the plugin is unfinished, where the mark is not of its last record, or where somebody else can have
+    written either.
     """
 
     idx: int
@@ -76,8 +78,14 @@ def load_addresses(connection: Connection, plugin: str) -> Mapping[FactId, Addre
         row = rows.execute(
             "SELECT addresses::text FROM migrations._marks WHERE plugin_name = %s AND addresses IS NOT NULL", [plugin]
         ).fetchone()
-    places = cast("list[tuple[str, list[str], int, int, int]]", json.loads(row[0]) if row else [])
-    return {FactId(kind, tuple(name)): (classid, objid, subid) for kind, name, classid, objid, subid in places}
+    try:
+        places = cast("list[tuple[str, list[str], int, int, int]]", json.loads(row[0]) if row else [])
+        return {
+            FactId(str(kind), tuple(map(str, name))): (int(classid), int(objid), int(subid))
+            for kind, name, classid, objid, subid in places
+        }
+    except (TypeError, ValueError, RecursionError):
+        return {}  # as where an older program wrote none; the next run writes them again
 
 
 def load_mark(connection: Connection, plugin: str) -> Mark | None:
@@ -85,20 +93,39 @@ def load_mark(connection: Connection, plugin: str) -> Mark | None:
     state = ledger_state(connection)
     if "_marks" not in state:
         return None
-    query = sql.SQL(
-        "SELECT idx, mark, schemas, desired_fingerprint, scope::text, NOT ({})"
-        " FROM migrations._marks WHERE plugin_name = %(plugin)s"
-    ).format(sql.SQL(_UNFINISHED if "_steps" in state else "false"))
+    query = sql.SQL(_MARK).format(
+        roles=TRUSTED_ROLES,
+        unfinished=sql.SQL(_UNFINISHED if "_steps" in state else "false"),
+        is_trusted=MARK_IS_TRUSTED,
+    )
     with errors_as(LedgerError, f"read the mark of plugin {plugin}"), cursor(connection) as rows:
         row = rows.execute(query, {"plugin": plugin}).fetchone()
     if row is None:
         return None
     idx, mark, schemas, desired_fingerprint, scope, settled = row
-    return Mark(
-        idx=idx,
-        mark=mark,
-        schemas=tuple(schemas),
-        desired_fingerprint=desired_fingerprint,
-        scope=json.loads(scope),
-        settled=settled,
-    )
+    with damage(f"the mark of plugin {plugin}", "delete its row of migrations._marks: the next run writes it again"):
+        return Mark(
+            idx=idx,
+            mark=mark,
+            schemas=tuple(schemas),
+            desired_fingerprint=desired_fingerprint,
+            scope=json.loads(scope),
+            settled=settled,
+        )
+
+
+# A mark is of the migration that was recorded last, with the fingerprint that was recorded with it.
+_MARK: LiteralString = """
+    {roles}
+    SELECT mark.idx, mark.mark, mark.schemas, mark.desired_fingerprint, mark.scope::text,
+        NOT ({unfinished}) AND {is_trusted} AND EXISTS (
+            SELECT FROM migrations._sources AS source
+            JOIN migrations._migrations AS migration ON migration.id = source.migration_id
+            WHERE source.plugin_name = mark.plugin_name AND source.idx = mark.idx
+                AND migration.plugin_name = mark.plugin_name AND migration.hash = mark.desired_fingerprint
+        ) AND NOT EXISTS (
+            SELECT FROM migrations._snapshots AS later
+            WHERE later.plugin_name = mark.plugin_name AND later.idx > mark.idx
+        )
+    FROM migrations._marks AS mark WHERE mark.plugin_name = %(plugin)s
+"""

@@ -10,7 +10,8 @@ from psycopg import sql
 from reconciler.db.connections import cursor, errors_as
 from reconciler.errors import LedgerError
 from reconciler.ledger.managers import JournalEntry, JournalManager, SnapshotManager
-from reconciler.ledger.schema import ledger_state
+from reconciler.ledger.schema import TABLES, ledger_state
+from reconciler.ledger.trust import require_own_ledger
 from reconciler.model.facts import Json, canonical_json
 from reconciler.model.plugins import migration_tag
 from reconciler.redaction.dsn import redact
@@ -172,8 +173,12 @@ def load_plugins(connection: Connection) -> tuple[str, ...]:
 
 
 def forget_plugin(connection: Connection, plugin: str) -> int:
-    """Deletes all rows of `plugin` from the ledger, and nothing else; returns how many there were."""
+    """Deletes all rows of `plugin` from the ledger, and nothing else; returns how many there were.
+
+    Raises LedgerError where the ledger is not as reconciler makes it.
+    """
     state = ledger_state(connection)
+    require_own_ledger(connection, TABLES)
     deleted = 0
     with errors_as(LedgerError, f"reset plugin {plugin}"), cursor(connection) as rows:
         for table in sorted(state.tables - {"_ledger"}):

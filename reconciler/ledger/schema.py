@@ -12,7 +12,8 @@ from psycopg import sql
 
 from reconciler.db.connections import cursor, errors_as, fetch_one, outside_transaction
 from reconciler.db.sqlfiles import read_sql
-from reconciler.errors import LedgerError, LedgerVersionError, LockTimeoutError
+from reconciler.errors import LedgerDamagedError, LedgerError, LedgerVersionError, LockTimeoutError
+from reconciler.ledger.trust import require_own_ledger, require_readable
 from reconciler.model.plugins import lock_id
 from reconciler.version import program_version
 
@@ -60,12 +61,32 @@ _GRANT_HINT = (
     "GRANT USAGE ON SCHEMA migrations and SELECT ON ALL TABLES IN SCHEMA migrations to this role, "
     "or connect as the role that applies migrations"
 )
+# A view, a child, a generated column, a type with a cast, row security or a partial index of somebody else's would run
+# their code when the table is read.
 _FIND_TABLES = """
     SELECT relation.relname::text,
-        has_schema_privilege(relation.relnamespace, 'USAGE') AND has_table_privilege(relation.oid, 'SELECT')
+        pg_catalog.has_schema_privilege(relation.relnamespace, 'USAGE')
+            AND pg_catalog.has_table_privilege(relation.oid, 'SELECT'),
+        CASE WHEN relation.relkind <> 'r' THEN 'is no plain table'
+            WHEN relation.relrowsecurity THEN 'has row security'
+            WHEN EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = relation.oid) THEN 'has child tables'
+            WHEN EXISTS (
+                SELECT FROM pg_catalog.pg_attribute AS attribute
+                JOIN pg_catalog.pg_type AS type ON type.oid = attribute.atttypid
+                WHERE attribute.attrelid = relation.oid AND attribute.attnum > 0
+                    AND (type.typnamespace <> 'pg_catalog'::pg_catalog.regnamespace OR attribute.attgenerated <> '')
+            ) THEN 'has a column of another type'
+            WHEN EXISTS (
+                SELECT FROM pg_catalog.pg_index AS index
+                JOIN pg_catalog.pg_depend AS uses ON uses.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                    AND uses.objid = index.indexrelid AND uses.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+                WHERE index.indrelid = relation.oid
+            ) THEN 'has an index that calls a function'
+        END
     FROM pg_catalog.pg_class AS relation
     JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
-    WHERE namespace.nspname = 'migrations' AND relation.relkind IN ('r', 'p') AND relation.relname = ANY(%s)
+    WHERE namespace.nspname = 'migrations' AND relation.relkind IN ('r', 'p', 'v', 'm', 'f')
+        AND relation.relname = ANY(%s)
 """
 
 
@@ -86,18 +107,21 @@ def ledger_state(connection: Connection) -> LedgerState:
     Raises LedgerVersionError where it is too new, LedgerError where this role may not read it.
     """
     with errors_as(LedgerError, "read the ledger"), cursor(connection) as rows:
-        found: dict[str, bool] = dict(rows.execute(_FIND_TABLES, [list(TABLES)]).fetchall())
-        if hidden := sorted(name for name, readable in found.items() if not readable):
-            raise LedgerError(f"this role may not read migrations.{hidden[0]}", hint=_GRANT_HINT)
+        tables = sorted(rows.execute(_FIND_TABLES, [list(TABLES)]).fetchall())
+        for name, readable, foreign in tables:
+            require_readable(name, foreign)
+            if not readable:
+                raise LedgerError(f"this role may not read migrations.{name}", hint=_GRANT_HINT)
+        found = frozenset(name for name, _, _ in tables)
         if "_ledger" not in found:
-            return LedgerState(tables=frozenset(found), version=None)
+            return LedgerState(tables=found, version=None)
         row = rows.execute("SELECT max(version) FROM migrations._ledger").fetchone()
-    return LedgerState(tables=frozenset(found), version=_checked_version(row[0] if row else None))
+    return LedgerState(tables=found, version=_checked_version(row[0] if row else None))
 
 
 def _checked_version(version: int | None) -> int:
     if version is None:
-        raise LedgerError(
+        raise LedgerDamagedError(
             "the ledger is damaged: migrations._ledger has no row",
             hint="restore it, or drop the tables of schema migrations and run `reconciler adopt`",
         )
@@ -120,8 +144,10 @@ def ensure_ledger(connection: Connection) -> None:
 
     Call it in a READ COMMITTED transaction, after `lock_plugin` (two orders could wait for each other): the first on a
     fresh database holds the others back until it ends, and they must then see what it made. Tables that elizaOS made
-    are kept as they are, whoever owns them. Raises LedgerError, LedgerVersionError.
+    are kept as they are. What is there must be as reconciler makes it, and of a role that this one may believe.
+    Raises LedgerError, LedgerVersionError.
     """
+    require_own_ledger(connection, TABLES)
     if ledger_state(connection).version == LEDGER_VERSION:
         return
     _lock(connection, _BOOTSTRAP_LOCK, "the ledger's own tables")
@@ -139,6 +165,7 @@ def ensure_ledger(connection: Connection) -> None:
                 [number, program_version()],
             )
         statements.execute(read_sql("ledger/revoke.sql").encode())
+    require_own_ledger(connection, TABLES)
 
 
 def lock_plugin(connection: Connection, plugin: str, wait_ms: int = 0) -> None:

@@ -17,6 +17,7 @@ from reconciler.errors import LedgerError
 from reconciler.ledger.migrations import RecordedStatement
 from reconciler.ledger.runs import RunKind
 from reconciler.ledger.schema import lease_holder, ledger_state
+from reconciler.ledger.trust import damage
 from reconciler.model.facts import FactId, Json, canonical_json
 from reconciler.sqltext.redacted_sql import redact_sql
 
@@ -157,13 +158,17 @@ def take_steps(
             " AND idx IS NULL AND (%(run)s::bigint IS NULL OR run_id = %(run)s)",
             values,
         )
-    return tuple(
-        RecordedStatement(sql=text, hazards=tuple(hazards), transactional=transactional, duration_ms=duration)
-        for texts, all_hazards, transactional, durations in found
-        for text, hazards, duration in zip(
-            texts, cast("list[list[Json]]", json.loads(all_hazards)), durations, strict=True
+    with damage(f"a step of plugin {plugin} in migrations._steps", _DAMAGED):
+        return tuple(
+            RecordedStatement(sql=text, hazards=tuple(hazards), transactional=transactional, duration_ms=duration)
+            for texts, all_hazards, transactional, durations in found
+            for text, hazards, duration in zip(
+                texts, cast("list[list[Json]]", json.loads(all_hazards)), durations, strict=True
+            )
         )
-    )
+
+
+_DAMAGED = "restore the row, or delete it: the statements of that step are then part of no recorded migration"
 
 
 def load_unfinished(connection: Connection, plugin: str) -> UnfinishedRun | None:
@@ -173,31 +178,40 @@ def load_unfinished(connection: Connection, plugin: str) -> UnfinishedRun | None
         return None
     known = (state.version or 0) >= _VERSION_WITH_CHANGES
     query = sql.SQL(_UNFINISHED).format(sql.SQL(_WITH_CHANGES if known else "NULL, NULL, NULL"))
-    with errors_as(LedgerError, f"read the steps of plugin {plugin}"), cursor(connection) as rows:
+    with (
+        errors_as(LedgerError, f"read the steps of plugin {plugin}"),
+        damage(f"an unfinished run of plugin {plugin} in migrations._runs", _DAMAGED_RUN),
+        cursor(connection) as rows,
+    ):
         found = rows.execute(query, {"plugin": plugin}).fetchall()
     if not found:
         return None
+    is_running = lease_holder(connection, plugin) is not None
     changes: dict[FactId, tuple[str | None, ...]] = {}
-    for row in found:
-        for kind, name, before, after in cast("list[_Change]", json.loads(row[-1] or "[]")):
-            fact = FactId(kind, tuple(name))
-            changes[fact] = (*changes.get(fact, (before,)), after)
-    run_id, kind, started_at, user, address, application, error, done, steps, last, count, source, _ = found[-1]
-    return UnfinishedRun(
-        run_id=run_id,
-        kind=RunKind(kind),
-        started_at=started_at.astimezone(UTC),
-        database_user=user,
-        client_address=address,
-        application_name=application,
-        source_description=source,
-        error=error,
-        is_running=lease_holder(connection, plugin) is not None,
-        steps_done=done,
-        step_count=count or steps or 0,
-        last_sql=last,
-        changes=changes,
-    )
+    with damage(f"an unfinished run of plugin {plugin} in migrations._runs", _DAMAGED_RUN):
+        for row in found:
+            for kind, name, before, after in cast("list[_Change]", json.loads(row[-1] or "[]")):
+                fact = FactId(str(kind), tuple(map(str, name)))
+                changes[fact] = (*changes.get(fact, (before,)), after)
+        run_id, kind, started_at, user, address, application, error, done, steps, last, count, source, _ = found[-1]
+        return UnfinishedRun(
+            run_id=run_id,
+            kind=RunKind(kind),
+            started_at=started_at.astimezone(UTC),
+            database_user=user,
+            client_address=address,
+            application_name=application,
+            source_description=source,
+            error=error,
+            is_running=is_running,
+            steps_done=done,
+            step_count=count or steps or 0,
+            last_sql=last,
+            changes=changes,
+        )
+
+
+_DAMAGED_RUN = "set its outcome to 'failed' and its changes to NULL: the next run takes what is left for drift"
 
 
 _WITH_CHANGES = "run.step_count, run.source_description, run.changes::text"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from reconciler.redaction.masking import Secret
 
-__all__ = ["SNAPSHOT_VERSION", "Snapshot"]
+__all__ = ["SNAPSHOT_VERSION", "Snapshot", "UnknownSnapshotError"]
 
 SNAPSHOT_VERSION = "1"
 _DOMAIN_CHILDREN = frozenset({"domain_constraint"})
@@ -214,15 +214,36 @@ class Snapshot:
     def from_json(cls, text: str) -> Snapshot:
         """The snapshot that `to_json` wrote, even if a jsonb column reordered its keys since.
 
-        Raises ValueError where the text is not such a snapshot.
+        Raises UnknownSnapshotError where another program or another format is the author, else ValueError where the
+        text is not such a snapshot.
         """
-        value = cast("Json", json.loads(text))
-        if not isinstance(value, dict) or "facts" not in value or value.get("version") != SNAPSHOT_VERSION:
-            raise ValueError("not a snapshot of this version")
-        raw = value
-        rows = cast("list[tuple[str, list[str], Json]]", raw["facts"])
-        return cls(
-            facts={FactId(kind, tuple(name)): canonical_json(definition) for kind, name, definition in rows},
-            schemas=tuple(cast("list[str]", raw["schemas"])),
-            server_version=cast("int", raw["server_version"]),
-        )
+        try:
+            value = cast("Json", json.loads(text))
+            if not isinstance(value, dict) or "facts" not in value or value.get("version") != SNAPSHOT_VERSION:
+                raise UnknownSnapshotError("not a snapshot of this version")
+            return cls(
+                facts={
+                    FactId(_text(kind), tuple(map(_text, name))): canonical_json(_definition(definition))
+                    for kind, name, definition in cast("list[tuple[Json, list[Json], Json]]", value["facts"])
+                },
+                schemas=tuple(map(_text, cast("list[Json]", value["schemas"]))),
+                server_version=int(cast("int", value["server_version"])),
+            )
+        except (TypeError, KeyError, RecursionError) as exc:
+            raise ValueError("its facts are not [kind, name, definition]") from exc
+
+
+class UnknownSnapshotError(ValueError):
+    """The text is a snapshot that another program wrote, or in another format."""
+
+
+def _text(value: Json) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _definition(value: Json) -> Json:
+    if not isinstance(value, dict):
+        raise TypeError("not a definition")
+    return value

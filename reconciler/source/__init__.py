@@ -5,6 +5,7 @@ Who does what:
     source          a Source: statements, and where each of them came from
     reading         from what a user names to a Source
     parts           its text: files, folders, standard input, commands, Python values
+    ownership       whether a folder's files may tell us what to run
     screening       which statements a source may not hold
     loader          runs the statements in scratch, in whatever order Postgres accepts them
     metadata        SQLAlchemy's metadata as SQL

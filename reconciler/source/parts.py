@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 from reconciler.errors import EmptySourceError, SourceError
 from reconciler.redaction.dsn import redact
+from reconciler.source.ownership import require_own
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -169,6 +170,8 @@ def _capture(command: str, origin: str, *, cwd: Path, timeout_s: float) -> tuple
 def _import_object(path: str, *, cwd: Path) -> Part:
     from reconciler.source.metadata import import_object
 
+    # The folder goes before all others where modules are looked for.
+    require_own(cwd, f"python:{shown(path)}")
     origin = f"python:{shown(path)}"
     return part_of_object(import_object(path, cwd=cwd), origin)
 

@@ -14,13 +14,14 @@ from reconciler.catalog.statistics import read_index_use, read_sizes, read_unalt
 from reconciler.db.search_path import statement_path
 from reconciler.diff.column_order import in_live_order
 from reconciler.diff.goal import Desired, Goal, Scope, make_goal
-from reconciler.errors import HazardError
+from reconciler.errors import HazardError, LedgerDamagedError
 from reconciler.intent.manual_renames import find_manual_renames, rename_warnings, reversed_renames
 from reconciler.intent.rename_simulation import Renamed, find_intent, rename_first
 from reconciler.intent.rename_suggestions import suggest
 from reconciler.ledger.history import load_migration
 from reconciler.ledger.marks import load_addresses
 from reconciler.ledger.migrations import Recorded, load_head, load_recorded
+from reconciler.ledger.trust import damage_note
 from reconciler.model.facts import RELATION_KINDS, FactId, canonical_json
 from reconciler.model.hazards import HazardKind, IndexUse, TableSize
 from reconciler.model.intent import Intent
@@ -53,14 +54,18 @@ if TYPE_CHECKING:
 __all__ = ["plan_source", "renamed_only", "restrict"]
 
 
-def plan_source(session: Session, plugin: str, source: AnySource, options: Options) -> PlanResult:
+def plan_source(
+    session: Session, plugin: str, source: AnySource, options: Options, *, survive_damage: bool = False
+) -> PlanResult:
     """The plan that brings live to the source, in the transaction that is open; it is to be rolled back.
 
-    Raises SourceError, ScratchError, PlanError, ProofError, and HazardError for a source that declares nothing.
+    With `survive_damage` a record that is damaged is none, with a note. Raises SourceError, ScratchError, PlanError,
+    ProofError, and HazardError for a source that declares nothing.
     """
     connection = session.connection
     head = load_head(connection, plugin)
-    recorded = load_recorded(connection, plugin)
+    damaged: list[str] = []
+    recorded = _recorded(connection, plugin, damaged if survive_damage else None)
     scope = scope_of(plugin, options)
     if isinstance(source, Source) and source.is_empty and HazardKind.EMPTY_SOURCE not in options.allow:
         raise HazardError(
@@ -114,6 +119,7 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
         renamed=renamed,
         suggestions=suggest(renamed.live, goal.snapshot) if plan.differences else (),
         notes=(
+            *damaged,
             *(source.warnings if isinstance(source, Source) else ()),
             *intent.warnings,
             *_unreadable(live),
@@ -123,6 +129,16 @@ def plan_source(session: Session, plugin: str, source: AnySource, options: Optio
         ),
         rename_warnings=tuple(rename_warnings(manual, desired.snapshot, live)),
     )
+
+
+def _recorded(connection: Connection, plugin: str, damaged: list[str] | None) -> Recorded | None:
+    try:
+        return load_recorded(connection, plugin)
+    except LedgerDamagedError as error:
+        if damaged is None:
+            raise
+        damaged.append(damage_note(error))
+        return None
 
 
 def renamed_only(session: Session, found: PlanResult, renames: Sequence[Rename], options: Options) -> Renamed:

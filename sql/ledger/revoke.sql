@@ -1,9 +1,11 @@
 -- Nothing of the ledger is PUBLIC's: it holds the text of whole schemas. Default privileges may have granted something
--- as the objects were made, so it is taken away by name. What was granted to a role by name stays. Objects that belong
--- to a role we are no member of are left as they are: the revoke would do nothing.
+-- as the objects were made, so it is taken away by name. What was granted to a role by name stays, but for what lets it put
+-- code here that runs with the rights of whoever writes. Objects that belong to a role we are no member of are left as they
+-- are: the revoke would do nothing.
 DO $$
 DECLARE
     object record;
+    granted record;
 BEGIN
     FOR object IN
         SELECT CASE relation.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind, relation.relname AS name
@@ -14,9 +16,27 @@ BEGIN
             AND pg_catalog.pg_has_role(relation.relowner, 'USAGE')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON %s migrations.%I FROM PUBLIC', object.kind, object.name);
+        FOR granted IN
+            SELECT pg_catalog.pg_get_userbyid(acl.grantee) AS role, acl.privilege_type AS privilege
+            FROM pg_catalog.pg_class AS relation CROSS JOIN pg_catalog.aclexplode(relation.relacl) AS acl
+            WHERE relation.relnamespace = pg_catalog.to_regnamespace('migrations') AND relation.relname = object.name
+                AND acl.grantee NOT IN (0, relation.relowner) AND acl.privilege_type IN ('REFERENCES', 'TRIGGER')
+                AND NOT pg_catalog.pg_has_role(acl.grantee, relation.relowner, 'MEMBER')
+        LOOP
+            EXECUTE pg_catalog.format('REVOKE %s ON %s migrations.%I FROM %I', granted.privilege, object.kind, object.name,
+                granted.role);
+        END LOOP;
     END LOOP;
     IF (SELECT pg_catalog.pg_has_role(nspowner, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = 'migrations') THEN
         REVOKE ALL ON SCHEMA migrations FROM PUBLIC;
+        FOR granted IN
+            SELECT pg_catalog.pg_get_userbyid(acl.grantee) AS role
+            FROM pg_catalog.pg_namespace AS namespace CROSS JOIN pg_catalog.aclexplode(namespace.nspacl) AS acl
+            WHERE namespace.nspname = 'migrations' AND acl.grantee NOT IN (0, namespace.nspowner)
+                AND acl.privilege_type = 'CREATE' AND NOT pg_catalog.pg_has_role(acl.grantee, namespace.nspowner, 'MEMBER')
+        LOOP
+            EXECUTE pg_catalog.format('REVOKE CREATE ON SCHEMA migrations FROM %I', granted.role);
+        END LOOP;
     END IF;
 END
 $$;

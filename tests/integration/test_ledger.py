@@ -29,7 +29,7 @@ from reconciler.ledger.migrations import (
 )
 from reconciler.ledger.runs import RunKind, RunOutcome, finish_run, load_runs, record_run, start_run
 from reconciler.ledger.schema import LEDGER_VERSION, ensure_ledger, ledger_version, lock_plugin
-from reconciler.model.facts import FactId, canonical_json
+from reconciler.model.facts import FactId, Json, canonical_json
 from reconciler.model.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -290,6 +290,12 @@ def test_elizaos_tables_are_taken_over_with_their_rows(conn: connections.Connect
     conn.execute(ELIZAOS.replace("CREATE SCHEMA IF NOT EXISTS migrations;", "").encode())
     theirs = objects(conn)
     conn.execute("SET ROLE app")
+    with pytest.raises(LedgerError, match="belongs to role eliza") as caught:
+        ensure_ledger(conn)
+    assert "make this role a member (GRANT eliza TO CURRENT_USER)" in (caught.value.hint or "")
+    conn.execute("RESET ROLE")
+    conn.execute("GRANT eliza TO app")
+    conn.execute("SET ROLE app")
     ensure_ledger(conn)
     assert objects(conn)[: len(theirs)] == theirs
     assert record(conn, "@elizaos/plugin-sql", NOON + 5000, "users") == 2
@@ -513,8 +519,10 @@ def test_the_end_of_a_run_that_was_never_started_is_an_error(made: connections.C
 
 
 def test_a_mark_is_kept_and_replaced(made: connections.Connection) -> None:
-    first = Mark(idx=0, mark="a", schemas=("app", 'we"ird'), desired_fingerprint="f", scope={"exact": True, "n": None})
-    second = Mark(idx=1, mark="b", schemas=(), desired_fingerprint="g")
+    scope: dict[str, Json] = {"exact": True, "n": None}
+    # No migration was recorded that they could be marks of.
+    first = Mark(idx=0, mark="a", schemas=("app", 'we"ird'), desired_fingerprint="f", scope=scope, settled=False)
+    second = Mark(idx=1, mark="b", schemas=(), desired_fingerprint="g", settled=False)
     save_mark(made, "chat", first, {})
     save_mark(made, "mail", first, {})
     assert load_mark(made, "chat") == first
