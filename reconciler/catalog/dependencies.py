@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Edge", "with_dependencies"]
 
 # OIDs of catalogs are fixed (src/include/catalog/*.h).
+_PG_CLASS = 1259
 _PG_AMOP, _PG_AMPROC, _PG_OPCLASS, _PG_OPFAMILY = 2602, 2603, 2616, 2753
 
 
@@ -53,6 +54,10 @@ def with_dependencies(snapshot: Snapshot, edges: Sequence[Edge]) -> Snapshot:
             address = belongs[address]
         return None
 
+    ages = {fact: address[1] for address, fact in by_address.items() if fact.kind == "index"}
+    for address, target in belongs.items():
+        if address[0] == _PG_CLASS and (fact := by_address.get(target)) is not None and fact.kind == "constraint":
+            ages[fact] = address[1]
     needs: dict[FactId, set[FactId]] = {}
     automatic: dict[FactId, set[FactId]] = {}
     unpopulated: set[FactId] = set()
@@ -85,6 +90,7 @@ def with_dependencies(snapshot: Snapshot, edges: Sequence[Edge]) -> Snapshot:
         dependencies={fact: frozenset(found) for fact, found in needs.items()},
         automatic={fact: frozenset(found) for fact, found in automatic.items()},
         unpopulated=frozenset(unpopulated),
+        ages=ages,
     )
 
 

@@ -51,13 +51,14 @@ def _strings_json(strings: Iterable[str]) -> str:
 class Snapshot:
     """All facts of the managed schemas, read in one consistent read.
 
-    `facts` maps identity to canonical JSON, a table's columns in their order. `addresses` (where pg_depend finds it),
-    `dependencies` (identity -> what it needs), `automatic` (identity -> what takes it along when dropped) and
-    `unpopulated` (materialized views that hold nothing yet), `inherited_names` (column -> the name of a NOT NULL
-    constraint that came from a parent), `declared` (those of them that the table declares, too) and `cloned` (keys of
-    partitions that Postgres made with their parent's) travel beside the facts and are no part of the fingerprint. A
-    snapshot that was loaded from the ledger has none. `secrets` (identity -> option -> value) is what the masks in the
-    facts stand for, where it could be read; no JSON holds it.
+    `facts` maps identity to canonical JSON, a table's columns in their order. `addresses` (where pg_depend finds
+    it), `dependencies` (identity -> what it needs), `automatic` (identity -> what takes it along when dropped) and
+    `unpopulated` (materialized views that hold nothing yet), `ages` (index or key -> the OID of its index, lower if
+    it is older), `inherited_names` (column -> the name of a NOT NULL constraint that came from a parent),
+    `declared` (those of them that the table declares, too) and `cloned` (keys of partitions that Postgres made with
+    their parent's) travel beside the facts and are no part of the fingerprint. A snapshot that was loaded from the
+    ledger has none. `secrets` (identity -> option -> value) is what the masks in the facts stand for, where it
+    could be read; no JSON holds it.
     """
 
     facts: Mapping[FactId, str]
@@ -68,6 +69,7 @@ class Snapshot:
     automatic: Mapping[FactId, frozenset[FactId]] = field(default_factory=dict[FactId, frozenset[FactId]])
     secrets: Mapping[FactId, Mapping[str, Secret]] = field(default_factory=dict["FactId", "Mapping[str, Secret]"])
     unpopulated: frozenset[FactId] = frozenset()
+    ages: Mapping[FactId, int] = field(default_factory=dict["FactId", int])
     inherited_names: Mapping[FactId, str] = field(default_factory=dict["FactId", str])
     declared: frozenset[FactId] = frozenset()
     cloned: frozenset[FactId] = frozenset()

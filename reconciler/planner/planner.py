@@ -50,16 +50,18 @@ def make_plan(
     kept: Collection[FactId] = frozenset(),
     answers: Mapping[FactId, bool] | None = None,
     replication: Replication | None = None,
+    keeps_ages: bool = False,
 ) -> Plan:
     """The statements that turn `live` into `goal`; both with their dependencies. `current_user` runs them
     with these `rights`.
 
-    `unalterable_extensions` cannot be altered into what the goal has. With `online`, tables that it covers are changed
-    in steps, and the statements may need more than one transaction. `intent` specifies how values are converted and
-    backfilled; its renames have been made in `live` already, and `names_before_renames` maps the new names to those
-    that the database still has. `kept` is what the goal has only because live has it. `answers` answer the questions of
-    a plan that was made without: for each fact in question that has such rows, whether it has no others.
-    `replication` is who reads the server's log. Raises PlanError where no order of statements does it.
+    `unalterable_extensions` cannot be altered into what the goal has. With `online`, tables that it covers are
+    changed in steps, and the statements may need more than one transaction. `intent` specifies how values are
+    converted and backfilled; its renames have been made in `live` already, and `names_before_renames` maps the new
+    names to those that the database still has. `kept` is what the goal has only because live has it. `answers`
+    answer the questions of a plan that was made without: for each fact in question that has such rows, whether it
+    has no others. `replication` is who reads the server's log. With `keeps_ages` indexes over the same columns are
+    created in the order of the goal's, as a copy needs it. Raises PlanError where no order of statements does it.
     """
     differences = diff(live, goal)
     dependents = _reversed(live.dependencies)
@@ -77,6 +79,7 @@ def make_plan(
             intent=intent or Intent(),
             names_before_renames=names_before_renames or {},
             replication=replication,
+            keeps_ages=keeps_ages,
             dependents=dependents,
         )
         unmodelled = _unmodelled(differences, context)

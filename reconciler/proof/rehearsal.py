@@ -122,7 +122,7 @@ def _copy(
     if rows is None:
         views = frozenset(fact for fact in live.facts if fact.kind == "materialized_view")
         live = replace(live, unpopulated=views)
-    rebuild = make_plan(start, live, current_user=current_user)
+    rebuild = make_plan(start, live, current_user=current_user, keeps_ages=True)
     skipped: tuple[Statement, ...] = ()
     try:
         first, last = (rebuild.statements, ()) if rows is None else around_rows(rebuild.statements, live)

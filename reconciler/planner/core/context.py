@@ -70,6 +70,8 @@ class Context:
     # temporary one beside them, which a column list keeps from subscribers.
     replication: Replication | None = None
     hiding: dict[FactId, set[FactId]] = field(default_factory=dict["FactId", "set[FactId]"])
+    # Whether indexes over the same columns are created in the order of the goal's in all tables: to copy live.
+    keeps_ages: bool = False
     # Of the half-made things that a run left in live, those that this plan goes on with.
     adopted_leftovers: set[FactId] = field(default_factory=set["FactId"])
     _positions: dict[FactId, int] = field(default_factory=dict["FactId", int], repr=False)

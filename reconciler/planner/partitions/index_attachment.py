@@ -8,11 +8,20 @@ that is detached keeps what it had, including its parent's foreign keys.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from reconciler.model.facts import FactId
 from reconciler.planner.core.nodes import Act, Node
+from reconciler.planner.partitions.index_pairing import (
+    by_age,
+    could_be_taken,
+    follows_link,
+    has_rivals,
+    is_key,
+    owner_of,
+    takers,
+    wrongly_attached,
+)
 from reconciler.planner.partitions.tree import (
     ancestors,
     is_partitioned,
@@ -21,12 +30,10 @@ from reconciler.planner.partitions.tree import (
     parent_of,
     partitions_of,
 )
-from reconciler.sqltext.constraint_definitions import key_clauses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from reconciler.model.facts import Definition
     from reconciler.model.snapshot import Snapshot
     from reconciler.planner.core.context import Context
 
@@ -48,57 +55,17 @@ __all__ = [
     "obstacles",
     "ordered",
     "stays_alone",
-    "without_options",
 ]
 
-_KEYS = frozenset({"primary_key", "unique", "exclude"})
 _PARTS = frozenset({"column", "constraint", "default", "index", "trigger"})
 _SMALL_BYTES = 1024 * 1024
-# As pg_get_indexdef prints them: WITH (fillfactor='70', deduplicate_items=off).
-_OPTIONS = re.compile(r" WITH \(\w+=(?:\w+|'[^']*')(?:, \w+=(?:\w+|'[^']*'))*\)")
-_DIRECTIONS = re.compile(r" (?:DESC NULLS LAST|NULLS FIRST|DESC)(?=[,)])")
-
-
-def without_options(definition: Definition) -> str:
-    """What an index is, without its storage options."""
-    using = str(definition["using"])
-    return _OPTIONS.sub("", using, count=1) if "options" in definition else using
-
-
-def _is_key(fact: FactId, state: Snapshot) -> bool:
-    """Whether it is an index, or a constraint that has one."""
-    return fact.kind == "index" or (fact.kind == "constraint" and state.definition(fact)["type"] in _KEYS)
-
-
-def _shape(fact: FactId, state: Snapshot) -> tuple[bool, str]:
-    """What two indexes have in common if one can be the other's partition."""
-    definition = state.definition(fact)
-    if fact.kind == "index":
-        return bool(definition.get("unique")), _DIRECTIONS.sub("", without_options(definition))
-    clauses = key_clauses(str(definition["definition"]))
-    return True, f"USING btree {clauses[0]}" if clauses else str(definition["definition"])
-
-
-def _could_be_taken(part: FactId, whole: FactId, state: Snapshot) -> bool:
-    """Whether Postgres would attach `part` to `whole`; a constraint needs one of its own type."""
-    if whole.kind == "constraint" and (
-        part.kind != "constraint" or state.definition(part)["type"] != state.definition(whole)["type"]
-    ):
-        return False
-    return _shape(part, state) == _shape(whole, state)
-
-
-def _owner(fact: FactId, state: Snapshot) -> FactId | None:
-    """The parent's index or key that this one is attached to."""
-    owners = state.automatic.get(fact, frozenset())
-    return next((owner for owner in sorted(owners) if owner.kind in ("index", "constraint")), None)
 
 
 def is_of_partition(needed: FactId, among: frozenset[FactId], state: Snapshot) -> bool:
     """Whether this is a partition's, and its parent's is `among` what is needed: a foreign key refers to both."""
-    owner = _owner(needed, state)
+    owner = owner_of(needed, state)
     while owner is not None and owner not in among:
-        owner = _owner(owner, state)
+        owner = owner_of(owner, state)
     if owner is not None:
         return True
     above = ancestors(state.object_of(needed), state)
@@ -113,7 +80,7 @@ def is_small(table: FactId | None, context: Context) -> bool:
 
 def gets_attached(fact: FactId, context: Context) -> bool:
     """Whether the index or key needs a statement of its own to be attached to the parent's."""
-    table, owner = context.goal.parent(fact), _owner(fact, context.goal)
+    table, owner = context.goal.parent(fact), owner_of(fact, context.goal)
     if table is None or owner is None or owner in context.creates or "parent" not in context.new(fact):
         return False
     if fact in context.alters and "parent" not in context.changed(fact):
@@ -143,12 +110,12 @@ def is_made_alone(fact: FactId, context: Context) -> bool:
     """Whether a new index of a partitioned table is created ON ONLY it, and those of its partitions attached one by
     one.
 
-    It lacks some of them, or Postgres might take another one that stays separate.
+    It lacks some of them, or Postgres might take another one that stays separate or is another index's.
     """
     table = context.goal.parent(fact)
     if table is None or not is_partitioned(table, context.goal):
         return False
-    if context.new(fact).get("invalid"):
+    if context.new(fact).get("invalid") or has_rivals(fact, context):
         return True
     return fact.kind == "index" and any(_taken_with(fact, table, context))
 
@@ -166,7 +133,7 @@ def _taken_with(whole: FactId, table: FactId, context: Context) -> Iterable[Fact
     """What stays separate in attached partitions, and that a new index of the table would take."""
     for link, child in partitions_of(table, context.goal):
         if context.persists(link):
-            yield from (part for part in stays_alone(child, context) if _could_be_taken(part, whole, context.goal))
+            yield from (part for part in stays_alone(child, context) if could_be_taken(part, whole, context.goal))
 
 
 def is_recreated_otherwise(whole: FactId, context: Context) -> bool:
@@ -195,24 +162,16 @@ def _is_usual(part: FactId, whole: FactId, context: Context) -> bool:
 def stays_alone(table: FactId, context: Context) -> Iterable[FactId]:
     """The indexes and keys of a table that are not attached to a parent's in the goal."""
     for part in context.goal.children.get(table, ()):
-        if _is_key(part, context.goal) and "parent" not in context.new(part):
+        if is_key(part, context.goal) and "parent" not in context.new(part):
             yield part
 
 
 def is_alone(part: FactId, context: Context) -> bool:
     """Whether the index or key would be taken for its parent's, and so is created after its table is attached."""
     table = context.goal.parent(part)
-    if table is None or not _is_key(part, context.goal) or "parent" in context.new(part):
+    if table is None or not is_key(part, context.goal) or "parent" in context.new(part):
         return False
-    return any(_takers(part, table, context))
-
-
-def _takers(part: FactId, table: FactId, context: Context) -> Iterable[FactId]:
-    """The indexes and keys of the parent that could take this one."""
-    for link in links_of(table, context.goal):
-        for whole in context.goal.children.get(parent_of(link), ()):
-            if _is_key(whole, context.goal) and _could_be_taken(part, whole, context.goal):
-                yield whole
+    return any(takers(part, table, context))
 
 
 def obstacles(context: Context) -> Iterable[FactId]:
@@ -222,6 +181,7 @@ def obstacles(context: Context) -> Iterable[FactId]:
             child = context.goal.parent(fact)
             if child is not None and context.persists(child):
                 yield from (part for part in stays_alone(child, context) if is_alone(part, context))
+            yield from wrongly_attached(fact, context)
             yield from _incomplete(fact, context)
             if fact in context.drops:
                 # Where rows refer to its own, a table with another bound could not leave its parent for a while.
@@ -229,14 +189,14 @@ def obstacles(context: Context) -> Iterable[FactId]:
                 yield from (key for key in keys if context.persists(key))
         elif fact.kind == "constraint" and fact.name[:2] in context.goal.heirs and not is_made_alone(fact, context):
             table = context.goal.parent(fact)
-            if table is not None and _is_key(fact, context.goal):
+            if table is not None and is_key(fact, context.goal):
                 yield from _taken_with(fact, table, context)
     for fact in [*context.drops]:
         if fact.kind == "column":
             yield from _apart(fact, context)
         if fact.kind not in ("index", "constraint"):
             continue
-        owner, table = _owner(fact, context.live), context.live.parent(fact)
+        owner, table = owner_of(fact, context.live), context.live.parent(fact)
         if owner is not None and table is not None and not _is_detached(table, context):
             yield owner
         for part in context.adopted_in_live.get(fact, ()):
@@ -333,14 +293,27 @@ def _stays_as_own(own: FactId, above: FactId, context: Context) -> bool:
 # --- the order --------------------------------------------------------------------------------------------------------
 def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
     """(earlier, later) for links that are added and removed, and for indexes of partitioned tables."""
+    yield from by_age(context)
     for fact in context.drops:
         if fact.kind == "inheritance":
             yield from _after_detaching(fact, context)
+        elif fact.kind == "index":
+            yield from _after_dropping(fact, context)
     for fact in context.creates:
         if fact.kind == "inheritance":
             yield from _before_attaching(fact, context)
-        elif fact.name[:2] in context.goal.heirs and _is_key(fact, context.goal):
+        elif fact.name[:2] in context.goal.heirs and is_key(fact, context.goal):
             yield from _around_whole(fact, context)
+
+
+def _after_dropping(whole: FactId, context: Context) -> Iterable[tuple[Node, Node]]:
+    """A plain index to which a key is attached cannot be dropped before the key's table, where that is dropped."""
+    if context.live.parent(whole) in context.drops:
+        return
+    for part in context.adopted_in_live.get(whole, ()):
+        table = context.live.parent(part)
+        if part.kind == "constraint" and table is not None and table in context.drops - context.renamed_tables:
+            yield Node(Act.DROP, table), Node(Act.DROP, whole)
 
 
 def detaches_when_renamed(link: FactId, context: Context) -> bool:
@@ -402,7 +375,7 @@ def foreign_keys_to(
 def _refers_to(key: FactId, table: FactId, state: Snapshot) -> bool:
     """Whether a foreign key of the table is to the table itself: it needs a key of it."""
     needed = state.dependencies.get(key, ())
-    return any(_is_key(each, state) and each.name[:2] == table.name for each in needed if each != key)
+    return any(is_key(each, state) and each.name[:2] == table.name for each in needed if each != key)
 
 
 def keys_after_partitions(context: Context) -> Iterable[tuple[list[FactId], list[FactId]]]:
@@ -434,12 +407,15 @@ def _before_attaching(link: FactId, context: Context) -> Iterable[tuple[Node, No
         for part in context.live.children.get(table, ()):
             if part.kind in _PARTS and part in context.drops:
                 yield Node(Act.DROP, part), Node(Act.CREATE, link)
+    for part in context.live.children.get(parent, ()) if "bound" in context.new(link) else ():
+        if part in context.drops and part.kind in ("index", "constraint") and is_key(part, context.live):
+            yield Node(Act.DROP, part), Node(Act.CREATE, link)
     for key in foreign_keys_to(link, context.goal, context.goal_dependents, own=link in context.drops):
         if context.goal.parent(key) in context.live:
             yield Node(Act.CREATE, link), Node(Act.CREATE, key)
     if "bound" in context.new(link):
-        for part in stays_alone(child, context):
-            if part in context.creates and is_alone(part, context):
+        for part in context.goal.children.get(child, ()):
+            if follows_link(part, context):
                 yield Node(Act.CREATE, link), Node(Act.CREATE, part)
 
 
@@ -453,11 +429,11 @@ def _around_whole(whole: FactId, context: Context) -> Iterable[tuple[Node, Node]
         link, child = waiting.pop()
         if context.persists(link):
             for part in context.live.children.get(child, ()):
-                if part in context.drops and _is_key(part, context.live):
+                if part in context.drops and is_key(part, context.live):
                     yield Node(Act.DROP, part), Node(Act.CREATE, whole)
         elif alone and link in context.creates:
             yield Node(Act.CREATE, link), Node(Act.CREATE, whole)
-        for part in stays_alone(child, context):
-            if part in context.creates and _could_be_taken(part, whole, context.goal):
+        for part in stays_alone(child, context) if not alone else ():
+            if part in context.creates and could_be_taken(part, whole, context.goal):
                 yield Node(Act.CREATE, whole), Node(Act.CREATE, part)
         waiting += partitions_of(child, context.goal)

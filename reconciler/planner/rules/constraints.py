@@ -13,6 +13,7 @@ from reconciler.planner.core import online
 from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
 from reconciler.planner.online import concurrent_indexes
 from reconciler.planner.partitions import index_attachment
+from reconciler.planner.partitions.index_pairing import cloning, is_cloned
 from reconciler.planner.rules.domain_holders import altered_holders, dropped_holders
 from reconciler.planner.sql.migra import constraint_statements
 from reconciler.planner.sql.object_names import qualified
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from reconciler.model.hazards import Hazard
     from reconciler.planner.core.context import Context
 
-__all__ = ["ConstraintRule", "DomainConstraintRule", "attachments", "index_marks", "inline_constraint", "is_cloned"]
+__all__ = ["ConstraintRule", "DomainConstraintRule", "attachments", "index_marks", "inline_constraint"]
 
 _INDEXED = frozenset({"primary_key", "unique", "exclude"})
 _FAILS = {
@@ -140,6 +141,8 @@ class ConstraintRule(Rule):
         }  # fmt: skip
         if not plain or table is None or table.kind != "table" or _would_merge(fact, table, context):
             return None
+        if index_attachment.is_made_alone(fact, context):
+            return None
         return table
 
     def implied_by_other_statement(self, fact: FactId, context: Context) -> bool:
@@ -151,7 +154,7 @@ class ConstraintRule(Rule):
         yield from self._from_parents(fact, context)
         yield from (each for each in context.adopted(fact) if not is_cloned(each, context))
         if is_cloned(fact, context):
-            yield from _cloning(fact, context)
+            yield from cloning(fact, context)
 
     def _from_parents(self, fact: FactId, context: Context) -> list[FactId]:
         """The constraints of parents that bring this one along, or take it away."""
@@ -330,22 +333,6 @@ def _referenced(fact: FactId, table: FactId, context: Context) -> Iterable[FactI
     """The other table of a foreign key, where it is there already: it is locked like the key's own."""
     found = {context.goal.object_of(needed) for needed in context.goal.dependencies.get(fact, ())}
     return sorted(each for each in found if each.kind == "table" and each != table and context.persists(each))
-
-
-def is_cloned(fact: FactId, context: Context) -> bool:
-    """A key of a partition that Postgres makes, under the name it chooses, with its parent's or on ATTACH."""
-    if fact not in context.creates or fact not in context.goal:
-        return False
-    return fact in context.goal.cloned and bool(_cloning(fact, context))
-
-
-def _cloning(fact: FactId, context: Context) -> list[FactId]:
-    """What makes a cloned key: its parent's key, or the link of the partition."""
-    table = context.goal.parent(fact)
-    children = context.goal.children.get(table, ()) if table is not None else ()
-    owners = [owner for owner in context.goal.automatic.get(fact, frozenset()) if owner.kind == "constraint"]
-    links = [child for child in children if child.kind == "inheritance"]
-    return [each for each in (*owners, *links) if each in context.creates]
 
 
 class DomainConstraintRule(Rule):

@@ -10,7 +10,7 @@ from reconciler.planner.checks import constraint_checks
 from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
 from reconciler.planner.online import column_swap, concurrent_indexes
 from reconciler.planner.partitions import index_attachment, tree
-from reconciler.planner.partitions.index_attachment import without_options
+from reconciler.planner.partitions.index_pairing import without_options
 from reconciler.planner.rules.constraints import attachments, index_marks
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.options import changed_options

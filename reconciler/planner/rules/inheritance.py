@@ -9,8 +9,8 @@ from reconciler.model.plan import LockMode
 from reconciler.planner.core.rule import Rule, StatementDraft
 from reconciler.planner.online.concurrent_detach import detach
 from reconciler.planner.partitions import index_attachment, tree
+from reconciler.planner.partitions.index_pairing import follows_link, is_cloned
 from reconciler.planner.partitions.trigger_state import above
-from reconciler.planner.rules.constraints import is_cloned
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import compose, name, raw
 from reconciler.planner.strategies import reroute_rows
@@ -98,10 +98,10 @@ class InheritanceRule(Rule):
             yield from (part for part in context.goal.children.get(needed, ()) if part.kind == "column")
 
     def _follows_link(self, part: FactId, context: Context) -> bool:
-        """Foreign keys, and keys and indexes that come with the link or would be taken for its parent's."""
+        """Foreign keys, and keys and indexes that come with the link or would be taken for another of its parent's."""
         if part.kind == "constraint" and (context.new(part)["type"] == "foreign_key" or is_cloned(part, context)):
             return True
-        return part.kind in ("constraint", "index") and index_attachment.is_alone(part, context)
+        return follows_link(part, context)
 
     def _needed(self, fact: FactId, child: FactId, context: Context) -> frozenset[str]:
         if "bound" in context.new(fact):
