@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from reconciler.redaction.masking import Secret, SecretText
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
     from reconciler.source.reading import parse_source, source_from_object, source_from_text
-    from reconciler.source.source import AnySource, DatabaseSource, Declaration, Source, SourceStatement
+    from reconciler.source.source import AnySource, DatabaseSource, Declaration, Source, SourcePart, SourceStatement
     from reconciler.startup import reconcile_on_startup, reconcile_on_startup_async
 
     __version__: str
@@ -161,6 +161,7 @@ __all__ = [
     "SnapshotManager",
     "Source",
     "SourceError",
+    "SourcePart",
     "SourceStatement",
     "StalePlanError",
     "State",
@@ -249,6 +250,7 @@ _MODULES = {
     "Snapshot": "model.snapshot",
     "SnapshotManager": "ledger.managers",
     "Source": "source.source",
+    "SourcePart": "source.source",
     "SourceStatement": "source.source",
     "State": "diff.drift",
     "Statement": "model.plan",

@@ -44,7 +44,7 @@ from reconciler.preflight.preflight import run_preflight
 from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
 from reconciler.source.reading import Reading, read_object, source_from_object
 from reconciler.source.source import DatabaseSource
-from reconciler.workflows.execute_plan import is_unchanged, record_failure, require_head, run_plan
+from reconciler.workflows.execute_plan import is_unchanged, record_failure, require_head_of, run_plan
 from reconciler.workflows.make_plan import plan_source
 from reconciler.workflows.repair import restrict_to_drift
 
@@ -243,7 +243,7 @@ class Reconciler:
         Raises StalePlanError where live or the migration history changed since the plan was made.
         """
         with self.connection.transaction(force_rollback=True):
-            require_head(self.connection, planned)
+            require_head_of(self.connection, planned)
             require_live(self.connection, planned.plan, planned.live.schemas)
 
     def refresh_findings(self, planned: PlanResult) -> PlanResult:

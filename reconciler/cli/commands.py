@@ -48,7 +48,7 @@ from reconciler.cli.options import (
     source_of,
 )
 from reconciler.cli.output import show_dry_run, show_plan, show_result
-from reconciler.cli.plan_file import apply_file, write_plan
+from reconciler.cli.plan_file import apply_file, plan_text, write_plan
 from reconciler.cli.rename_prompts import with_answers
 from reconciler.cli.rollback import rollback
 from reconciler.errors import ConfigError, HazardError, ReconcilerError, RunInterruptedError, TerminatedError
@@ -148,27 +148,45 @@ def cli() -> None:
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the plan to a file, too."
 )
+@click.option(
+    "--sign-key",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="KEY",
+    help="Sign the file with this private Ed25519 key.",
+)
 @partial(reconciling, formats=PLAN_FORMATS)
-def plan(out: Path | None, **values: Any) -> int:
+def plan(out: Path | None, sign_key: Path | None, **values: Any) -> int:
     """Show what would be done; exit 2 if anything would."""
     chosen = read_options(values, formats=PLAN_FORMATS)
+    if sign_key is not None and out is None:
+        raise ConfigError("--sign-key signs a plan file, and none is written", hint="pass --out FILE too")
     source = source_of(chosen)
     with open_reconciler(chosen) as reconciler:
-        planned = _planned(reconciler, source, chosen)
-    if out is not None:
-        write_plan(planned, out)
+        planned, answered = _planned(reconciler, source, chosen)
+        text = None if out is None else plan_text(planned, answered, reconciler, sign_key)
+    if out is not None and text is not None:
+        write_plan(text, out)
     return show_plan(planned, chosen, source)
 
 
 @cli.command(short_help="Make the database equal to the declaration, and record it.")
 @click.option("--plan", "file", type=click.Path(path_type=Path), metavar="FILE", help="Run what `plan --out` wrote.")
+@click.option(
+    "--verify-key",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="KEY",
+    help="Run only a file that is signed with this public Ed25519 key's private one.",
+)
+@click.option("--any-database", is_flag=True, help="The file may have been made for another database.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
 @reconciling
-def apply(file: Path | None, **values: Any) -> int:
+def apply(file: Path | None, verify_key: Path | None, *, any_database: bool, **values: Any) -> int:
     """Bring the database to what is declared, in one transaction, and record it."""
     chosen = read_options(values)
     if file is not None:
-        return apply_file(file, values, chosen)
+        return apply_file(file, values, chosen, verify_key=verify_key, any_database=any_database)
+    if verify_key is not None or any_database:
+        raise ConfigError("--verify-key and --any-database are about a plan file", hint="pass --plan FILE")
     source = source_of(chosen)
     with open_reconciler(chosen) as reconciler:
         if chosen.dry_run:
@@ -187,19 +205,19 @@ def apply(file: Path | None, **values: Any) -> int:
     return show_result(result, "applied", chosen)
 
 
-def _planned(reconciler: Reconciler, source: AnySource, chosen: CommandOptions) -> PlanResult:
-    """The plan; on a terminal with the renames that were confirmed."""
+def _planned(reconciler: Reconciler, source: AnySource, chosen: CommandOptions) -> tuple[PlanResult, AnySource]:
+    """The plan and its source; on a terminal with the renames that were confirmed."""
     with working("planning"):
         planned = reconciler.plan(source, plugin=chosen.plugin)
     answered = with_answers(source, planned.suggestions) if chosen.output == "text" else None
     if answered is None:
-        return planned
+        return planned, source
     with working("planning"):
-        return reconciler.plan(answered, plugin=chosen.plugin)
+        return reconciler.plan(answered, plugin=chosen.plugin), answered
 
 
 def _dry_run(reconciler: Reconciler, source: AnySource, chosen: CommandOptions) -> int:
-    return show_dry_run(_planned(reconciler, source, chosen), chosen)
+    return show_dry_run(_planned(reconciler, source, chosen)[0], chosen)
 
 
 @cli.command(short_help="Show which objects changed.")

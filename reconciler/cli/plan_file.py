@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import os
+import secrets
+import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.console import print_note, working
@@ -14,9 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.cli.options import CommandOptions
+    from reconciler.client import Reconciler
     from reconciler.results import PlanResult
+    from reconciler.source.source import AnySource
+    from reconciler.workflows.plan_file import ReviewedPlan
 
-__all__ = ["apply_file", "write_plan"]
+__all__ = ["apply_file", "plan_text", "write_plan"]
 
 # What the plan was made with, and cannot be made otherwise now.
 _DECIDED = {
@@ -25,54 +31,79 @@ _DECIDED = {
     "schema": "--schema",
     "all_schemas": "--all-schemas",
     "exact": "--exact",
-    "scratch": "--scratch",
     "search_path": "--search-path",
+    "keep_column_order": "--keep-column-order",
 }
+_STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2, "/dev/fd/1": 1, "/dev/fd/2": 2}
 
 
-def write_plan(planned: PlanResult, path: Path) -> None:
-    """Writes the plan; never half of it. Raises ConfigError where it holds a secret or cannot be written."""
+def plan_text(planned: PlanResult, source: AnySource, reconciler: Reconciler, sign_key: Path | None) -> str:
+    """The plan as the text of a file, signed where a key is given. Raises ConfigError."""
+    from reconciler.db.identity import read_identity
     from reconciler.workflows.plan_file import dump_plan
+    from reconciler.workflows.signatures import Signer
 
-    text = dump_plan(planned)
-    partial = path.with_name(f"{path.name}.partial")
+    signer = None if sign_key is None else Signer(sign_key)
+    return dump_plan(planned, source, read_identity(reconciler.connection), signer)
+
+
+def write_plan(text: str, path: Path) -> None:
+    """Writes the plan: a file at once or not at all, a pipe as it is. Raises ConfigError where that cannot be done."""
     try:
-        partial.write_text(text, "utf-8")
-        partial.replace(path)
+        if str(path) in _STREAMS:
+            _write_all(os.dup(_STREAMS[str(path)]), text)
+        elif path.exists() and not path.is_file():
+            _write_all(os.open(path, os.O_WRONLY), text)
+        else:
+            _write_file(path, text)
     except OSError as exc:
         raise ConfigError(f"{path} cannot be written: {exc.strerror}", hint="name another file") from exc
     print_note(f"wrote {path}: run it with `reconciler apply --plan {path}`")
 
 
-def apply_file(path: Path, values: dict[str, Any], chosen: CommandOptions) -> int:
-    """Applies the plan in the file as it is, or shows it in a dry run.
+def _write_file(path: Path, text: str) -> None:
+    """A new file beside it takes its place: nobody sees half a plan, and nobody can have it written elsewhere."""
+    if path.is_symlink():
+        raise ConfigError(
+            f"{path} is a symbolic link, which is not followed", hint=f"name the file itself: {os.path.realpath(path)}"
+        )
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+    try:
+        _write_all(descriptor, text)
+        partial.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
 
-    Hazards may be allowed when it is made or when it is applied. Raises StalePlanError where it cannot be run any more.
+
+def _write_all(descriptor: int, text: str) -> None:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            os.fsync(file.fileno())
+
+
+def apply_file(
+    path: Path, values: dict[str, Any], chosen: CommandOptions, *, verify_key: Path | None, any_database: bool
+) -> int:
+    """Makes the plan of the file again and applies it where it is what was reviewed, or shows it in a dry run.
+
+    Hazards are allowed by this command alone. Raises StalePlanError where the plan is another now.
     """
     given = [name for option, name in _DECIDED.items() if values.get(option)]
+    given += ["--online or --no-online"] if values.get("online") is not None else []
     if given:
         raise ConfigError(
             f"{given[0]} cannot be combined with --plan: the plan was made with its own",
             hint="leave it out, or make a new plan with it",
         )
-    planned = _read(path)
+    reviewed = _read(path, verify_key)
     with open_reconciler(chosen) as reconciler:
-        now = reconciler.options
-        options = replace(
-            planned.options,
-            allow=planned.options.allow | now.allow,
-            hazard_rules=now.hazard_rules,
-            ignore_unmodelled=planned.options.ignore_unmodelled or now.ignore_unmodelled,
-            lock_timeout_ms=now.lock_timeout_ms,
-            lock_retries=now.lock_retries,
-            preflight=now.preflight,
-            preflight_timeout_ms=now.preflight_timeout_ms,
-        )
-        planned = replace(planned, options=options)
+        planned = _planned_again(reconciler, reviewed, any_database=any_database)
         if chosen.dry_run:
-            with working("comparing with the database"):
-                reconciler.require_current(planned)
-                planned = reconciler.refresh_findings(planned)
             return show_dry_run(planned, chosen)
         from reconciler.cli.progress import following
 
@@ -81,13 +112,30 @@ def apply_file(path: Path, values: dict[str, Any], chosen: CommandOptions) -> in
     return show_result(result, "applied", chosen)
 
 
-def _read(path: Path) -> PlanResult:
-    from reconciler.workflows.plan_file import load_plan
+def _planned_again(reconciler: Reconciler, reviewed: ReviewedPlan, *, any_database: bool) -> PlanResult:
+    from reconciler.db.identity import read_identity
+    from reconciler.workflows.plan_file import require_database, require_reviewed, require_unmoved
 
+    with working("planning"):
+        if not any_database:
+            require_database(reviewed, read_identity(reconciler.connection))
+            require_unmoved(reviewed, reconciler.connection)
+        planned = reconciler.plan(
+            reviewed.source, plugin=reviewed.plugin, options=reviewed.options_with(reconciler.options)
+        )
+    require_reviewed(reviewed, planned)
+    return planned
+
+
+def _read(path: Path, verify_key: Path | None) -> ReviewedPlan:
+    from reconciler.workflows.plan_file import load_plan
+    from reconciler.workflows.signatures import Verifier
+
+    verifier = None if verify_key is None else Verifier(verify_key)
     try:
         text = path.read_text("utf-8")
     except OSError as exc:
         raise ConfigError(f"{path} cannot be read: {exc.strerror}", hint="check the path") from exc
     except UnicodeDecodeError as exc:
         raise ConfigError(f"{path} is not a plan file: it is not UTF-8", hint="give what `plan --out` wrote") from exc
-    return load_plan(text)
+    return load_plan(text, verifier)

@@ -5,26 +5,25 @@ What comes in is UTF-8 that Postgres can be sent, or an error that says where it
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
 from reconciler.errors import EmptySourceError, SourceError
 from reconciler.redaction.dsn import redact
 from reconciler.source.ownership import require_own
+from reconciler.source.source import SourcePart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlalchemy import MetaData
 
-__all__ = ["Part", "checked", "part_of_object", "read_path", "read_spec", "shown"]
+__all__ = ["checked", "part_of_object", "read_path", "read_spec", "shown"]
 
 _LOOKS_LIKE_ERROR = re.compile(
     r"\b(?:\w*error|\w*exception|ERR!|fatal|panic|traceback|failed|failure|cannot|not found|no such)\b", re.IGNORECASE
@@ -34,23 +33,10 @@ _ENCODING_MARKS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 _ENCODING_HINT = "save it as UTF-8: iconv -f OLD-ENCODING -t UTF-8"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Text of one origin, before it is split."""
-
-    origin: str
-    text: str
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
-
-def read_spec(spec: str, *, stdin: TextIO | None, cwd: Path, timeout_s: float) -> list[Part]:
+def read_spec(spec: str, *, stdin: TextIO | None, cwd: Path, timeout_s: float) -> list[SourcePart]:
     """The parts that one spec of `parse_source` names. Raises SourceError, EmptySourceError."""
     if spec == "-":
-        return [Part(origin="<stdin>", text=_read_stdin(stdin if stdin is not None else sys.stdin))]
+        return [SourcePart(origin="<stdin>", text=_read_stdin(stdin if stdin is not None else sys.stdin))]
     kind, _, rest = spec.partition(":")
     match kind:
         case "cmd" if rest:
@@ -61,7 +47,7 @@ def read_spec(spec: str, *, stdin: TextIO | None, cwd: Path, timeout_s: float) -
             return read_path(cwd / Path(spec).expanduser(), spec)
 
 
-def read_path(path: Path, name: str) -> list[Part]:
+def read_path(path: Path, name: str) -> list[SourcePart]:
     """A file, or all *.sql of a folder; `name` is what the user calls it."""
     if not path.exists():
         raise SourceError(f"file or folder {shown(name)} does not exist", hint="check the path")
@@ -79,12 +65,12 @@ def _sql_files(folder: Path) -> Iterable[Path]:
             yield file
 
 
-def _read_file(path: Path, name: str) -> Part:
+def _read_file(path: Path, name: str) -> SourcePart:
     try:
         data = path.read_bytes()
     except OSError as exc:
         raise SourceError(f"{shown(name)} cannot be read: {exc.strerror}", hint="check its permissions") from exc
-    return Part(origin=shown(name), text=_decode(data, shown(name)))
+    return SourcePart(origin=shown(name), text=_decode(data, shown(name)))
 
 
 def _read_stdin(stdin: TextIO) -> str:
@@ -125,7 +111,7 @@ def checked(text: str, name: str) -> str:
     return text
 
 
-def _run_command(command: str, *, cwd: Path, timeout_s: float) -> Part:
+def _run_command(command: str, *, cwd: Path, timeout_s: float) -> SourcePart:
     """What the command prints. Its complaints are looked at even if it says that it succeeded."""
     origin = shown(f"cmd:{command}")
     output, complaint, status = _capture(command, origin, cwd=cwd, timeout_s=timeout_s)
@@ -139,7 +125,7 @@ def _run_command(command: str, *, cwd: Path, timeout_s: float) -> Part:
     text = _decode(output, origin)
     if not text.strip():
         raise EmptySourceError(f"{origin} printed nothing", hint="run the command alone and see what it prints")
-    return Part(origin=origin, text=text, warnings=(f"{origin}: {complaint}",) if complaint else ())
+    return SourcePart(origin=origin, text=text, warnings=(f"{origin}: {complaint}",) if complaint else ())
 
 
 def _capture(command: str, origin: str, *, cwd: Path, timeout_s: float) -> tuple[bytes, str, int]:
@@ -167,7 +153,7 @@ def _capture(command: str, origin: str, *, cwd: Path, timeout_s: float) -> tuple
     return output, redact(complaint.decode(errors="replace").strip()), process.returncode
 
 
-def _import_object(path: str, *, cwd: Path) -> Part:
+def _import_object(path: str, *, cwd: Path) -> SourcePart:
     from reconciler.source.metadata import import_object
 
     # The folder goes before all others where modules are looked for.
@@ -176,13 +162,13 @@ def _import_object(path: str, *, cwd: Path) -> Part:
     return part_of_object(import_object(path, cwd=cwd), origin)
 
 
-def part_of_object(value: object, origin: str) -> Part:
+def part_of_object(value: object, origin: str) -> SourcePart:
     """What a Python value declares: SQL text, a Path, SQLAlchemy metadata or a list of those. Raises SourceError."""
     if isinstance(value, str):
-        return Part(origin=origin, text=checked(value.removeprefix("\ufeff"), origin))
+        return SourcePart(origin=origin, text=checked(value.removeprefix("\ufeff"), origin))
     if isinstance(value, list | tuple):
         texts = [part_of_object(member, origin).text for member in cast("Iterable[object]", value)]
-        return Part(origin=origin, text="".join(f"{text.rstrip().removesuffix(';')}\n;\n" for text in texts))
+        return SourcePart(origin=origin, text="".join(f"{text.rstrip().removesuffix(';')}\n;\n" for text in texts))
     if isinstance(value, Path):
         return _read_file(value, str(value))
     metadata = _metadata_of(value)
@@ -193,7 +179,7 @@ def part_of_object(value: object, origin: str) -> Part:
         )
     from reconciler.source.metadata import render
 
-    return Part(origin=origin, text=checked(render(metadata, origin), origin))
+    return SourcePart(origin=origin, text=checked(render(metadata, origin), origin))
 
 
 def _metadata_of(value: object) -> MetaData | None:

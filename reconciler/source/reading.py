@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, TextIO, cast
 from reconciler.errors import EmptySourceError, SourceError
 from reconciler.redaction.dsn import redact
 from reconciler.source.hints import read_hints
-from reconciler.source.parts import Part, checked, part_of_object, read_path, read_spec, shown
+from reconciler.source.parts import checked, part_of_object, read_path, read_spec, shown
 from reconciler.source.screening import refusal, runnable, without_frames, writes_rows
-from reconciler.source.source import AnySource, DatabaseSource, Source, SourceStatement, digest_of
+from reconciler.source.source import AnySource, DatabaseSource, Source, SourcePart, SourceStatement, digest_of
 from reconciler.sqltext.lexer import split
 from reconciler.sqltext.redacted_sql import keeps_secret, redact_sql
 
@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from reconciler.source.screening import Refusal
     from reconciler.sqltext.lexer import Piece
 
-__all__ = ["Reading", "parse_source", "read_object", "source_from_object", "source_from_text"]
+__all__ = [
+    "Reading",
+    "masked_text",
+    "parse_source",
+    "read_object",
+    "source_from_object",
+    "source_from_parts",
+    "source_from_text",
+]
 
 COMMAND_TIMEOUT_S = 300.0
 _SHOWN_REFUSALS = 20
@@ -40,7 +48,7 @@ _PATH = re.compile(r"\s*(?:[^\s;'\"()]*[/\\][^\s;'\"()]*|[^\s;'\"()/]+\.(?:sql|p
 class Reading:
     """A source that was read and not yet split: enough to see that it did not move, which is the most common case."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[SourcePart, ...]
     description: str | None = None
 
     @property
@@ -80,7 +88,7 @@ def parse_source(
             )
         return DatabaseSource(url=urls[0])
     folder = cwd if cwd is not None else Path.cwd()
-    parts: list[Part] = []
+    parts: list[SourcePart] = []
     for spec in specs:
         parts.extend(read_spec(spec, stdin=stdin, cwd=folder, timeout_s=command_timeout_s))
     source = _source(parts, description=", ".join(shown(spec) for spec in specs))
@@ -94,7 +102,19 @@ def parse_source(
 
 def source_from_text(sql: str, origin: str = "<string>") -> Source:
     """The source that an SQL text is. Raises SourceError where it holds what a source may not hold."""
-    return _source([Part(origin=shown(origin), text=checked(sql.removeprefix("\ufeff"), origin))], description=origin)
+    return _source(
+        [SourcePart(origin=shown(origin), text=checked(sql.removeprefix("\ufeff"), origin))], description=origin
+    )
+
+
+def source_from_parts(parts: Sequence[SourcePart], description: str) -> Source:
+    """The source of these texts. Raises SourceError where one holds what a source may not hold."""
+    return _source(parts, description=description)
+
+
+def masked_text(part: SourcePart) -> str:
+    """The part's text with masks in place of passwords and other secrets."""
+    return _masked(part, list(split(part.text, part.origin)))
 
 
 def source_from_object(value: object) -> Source:
@@ -111,6 +131,7 @@ def source_from_object(value: object) -> Source:
             warnings=tuple(warning for member in members for warning in member.warnings),
             part_digests=tuple(digest for member in members for digest in member.part_digests),
             hints=tuple(hint for member in members for hint in member.hints),
+            parts=tuple(part for member in members for part in member.parts),
         )
     found = read_object(value)
     return found if isinstance(found, Source) else found.split()
@@ -133,7 +154,7 @@ def read_object(value: object) -> Source | Reading:
     return Reading(parts=(part_of_object(value, "<string>" if isinstance(value, str) else "<metadata>"),))
 
 
-def _source(parts: Sequence[Part], *, description: str | None = None) -> Source:
+def _source(parts: Sequence[SourcePart], *, description: str | None = None) -> Source:
     statements: list[SourceStatement] = []
     texts: list[str] = []
     warnings: list[str] = []
@@ -161,6 +182,7 @@ def _source(parts: Sequence[Part], *, description: str | None = None) -> Source:
         warnings=tuple(warnings),
         part_digests=tuple(part.digest for part in parts),
         hints=tuple(hints),
+        parts=tuple(parts),
     )
 
 
@@ -189,15 +211,19 @@ def _warnings_of_secrets(origin: str, pieces: Sequence[Piece]) -> list[str]:
     ]
 
 
-def _recorded(part: Part, pieces: Sequence[Piece]) -> str:
-    """The part under its header, ended so that the next part can follow, passwords masked."""
-    kept: list[str] = [f"-- source: {part.origin}\n"]
+def _masked(part: SourcePart, pieces: Sequence[Piece]) -> str:
+    kept: list[str] = []
     position = 0
     for piece in pieces:
         if (shown := redact_sql(piece.sql)) != piece.sql:
             kept += [part.text[position : piece.start], shown]
             position = piece.end
-    kept.append(part.text[position:])
+    return "".join([*kept, part.text[position:]])
+
+
+def _recorded(part: SourcePart, pieces: Sequence[Piece]) -> str:
+    """The part under its header, ended so that the next part can follow, passwords masked."""
+    kept: list[str] = [f"-- source: {part.origin}\n", _masked(part, pieces)]
     if not part.text.endswith("\n"):
         kept.append("\n")
     if pieces and not pieces[-1].terminated:

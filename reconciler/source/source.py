@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from reconciler.redaction.dsn import redact
@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     from reconciler.model.intent import Hint
 
-__all__ = ["AnySource", "DatabaseSource", "Declaration", "HasMetadata", "Source", "SourceStatement", "digest_of"]
+__all__ = [
+    "AnySource",
+    "DatabaseSource",
+    "Declaration",
+    "HasMetadata",
+    "Source",
+    "SourcePart",
+    "SourceStatement",
+    "digest_of",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +43,25 @@ class SourceStatement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourcePart:
+    """Text of one origin, before it is split."""
+
+    origin: str
+    text: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """What a schema is declared by.
 
     `text` is what the ledger records: every part under a comment that names it, passwords masked. It differs from the
     statements where those are run otherwise than they are written (CREATE INDEX CONCURRENTLY).
+    `parts` are the texts as they were read.
     """
 
     statements: tuple[SourceStatement, ...]
@@ -47,6 +70,7 @@ class Source:
     warnings: tuple[str, ...] = ()
     part_digests: tuple[str, ...] = ()
     hints: tuple[Hint, ...] = ()
+    parts: tuple[SourcePart, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def digest(self) -> str:

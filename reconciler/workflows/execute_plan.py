@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.db.session import Session
     from reconciler.diff.goal import Scope
+    from reconciler.ledger.migrations import Head
     from reconciler.model.events import Event
     from reconciler.model.facts import Json
     from reconciler.options import Options
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("reconciler")
 _NOTHING = "nothing: what was not committed was rolled back"
 
-__all__ = ["is_unchanged", "record_failure", "require_head", "run_plan"]
+__all__ = ["is_unchanged", "record_failure", "require_head", "require_head_of", "run_plan"]
 
 
 def is_unchanged(session: Session, plugin: str, source: AnySource | Reading, options: Options) -> bool:
@@ -118,7 +119,7 @@ def run_plan(
         clock=session.clock,
         patience=LockRetryPolicy(timeout_ms=options.lock_timeout_ms, retries=options.lock_retries, pause=session.pause),
         lease=lambda: lease(session.dsn, planned.plugin, options.longest_wait_ms),
-        begin=lambda: require_head(session.connection, planned),
+        begin=lambda: require_head_of(session.connection, planned),
         max_lag=options.max_lag,
         connection_again=lambda: session.connection,
         events=Events(plugin=planned.plugin, total=len(plan.statements), on_event=on_event),
@@ -134,17 +135,22 @@ def run_plan(
     )
 
 
-def require_head(connection: Connection, planned: PlanResult) -> None:
+def require_head_of(connection: Connection, planned: PlanResult) -> None:
     """Raises StalePlanError where another run was recorded since, or the server is another version's."""
-    now = load_head(connection, planned.plugin)
-    if now != planned.head:
+    require_head(connection, planned.plugin, planned.head, planned.live.server_version)
+
+
+def require_head(connection: Connection, plugin: str, head: Head, server_version: int) -> None:
+    """The same for a plan that was made when the record had come to `head`, on a server of that version."""
+    now = load_head(connection, plugin)
+    if now != head:
         raise StalePlanError(
-            f"the migration history of plugin {planned.plugin} changed since the plan was made: "
-            f"from {_migration(planned.head.idx)} to {_migration(now.idx)}",
+            f"the migration history of plugin {plugin} changed since the plan was made: "
+            f"from {_migration(head.idx)} to {_migration(now.idx)}",
             hint="plan again",
             left="nothing was changed",
         )
-    then, version = planned.live.server_version // 10_000, connection.info.server_version // 10_000
+    then, version = server_version // 10_000, connection.info.server_version // 10_000
     if then != version:
         raise StalePlanError(
             f"the plan was made for Postgres {then}, this is {version}",
@@ -164,7 +170,7 @@ def _must_record(planned: PlanResult, kind: RunKind) -> bool:
 
 def _refresh_mark(session: Session, planned: PlanResult, record: Record) -> None:
     lock_plugin(session.connection, planned.plugin, planned.options.longest_wait_ms)
-    require_head(session.connection, planned)
+    require_head_of(session.connection, planned)
     ensure_ledger(session.connection)
     seen = read_mark(session.connection, planned.live.schemas)
     live = read_snapshot(session.connection, planned.live.schemas)

@@ -1,45 +1,112 @@
-"""A plan as a file: made by `plan --out`, reviewed, run by `apply --plan` as it is or refused as stale. Does no I/O.
+"""A plan as a file: made by `plan --out`, reviewed, run by `apply --plan`. Does no I/O.
 
-The file holds all that `Reconciler.apply` needs, and a SHA-256 of itself. Each dataclass is written field by field, so
-that what a statement gains is kept without being listed here; such a file is for the version that wrote it, and says
-which that is. The facts of the snapshots, of which most are the same, are written once.
+A file that says what to run is code, and can be changed by whoever can write it. So nothing of it is run or believed:
+it holds the declaration, for which the plan is made again, and the statements that were reviewed, which must be those
+of that plan. Hazards, locks, checks and order are those of the new plan, consents those of the command that applies it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import types
-import typing
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
-from enum import Enum
-from functools import cache
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar, cast
 
-import reconciler
 from reconciler.errors import ConfigError, StalePlanError
-from reconciler.model.facts import FactId, canonical_json
-from reconciler.model.snapshot import Snapshot
-from reconciler.results import PlanResult
+from reconciler.ledger.migrations import Head
+from reconciler.model.facts import canonical_json
+from reconciler.source.reading import masked_text, source_from_parts
+from reconciler.source.source import Source, SourcePart
 from reconciler.version import program_version
+from reconciler.workflows.execute_plan import require_head
 
-if typing.TYPE_CHECKING:
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reconciler.db.connections import Connection
+    from reconciler.db.identity import DatabaseIdentity
     from reconciler.model.facts import Json
+    from reconciler.model.plan import Statement
+    from reconciler.options import Options
+    from reconciler.results import PlanResult
+    from reconciler.source.source import AnySource
+    from reconciler.workflows.signatures import Signer, Verifier
 
-__all__ = ["PLAN_FILE_FORMAT", "PLAN_FILE_VERSION", "dump_plan", "load_plan"]
+__all__ = [
+    "PLAN_FILE_FORMAT",
+    "PLAN_FILE_VERSION",
+    "ReviewedPlan",
+    "dump_plan",
+    "load_plan",
+    "require_database",
+    "require_reviewed",
+    "require_unmoved",
+]
 
 PLAN_FILE_FORMAT = "reconciler/plan-file"
-# Grows with each change of the envelope below; what the dataclasses hold follows the program's version.
-PLAN_FILE_VERSION = "1"
+PLAN_FILE_VERSION = "2"
 
 _AGAIN = "run `reconciler plan --out` again"
+_UNTOUCHED = "nothing was changed"
+_KEYS = frozenset(
+    {
+        "format",
+        "format_version",
+        "program_version",
+        "database",
+        "server_version",
+        "plugin",
+        "head",
+        "fingerprints",
+        "options",
+        "source",
+        "statements",
+        "sha256",
+    }
+)
+_SEALS = frozenset({"sha256", "signature"})
+# The options that decide which statements a plan has; the others are those of the command that applies it.
+_OPTIONS = ("schemas", "all_schemas", "exact", "search_path", "online", "online_above_bytes", "keep_column_order")
+_Kind = TypeVar("_Kind")
 
 
-def dump_plan(planned: PlanResult) -> str:
-    """The plan as the text of a file, one statement and one fact a line, always the same for the same plan.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewedPlan:
+    """What a plan file says: the declaration, and what it was found to lead to on which database."""
 
-    Raises ConfigError where a statement holds a secret, which a file must not.
+    plugin: str
+    source: Source
+    options: Mapping[str, Json]
+    system_identifier: str | None
+    database_oid: int
+    database_name: str
+    server_version: int
+    head: Head
+    live_fingerprint: str
+    goal_fingerprint: str
+    desired_fingerprint: str
+    statements: tuple[Mapping[str, Json], ...]
+
+    def options_with(self, now: Options) -> Options:
+        """The options `now`, with those that the plan was made with."""
+        told = self.options
+        schemas = told["schemas"]
+        return replace(
+            now,
+            schemas=None if schemas is None else tuple(cast("list[str]", schemas)),
+            all_schemas=cast("bool", told["all_schemas"]),
+            exact=cast("bool", told["exact"]),
+            search_path=tuple(cast("list[str]", told["search_path"])),
+            online=cast("bool | None", told["online"]),
+            online_above_bytes=cast("int", told["online_above_bytes"]),
+            keep_column_order=cast("bool", told["keep_column_order"]),
+        )
+
+
+def dump_plan(planned: PlanResult, source: AnySource, database: DatabaseIdentity, signer: Signer | None = None) -> str:
+    """The plan as the text of a file, a statement a line, always the same for the same plan.
+
+    `source` is what it was made from. Raises ConfigError where a statement holds a secret, which a file must not.
     """
     for statement in planned.plan.statements:
         if statement.masked:
@@ -48,27 +115,51 @@ def dump_plan(planned: PlanResult) -> str:
                 f"the plan cannot be written to a file: the statement for {objects} holds a secret",
                 hint="apply it without a file, or set the secret manually and remove it from the source",
             )
-    pool = _Pool()
-    # Where scratch was, and live after the renames, are of no use later; a server's URL may hold a password.
-    kept = replace(planned, renamed=None, options=replace(planned.options, scratch="auto"))
+    options = planned.options
     document: dict[str, Json] = {
         "format": PLAN_FILE_FORMAT,
         "format_version": PLAN_FILE_VERSION,
         "program_version": program_version(),
-        **cast("dict[str, Json]", _encode(kept, pool)),
-        "facts": pool.facts,
+        "database": {
+            "system_identifier": database.system_identifier,
+            "oid": database.oid,
+            "name": database.name,
+        },
+        "server_version": planned.live.server_version,
+        "plugin": planned.plugin,
+        "head": {"idx": planned.head.idx, "hash": planned.head.hash},
+        "fingerprints": {
+            "live": planned.plan.live_fingerprint,
+            "goal": planned.plan.goal_fingerprint,
+            "desired": planned.desired_fingerprint,
+        },
+        "options": {
+            "schemas": None if options.schemas is None else list(options.schemas),
+            "all_schemas": options.all_schemas,
+            "exact": options.exact,
+            "search_path": list(options.search_path),
+            "online": options.online,
+            "online_above_bytes": options.online_above_bytes,
+            "keep_column_order": options.keep_column_order,
+        },
+        "source": _source_value(source, planned),
+        "statements": [_statement_value(each) for each in planned.plan.statements],
     }
-    return _lay_out({**document, "sha256": _digest(document)})
+    sealed: dict[str, Json] = {**document, "sha256": hashlib.sha256(_sealed_bytes(document)).hexdigest()}
+    if signer is not None:
+        sealed["signature"] = signer.sign(_sealed_bytes(document))
+    return _lay_out(sealed)
 
 
-def load_plan(text: str) -> PlanResult:
-    """The plan that `dump_plan` wrote; its snapshots know no dependencies, which only planning needs.
+def load_plan(text: str, verifier: Verifier | None = None) -> ReviewedPlan:
+    """What the file says. With a verifier it must be signed with that key.
 
-    Raises StalePlanError where the file was changed since or another version wrote it, ConfigError where it is none.
+    Raises StalePlanError where the file was changed since or another version wrote it, ConfigError where it is none or
+    its signature is missing or another's.
     """
     try:
-        document = json.loads(text)
-    except ValueError as exc:
+        document = json.loads(text, object_pairs_hook=_without_repeated_keys)
+    except (ValueError, RecursionError) as exc:
         raise ConfigError("not a plan file: it is not JSON", hint="give what `reconciler plan --out` wrote") from exc
     if not isinstance(document, dict) or cast("dict[str, Json]", document).get("format") != PLAN_FILE_FORMAT:
         raise ConfigError(
@@ -80,120 +171,206 @@ def load_plan(text: str) -> PlanResult:
             f"reconciler {values.get('program_version')} wrote the plan, in format {values.get('format_version')};"
             f" this is {program_version()} with format {PLAN_FILE_VERSION}",
             hint=_AGAIN,
-            left="nothing was changed",
+            left=_UNTOUCHED,
         )
-    if _digest({name: value for name, value in values.items() if name != "sha256"}) != values.get("sha256"):
+    sealed = {name: value for name, value in values.items() if name not in _SEALS}
+    if verifier is not None:
+        verifier.require(_sealed_bytes(sealed), values.get("signature"))
+    if hashlib.sha256(_sealed_bytes(sealed)).hexdigest() != values.get("sha256"):
         raise StalePlanError(
             "the plan file was changed since it was written: its SHA-256 is not the one stated in it",
             hint=_AGAIN,
-            left="nothing was changed",
+            left=_UNTOUCHED,
         )
-    return cast("PlanResult", _decode(values, PlanResult, _Pool(cast("list[Json]", values["facts"]))))
+    try:
+        return _reviewed(values)
+    except (TypeError, ValueError, KeyError, AttributeError) as exc:
+        raise StalePlanError(
+            f"the plan file was not written by reconciler: {exc}", hint=_AGAIN, left=_UNTOUCHED
+        ) from exc
 
 
-def _digest(document: Mapping[str, Json]) -> str:
-    return hashlib.sha256(canonical_json(dict(document)).encode()).hexdigest()
+def require_database(reviewed: ReviewedPlan, database: DatabaseIdentity) -> None:
+    """Raises StalePlanError where the plan was made for another database."""
+    clusters = (reviewed.system_identifier, database.system_identifier)
+    if None in clusters or clusters[0] == clusters[1]:
+        if (reviewed.database_oid, reviewed.database_name) == (database.oid, database.name):
+            return
+        other = f"database {reviewed.database_name} (OID {reviewed.database_oid})"
+        this = f"{database.name} (OID {database.oid})"
+    else:
+        other = f"database {reviewed.database_name} of the server with system identifier {clusters[0]}"
+        this = f"{database.name} of {clusters[1]}"
+    raise StalePlanError(
+        f"the plan was made for {other}, this is {this}",
+        hint="plan again on this database, or, where the plan is meant for it too, pass --any-database",
+        left=_UNTOUCHED,
+    )
 
 
-def _lay_out(value: Json, indent: str = "") -> str:
-    """JSON with a line for each statement and each fact, so that two plans can be compared line by line."""
-    inner = indent + "  "
-    if isinstance(value, dict) and (not indent or "statements" in value):
-        members = [f"{inner}{canonical_json(name)}: {_lay_out(each, inner)}" for name, each in value.items()]
-        return "{\n" + ",\n".join(members) + f"\n{indent}}}" + ("" if indent else "\n")
-    if isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
-        return "[\n" + ",\n".join(f"{inner}{canonical_json(each)}" for each in value) + f"\n{indent}]"
-    return canonical_json(value)
+def require_unmoved(reviewed: ReviewedPlan, connection: Connection) -> None:
+    """Raises StalePlanError where another run was recorded since, or the server is another version's."""
+    with connection.transaction():
+        require_head(connection, reviewed.plugin, reviewed.head, reviewed.server_version)
 
 
-class _Pool:
-    """The facts of all snapshots of one file, each once."""
-
-    def __init__(self, facts: list[Json] | None = None) -> None:
-        self.facts: list[Json] = facts if facts is not None else []
-        self._places: dict[tuple[FactId, str], int] = {}
-
-    def put(self, snapshot: Snapshot) -> Json:
-        places: list[Json] = []
-        for fact, text in snapshot.facts.items():
-            place = self._places.setdefault((fact, text), len(self.facts))
-            if place == len(self.facts):
-                self.facts.append([fact.kind, list(fact.name), text])
-            places.append(place)
-        return {
-            "facts": places,
-            "fingerprint": snapshot.fingerprint,
-            "schemas": list(snapshot.schemas),
-            "server_version": snapshot.server_version,
-        }
-
-    def get(self, value: Mapping[str, Json]) -> Snapshot:
-        rows = cast("list[tuple[str, list[str], str]]", self.facts)
-        facts = {
-            FactId(kind, tuple(name)): text
-            for kind, name, text in (rows[place] for place in cast("list[int]", value["facts"]))
-        }
-        return Snapshot(
-            facts=facts,
-            schemas=tuple(cast("list[str]", value["schemas"])),
-            server_version=cast("int", value["server_version"]),
-        )
+def require_reviewed(reviewed: ReviewedPlan, planned: PlanResult) -> None:
+    """Raises StalePlanError where the plan that was made again is not the one in the file."""
+    for what, then, now in (
+        ("the live database", reviewed.live_fingerprint, planned.plan.live_fingerprint),
+        ("what the source declares", reviewed.desired_fingerprint, planned.desired_fingerprint),
+        ("the state that the plan leads to", reviewed.goal_fingerprint, planned.plan.goal_fingerprint),
+    ):
+        if then != now:
+            raise StalePlanError(f"{what} changed since the plan was made", hint=_AGAIN, left=_UNTOUCHED)
+    now_values = [_statement_value(each) for each in planned.plan.statements]
+    told = _difference(reviewed.statements, now_values)
+    if told is not None:
+        hint = f"the file was changed, or the database was: {_AGAIN}, and review it"
+        raise StalePlanError(told, hint=hint, left=_UNTOUCHED)
 
 
-def _encode(value: object, pool: _Pool) -> Json:
-    match value:
-        case Snapshot():
-            return pool.put(value)
-        case FactId():
-            return [value.kind, *value.name]
-        case Enum():
-            return cast("Json", value.value)
-        case None | bool() | int() | float() | str():
-            return value
-        case tuple() | list():
-            return [_encode(each, pool) for each in cast("tuple[object, ...]", value)]
-        case frozenset():
-            return sorted((_encode(each, pool) for each in cast("frozenset[object]", value)), key=canonical_json)
-        case Mapping():
-            pairs = cast("Mapping[object, object]", value).items()
-            return [[_encode(key, pool), _encode(each, pool)] for key, each in pairs]
-        case _ if is_dataclass(value):
-            return {each.name: _encode(getattr(value, each.name), pool) for each in fields(value)}
-        case _:
-            raise TypeError(f"a plan file cannot hold a {type(value).__name__}")
+def _difference(reviewed: Sequence[Mapping[str, Json]], planned: Sequence[Mapping[str, Json]]) -> str | None:
+    """The first statement that is not the same on both sides, in words."""
+    for position, (then, now) in enumerate(zip(reviewed, planned, strict=False), start=1):
+        if then != now:
+            name = next(name for name in now if then[name] != now[name])
+            return (
+                f"statement {position} of the plan file is not that of the plan for this database: its {name} is"
+                f" {canonical_json(then[name])} in the file, and {canonical_json(now[name])} in the plan"
+            )
+    if len(reviewed) != len(planned):
+        return f"the plan file has {len(reviewed)} statements, the plan for this database {len(planned)}"
+    return None
 
 
-def _decode(value: Any, wanted: Any, pool: _Pool) -> object:
-    """`value`, as `_encode` wrote it, as a value of the type `wanted`."""
-    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
-    if origin in (typing.Union, types.UnionType):
-        (wanted,) = (each for each in arguments if each is not types.NoneType)
-        return None if value is None else _decode(value, wanted, pool)
-    if origin is not None and issubclass(origin, Mapping):
-        return {_decode(key, arguments[0], pool): _decode(each, arguments[1], pool) for key, each in value}
-    if origin is not None:
-        members: list[object] = [_decode(each, arguments[0], pool) for each in value]
-        return frozenset(members) if origin is frozenset else tuple(members)
-    if wanted is Snapshot:
-        return pool.get(value)
-    if wanted is FactId:
-        return FactId(value[0], tuple(value[1:]))
-    if isinstance(wanted, type) and is_dataclass(wanted):
-        hints = _hints(wanted)
-        return wanted(**{name: _decode(value[name], hint, pool) for name, hint in hints.items()})
-    return wanted(value) if isinstance(wanted, type) and issubclass(wanted, Enum) else value
+def _statement_value(statement: Statement) -> dict[str, Json]:
+    """What is reviewed of a statement; not how large a table is, which changes from day to day."""
+    return {
+        "sql": statement.sql,
+        "hazards": [[hazard.kind.value, hazard.fact.key] for hazard in statement.hazards],
+        "lock": None if statement.lock is None else f"{statement.lock} {statement.locks}",
+        "transactional": statement.transactional,
+        "step": statement.step,
+    }
 
 
-class _PublicNames(dict[str, Any]):
-    """What annotations, which are text, may name: a plan holds nothing whose type is not public."""
+def _source_value(source: AnySource, planned: PlanResult) -> dict[str, Json]:
+    """The declaration as text: as it was read, or with masks where it holds secrets."""
+    if not isinstance(source, Source) or not source.parts:
+        parts: tuple[SourcePart, ...] = (SourcePart(origin=source.description, text=planned.source_text),)
+        added = ""
+    else:
+        parts = source.parts
+        added = source.text.removeprefix(source_from_parts(parts, source.description).text)
+    shown = [SourcePart(origin=part.origin, text=masked_text(part)) for part in parts]
+    return {
+        "description": source.description,
+        "is_masked": [each.text for each in shown] != [each.text for each in parts] or not isinstance(source, Source),
+        "parts": [[each.origin, each.text] for each in shown],
+        "answers": added,
+    }
 
-    def __missing__(self, name: str) -> object:
-        if name not in reconciler.__all__:
-            raise KeyError(name)
-        return getattr(reconciler, name)
+
+def _sealed_bytes(document: Mapping[str, Json]) -> bytes:
+    return canonical_json(dict(document)).encode()
 
 
-@cache
-def _hints(wanted: type) -> dict[str, Any]:
-    """The types of a dataclass's fields."""
-    return typing.get_type_hints(wanted, localns=_PublicNames(Mapping=Mapping))
+def _lay_out(document: Mapping[str, Json]) -> str:
+    """JSON with a line for each statement, so that two plans can be compared line by line."""
+    members: list[str] = []
+    for name, value in document.items():
+        text = canonical_json(value)
+        if name == "statements" and isinstance(value, list) and value:
+            text = "[\n" + ",\n".join(f"    {canonical_json(each)}" for each in value) + "\n  ]"
+        members.append(f"  {canonical_json(name)}: {text}")
+    return "{\n" + ",\n".join(members) + "\n}\n"
+
+
+def _without_repeated_keys(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in an object")
+    return found
+
+
+def _reviewed(values: dict[str, Json]) -> ReviewedPlan:
+    """Raises TypeError, ValueError where a member is unknown, missing or of another kind."""
+    _require_keys(values, "the file", _KEYS, optional=_SEALS)
+    database = _object(values["database"], "database", ("system_identifier", "oid", "name"))
+    head = _object(values["head"], "head", ("idx", "hash"))
+    fingerprints = _object(values["fingerprints"], "fingerprints", ("live", "goal", "desired"))
+    statements = tuple(
+        _object(each, "a statement", ("sql", "hazards", "lock", "transactional", "step"))
+        for each in _typed(values["statements"], "statements", list)
+    )
+    return ReviewedPlan(
+        plugin=_typed(values["plugin"], "plugin", str),
+        source=_source(_object(values["source"], "source", ("description", "is_masked", "parts", "answers"))),
+        options=_options(_object(values["options"], "options", _OPTIONS)),
+        system_identifier=_optional(database["system_identifier"], "system_identifier", str),
+        database_oid=_typed(database["oid"], "oid", int),
+        database_name=_typed(database["name"], "name", str),
+        server_version=_typed(values["server_version"], "server_version", int),
+        head=Head(idx=_optional(head["idx"], "idx", int), hash=_optional(head["hash"], "hash", str)),
+        live_fingerprint=_typed(fingerprints["live"], "live", str),
+        goal_fingerprint=_typed(fingerprints["goal"], "goal", str),
+        desired_fingerprint=_typed(fingerprints["desired"], "desired", str),
+        statements=statements,
+    )
+
+
+def _options(value: dict[str, Json]) -> Mapping[str, Json]:
+    for name in ("all_schemas", "exact", "keep_column_order"):
+        _typed(value[name], name, bool)
+    _optional(value["online"], "online", bool)
+    _typed(value["online_above_bytes"], "online_above_bytes", int)
+    for name in ("schemas", "search_path"):
+        for each in _optional(value[name], name, list) or ():
+            _typed(each, name, str)
+    _typed(value["search_path"], "search_path", list)
+    return value
+
+
+def _source(value: dict[str, Json]) -> Source:
+    parts: list[SourcePart] = []
+    for each in _typed(value["parts"], "parts", list):
+        origin, text = _typed(each, "a part", list)
+        parts.append(SourcePart(origin=_typed(origin, "origin", str), text=_typed(text, "text", str)))
+    description = _typed(value["description"], "description", str)
+    added = _typed(value["answers"], "answers", str)
+    found = source_from_parts(parts, description)
+    if added:
+        answers = source_from_parts([SourcePart(origin="answers", text=added)], description)
+        found = replace(found, hints=(*found.hints, *answers.hints), text=found.text + added)
+    # With masks it is not the declaration that was read: no start may skip because of it.
+    if _typed(value["is_masked"], "is_masked", bool):
+        found = replace(found, part_digests=("masked", *found.part_digests))
+    return found
+
+
+def _object(value: Json, what: str, keys: tuple[str, ...]) -> dict[str, Json]:
+    found = _typed(value, what, dict)
+    _require_keys(found, what, frozenset(keys))
+    return found
+
+
+def _require_keys(
+    value: Mapping[str, Json], what: str, keys: frozenset[str], *, optional: frozenset[str] = frozenset()
+) -> None:
+    unknown = sorted(value.keys() - keys - optional)
+    if unknown:
+        raise ValueError(f"{what} has the unknown member {unknown[0]}")
+    missing = sorted(keys - value.keys())
+    if missing:
+        raise ValueError(f"{what} lacks {missing[0]}")
+
+
+def _typed(value: Json, what: str, kind: type[_Kind]) -> _Kind:
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise TypeError(f"{what} is not a {kind.__name__}")
+    return value
+
+
+def _optional(value: Json, what: str, kind: type[_Kind]) -> _Kind | None:
+    return None if value is None else _typed(value, what, kind)

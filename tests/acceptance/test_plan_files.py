@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ import pytest
 
 from reconciler import Reconciler
 from reconciler.cli.commands import run
+from reconciler.model.facts import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,9 +58,61 @@ def test_the_plan_runs_as_it_is_without_its_source(reconcile: Callable[..., int]
         assert "CREATE VIEW ids" in (reconciler.show(1).source_text or "")
 
 
-def test_what_was_allowed_when_it_was_made_is_allowed(reconcile: Callable[..., int]) -> None:
+def test_a_file_that_was_changed_runs_nothing_and_consents_to_nothing(
+    reconcile: Callable[..., int], database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert reconcile("plan", "after.sql", "--allow", "data_loss", "--out", "plan.json") == 2
-    assert reconcile("apply", "--plan", "plan.json") == 0
+    assert reconcile("apply", "--plan", "plan.json") == 3, "consent comes from the command that applies it"
+    document = json.loads(Path("plan.json").read_text())
+    (part,) = document["source"]["parts"]
+    smuggled = [[part[0], part[1] + "CREATE TABLE smuggled (id int);"]]
+    dropped = [[part[0], part[1].replace("CREATE VIEW ids AS SELECT id FROM users;", "")]]
+    for change in (
+        {"statements": [*document["statements"], {**document["statements"][0], "sql": "DROP TABLE users"}]},
+        {
+            "statements": [
+                {**document["statements"][0], "sql": "SELECT 1; DROP TABLE users"},
+                *document["statements"][1:],
+            ]
+        },
+        {"statements": document["statements"][::-1]},
+        {"source": {**document["source"], "parts": smuggled}},
+        {"source": {**document["source"], "parts": dropped}},
+        {"options": {**document["options"], "exact": True, "schemas": ["app"]}},
+        {"plugin": "other"},
+        {"database": {**document["database"], "oid": 1}},
+        {"head": {"idx": 5, "hash": "x"}},
+        {"allow": ["all"]},
+    ):
+        changed = {**document, **change}
+        bare = {name: value for name, value in changed.items() if name != "sha256"}
+        changed["sha256"] = hashlib.sha256(canonical_json(bare).encode()).hexdigest()
+        Path("changed.json").write_text(json.dumps(changed))
+        assert reconcile("apply", "--plan", "changed.json", "--allow", "all") == 1, change
+        assert (
+            "statement" in (said := capsys.readouterr().err)
+            or "changed" in said
+            or "made for" in said
+            or "unknown" in said
+        )
+    with psycopg.connect(database) as connection:
+        found = connection.execute(
+            "select relname::text from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'v')"
+        )
+        assert found.fetchall() == [("users",)]
+
+
+def test_another_database_with_the_same_schema_takes_the_plan_where_that_is_said(
+    reconcile: Callable[..., int], make_database: Callable[[], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = make_database()
+    for arguments, code in (
+        (["apply", "before.sql"], 0),
+        (["apply", "--plan", "plan.json", "--allow", "all"], 1),
+        (["apply", "--plan", "plan.json", "--allow", "all", "--any-database"], 0),
+    ):
+        assert run([*arguments, "--dsn", other]) == code
+    assert "the plan was made for database" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])
