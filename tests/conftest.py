@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 # Nothing of a test's server is worth keeping; many locks, since tests build large schemas in one transaction.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_locks_per_transaction": "256"}
 
+# A program that a test starts would compile hundreds of modules again where this is set.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A query takes as long as it takes; hypothesis would call a slow first one flaky.
 hypothesis.settings.register_profile("reconciler", deadline=None)
 hypothesis.settings.load_profile("reconciler")
