@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.diff.diff import Change, Difference
 from reconciler.planner.core.nodes import RECREATABLE, Act, Node
-from reconciler.planner.online import column_swap
+from reconciler.planner.online import exchanged_columns
 from reconciler.planner.partitions import index_attachment
 from reconciler.planner.rules.registry import RULES, rule_of
 from reconciler.planner.rules.types import held_within
@@ -46,7 +46,7 @@ def decide(differences: Sequence[Difference], context: Context, forced: frozense
                 context.alters.add(difference.fact)
     # A view's columns change with what they come from, and so for no reason of their own.
     own = {fact for fact in context.alters if fact.kind != "column" or _is_of_table(fact, context)}
-    context.alters.update(column_swap.altered_to_keep_order(context))
+    context.alters.update(exchanged_columns.altered_to_keep_order(context))
 
     def note(fact: FactId, because: FactId | None) -> None:
         if because is not None and because != fact and fact not in own:

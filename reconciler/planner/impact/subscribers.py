@@ -14,7 +14,7 @@ from reconciler.model.facts import FactId
 from reconciler.model.plan import LockMode
 from reconciler.model.replication import describe_bytes
 from reconciler.planner.core.nodes import Act, Node
-from reconciler.planner.online import column_swap
+from reconciler.planner.online import filled_columns
 from reconciler.planner.partitions.publications import Sent, has_identity, is_sent, sends
 from reconciler.planner.partitions.tree import ancestors, is_partitioned, links_of, parent_of, partitions_of, tree
 from reconciler.planner.sql.casts import base_type, conversion
@@ -139,7 +139,7 @@ def _added(column: FactId, context: Context) -> Iterator[Hazard]:
         + _to_run([_alter(column, "ALTER TABLE {} ADD COLUMN {} {};", kind)])
     )
     fills = column in context.intent.backfills and bool(context.new(column).get("not_null"))
-    if fills and not column_swap.is_filled_online(column, expression, context):
+    if fills and not filled_columns.is_filled_online(column, expression, context):
         fills, is_constant = False, True  # by an UPDATE, which is sent
     if fills or not is_constant or "identity" in context.new(column):
         text += f" to send the values that rows get now, run here then: {_touch(column, context)}"
@@ -527,8 +527,8 @@ def ordered(context: Context) -> Iterator[tuple[Node, Node]]:
         yield from ((Node(Act.RESTORE, table), Node(Act.ALTER, publication)) for table in moving_to)
     changing = {_table(each) for each in context.alters | context.creates if each.kind == "column"}
     for table in sorted(changing):
-        beside = column_swap.beside(table, context) if context.persists(table) else set[FactId]()
-        parts = column_swap.hides(table, context) if beside else []
+        beside = filled_columns.beside(table, context) if context.persists(table) else set[FactId]()
+        parts = filled_columns.hides(table, context) if beside else []
         if not parts:
             continue
         nodes = [Node(Act.CREATE if each in context.creates else Act.ALTER, each) for each in sorted(beside)]

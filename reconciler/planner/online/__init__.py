@@ -2,7 +2,10 @@
 
 Who does what:
 
-    column_swap         a column built beside the one that it replaces
+    exchanged_columns   which columns are exchanged for one of another type, and what keeps them from it
+    column_swap         the exchange
+    filled_columns      new columns with another value in each row
+    temporary_columns   what both have in common: the trigger and the batches of a column under a temporary name
     concurrent_indexes  indexes and keys built, and dropped, concurrently
     concurrent_detach   partitions that are detached concurrently
 """

@@ -10,7 +10,7 @@ from reconciler.model.temporary_names import temporary_name
 from reconciler.planner.columns.given_values import stays_filled
 from reconciler.planner.core import online
 from reconciler.planner.core.rule import StatementDraft
-from reconciler.planner.online import column_swap
+from reconciler.planner.online import exchanged_columns
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import compose, name, raw
 from reconciler.sqltext.constraint_definitions import key_clauses
@@ -44,7 +44,7 @@ def _can_be_built(fact: FactId, context: Context) -> bool:
     """Whether the index can be built before the transaction, maybe on columns that will take others' places."""
     if (fact.kind == "constraint" or context.new(fact).get("unique")) and not stays_filled(fact, context):
         return False
-    return online.is_ready(fact, context, among=column_swap.shadowed_columns(fact, context))
+    return online.is_ready(fact, context, among=exchanged_columns.shadowed_columns(fact, context))
 
 
 def builds_online(fact: FactId, context: Context) -> bool:
@@ -58,7 +58,7 @@ def is_replaced_online(fact: FactId, context: Context) -> bool:
     """Whether a new index is built before the old one goes, so that queries always have one of them."""
     if fact not in context.drops or fact not in context.creates or context.old(fact).get("invalid"):
         return False
-    if column_swap.shadowed_columns(fact, context) or column_swap.is_on_exchanged(fact, context):
+    if exchanged_columns.shadowed_columns(fact, context) or exchanged_columns.is_on_exchanged(fact, context):
         return False
     if context.goes_with_parent(fact):
         return False
@@ -147,7 +147,8 @@ def drop_index(fact: FactId, context: Context) -> StatementDraft | None:
         return None
     if any(needed in context.drops for needed in context.live.dependencies.get(fact, ())):
         return None
-    if column_swap.is_on_exchanged(fact, context):  # the old column takes it along, before the step that would drop it
+    # The old column takes it along, before the step that would drop it.
+    if exchanged_columns.is_on_exchanged(fact, context):
         return None
     taken = any(other.name[0] == fact.name[0] and other.name[-1] == fact.name[2] for other in context.creates)
     if taken:
@@ -158,9 +159,8 @@ def drop_index(fact: FactId, context: Context) -> StatementDraft | None:
 
 def goes_with_its_column(fact: FactId, context: Context) -> bool:
     """Whether the exchange of a column drops the index, so that nothing else need do it."""
-    return (
-        bool(column_swap.shadowed_columns(fact, context)) and fact in context.creates and builds_online(fact, context)
-    )
+    shadowed = exchanged_columns.shadowed_columns(fact, context)
+    return bool(shadowed) and fact in context.creates and builds_online(fact, context)
 
 
 def index_of_key(fact: FactId, context: Context) -> IndexText | None:
@@ -174,7 +174,7 @@ def index_of_key(fact: FactId, context: Context) -> IndexText | None:
         template: LiteralString = (
             "CREATE UNIQUE INDEX CONCURRENTLY {} ON {} {}" if concurrently else "CREATE UNIQUE INDEX {} ON {} {}"
         )
-        return compose(template, name(index), table, raw(column_swap.on_shadows(clauses[0], fact, context)))
+        return compose(template, name(index), table, raw(exchanged_columns.on_shadows(clauses[0], fact, context)))
 
     return build
 

@@ -10,7 +10,7 @@ from reconciler.planner.columns.clauses import column_settings
 from reconciler.planner.columns.hierarchy import follows_alteration
 from reconciler.planner.columns.not_null import added_later
 from reconciler.planner.core.rule import exclusive
-from reconciler.planner.online import column_swap
+from reconciler.planner.online import column_swap, exchanged_columns
 from reconciler.planner.partitions import index_attachment
 from reconciler.planner.sql.casts import base_type, can_lose, conversion, rewrites
 from reconciler.planner.sql.quoting import Part, compose, name, raw
@@ -87,7 +87,7 @@ def _why_not_in_steps(column: FactId, context: Context) -> str:
     if context.online is None:
         return ""
     said = column in context.intent.conversions
-    reason = "a hint says how values are converted" if said else column_swap.obstacle(column, context)
+    reason = "a hint says how values are converted" if said else exchanged_columns.obstacle(column, context)
     if reason is None and context.online.keep_column_order:
         reason = "a column behind it cannot be exchanged, and the order of columns is kept"
     return f" (not in steps: {reason})" if reason is not None else ""

@@ -29,7 +29,7 @@ from reconciler.planner.columns.not_null import (
     put_back,
 )
 from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
-from reconciler.planner.online import column_swap
+from reconciler.planner.online import exchanged_columns
 from reconciler.planner.rules.column_types import (
     change_type,
     disturbed_by_type_change,
@@ -92,7 +92,7 @@ class ColumnRule(Rule):
         """A parent brings its columns, but for those that the table declares, too (`inheriting.ordered`)."""
         if fact in context.alters or context.new(fact).get("inherited"):
             yield from inherited_from(fact, context)
-        yield from column_swap.exchanged_before(fact, context)
+        yield from exchanged_columns.exchanged_before(fact, context)
 
     def _is_table_column(self, fact: FactId, context: Context) -> bool:
         owner = context.goal.parent(fact) or context.live.parent(fact)
@@ -172,17 +172,17 @@ class ColumnRule(Rule):
 
     def recreate_around_alter(self, fact: FactId, context: Context) -> Iterable[FactId]:
         changed = context.changed(fact)
-        swapped = column_swap.takes_shadow(fact, context) or column_swap.follows_shadow(fact, context)
+        swapped = exchanged_columns.takes_shadow(fact, context) or exchanged_columns.follows_shadow(fact, context)
         if not (swapped or changed & {"type", "collation", "generated"}) or not self._is_table_column(fact, context):
             return
         old, new = str(context.old(fact)["type"]), str(context.new(fact)["type"])
         default = FactId("default", fact.name)
         if becomes_plain(fact, context):
-            yield from column_swap.carried_along(fact, context)
+            yield from exchanged_columns.carried_along(fact, context)
             yield from disturbed_by_type_change(fact, context, same_family=False)
             return
         if swapped:
-            yield from column_swap.carried_along(fact, context)
+            yield from exchanged_columns.carried_along(fact, context)
         said = fact in context.intent.conversions
         if default in context.live and (said or not same_family(old, new)):
             yield default
@@ -199,10 +199,10 @@ class ColumnRule(Rule):
         if becomes_plain(fact, context):
             yield from made_plain(fact, alter, context)
             return
-        if column_swap.takes_shadow(fact, context):
+        if exchanged_columns.takes_shadow(fact, context):
             yield from exchanged(fact, context)
             return
-        if column_swap.follows_shadow(fact, context):
+        if exchanged_columns.follows_shadow(fact, context):
             yield from column_settings(fact, {}, new)
             return
         if "identity" in old and "identity" not in new:

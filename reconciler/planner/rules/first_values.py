@@ -17,7 +17,7 @@ from reconciler.planner.columns.not_null import goes_first, is_required_online, 
 from reconciler.planner.columns.sequence_values import continue_after
 from reconciler.planner.core import online
 from reconciler.planner.core.rule import StatementDraft, exclusive
-from reconciler.planner.online.column_swap import is_triggered, triggered, without_trigger
+from reconciler.planner.online.temporary_columns import is_triggered, triggered, without_trigger
 from reconciler.planner.rules.defaults import set_first
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import compose, name, raw

@@ -8,7 +8,7 @@ from reconciler.hazards import hazards
 from reconciler.model.plan import LockMode
 from reconciler.planner.checks import constraint_checks
 from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
-from reconciler.planner.online import column_swap, concurrent_indexes
+from reconciler.planner.online import concurrent_indexes, exchanged_columns
 from reconciler.planner.partitions import index_attachment, tree
 from reconciler.planner.partitions.index_pairing import without_options
 from reconciler.planner.rules.constraints import attachments, index_marks
@@ -47,7 +47,7 @@ class IndexRule(Rule):
         joined = index_attachment.is_joined(fact, context)
         if context.persists(table) and unique and not joined:
             found.append(hazards.may_fail(fact, "fails if a value is duplicated", size))
-        using = raw(column_swap.on_shadows(str(definition["using"]), fact, context))
+        using = raw(exchanged_columns.on_shadows(str(definition["using"]), fact, context))
         build = self._text(fact, unique=unique, using=using, alone=index_attachment.is_made_alone(fact, context))
         if concurrent_indexes.builds_online(fact, context):
             yield from concurrent_indexes.build_index(fact, build, tuple(found), context)

@@ -20,7 +20,7 @@ from reconciler.planner.columns.identity_backfill import (
 from reconciler.planner.columns.local_overrides import set_apart
 from reconciler.planner.columns.not_null import added_later, is_required, required
 from reconciler.planner.core.rule import StatementDraft, exclusive
-from reconciler.planner.online import column_swap
+from reconciler.planner.online import filled_columns
 from reconciler.planner.rules.generated_columns import NO_OTHER_WAY
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import Part, compose, name, raw
@@ -51,8 +51,8 @@ def added(column: FactId, default: Definition | None, context: Context) -> Itera
         return
     definition = context.new(column)
     expression = str(default["expression"]) if default is not None else None
-    if column_swap.is_filled_online(column, expression, context):
-        yield from column_swap.add_filled(column, column_kind(definition), expression, context)
+    if filled_columns.is_filled_online(column, expression, context):
+        yield from filled_columns.add_filled(column, column_kind(definition), expression, context)
     elif definition.get("not_null") and column in context.intent.backfills:
         yield from _filled(column, default, context)
     elif is_numbered_first(column, context):
@@ -75,7 +75,7 @@ def _at_once(column: FactId, clause: Part, default: str | None, context: Context
         found.append(hazards.rewrites(table, f"computes {column}; {NO_OTHER_WAY}", size))
     elif "identity" in new:
         found.append(hazards.rewrites(table, f"assigns every row a value from the sequence for {column}", size))
-    elif default is not None and not column_swap.is_one_for_all(default):
+    elif default is not None and not filled_columns.is_one_for_all(default):
         found.append(hazards.rewrites(table, f"computes the default of {column} where it is volatile", size))
     yield exclusive(compose("ALTER TABLE {} ADD COLUMN {}", context.via(column), clause), table, *found)
 

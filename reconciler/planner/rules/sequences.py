@@ -16,7 +16,7 @@ from reconciler.planner.columns.sequence_values import (
     widened_bounds,
 )
 from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
-from reconciler.planner.online import column_swap
+from reconciler.planner.online import filled_columns
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import Part, compose, joined, name, raw
 
@@ -56,7 +56,7 @@ class SequenceRule(Rule):
             parts.append(raw("CYCLE"))
         template: LiteralString = "CREATE UNLOGGED SEQUENCE {}{}" if new.get("unlogged") else "CREATE SEQUENCE {}{}"
         options = raw(" " + joined(parts, " ").as_string(None) if parts else "")
-        stage = Stage.BEFORE if column_swap.numbers_rows(fact, context) else Stage.TOGETHER
+        stage = Stage.BEFORE if filled_columns.numbers_rows(fact, context) else Stage.TOGETHER
         yield StatementDraft(sql=compose(template, qualified(fact), options), stage=stage)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:

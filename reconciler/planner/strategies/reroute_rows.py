@@ -21,7 +21,7 @@ from reconciler.planner.checks.row_queries import is_filled_in, says_old_names, 
 from reconciler.planner.core.arrival import Rows, arrival, not_among, proof_of_count, same_rows
 from reconciler.planner.core.nodes import Act, Node
 from reconciler.planner.core.rule import StatementDraft, exclusive
-from reconciler.planner.online.column_swap import takes_shadow
+from reconciler.planner.online.exchanged_columns import takes_shadow
 from reconciler.planner.partitions.bounds import is_default, within
 from reconciler.planner.partitions.index_attachment import is_of_partition
 from reconciler.planner.partitions.publications import sends, silenced

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model.facts import FactId
 from reconciler.planner.core.nodes import Act, Node
-from reconciler.planner.online import column_swap
+from reconciler.planner.online import exchanged_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,7 +52,7 @@ def _rewrites(column: FactId, context: Context) -> bool:
         return True
     if column in context.alters:
         changed = context.changed(column) & {"collation", "generated", "type"}
-        return bool(changed) and not column_swap.takes_shadow(column, context)
+        return bool(changed) and not exchanged_columns.takes_shadow(column, context)
     new = context.new(column)
     has_value = "identity" in new or ("generated" in new and not new.get("virtual"))
     return column in context.creates and (has_value or FactId("default", column.name) in context.goal)
