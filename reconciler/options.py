@@ -37,6 +37,7 @@ class Options:
     the rows that would make a statement fail are looked for before the first lock, no query longer than
     `preflight_timeout_ms`.
     Functions that a plan's statements call find names without a schema in `search_path`, and else in pg_catalog alone.
+    The ledger keeps keys and values of rows, which errors quote, only with `record_values`.
     While rows are backfilled, no standby and no active slot may be further behind than `max_lag`, else it waits.
 
     `allow` has kinds of hazards, and consents for one object (`data-loss:table:public.old_orders`); the first of
@@ -60,6 +61,7 @@ class Options:
     preflight_timeout_ms: int = 5_000
     search_path: tuple[str, ...] = ()
     max_lag: MaxLag = USUAL_LAG
+    record_values: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "allow", consents(self.allow))

@@ -28,7 +28,7 @@ from reconciler.errors import (
     RunInterruptedError,
 )
 from reconciler.ledger import steps as ledger_steps
-from reconciler.ledger.runs import RunOutcome, finish_run, start_run
+from reconciler.ledger.runs import RunOutcome, finish_run, recorded_message, start_run
 from reconciler.ledger.schema import ensure_ledger, lock_plugin
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class Run:
     connection_again: Callable[[], Connection]
     events: Events
     search_path: str = SEARCH_PATH
+    keep_values: bool = False
 
 
 def run_steps(connection: Connection, plan: Plan, run: Run) -> Recorded:
@@ -316,7 +317,7 @@ def _end_failed(run: Run, run_id: int, error: ReconcilerError | RunInterruptedEr
                 run_id,
                 outcome=RunOutcome.FAILED,
                 finished_at=run.clock(),
-                error=error.message,
+                error=recorded_message(error, keep_values=run.keep_values),
                 sqlstate=getattr(error, "sqlstate", None),
                 failed_statement=getattr(error, "statement", None),
             )

@@ -58,6 +58,7 @@ class Configuration:
     preflight_timeout: int | None = None
     search_path: tuple[str, ...] | None = None
     max_lag: str | None = None
+    record_values: bool | None = None
 
 
 def find_configuration(start: Path) -> Configuration:
@@ -114,6 +115,7 @@ def parse_configuration(table: dict[str, object], path: Path) -> Configuration:
         preflight_timeout=numbers.get("preflight_timeout"),
         search_path=lists.get("search_path"),
         max_lag=strings.get("max_lag"),
+        record_values=flags.get("record_values"),
     )
 
 
@@ -241,6 +243,7 @@ _KINDS: dict[str, Callable[[object], object]] = {
     "preflight_timeout": _number,
     "search_path": _strings,
     "max_lag": _string,
+    "record_values": _flag,
 }
 
 

@@ -109,6 +109,7 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) ->
             preflight_timeout_ms=int(pick("preflight_timeout", _USUAL.preflight_timeout_ms)),
             search_path=tuple(pick("search_path", _USUAL.search_path)),
             max_lag=_USUAL.max_lag if (lag := pick("max_lag", None)) is None else MaxLag.parse(lag),
+            record_values=bool(pick("record_values", _USUAL.record_values)),
         ),
         dry_run=bool(values.get("dry_run")),
     )
@@ -211,6 +212,9 @@ def planning(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
             "--max-lag",
             metavar="TIME,SIZE",
             help="How far standbys and slots may be behind while rows are backfilled, or `off`.  [default: 10s,1GB]",
+        ),
+        click.option(
+            "--record-values", is_flag=True, help="Keep keys and values of rows, which errors quote, in the ledger."
         ),
         click.option(
             "--search-path",

@@ -52,6 +52,7 @@ __all__ = [
     "version_note",
     "watched",
     "watching",
+    "without_values",
 ]
 
 Connection: TypeAlias = "psycopg.Connection[TupleRow]"
@@ -329,6 +330,33 @@ def errors_as(error: type[ReconcilerError] = DatabaseError, doing: str = "ask th
             raise ConnectError(f"the connection was lost: cannot {doing}: {said.text}", hint=hint) from exc
         is_read_only = exc.sqlstate == psycopg.errors.ReadOnlySqlTransaction.sqlstate
         raise error(f"cannot {doing}: {said.text}", hint=_READ_ONLY if is_read_only else said.hint) from exc
+
+
+def without_values(error: BaseException, message: str) -> str:
+    """`message` of an error that came of one of Postgres, without what that quotes of rows.
+
+    Names of constraints and tables stay; values, keys, failing rows and what code of the database says do not.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, psycopg.Error):
+            said = server_message(cause)
+            if said.detail:
+                message = message.replace(f"\n{said.detail}", "").replace(said.detail, "")
+            message = message.replace(said.message, _named_only(cause, said))
+        cause = cause.__cause__
+    return message
+
+
+def _named_only(exc: psycopg.Error, said: ServerMessage) -> str:
+    state = exc.sqlstate or ""
+    # What a RAISE of a procedural language says can be anything, under any code.
+    if state.startswith("P0") or (exc.diag.source_file or "").startswith("pl_"):
+        return f"code of the database raised an exception ({state})"
+    return _QUOTED_VALUE.sub('"***"', said.message) if state.startswith("22") else said.message
+
+
+_QUOTED_VALUE = re.compile(r'"(?:[^"]|"")*"')
 
 
 def lost_connection(exc: psycopg.Error) -> bool:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, cast
 from psycopg import Cursor
 from psycopg.rows import class_row
 
-from reconciler.db.connections import cursor, errors_as
-from reconciler.errors import LedgerError
+from reconciler.db.connections import cursor, errors_as, without_values
+from reconciler.errors import LedgerError, PreflightError
 from reconciler.ledger.schema import lease_holder, ledger_state
 from reconciler.ledger.trust import damage
 from reconciler.redaction.dsn import redact
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from reconciler.db.connections import Connection
     from reconciler.diff.diff import Difference
+    from reconciler.errors import ReconcilerError, RunInterruptedError
 
-__all__ = ["Run", "RunKind", "RunOutcome", "finish_run", "load_runs", "record_run", "start_run"]
+__all__ = ["Run", "RunKind", "RunOutcome", "finish_run", "load_runs", "record_run", "recorded_message", "start_run"]
 
 
 class RunKind(StrEnum):
@@ -191,6 +192,16 @@ def record_run(
         failed_statement=failed_statement,
     )
     return run_id
+
+
+def recorded_message(error: ReconcilerError | RunInterruptedError, *, keep_values: bool) -> str:
+    """What the ledger keeps of an error: not the keys and values of rows, unless that is asked for."""
+    if keep_values:
+        return error.message
+    message = error.message
+    for finding in error.findings if isinstance(error, PreflightError) else ():
+        message = message.replace(finding.message, finding.without_examples)
+    return without_values(error, message)
 
 
 def load_runs(connection: Connection, plugin: str | None = None, *, limit: int | None = None) -> tuple[Run, ...]:

@@ -94,3 +94,9 @@ class Finding:
     at_least: bool = False
     examples: tuple[str, ...] = ()
     statement: int | None = None
+
+    @property
+    def without_examples(self) -> str:
+        """The message without the keys and values of rows, which are nobody's but theirs who look."""
+        start = self.message.find(f" ({self.examples[0]}") if self.examples else -1
+        return self.message if start < 0 else self.message[:start]

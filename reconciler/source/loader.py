@@ -22,6 +22,7 @@ from reconciler.db.search_path import found_nothing, path_hint
 from reconciler.errors import SourceError
 from reconciler.source.screening import changes_settings, leading_keywords
 from reconciler.sqltext.lexer import tokens
+from reconciler.sqltext.redacted_sql import conceal_in, redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -235,6 +236,9 @@ class _Loader:
         """Keeps the failure for another attempt where one makes sense. Raises SourceError where none of any does."""
         statement = self.statements[index]
         sqlstate = failure.sqlstate
+        if redact_sql(statement.sql) != statement.sql:
+            # Else a traceback would show the statement, which psycopg quotes.
+            failure.args = (conceal_in(_message(failure), statement.sql),)
         if sqlstate is None or sqlstate.startswith(_FATAL):
             raise SourceError(
                 f"loading stopped at {_described(statement, failure)}", hint=failure.diag.message_hint
@@ -374,7 +378,8 @@ def _described(statement: SourceStatement, failure: psycopg.Error) -> str:
     position = int(diagnostic.statement_position or 1)
     line = statement.line + statement.sql.count("\n", 0, position - 1)
     text = f"{statement.origin}:{line}: {_message(failure)}"
-    return f"{text} ({diagnostic.message_detail})" if diagnostic.message_detail else text
+    text = f"{text} ({diagnostic.message_detail})" if diagnostic.message_detail else text
+    return conceal_in(text, statement.sql)
 
 
 def _message(failure: psycopg.Error) -> str:

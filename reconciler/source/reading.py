@@ -216,9 +216,9 @@ def _masked(part: SourcePart, pieces: Sequence[Piece]) -> str:
     position = 0
     for piece in pieces:
         if (shown := redact_sql(piece.sql)) != piece.sql:
-            kept += [part.text[position : piece.start], shown]
+            kept += [redact_sql(part.text[position : piece.start]), shown]
             position = piece.end
-    return "".join([*kept, part.text[position:]])
+    return "".join([*kept, redact_sql(part.text[position:])])
 
 
 def _recorded(part: SourcePart, pieces: Sequence[Piece]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.errors import SourceError
 from reconciler.redaction.dsn import redact
-from reconciler.redaction.masking import MASK, is_secret_option
+from reconciler.redaction.masking import MASK, is_secret_option, redact_message
 from reconciler.sqltext.lexer import lexemes
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from reconciler.sqltext.lexer import Token
 
-__all__ = ["keeps_secret", "redact_sql", "with_placeholders"]
+__all__ = ["conceal_in", "keeps_secret", "redact_sql", "with_placeholders"]
 
 # Nothing else can make a statement hold a secret, so that most need not be read token by token.
 _SUSPECT = re.compile(
@@ -40,6 +40,8 @@ _ESCAPE = re.compile(
 _NAMED_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _UNICODE_ESCAPE = re.compile(r"\\(?:\+(?P<long>[0-9a-fA-F]{6})|(?P<short>[0-9a-fA-F]{4})|(?P<same>\\))")
 _MASKED = f"'{MASK}'"
+_WORD = re.compile(r"[^\s=:@/?&'\"(),;]+")
+_SHORTEST_SECRET = 4
 # Fails where it is run again: the mask must not become anybody's password.
 _LOUD = "$$BEGIN RAISE EXCEPTION 'this block dealt with a secret and was not kept'; END$$"
 
@@ -59,18 +61,70 @@ def redact_sql(statement: str) -> str:
     if _SUSPECT.search(statement) is None:
         return statement
     try:
-        read = [token for token in lexemes(statement) if token.kind != "comment"]
+        tokens = list(lexemes(statement))
     except SourceError:
         return f"-- not shown, as its quotes do not match: {MASK}"
+    hidden = [
+        (token.start, token.start + len(token.text), shown)
+        for token in tokens
+        if token.kind == "comment" and (shown := _comment(token.text)) != token.text
+    ]
+    hidden += [(literal.start, literal.end, shown) for literal, shown in _hidden(tokens)]
     pieces: list[str] = []
     position = 0
+    for start, end, shown in sorted(hidden):
+        if start >= position:  # a comment between the pieces of a string goes with it
+            pieces += [statement[position:start], shown]
+            position = end
+    return "".join([*pieces, statement[position:]])
+
+
+def conceal_in(text: str, statement: str) -> str:
+    """`text`, what a server says of the statement, with a mask for each secret of the statement that it quotes."""
+    if not _SUSPECT.search(statement):
+        return text
+    try:
+        tokens = list(lexemes(statement))
+    except SourceError:
+        return MASK  # the server could not tell its strings apart either
+    secrets: set[str] = set()
+    for literal, shown in _hidden(tokens):
+        secrets |= _secrets_of(literal.value, shown)
+        secrets.add(statement[literal.start : literal.end].strip("'"))
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
+
+
+def _hidden(tokens: Sequence[Token]) -> Iterator[tuple[_Literal, str]]:
+    """The strings that are not shown as they are, and what stands in their place."""
+    read = [token for token in tokens if token.kind != "comment"]
     kind = _kind_of(read)
     for literal in _literals(read):
         shown = _shown(literal, kind)
         if shown is not None:
-            pieces += [statement[position : literal.start], shown]
-            position = literal.end
-    return "".join([*pieces, statement[position:]])
+            yield literal, shown
+
+
+def _secrets_of(value: str, shown: str) -> set[str]:
+    """What of a hidden string may be quoted by itself: its words, and the strings in it where it is code."""
+    words = {word for word in _WORD.findall(value) if word not in shown}
+    try:
+        inner = {token.text.strip("'") for token in lexemes(value) if token.kind == "string"}
+    except SourceError:
+        inner = set[str]()
+    return {each for each in (value, *words, *inner) if len(each) >= _SHORTEST_SECRET}
+
+
+def _comment(text: str) -> str:
+    """The comment, which may hold a statement that was taken out."""
+    start, end = (text[:2], "*/") if text.startswith("/*") else ("--", "")
+    inner = text[len(start) : len(text) - len(end)]
+    try:
+        list(lexemes(inner))
+    except SourceError:
+        return f"{start}{redact_message(inner)}{end}"  # prose with an apostrophe
+    return f"{start}{redact_message(redact_sql(inner))}{end}"
 
 
 def keeps_secret(statement: str) -> bool:
@@ -131,7 +185,8 @@ def _shown(literal: _Literal, kind: str) -> str | None:
 
 
 def _is_secret(name: str, kind: str) -> bool:
-    return name != "" and is_secret_option(name, "", kind)
+    # In a mapping a string without a name is one that was put in a wrong place.
+    return is_secret_option(name, "", kind) if name else kind == "user_mapping"
 
 
 def _name_before(before: Sequence[Token]) -> str:

@@ -20,7 +20,7 @@ from reconciler.intent.rename_suggestions import as_hint
 from reconciler.ledger.addresses import lasting_addresses
 from reconciler.ledger.marks import Mark, load_addresses, load_mark, save_mark
 from reconciler.ledger.migrations import load_head
-from reconciler.ledger.runs import RunKind, RunOutcome, record_run
+from reconciler.ledger.runs import RunKind, RunOutcome, record_run, recorded_message
 from reconciler.ledger.schema import ensure_ledger, lock_plugin
 from reconciler.ledger.steps import end_cut_off_runs, take_steps
 from reconciler.model.plugins import DEFAULT_PLUGIN, baseline_tag, rollback_tag
@@ -124,6 +124,7 @@ def run_plan(
         connection_again=lambda: session.connection,
         events=Events(plugin=planned.plugin, total=len(plan.statements), on_event=on_event),
         search_path=statement_path(options.search_path),
+        keep_values=options.record_values,
     )
     done = run_steps(session.connection, plan, run)
     _LOG.info("plugin %s: migration %d recorded", planned.plugin, done.idx)
@@ -204,6 +205,7 @@ def record_failure(
     error.left = error.left or _NOTHING
     if error.is_recorded:
         return
+    keep_values = planned is not None and planned.options.record_values
     try:
         with session.connection.transaction():
             ensure_ledger(session.connection)
@@ -216,7 +218,7 @@ def record_failure(
                 outcome=RunOutcome.FAILED,
                 desired_fingerprint=planned.desired_fingerprint if planned else None,
                 live_before=planned.plan.live_fingerprint if planned else None,
-                error=error.message,
+                error=recorded_message(error, keep_values=keep_values),
                 sqlstate=getattr(error, "sqlstate", None),
                 failed_statement=getattr(error, "statement", None),
             )

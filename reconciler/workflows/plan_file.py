@@ -302,7 +302,7 @@ def _reviewed(values: dict[str, Json]) -> ReviewedPlan:
     fingerprints = _object(values["fingerprints"], "fingerprints", ("live", "goal", "desired"))
     statements = tuple(
         _object(each, "a statement", ("sql", "hazards", "lock", "transactional", "step"))
-        for each in _typed(values["statements"], "statements", list)
+        for each in _list(values["statements"], "statements")
     )
     return ReviewedPlan(
         plugin=_typed(values["plugin"], "plugin", str),
@@ -326,16 +326,16 @@ def _options(value: dict[str, Json]) -> Mapping[str, Json]:
     _optional(value["online"], "online", bool)
     _typed(value["online_above_bytes"], "online_above_bytes", int)
     for name in ("schemas", "search_path"):
-        for each in _optional(value[name], name, list) or ():
+        for each in () if value[name] is None else _list(value[name], name):
             _typed(each, name, str)
-    _typed(value["search_path"], "search_path", list)
+    _list(value["search_path"], "search_path")
     return value
 
 
 def _source(value: dict[str, Json]) -> Source:
     parts: list[SourcePart] = []
-    for each in _typed(value["parts"], "parts", list):
-        origin, text = _typed(each, "a part", list)
+    for each in _list(value["parts"], "parts"):
+        origin, text = _list(each, "a part")
         parts.append(SourcePart(origin=_typed(origin, "origin", str), text=_typed(text, "text", str)))
     description = _typed(value["description"], "description", str)
     added = _typed(value["answers"], "answers", str)
@@ -350,9 +350,16 @@ def _source(value: dict[str, Json]) -> Source:
 
 
 def _object(value: Json, what: str, keys: tuple[str, ...]) -> dict[str, Json]:
-    found = _typed(value, what, dict)
-    _require_keys(found, what, frozenset(keys))
-    return found
+    if not isinstance(value, dict):
+        raise TypeError(f"{what} is not an object")
+    _require_keys(value, what, frozenset(keys))
+    return value
+
+
+def _list(value: Json, what: str) -> list[Json]:
+    if not isinstance(value, list):
+        raise TypeError(f"{what} is not a list")
+    return value
 
 
 def _require_keys(
@@ -366,7 +373,7 @@ def _require_keys(
         raise ValueError(f"{what} lacks {missing[0]}")
 
 
-def _typed(value: Json, what: str, kind: type[_Kind]) -> _Kind:
+def _typed(value: object, what: str, kind: type[_Kind]) -> _Kind:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise TypeError(f"{what} is not a {kind.__name__}")
     return value
