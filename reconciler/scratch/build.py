@@ -15,6 +15,7 @@ from reconciler.errors import ReconcilerError, SourceError
 from reconciler.model.facts import DATABASE_WIDE_KINDS, FactId
 from reconciler.scratch.choice import choose_scratch
 from reconciler.scratch.environment import substitutes
+from reconciler.scratch.reach import guarded, read_reach, refuse_reach
 from reconciler.scratch.schema import SchemaScratch
 from reconciler.source.loader import load
 from reconciler.source.screening import leading_keywords
@@ -28,19 +29,27 @@ if TYPE_CHECKING:
     from reconciler.diff.goal import Scope
     from reconciler.model.snapshot import Snapshot
     from reconciler.scratch.place import Scratch
+    from reconciler.source.reach import Reach
     from reconciler.source.source import AnySource
 
 __all__ = ["build", "build_anywhere", "created_schemas"]
 
 
 def build_anywhere(
-    live: Connection, wish: str, source: AnySource, scope: Scope, recorded: Snapshot | None, *, dsn: str
+    live: Connection,
+    wish: str,
+    source: AnySource,
+    scope: Scope,
+    recorded: Snapshot | None,
+    *,
+    dsn: str,
+    with_rows: bool = False,
 ) -> tuple[Scratch, Desired]:
     """The desired state, built in the scratch for `wish`, and that scratch.
 
     The schemas that the source creates, or created when it was recorded, are renamed out of the way with those of the
     scope. Where `auto` meets something that cannot be renamed in the live database, for example a publication, a
-    temporary database is used. Raises ScratchError or SourceError.
+    temporary database is used. `with_rows`: plans are rehearsed with rows there. Raises ScratchError or SourceError.
     """
     past = recorded.schemas if recorded else ()
     named = created_schemas(source)
@@ -48,9 +57,11 @@ def build_anywhere(
     wider = replace(scope, schemas=(*scope.schemas, *claimed))
     own = frozenset(fact for fact in recorded or () if fact.kind in DATABASE_WIDE_KINDS)
     statements = len(source.statements) if isinstance(source, Source) else 0
-    scratch = choose_scratch(live, wish, wider, dsn=dsn, statements=statements, own=own)
+    reach = read_reach(live, source, wider.schemas, with_rows=with_rows)
+    refuse_reach(reach)
+    scratch = choose_scratch(live, wish, wider, dsn=dsn, statements=statements, own=own, reach=reach)
     try:
-        return scratch, build(scratch, source, scope, claimed=claimed, named=named)
+        return scratch, build(scratch, source, scope, claimed=claimed, named=named, reach=reach)
     except SourceError as error:
         if not error.finds_existing or not isinstance(scratch, SchemaScratch):
             raise
@@ -67,7 +78,7 @@ def build_anywhere(
         scratch.why = (
             "the source declares something outside the managed schemas that already exists in the live database"
         )
-        return scratch, build(scratch, source, scope, claimed=claimed, named=named)
+        return scratch, build(scratch, source, scope, claimed=claimed, named=named, reach=reach)
 
 
 def created_schemas(source: AnySource) -> frozenset[str]:
@@ -92,11 +103,12 @@ def build(
     *,
     claimed: Sequence[str] = (),
     named: frozenset[str] = frozenset(),
+    reach: Reach,
 ) -> Desired:
     """The desired state: what Postgres makes of the source in a fresh place.
 
     `claimed` are schemas beyond the scope that are fresh in the place as well; one counts where the source named it in
-    a CREATE SCHEMA (`named`) or made something in it.
+    a CREATE SCHEMA (`named`) or made something in it. `reach` is what the source may do beyond its schemas.
 
     Raises SourceError with file and line where Postgres refuses it.
     """
@@ -111,7 +123,8 @@ def build(
         _prepare(connection, scope)
         before = managed_schemas(connection)
         baseline = place.read(before if scope.all_schemas else scope.schemas)
-        load(connection, source, transactional=place.transactional)
+        with guarded(connection, source, reach, transactional=place.transactional) as guard:
+            load(connection, source, transactional=place.transactional, guard=guard)
         present = managed_schemas(connection)
         made = tuple(schema for schema in present if schema not in before or schema in claimed)
         snapshot = place.read(present if scope.all_schemas else (*scope.schemas, *made), dependencies=True)

@@ -12,6 +12,7 @@ from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import ScratchError
 from reconciler.scratch.database import DatabaseScratch
 from reconciler.scratch.schema import SchemaScratch
+from reconciler.source.reach import EffectKind, Reach
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,7 @@ __all__ = ["choose_scratch"]
 _LOCKS_A_STATEMENT = 8
 # Others need the lock table too, and when it is full their statements fail, not only ours.
 _SHARE_OF_LOCK_TABLE = 4
+_NOWHERE = Reach()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +47,20 @@ class _Live:
 
 
 def choose_scratch(
-    live: Connection, wish: str, scope: Scope, *, dsn: str, statements: int = 0, own: frozenset[FactId] = frozenset()
+    live: Connection,
+    wish: str,
+    scope: Scope,
+    *,
+    dsn: str,
+    statements: int = 0,
+    own: frozenset[FactId] = frozenset(),
+    reach: Reach = _NOWHERE,
 ) -> Scratch:
     """The scratch for `wish`: auto, schema, database, or the URL of a server. Says which and why in `.why`.
 
     `statements` is how many the source has; `own` is what is database-wide and its own, so that a temporary database
-    begins without it. Raises ScratchError where the wish cannot serve.
+    begins without it. In the live database nothing is built that would write outside the schemas (`reach`).
+    Raises ScratchError where the wish cannot serve.
     """
     if wish not in ("auto", "schema", "database"):
         return DatabaseScratch(live, admin_dsn=wish, scope=scope, why="the server was named", kind="server", own=own)
@@ -63,14 +73,26 @@ def choose_scratch(
     if found.read_only and not found.standby:
         raise _read_only(live, found.read_only_by)
     obstacle = None if scope.all_schemas or wish == "database" else _obstacle(live, scope.schemas)
-    may_step_aside = obstacle is None and not found.standby and not scope.all_schemas
     may_create = found.may_create_database and not found.standby
-    disturbs = _disturbance(found, statements) if may_step_aside else None
+    role = current_user(live)
+    database = f"{_sql('ALTER ROLE {} CREATEDB', role)}, for scratch `database`"
+    effect = reach.first(EffectKind.WRITES, EffectKind.UNKNOWN)
+    if effect is not None and (wish == "schema" or (wish == "auto" and not may_create and not found.standby)):
+        raise ScratchError(
+            f"{effect.where}: {effect.what}: it is not run in the live database, where a rollback might not undo it",
+            hint=f"leave it out of the source, or build elsewhere: --scratch database"
+            f"{'' if may_create else f' ({database})'} or --scratch postgresql://...",
+            left="nothing was changed",
+        )
+    may_step_aside = obstacle is None and not found.standby and not scope.all_schemas and effect is None
+    disturbs = _disturbance(found, statements, reach) if may_step_aside else None
     if wish != "database" and may_step_aside and (wish == "schema" or disturbs is None or not may_create):
         why = "as asked" if wish == "schema" else "the managed schemas can be renamed out of the way in one transaction"
         return SchemaScratch(live, scope.schemas, why=why if disturbs is None else f"{why}, although {disturbs}")
     if wish != "schema" and may_create:
-        why = "the whole database is managed" if scope.all_schemas else disturbs or (obstacle.what if obstacle else "")
+        why = disturbs or (obstacle.what if obstacle else "")
+        why = f"{effect.where} {effect.what}" if effect is not None else why
+        why = "the whole database is managed" if scope.all_schemas else why
         why = "as asked" if wish == "database" else why
         return DatabaseScratch(live, admin_dsn=dsn, scope=scope, why=why, own=own)
     if found.standby:
@@ -78,8 +100,6 @@ def choose_scratch(
             "a standby cannot hold scratch",
             hint="name another server with --scratch postgresql://..., or connect to the primary",
         )
-    role = current_user(live)
-    database = f"{_sql('ALTER ROLE {} CREATEDB', role)}, for scratch `database`"
     elsewhere = "or name another server with --scratch postgresql://..."
     if obstacle is None:
         raise ScratchError(f"role {role} may not create a temporary database", hint=f"{database}; {elsewhere}")
@@ -152,13 +172,16 @@ def _obstacle(live: Connection, schemas: Sequence[str]) -> _Obstacle | None:
     )
 
 
-def _disturbance(found: _Live, statements: int) -> str | None:
+def _disturbance(found: _Live, statements: int, reach: Reach) -> str | None:
     """Why stepping aside would disturb others, or None."""
     locks = statements * _LOCKS_A_STATEMENT + found.relations
     if locks > found.lock_slots // _SHARE_OF_LOCK_TABLE:
         return f"one transaction would take about {locks:,} of the server's {found.lock_slots:,} locks"
     if found.outside is not None:
         return f"foreign keys to {found.outside} would lock it"
+    effect = reach.first(EffectKind.LOCKS)
+    if effect is not None:
+        return f"{effect.where} {effect.what}"
     if found.fixed_extension is not None:
         return f"extension {found.fixed_extension} cannot leave a managed schema"
     if found.event_trigger is not None:

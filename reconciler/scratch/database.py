@@ -138,6 +138,16 @@ class DatabaseScratch:
                 # Another role's, or in use after all, or dropped by another sweep at this moment.
                 with suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectInUse, psycopg.InternalError):
                     admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+        # A source may have run as a role that is named like its database, and does not outlive it.
+        rows = fetch_all(
+            admin,
+            "select rolname from pg_catalog.pg_roles r where pg_catalog.starts_with(rolname::text, %s)"
+            " and not exists (select from pg_catalog.pg_database d where d.datname = r.rolname)",
+            (self._prefix,),
+        )
+        for (name,) in rows:
+            with suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedObject, psycopg.InternalError):
+                admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
 
     def _furnish(self, connection: Connection) -> None:
         if self.kind == "server":

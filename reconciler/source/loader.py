@@ -11,7 +11,7 @@ from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice
-from typing import TYPE_CHECKING, LiteralString
+from typing import TYPE_CHECKING, LiteralString, Protocol
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -27,9 +27,10 @@ from reconciler.sqltext.redacted_sql import conceal_in, redact_sql
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from reconciler.source.screening import Refusal
     from reconciler.source.source import Source, SourceStatement
 
-__all__ = ["LoadReport", "load"]
+__all__ = ["LoadGuard", "LoadReport", "load"]
 
 _BATCH = 100
 _SHOWN_FAILURES = 20
@@ -65,7 +66,19 @@ _MISSING = re.compile(r'"((?:[^"]|"")+)"|([\w$.]+)\(')
 _HEAD = 160
 _NAME = re.compile(r'"((?:[^"]|"")+)"|([^\W\d][\w$]*)')
 
+_IN_TRANSACTION = (
+    b"SAVEPOINT reconciler_load",
+    b"RELEASE SAVEPOINT reconciler_load",
+    (b"ROLLBACK TO SAVEPOINT reconciler_load", b"RELEASE SAVEPOINT reconciler_load"),
+)
+_IN_AUTOCOMMIT = (b"BEGIN", b"COMMIT", (b"ROLLBACK",))
 _USABLE = frozenset({TransactionStatus.IDLE, TransactionStatus.INTRANS})
+# insufficient_privilege, and what a block in a transaction may not: end it, or begin what needs to be outside of one
+_DENIED = frozenset({"42501", "2D000", "25001"})
+_WITHOUT_RIGHTS = (
+    "its words do not tell all that it does, so it runs without the rights of a superuser: what belongs to the server,"
+    " as roles, comes first, where the server is set up; write the other statements plainly"
+)
 _REMOVE_COMMIT = "remove what commits or rolls back"
 _SETTINGS: tuple[LiteralString, ...] = (
     "SET check_function_bodies = off",  # so that functions may come in any order
@@ -99,8 +112,30 @@ class LoadReport:
     warnings: tuple[str, ...] = ()
 
 
-def load(connection: psycopg.Connection[object], source: Source, *, transactional: bool) -> LoadReport:
-    """Runs all statements of the source, and again those that needed an object of a later one.
+class LoadGuard(Protocol):
+    """Keeps what statements do within the scratch place."""
+
+    def is_alone(self, statement: SourceStatement) -> bool:
+        """Whether the statement is to be run by itself."""
+        ...
+
+    def wrapped(self, statement: SourceStatement) -> Sequence[bytes]:
+        """The statement as it is run."""
+        ...
+
+    def changed(self) -> Refusal | None:
+        """What the open transaction changed beyond the place."""
+        ...
+
+
+class _BeyondError(psycopg.DatabaseError):
+    """Statements that succeeded, and were undone since they changed something beyond the place."""
+
+
+def load(
+    connection: psycopg.Connection[object], source: Source, *, transactional: bool, guard: LoadGuard | None = None
+) -> LoadReport:
+    """Runs all statements of the source, and again those that needed an object of a later one. `guard` watches them.
 
     With `transactional` everything happens inside the connection's transaction, which is neither committed nor rolled
     back here; without it the connection is in autocommit, so that locks do not pile up. The session's settings are
@@ -113,7 +148,7 @@ def load(connection: psycopg.Connection[object], source: Source, *, transactiona
     notices: list[str] = []
     try:
         with _collecting(connection, notices):
-            report = _Loader(connection, source.statements, transactional=transactional).run()
+            report = _Loader(connection, source.statements, transactional=transactional, guard=guard).run()
     except psycopg.Error as exc:
         raise SourceError(f"loading {source.description} was interrupted: {_message(exc)}") from exc
     return LoadReport(
@@ -153,9 +188,15 @@ class _Loader:
     """The state of one load: what failed and why, and under which settings each statement stands."""
 
     def __init__(
-        self, connection: psycopg.Connection[object], statements: Sequence[SourceStatement], *, transactional: bool
+        self,
+        connection: psycopg.Connection[object],
+        statements: Sequence[SourceStatement],
+        *,
+        transactional: bool,
+        guard: LoadGuard | None,
     ) -> None:
         self.connection = connection
+        self.guard = guard
         self.statements = statements
         self.transactional = transactional
         self.pending: dict[int, psycopg.Error] = {}  # to be tried again
@@ -199,7 +240,7 @@ class _Loader:
 
     def _run_batch(self, batch: range) -> None:
         """All at once if they all succeed, else one by one. A DO or CALL may commit, so it is alone in autocommit."""
-        alone = not self.transactional and any(_may_commit(self.statements[index]) for index in batch)
+        alone = any(self._is_alone(self.statements[index]) for index in batch)
         if alone or self._attempt([self.statements[index] for index in batch]) is not None:
             for index in batch:
                 self._run_single(index)
@@ -208,6 +249,11 @@ class _Loader:
         for index in batch:
             for awaiting in self._awaiting(index):
                 self._run_single(awaiting)
+
+    def _is_alone(self, statement: SourceStatement) -> bool:
+        if self.guard is not None:
+            return self.guard.is_alone(statement)
+        return not self.transactional and _may_commit(statement)
 
     def _run_single(self, first: int) -> None:
         """One statement, and then those that were waiting for what it made."""
@@ -252,16 +298,40 @@ class _Loader:
             self.waiting.setdefault(name, set()).add(index)
 
     def _attempt(self, statements: Sequence[SourceStatement]) -> psycopg.Error | None:
-        """Runs the statements all or none. The error is the first that Postgres gave."""
+        """Runs the statements all or none. The error is the first that Postgres gave.
+
+        Raises SourceError where a single one changes something beyond the place.
+        """
         # Bytes without parameters: nothing in them is interpreted on the way.
-        queries = [statement.sql.encode() for statement in statements]
-        if not self.transactional:
-            return self._pipeline(queries)
-        failure = self._pipeline([b"SAVEPOINT reconciler_load", *queries, b"RELEASE SAVEPOINT reconciler_load"])
-        if failure is not None:
-            undone = self._pipeline([b"ROLLBACK TO SAVEPOINT reconciler_load", b"RELEASE SAVEPOINT reconciler_load"])
+        if self.guard is None and not self.transactional:
+            return self._pipeline([statement.sql.encode() for statement in statements])
+        begin, done, undo = _IN_TRANSACTION if self.transactional else _IN_AUTOCOMMIT
+        if self.guard is None:
+            failure = self._pipeline([begin, *(statement.sql.encode() for statement in statements), done])
+        else:
+            failure = self._watched(self.guard, begin, statements, done)
+        if failure is not None and (
+            self.transactional or self.connection.info.transaction_status != TransactionStatus.IDLE
+        ):
+            undone = self._pipeline(undo)
             if undone is not None:
                 raise undone from failure
+        if isinstance(failure, _BeyondError) and len(statements) == 1:
+            raise SourceError(f"{statements[0].where}: {failure}", hint=failure.__notes__[0])
+        return failure
+
+    def _watched(
+        self, guard: LoadGuard, begin: bytes, statements: Sequence[SourceStatement], done: bytes
+    ) -> psycopg.Error | None:
+        queries = [query for statement in statements for query in guard.wrapped(statement)]
+        failure = self._pipeline([begin, *queries])
+        if failure is not None:
+            return failure
+        beyond = guard.changed()
+        if beyond is None:
+            return self._pipeline([done])
+        failure = _BeyondError(beyond.reason)
+        failure.add_note(beyond.hint)
         return failure
 
     def _pipeline(self, queries: Sequence[bytes]) -> psycopg.Error | None:
@@ -326,7 +396,10 @@ class _Loader:
     def _hint(self, index: int, failure: psycopg.Error) -> str | None:
         """Postgres's, or ours where it builds with a search_path of its own and a function does not find its names."""
         said = server_message(failure)
-        words = leading_keywords(self.statements[index].sql)
+        statement = self.statements[index]
+        if self.guard is not None and self.guard.is_alone(statement) and failure.sqlstate in _DENIED:
+            return _WITHOUT_RIGHTS
+        words = leading_keywords(statement.sql)
         is_built = self.connection.info.server_version >= 170000 and bool({"INDEX", "MATERIALIZED"}.intersection(words))
         return path_hint(said, while_building=True) if is_built and found_nothing(said) else said.hint
 

@@ -139,6 +139,7 @@ def _side(
 ) -> Desired | Snapshot:
     from reconciler.scratch.build import build
     from reconciler.scratch.database import DatabaseScratch
+    from reconciler.scratch.reach import read_reach, refuse_reach
 
     if isinstance(what, str):
         with _reading(what) as other:
@@ -152,7 +153,9 @@ def _side(
         why="a file is compared",
         kind="server" if named else "database",
     )
-    return build(place, what, scope)
+    reach = read_reach(connection, what, scope.schemas)
+    refuse_reach(reach)
+    return build(place, what, scope, reach=reach)
 
 
 def _alike(side: Desired | Snapshot, other: Desired | Snapshot) -> Snapshot:

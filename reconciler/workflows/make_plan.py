@@ -75,7 +75,8 @@ def plan_source(
         )
     before = recorded.snapshot if recorded else None
     dsn = session.dsn
-    scratch, desired = build_anywhere(connection, options.scratch, source, scope, before, dsn=dsn)
+    with_rows = options.proof is Proof.ROWS
+    scratch, desired = build_anywhere(connection, options.scratch, source, scope, before, dsn=dsn, with_rows=with_rows)
     schemas = _live_schemas(connection, scope, desired, recorded)
     live = read_snapshot(connection, schemas, dependencies=True)
     user = session.user

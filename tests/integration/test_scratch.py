@@ -143,10 +143,14 @@ def test_an_abandoned_database_is_swept_and_one_in_use_is_not(database: str) -> 
         prefix = _prefix_of(reconciler, database)
         for name in ("abandoned", "in_use"):
             admin.execute(sql.SQL("create database {}").format(sql.Identifier(prefix + name)))
+            admin.execute(sql.SQL("create role {}").format(sql.Identifier(prefix + name)))
         with psycopg.connect(make_conninfo(database, dbname=prefix + "in_use")):
             reconciler.plan(SOURCE)
             assert databases_like(database, prefix.replace("_", "\\_") + "%") == [prefix + "in_use"]
+            roles = admin.execute("select rolname from pg_roles where starts_with(rolname::text, %s)", [prefix])
+            assert roles.fetchall() == [(prefix + "in_use",)]
         admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(prefix + "in_use")))
+        admin.execute(sql.SQL("drop role {}").format(sql.Identifier(prefix + "in_use")))
 
 
 def _prefix_of(reconciler: Reconciler, url: str) -> str:

@@ -1,0 +1,194 @@
+"""Keeps a source within its scratch place: what it may reach is told before, what it did is seen after. Does I/O.
+
+Words tell beforehand what no rollback would take back (`read_reach`). What belongs to the cluster and is rolled back
+with its transaction, as a role, is seen before that ends (`Guard`). What words do not tell is run without the rights
+that it would need (`guarded`: as a role that is not a superuser).
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from reconciler.catalog.snapshot_reader import for_server
+from reconciler.db.connections import errors_as, fetch_all, fetch_one
+from reconciler.db.sqlfiles import read_sql, trusted
+from reconciler.errors import ScratchError, SourceError
+from reconciler.scratch.place import PREFIX
+from reconciler.source.reach import EffectKind, Known, OutsideFunction, Reach, reach_of, words_of
+from reconciler.source.screening import Refusal
+from reconciler.source.source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from reconciler.db.connections import Connection
+    from reconciler.source.source import AnySource, SourceStatement
+
+__all__ = ["Guard", "guarded", "read_reach", "refuse_reach"]
+
+_ROLES = Refusal(
+    "belongs to the whole cluster",
+    "roles come first: create or change them before, where the server is set up, and leave that out of the source; it"
+    " may name them in OWNER TO, GRANT and policies",
+)
+_OTHERS = Refusal(
+    "belongs to the whole cluster, not to a schema", "move it out of the source, to where the server is set up"
+)
+_OF_ROLES = frozenset({"role", "membership", "setting"})
+# A count of its own writes is cheap; only where it moved are the rows compared.
+_WRITES = """
+    select coalesce(pg_catalog.sum(
+        pg_catalog.int8pl(pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid), pg_catalog.int8pl(
+            pg_catalog.pg_stat_get_xact_tuples_updated(c.oid), pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)))), 0)
+    from pg_catalog.pg_class c
+    where c.relisshared
+        and c.relname OPERATOR(pg_catalog.<>) all (array['pg_shdepend', 'pg_subscription']::pg_catalog.name[])
+"""
+
+
+# A member of the superuser's role has its objects and none of its attributes; within a function that is its own it
+# cannot become another role.
+_CONFINING = (
+    "CREATE ROLE {role}",
+    "GRANT {user} TO {role}",
+    (
+        "CREATE FUNCTION pg_temp.reconciler_confined(text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER"
+        " AS 'BEGIN EXECUTE $1; END'"
+    ),
+    "ALTER FUNCTION pg_temp.reconciler_confined(text) OWNER TO {role}",
+)
+# What not everybody may call acts on the server; dblink on any.
+_WITHHELD = """
+    select p.oid::pg_catalog.regprocedure::text from pg_catalog.pg_proc p
+    where (p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace and p.proacl is not null)
+        or exists (select from pg_catalog.pg_depend d join pg_catalog.pg_extension e on e.oid = d.refobjid
+            where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.objid = p.oid and d.deptype = 'e'
+                and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and e.extname = 'dblink')
+"""
+
+
+def read_reach(live: Connection, source: AnySource, schemas: Sequence[str], *, with_rows: bool = False) -> Reach:
+    """What loading the source may do outside the managed schemas. Raises DatabaseError."""
+    if not isinstance(source, Source):
+        return Reach()
+    words = [*words_of(source.statements)]
+    row = fetch_one(live, trusted(read_sql("scratch/reach.sql")), {"words": words, "schemas": [*schemas]})
+    assert row is not None
+    functions: dict[str, list[OutsideFunction]] = {}
+    for each in row[0]:
+        functions.setdefault(each["name"], []).append(OutsideFunction(**each))
+    known = Known(
+        schemas=frozenset(schemas),
+        functions=functions,
+        relations=frozenset((schema, name) for schema, name in row[1]),
+        outside=frozenset(row[2]),
+    )
+    return reach_of(source.statements, known, with_rows=with_rows)
+
+
+def refuse_reach(reach: Reach) -> None:
+    """Raises SourceError where a statement reaches beyond the database, so that no scratch place could hold it."""
+    effect = reach.first(EffectKind.CLUSTER)
+    if effect is not None:
+        raise SourceError(
+            f"{effect.where}: {effect.what}",
+            hint="a source declares a schema: move what acts on the server out of it",
+        )
+
+
+class Guard:
+    """Watches a load: what it changed beyond the database, and how a statement is run that may try to.
+
+    `role` is one without rights beyond the database, as which the statements at `confined` are run.
+    """
+
+    def __init__(self, connection: Connection, confined: frozenset[SourceStatement], role: str | None) -> None:
+        self._connection = connection
+        self._confined = confined
+        self._role = role
+        self._writes = self._count()
+        self._before = self._read()
+
+    def is_alone(self, statement: SourceStatement) -> bool:
+        """Whether the statement is to be run by itself."""
+        return statement in self._confined
+
+    def wrapped(self, statement: SourceStatement) -> Sequence[bytes]:
+        """The statement as it is run."""
+        if statement not in self._confined or self._role is None:
+            return [statement.sql.encode()]
+        role = sql.Identifier(self._role)
+        return [
+            sql.SQL("SELECT pg_temp.reconciler_confined({})").format(statement.sql).as_bytes(self._connection),
+            sql.SQL("REASSIGN OWNED BY {} TO CURRENT_USER").format(role).as_bytes(self._connection),
+        ]
+
+    def changed(self) -> Refusal | None:
+        """What of the cluster the open transaction changed."""
+        writes = self._count()
+        if writes == self._writes:
+            return None
+        self._writes = writes
+        now = self._read()
+        changed = sorted(row[:2] for row in now.symmetric_difference(self._before))
+        if not changed:
+            return None
+        of_roles = [each for each in changed if each[0] in _OF_ROLES]
+        kind, name = (of_roles or changed)[0]
+        refusal = _ROLES if of_roles else _OTHERS
+        return Refusal(f"changes {kind} {name}, which {refusal.reason}", refusal.hint)
+
+    def _count(self) -> int:
+        row = psycopg.Cursor(self._connection).execute(_WRITES).fetchone()
+        return int(row[0]) if row else 0
+
+    def _read(self) -> frozenset[tuple[str, str, str]]:
+        # The digest of a password is compared where this role may read it.
+        is_superuser = self._connection.info.parameter_status("is_superuser") == "on"
+        query = sql.SQL(
+            trusted(for_server(read_sql("scratch/shared.sql"), self._connection.info.server_version))
+        ).format(
+            roles=sql.Identifier("pg_catalog", "pg_authid" if is_superuser else "pg_roles"), prefix=sql.Literal(PREFIX)
+        )
+        rows = psycopg.Cursor(self._connection).execute(query).fetchall()
+        return frozenset((str(kind), str(name), str(digest)) for kind, name, digest in rows)
+
+
+@contextmanager
+def guarded(connection: Connection, source: Source, reach: Reach, *, transactional: bool) -> Generator[Guard | None]:
+    """What watches the load of the source; None where none of its statements runs anything.
+
+    A superuser's statements of which words do not tell what they do are run as another role, in a temporary database.
+    """
+    if not reach.running and not reach.effects:
+        yield None
+        return
+    unknown = not transactional and reach.first(EffectKind.UNKNOWN) is not None
+    if not unknown or connection.info.parameter_status("is_superuser") != "on":
+        yield Guard(connection, frozenset(), None)
+        return
+    role = str(connection.info.dbname)
+    with errors_as(ScratchError, "create the role as which the source runs"):
+        for statement in _CONFINING:
+            _run(connection, statement, role)
+        withheld = ", ".join(str(row[0]) for row in fetch_all(connection, _WITHHELD))
+        _run(connection, f"REVOKE ALL ON FUNCTION {withheld} FROM PUBLIC, {{user}}", role)
+    try:
+        running = frozenset(source.statements[index] for index in reach.running)
+        yield Guard(connection, running, role)
+    finally:
+        if not connection.closed:
+            with errors_as(ScratchError, "drop the role as which the source ran"):
+                _run(connection, "DROP FUNCTION pg_temp.reconciler_confined(text)", role)
+                _run(connection, "DROP OWNED BY {role}", role)
+                _run(connection, "DROP ROLE {role}", role)
+
+
+def _run(connection: Connection, template: str, role: str) -> None:
+    row = fetch_one(connection, "select current_user::text")
+    assert row is not None
+    connection.execute(sql.SQL(trusted(template)).format(role=sql.Identifier(role), user=sql.Identifier(row[0])))
