@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reconciler.diff.goal import Goal, Scope
     from reconciler.errors import (
         ApplyError,
+        BehindError,
         ConfigError,
         ConnectError,
         DatabaseError,
@@ -68,7 +69,8 @@ if TYPE_CHECKING:
     from reconciler.model.plugins import derive_schema_name
     from reconciler.model.replication import MaxLag, Reader
     from reconciler.model.snapshot import Snapshot
-    from reconciler.options import Options, Proof
+    from reconciler.model.versions import Behind
+    from reconciler.options import Drops, Options, Proof, WhenBehind
     from reconciler.redaction.masking import Secret, SecretText
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
     from reconciler.source.reading import parse_source, source_from_object, source_from_text
@@ -84,6 +86,8 @@ __all__ = [
     "Arrival",
     "AsyncReconciler",
     "BackfillProgress",
+    "Behind",
+    "BehindError",
     "Change",
     "Check",
     "CheckResult",
@@ -96,6 +100,7 @@ __all__ = [
     "Declaration",
     "Definition",
     "Difference",
+    "Drops",
     "EmbeddedServerError",
     "EmptySourceError",
     "Event",
@@ -176,6 +181,7 @@ __all__ = [
     "UnmodelledError",
     "Verdict",
     "VerificationError",
+    "WhenBehind",
     "__version__",
     "derive_schema_name",
     "parse_source",
@@ -192,6 +198,7 @@ _MODULES = {
     "Arrival": "model.checks",
     "AsyncReconciler": "client_async",
     "BackfillProgress": "model.events",
+    "Behind": "model.versions",
     "Change": "diff.diff",
     "Check": "model.checks",
     "CheckResult": "results",
@@ -201,6 +208,7 @@ _MODULES = {
     "Declaration": "source.source",
     "Definition": "model.facts",
     "Difference": "diff.diff",
+    "Drops": "options",
     "Event": "model.events",
     "FactId": "model.facts",
     "Finding": "model.checks",
@@ -261,6 +269,7 @@ _MODULES = {
     "TableSize": "model.hazards",
     "UnfinishedRun": "ledger.steps",
     "Verdict": "hazards.policy",
+    "WhenBehind": "options",
     "derive_schema_name": "model.plugins",
     "parse_source": "source.reading",
     "reconcile_all": "client",

@@ -7,16 +7,18 @@ rehearses and is always rolled back, and one that applies and records.
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.apply.transaction import require_live
 from reconciler.catalog.snapshot_reader import read_snapshot
-from reconciler.db.connections import errors_as
+from reconciler.db.connections import errors_as, pause
 from reconciler.db.session import Session
 from reconciler.diff.drift import compare
 from reconciler.diff.goal import Desired, make_goal
 from reconciler.errors import (
+    BehindError,
     ConfigError,
     DatabaseError,
     LedgerDamagedError,
@@ -30,22 +32,28 @@ from reconciler.intent.manual_renames import find_manual_renames, rename_warning
 from reconciler.intent.rename_simulation import with_renames
 from reconciler.ledger.history import HistoryEntry, MigrationRecord, load_history, load_migration
 from reconciler.ledger.managers import JournalManager, SnapshotManager
-from reconciler.ledger.marks import load_addresses
+from reconciler.ledger.marks import load_addresses, load_mark
 from reconciler.ledger.migrations import forget_plugin, load_recorded
 from reconciler.ledger.runs import RunKind, load_runs
-from reconciler.ledger.schema import ensure_ledger, lock_plugin
+from reconciler.ledger.schema import ensure_ledger, plugin_locked
 from reconciler.ledger.steps import load_unfinished
 from reconciler.ledger.trust import damage_note
 from reconciler.model.hazards import Hazard, HazardKind
 from reconciler.model.plan import Plan
 from reconciler.model.plugins import DEFAULT_PLUGIN
-from reconciler.options import Options, Proof, scope_of
+from reconciler.options import Options, Proof, WhenBehind, scope_of, with_choices
 from reconciler.preflight.preflight import run_preflight
-from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
+from reconciler.results import CheckResult, MigrateResult, PlanResult, Status, left_in_place
 from reconciler.source.reading import Reading, read_object, source_from_object
 from reconciler.source.source import DatabaseSource
-from reconciler.workflows.execute_plan import is_unchanged, record_failure, require_head_of, run_plan
-from reconciler.workflows.make_plan import plan_source
+from reconciler.workflows.execute_plan import (
+    is_unchanged,
+    record_failure,
+    remember_version,
+    require_head_of,
+    run_plan,
+)
+from reconciler.workflows.make_plan import plan_source, require_last
 from reconciler.workflows.repair import restrict_to_drift
 
 if TYPE_CHECKING:
@@ -58,12 +66,16 @@ if TYPE_CHECKING:
     from reconciler.db.targets import Database
     from reconciler.ledger.runs import Run
     from reconciler.model.events import Event
+    from reconciler.options import Drops
     from reconciler.source.source import AnySource, Declaration
 
 __all__ = ["Reconciler", "reconcile_all"]
 
 _REPLANS = 3
 _T = TypeVar("_T")
+# How often a start that waits until it is not behind any more looks again.
+_LOOK_AGAIN_S = 0.5
+_log = logging.getLogger("reconciler")
 
 
 class Reconciler:
@@ -118,11 +130,12 @@ class Reconciler:
     def plan(self, source: Declaration, *, plugin: str = DEFAULT_PLUGIN, options: Options | None = None) -> PlanResult:
         """What would have to be done; nothing is changed, nothing is recorded.
 
-        Raises SourceError, ScratchError, PlanError, ProofError.
+        An older declaration is planned too, and the plan is `behind` then. Raises SourceError, ScratchError, PlanError,
+        ProofError, and BehindError where `when_behind` is `fail`.
         """
         chosen = self._chosen(options)
         with self.connection.transaction(force_rollback=True):
-            found = plan_source(self._session, plugin, _source(source), chosen)
+            found = plan_source(self._session, plugin, _source(source), chosen, older=_may_be_older(chosen))
         return self.refresh_findings(found)
 
     def check(
@@ -130,14 +143,18 @@ class Reconciler:
     ) -> CheckResult:
         """The state of each object: recorded, live and declared side by side. Nothing is changed.
 
-        Without a source, live is compared with what was recorded. Raises as `plan` does, but for the proof, and
-        LedgerError where there is neither a source nor a record.
+        Without a source, or with an older one, live is compared with what was recorded. Raises as `plan` does, but for
+        the proof, and ConfigError where there is neither a source nor a record.
         """
         chosen = replace(self._chosen(options), proof=Proof.OFF)
         with self.connection.transaction(force_rollback=True):
             if source is None:
                 return self._check_recorded(plugin, chosen)
-            found = plan_source(self._session, plugin, _source(source), chosen, survive_damage=True)
+            older = chosen.when_behind is WhenBehind.APPLY
+            try:
+                found = plan_source(self._session, plugin, _source(source), chosen, older=older, survive_damage=True)
+            except BehindError as error:
+                return replace(self._check_recorded(plugin, chosen), behind=error.behind)
             damaged: list[str] = []
             unfinished = self._surviving(lambda: load_unfinished(self.connection, plugin), None, damaged)
         recorded = found.recorded
@@ -196,6 +213,7 @@ class Reconciler:
             nothing: tuple[Run, ...] = ()
             runs = self._surviving(lambda: load_runs(connection, plugin, limit=1), nothing, damaged)
             journal = JournalManager(connection).load_journal(plugin) if entries else None
+            mark = self._surviving(lambda: load_mark(connection, plugin), None, damaged)
             return Status(
                 plugin=plugin,
                 has_run=bool(entries),
@@ -205,6 +223,7 @@ class Reconciler:
                 last_run=runs[0] if runs else None,
                 unfinished=self._surviving(lambda: load_unfinished(connection, plugin), None, damaged),
                 warnings=tuple(damaged),
+                later=mark.later if mark is not None else (),
             )
 
     def history(self, *, plugin: str | None = None) -> tuple[HistoryEntry, ...]:
@@ -223,8 +242,7 @@ class Reconciler:
 
     def reset(self, *, plugin: str = DEFAULT_PLUGIN) -> int:
         """Forgets what was recorded of the plugin, in the ledger only; returns the number of rows."""
-        with self.connection.transaction():
-            lock_plugin(self.connection, plugin, self.options.longest_wait_ms)
+        with plugin_locked(self.connection, plugin, self.options.longest_wait_ms):
             return forget_plugin(self.connection, plugin)
 
     @property
@@ -259,6 +277,9 @@ class Reconciler:
         plugin: str = DEFAULT_PLUGIN,
         dry_run: bool = False,
         allow_data_loss: bool = False,
+        when_behind: WhenBehind | str | None = None,
+        version: int | str | None = None,
+        drops: Drops | str | None = None,
         options: Options | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> MigrateResult:
@@ -268,9 +289,12 @@ class Reconciler:
         declaration did not move. `allow_data_loss` allows it; `dry_run` changes nothing at all. `on_event` is told
         of each statement; so is the log `reconciler`, at INFO.
 
+        A declaration that is older than what the database is at leaves it alone, and the result is `behind`;
+        `when_behind`, the application's `version` and `drops` are as in `Options`.
+
         Raises any ReconcilerError; then live is as it was, and the failed run is recorded.
         """
-        chosen = options or self.options
+        chosen = with_choices(options or self.options, when_behind=when_behind, version=version, drops=drops)
         if allow_data_loss:
             chosen = replace(chosen, allow=chosen.allow | {HazardKind.DATA_LOSS})
         return self._reconcile(plugin, _read(source), chosen, RunKind.APPLY, dry_run=dry_run, on_event=on_event)
@@ -335,7 +359,8 @@ class Reconciler:
         """What `repair` would do. Raises ConfigError where an object of `objects` did not drift."""
         chosen = self._chosen(options)
         with self.connection.transaction(force_rollback=True):
-            found = plan_source(self._session, plugin, _source(source), replace(chosen, proof=Proof.OFF))
+            unproven = replace(chosen, proof=Proof.OFF)
+            found = plan_source(self._session, plugin, _source(source), unproven, older=_may_be_older(chosen))
             narrowed = restrict_to_drift(self._session, found, accept=accept, objects=objects, options=chosen)
         return self.refresh_findings(narrowed)
 
@@ -395,6 +420,7 @@ class Reconciler:
             source_text=rollback.recorded_text(target, source),
             notes=(*found.notes, *lost),
             rolls_back_to=target.entry.idx,
+            behind=None,
         )
 
     # --- inside ----------------------------------------------------------------------------------------------------
@@ -420,30 +446,46 @@ class Reconciler:
     ) -> MigrateResult:
         started = self._session.clock()
         options = self._chosen(options)
-        for attempt in range(1, _REPLANS + 1):
+        deadline = time.monotonic() + options.longest_wait_ms / 1000 if options.longest_wait_ms else None
+        attempt = 1
+        while True:
             if not dry_run and is_unchanged(self._session, plugin, source, options):
+                remember_version(self._session, plugin, source, options)
                 return _skipped(plugin)
             planned: PlanResult | None = None
             try:
-                with (
-                    errors_as(DatabaseError, f"plan for plugin {plugin}"),
-                    self.connection.transaction(force_rollback=True),
-                ):
-                    if not dry_run:
-                        lock_plugin(self.connection, plugin, options.longest_wait_ms)
-                        if is_unchanged(self._session, plugin, source, options):
-                            return _skipped(plugin)
-                    planned = plan_source(
-                        self._session, plugin, source.split() if isinstance(source, Reading) else source, options
-                    )
+                with errors_as(DatabaseError, f"plan for plugin {plugin}"):
+                    planned = self._planned(plugin, source, options, kind, dry_run=dry_run)
+                if planned is None:
+                    continue
                 if dry_run:
-                    return MigrateResult(plugin=plugin, idx=None, statements=planned.plan.statements, dry_run=True)
+                    return MigrateResult(
+                        plugin=plugin,
+                        idx=None,
+                        statements=planned.plan.statements,
+                        dry_run=True,
+                        behind=planned.behind,
+                        later=planned.later,
+                    )
                 with errors_as(DatabaseError, "apply the plan"):
-                    return run_plan(self._session, planned, started, kind, on_event)
+                    done = run_plan(self._session, planned, started, kind, on_event)
+                for line in left_in_place(done.later):
+                    _log.warning("%s: %s", plugin, line)
+                return done
+            except BehindError as error:
+                if options.when_behind is WhenBehind.FAIL:
+                    raise
+                if options.when_behind is WhenBehind.SKIP:
+                    _log.warning("%s: %s; left alone", plugin, error.behind)
+                    return MigrateResult(plugin=plugin, idx=None, skipped=True, behind=error.behind)
+                if deadline is not None and time.monotonic() > deadline:
+                    raise BehindError(plugin, error.behind, waited_s=options.longest_wait_ms / 1000) from None
+                pause(_LOOK_AGAIN_S)
             except StalePlanError as error:
                 if attempt == _REPLANS:
                     record_failure(self._session, planned, kind, started, error, plugin=plugin)
                     raise
+                attempt += 1
             except ReconcilerError as error:
                 if not dry_run:
                     record_failure(self._session, planned, kind, started, error, plugin=plugin)
@@ -452,7 +494,30 @@ class Reconciler:
                 if dry_run:
                     raise
                 raise self._interrupted(exc, planned, plugin, kind, started) from exc.__cause__ or exc
-        raise AssertionError("unreachable")
+
+    def _planned(
+        self, plugin: str, source: AnySource | Reading, options: Options, kind: RunKind, *, dry_run: bool
+    ) -> PlanResult | None:
+        """The plan, made where nobody else is at work; None where another run did the same meanwhile.
+
+        Raises BehindError for an older declaration, unless that is to be applied.
+        """
+        older = options.when_behind is WhenBehind.APPLY or (kind is not RunKind.APPLY and _may_be_older(options))
+        if not older:
+            # Who is behind does not wait for those who are not.
+            with self.connection.transaction():
+                begun = kind is RunKind.APPLY and options.when_behind is not WhenBehind.FAIL
+                require_last(self.connection, plugin, source, options, begun=begun)
+        locked = (
+            self.connection.transaction(force_rollback=True)
+            if dry_run
+            else plugin_locked(self.connection, plugin, options.longest_wait_ms, force_rollback=True)
+        )
+        with locked:
+            if not dry_run and is_unchanged(self._session, plugin, source, options):
+                return None
+            whole = source.split() if isinstance(source, Reading) else source
+            return plan_source(self._session, plugin, whole, options, older=older)
 
     def _interrupted(
         self, exc: KeyboardInterrupt, planned: PlanResult | None, plugin: str, kind: RunKind, started: datetime
@@ -500,8 +565,13 @@ def _migrate(reconciler: Reconciler, plugin: str, source: Declaration) -> Migrat
 
 
 def _skipped(plugin: str) -> MigrateResult:
-    logging.getLogger("reconciler").info("plugin %s: in sync", plugin)
+    _log.info("plugin %s: in sync", plugin)
     return MigrateResult(plugin=plugin, idx=None, skipped=True)
+
+
+def _may_be_older(options: Options) -> bool:
+    """Whether a use case that somebody asks for by name takes an older declaration, too."""
+    return options.when_behind is not WhenBehind.FAIL
 
 
 def _source(source: Declaration) -> AnySource:

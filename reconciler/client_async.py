@@ -8,16 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from reconciler.client import Reconciler
-from reconciler.db.connections import cancel_all, watched, watching
+from reconciler.db.connections import Watched, cancel_all, watched, watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Self
 
-    from reconciler.db.connections import Connection
     from reconciler.db.targets import Database
-    from reconciler.options import Options
+    from reconciler.options import Drops, Options, WhenBehind
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
     from reconciler.source.source import Declaration
 
@@ -38,7 +37,6 @@ class AsyncReconciler:
     def __init__(self, database: Database, *, options: Options | None = None) -> None:
         self._reconciler = Reconciler(database, options=options)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="reconciler")
-        self._connections: set[Connection] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -74,6 +72,9 @@ class AsyncReconciler:
         plugin: str = "default",
         allow_data_loss: bool = False,
         dry_run: bool = False,
+        when_behind: WhenBehind | str | None = None,
+        version: int | str | None = None,
+        drops: Drops | str | None = None,
         options: Options | None = None,
     ) -> MigrateResult:
         """As `Reconciler.migrate`."""
@@ -83,6 +84,9 @@ class AsyncReconciler:
             plugin=plugin,
             allow_data_loss=allow_data_loss,
             dry_run=dry_run,
+            when_behind=when_behind,
+            version=version,
+            drops=drops,
             options=options,
         )
 
@@ -118,8 +122,10 @@ class AsyncReconciler:
         return await self._run(self._reconciler.status, plugin=plugin)
 
     async def _run(self, work: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
+        connections = Watched()
+
         def watched_work() -> _T:
-            with watching(self._connections), watched(self._reconciler.connection):
+            with watching(connections), watched(self._reconciler.connection):
                 return work(*arguments, **named)
 
         running = asyncio.get_running_loop().run_in_executor(self._executor, watched_work)
@@ -127,7 +133,7 @@ class AsyncReconciler:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
             while not running.done():
-                await asyncio.shield(asyncio.to_thread(cancel_all, self._connections))
+                await asyncio.shield(asyncio.to_thread(cancel_all, connections))
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait({running}, timeout=_CANCEL_AGAIN_S)
             if not running.cancelled():

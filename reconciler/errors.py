@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from reconciler.model.facts import FactId
     from reconciler.model.hazards import Hazard
     from reconciler.model.intent import Suggestion
+    from reconciler.model.versions import Behind
 
 __all__ = [
     "ApplyError",
+    "BehindError",
     "ConfigError",
     "ConnectError",
     "DatabaseError",
@@ -54,6 +56,7 @@ __all__ = [
 #   PlanError              no order of statements does it
 #     UnmodelledError      there are unsupported changes
 #   ProofError             the rehearsal did not end at the goal
+#   BehindError            the declaration is older than what the database is at
 #   HazardError            refused because of a hazard that was not allowed
 #   PreflightError         what is in the database stands in the way
 #   ApplyError             a statement failed; everything was rolled back
@@ -135,6 +138,21 @@ class UnmodelledError(PlanError):
 
 class ProofError(ReconcilerError):
     """The rehearsal failed, or did not end at the goal; nothing has touched the live database."""
+
+
+class BehindError(ReconcilerError):
+    """The declaration is older than what the database is at; nothing was changed. `behind` says by how much."""
+
+    def __init__(self, plugin: str, behind: Behind, *, waited_s: float | None = None) -> None:
+        waited = "" if waited_s is None else f"; waited {waited_s:g} s"
+        super().__init__(
+            f"{plugin}: {behind}{waited}",
+            left="nothing was changed",
+            hint="deploy the newer version; if going back is intended: `reconciler apply --allow-older`, a higher"
+            " version of the application, or when_behind='apply'",
+        )
+        self.plugin = plugin
+        self.behind = behind
 
 
 class HazardError(ReconcilerError):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from reconciler.model.facts import FactId
     from reconciler.model.hazards import Hazard
     from reconciler.model.snapshot import Snapshot
-    from reconciler.options import Options
+    from reconciler.options import Drops, Options, WhenBehind
     from reconciler.results import MigrateResult, Status
     from reconciler.source.source import Declaration
 
@@ -53,12 +53,16 @@ class MigrationOptions:
     """How `migrate` works: `force` and `allow_data_loss` both allow what loses data; a dry run changes nothing.
 
     `verbose` writes each statement to the log `reconciler` before it runs, with secrets masked.
+    `when_behind`, `version` and `drops` are those of `Options`, for this migration.
     """
 
     verbose: bool = False
     force: bool = False
     dry_run: bool = False
     allow_data_loss: bool = False
+    when_behind: WhenBehind | None = None
+    version: int | str | None = None
+    drops: Drops | None = None
 
 
 class DynamicMigrationManager:
@@ -110,6 +114,9 @@ class DynamicMigrationManager:
             schema,
             plugin=plugin_name,
             dry_run=chosen.dry_run,
+            when_behind=chosen.when_behind,
+            version=chosen.version,
+            drops=chosen.drops,
             options=replace(self._reconciler.options, allow=allow),
             on_event=_log_statement if chosen.verbose else None,
         )

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from reconciler.errors import ConfigError
 from reconciler.hazards.policy import consents
 from reconciler.model.plugins import DEFAULT_PLUGIN, derive_schema_name
 from reconciler.model.replication import USUAL_LAG, MaxLag
+from reconciler.model.versions import version_text
 
 if TYPE_CHECKING:
     from reconciler.diff.goal import Scope
     from reconciler.hazards.policy import HazardRule
     from reconciler.model.plan import Online
 
-__all__ = ["Options", "Proof", "scope_of"]
+__all__ = ["Drops", "Options", "Proof", "WhenBehind", "scope_of", "with_choices"]
+
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 class Proof(StrEnum):
@@ -24,6 +29,26 @@ class Proof(StrEnum):
     SCHEMA = "schema"
     ROWS = "rows"
     OFF = "off"
+
+
+class WhenBehind(StrEnum):
+    """What is done with a declaration that is older than what the database is at.
+
+    The database is left alone; or the start waits until it is as declared again; or it fails; or the older declaration
+    is meant, and applied.
+    """
+
+    SKIP = "skip"
+    WAIT = "wait"
+    FAIL = "fail"
+    APPLY = "apply"
+
+
+class Drops(StrEnum):
+    """When what is no longer declared is dropped: at once, or by the next migration."""
+
+    NOW = "now"
+    LATER = "later"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +64,10 @@ class Options:
     Functions that a plan's statements call find names without a schema in `search_path`, and else in pg_catalog alone.
     The ledger keeps keys and values of rows, which errors quote, only with `record_values`.
     While rows are backfilled, no standby and no active slot may be further behind than `max_lag`, else it waits.
+
+    `version` is the application's: a declaration of a lower one than was recorded is behind. `when_behind` says what
+    `migrate` does with such a declaration, or an earlier migration's; `fail` makes every use case refuse it. With
+    `drops` set to `later`, what the declaration no longer has is dropped by the migration after the next.
 
     `allow` has kinds of hazards, and consents for one object (`data-loss:table:public.old_orders`); the first of
     `hazard_rules` that fits decides about the rest. Raises ConfigError for an unknown kind.
@@ -62,8 +91,15 @@ class Options:
     search_path: tuple[str, ...] = ()
     max_lag: MaxLag = USUAL_LAG
     record_values: bool = False
+    when_behind: WhenBehind = WhenBehind.SKIP
+    version: str | None = None
+    drops: Drops = Drops.NOW
 
     def __post_init__(self) -> None:
+        if self.version is not None:
+            object.__setattr__(self, "version", version_text(self.version))
+        object.__setattr__(self, "when_behind", _member(WhenBehind, "when_behind", self.when_behind))
+        object.__setattr__(self, "drops", _member(Drops, "drops", self.drops))
         object.__setattr__(self, "allow", consents(self.allow))
 
     @property
@@ -81,6 +117,29 @@ class Options:
         return Online(
             above_bytes=-1 if self.online else self.online_above_bytes, keep_column_order=self.keep_column_order
         )
+
+
+def with_choices(
+    options: Options,
+    *,
+    when_behind: WhenBehind | str | None = None,
+    version: int | str | None = None,
+    drops: Drops | str | None = None,
+) -> Options:
+    """The options with those of these that are given. Raises ConfigError for a value that does not exist."""
+    return replace(
+        options,
+        when_behind=options.when_behind if when_behind is None else _member(WhenBehind, "when_behind", when_behind),
+        version=options.version if version is None else version_text(version),
+        drops=options.drops if drops is None else _member(Drops, "drops", drops),
+    )
+
+
+def _member(kind: type[_Choice], option: str, value: str) -> _Choice:
+    try:
+        return kind(value)
+    except ValueError as exc:
+        raise ConfigError(f"{option} {value} does not exist", hint=f"it is one of {', '.join(kind)}") from exc
 
 
 def scope_of(plugin: str, options: Options) -> Scope:

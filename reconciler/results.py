@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from reconciler.ledger.runs import Run
     from reconciler.ledger.steps import UnfinishedRun
     from reconciler.model.checks import Finding
+    from reconciler.model.facts import FactId
     from reconciler.model.hazards import Hazard
     from reconciler.model.intent import Suggestion
     from reconciler.model.plan import Plan, Statement
     from reconciler.model.snapshot import Snapshot
+    from reconciler.model.versions import Behind
     from reconciler.options import Options
 
-__all__ = ["CheckResult", "MigrateResult", "PlanResult", "Status"]
+__all__ = ["CheckResult", "MigrateResult", "PlanResult", "Status", "left_in_place"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,8 @@ class PlanResult:
     `head` is how far the record had come, `rolls_back_to` the migration whose declaration a rollback brings back.
     `renamed` is live after the plan's renames; a plan that was read from a file has none. `findings` are what stood in
     its way, or could hold it up, when it was made; `suggestions` what looks like a rename and is planned as none.
+    `behind` is set where the declaration is older than what the database is at, `later` has what it no longer declares
+    and is not dropped yet.
     `notes` are the warnings that came of making it, `rename_warnings` those of renames that nobody declared; what is
     allowed can change until it is applied.
     """
@@ -58,6 +62,8 @@ class PlanResult:
     is_whole: bool = True
     findings: tuple[Finding, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
+    behind: Behind | None = None
+    later: tuple[FactId, ...] = ()
 
     @property
     def refused(self) -> tuple[Hazard, ...]:
@@ -67,14 +73,22 @@ class PlanResult:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What came of making the plan, and which consents it has no use for."""
-        return (*self.notes, *self.rename_warnings, *unused_consents(self.plan.hazards, self.options.allow))
+        older = () if self.behind is None else (str(self.behind),)
+        return (
+            *older,
+            *left_in_place(self.later),
+            *self.notes,
+            *self.rename_warnings,
+            *unused_consents(self.plan.hazards, self.options.allow),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
     """What `check` found: the state of each object, and the plan that would bring live to the declaration.
 
-    `unfinished` is a run that is at work, or was interrupted; what it changes is in that state, and is no drift.
+    `unfinished` is a run that is at work, or was interrupted; what it changes is in that state, and is no drift. Where
+    the declaration is `behind`, live is compared with what was recorded instead.
     """
 
     plugin: str
@@ -83,6 +97,7 @@ class CheckResult:
     recorded_idx: int | None
     warnings: tuple[str, ...] = ()
     unfinished: UnfinishedRun | None = None
+    behind: Behind | None = None
 
     def of(self, *states: State) -> tuple[ObjectState, ...]:
         """The objects in one of these states."""
@@ -96,7 +111,11 @@ class CheckResult:
 
 @dataclass(frozen=True, kw_only=True)
 class MigrateResult:
-    """What `migrate`, `apply`, `repair` or `adopt` did. `idx` is None where there was nothing to record."""
+    """What `migrate`, `apply`, `repair` or `adopt` did. `idx` is None where there was nothing to record.
+
+    Where the declaration is `behind`, the database was left alone. `later` has what is no longer declared and was not
+    dropped yet.
+    """
 
     plugin: str
     idx: int | None
@@ -104,11 +123,13 @@ class MigrateResult:
     dry_run: bool = False
     skipped: bool = False
     warnings: tuple[str, ...] = ()
+    behind: Behind | None = None
+    later: tuple[FactId, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """What the ledger knows of a plugin."""
+    """What the ledger knows of a plugin; `later` has what is no longer declared and was not dropped yet."""
 
     plugin: str
     has_run: bool
@@ -118,3 +139,12 @@ class Status:
     last_run: Run | None
     unfinished: UnfinishedRun | None = None
     warnings: tuple[str, ...] = ()
+    later: tuple[FactId, ...] = ()
+
+
+def left_in_place(later: tuple[FactId, ...]) -> tuple[str, ...]:
+    """A warning that names what is no longer declared and was not dropped yet; none where there is nothing."""
+    if not later:
+        return ()
+    names = ", ".join(str(fact) for fact in later)
+    return (f"no longer declared, dropped by the next migration or `reconciler apply --drops now`: {names}",)

@@ -12,9 +12,13 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from reconciler.client import Reconciler, reconcile_all
-from reconciler.db.connections import cancel_all, errors_as, watched, watching
-from reconciler.errors import ApplyError, ConnectError, DatabaseError, ReconcilerError
+from reconciler.db.connections import Watched, cancel_all, errors_as, watched, watching
+from reconciler.errors import ApplyError, BehindError, ConnectError, DatabaseError, ReconcilerError
+from reconciler.ledger.schema import who_is_at_work
+from reconciler.options import Options, WhenBehind, with_choices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.db.targets import Database
     from reconciler.model.events import Event
-    from reconciler.options import Options
+    from reconciler.options import Drops
     from reconciler.results import MigrateResult
     from reconciler.source.source import Declaration
 
@@ -43,6 +47,9 @@ def reconcile_on_startup(
     timeout_s: float | None = None,
     wait_for_server_s: float = 30.0,
     allow_data_loss: bool = False,
+    when_behind: WhenBehind | str | None = None,
+    version: int | str | None = None,
+    drops: Drops | str | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> dict[str, MigrateResult]:
     """Brings every plugin of `{plugin: source}` to its declaration; call it before the application serves.
@@ -51,9 +58,15 @@ def reconcile_on_startup(
     the server is not up yet, it is tried again for `wait_for_server_s`. After `timeout_s`, if given, the running
     statement is cancelled on the server and rolled back.
 
+    A declaration that is older than what the database is at, as an earlier migration recorded it or because the
+    application's `version` is lower than one that was recorded, leaves the database alone; with `when_behind` the start
+    waits (for `timeout_s`) until the database is as declared again, fails, or applies it. With `drops="later"` what is
+    no longer declared is dropped by the next migration. These three go before those of `options`.
+
     Raises PluginFailuresError with the error of each plugin that failed (the others are done), ConnectError where the
     server cannot be reached, ApplyError where the time is over.
     """
+    options = with_choices(options or Options(), when_behind=when_behind, version=version, drops=drops)
     run = _Run(database, sources, options, timeout_s, wait_for_server_s, on_event, allow_data_loss=allow_data_loss)
     return run.execute()
 
@@ -66,6 +79,9 @@ async def reconcile_on_startup_async(
     timeout_s: float | None = None,
     wait_for_server_s: float = 30.0,
     allow_data_loss: bool = False,
+    when_behind: WhenBehind | str | None = None,
+    version: int | str | None = None,
+    drops: Drops | str | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> dict[str, MigrateResult]:
     """As `reconcile_on_startup`, without blocking the event loop: await it in the application's lifespan.
@@ -75,6 +91,7 @@ async def reconcile_on_startup_async(
 
     Raises as `reconcile_on_startup`.
     """
+    options = with_choices(options or Options(), when_behind=when_behind, version=version, drops=drops)
     run = _Run(database, sources, options, timeout_s, wait_for_server_s, on_event, allow_data_loss=allow_data_loss)
     work = asyncio.ensure_future(asyncio.to_thread(run.execute))
     try:
@@ -115,7 +132,9 @@ class _Run:
         self._wait_s = wait_for_server_s
         self._on_event = on_event
         self._allow_data_loss = allow_data_loss
-        self._connections: set[Connection] = set()
+        self._connections = Watched()
+        self._at_work: str | None = None
+        self._behind: BehindError | None = None
         self._unreachable: ConnectError | None = None
         self._timed_out = False
         self._stopping = threading.Event()
@@ -138,15 +157,20 @@ class _Run:
             self._stopping.set()
             watcher.join()
 
-    def _reason(self, cause: BaseException | None) -> ConnectError | ApplyError:
+    def _reason(self, cause: BaseException | None) -> ConnectError | BehindError | ApplyError:
         if self._unreachable is not None:
             return self._unreachable
         last = cause.left if isinstance(cause, ReconcilerError) else None
         left = f"the plugins that were done stay done; of the one at work: {last or 'nothing, it was rolled back'}"
+        if self._timed_out and self._behind is not None and self._timeout_s is not None:
+            return BehindError(self._behind.plugin, self._behind.behind, waited_s=self._timeout_s)
         if self._timed_out:
+            waited = f"; it waited for another run: {self._at_work}" if self._at_work else ""
             return ApplyError(
-                f"the start did not end within {self._timeout_s:g} s",
-                hint="raise timeout_s, or find out which session holds the lock",
+                f"the start did not end within {self._timeout_s:g} s{waited}",
+                hint="wait until that run has ended, or end it if it hangs"
+                if self._at_work
+                else "raise timeout_s, or find out which session holds the lock",
                 left=left,
             )
         return ApplyError("the start was cancelled", left=left)
@@ -155,13 +179,26 @@ class _Run:
         connection = self._connect(reconciler)
         try:
             with watched(connection), errors_as(DatabaseError, f"reconcile plugin {plugin}"):
+                return self._reconcile(reconciler, plugin, source)
+        except Exception as exc:
+            if self._stopping.is_set():
+                if isinstance(exc.__context__, BehindError):
+                    self._behind = exc.__context__
+                elif not isinstance(exc, ConnectError):
+                    self._at_work = _at_work(connection, plugin)
+                raise _StoppedError from exc
+            raise
+
+    def _reconcile(self, reconciler: Reconciler, plugin: str, source: Declaration) -> MigrateResult:
+        while True:
+            try:
                 return reconciler.migrate(
                     source, plugin=plugin, allow_data_loss=self._allow_data_loss, on_event=self._tell
                 )
-        except Exception as exc:
-            if self._stopping.is_set():
-                raise _StoppedError from exc
-            raise
+            except BehindError:
+                # Where the start may take some time, that is how long it waits.
+                if self._timeout_s is None or reconciler.options.when_behind is not WhenBehind.WAIT:
+                    raise
 
     def _tell(self, event: Event) -> None:
         self._check()
@@ -194,6 +231,16 @@ class _Run:
         while not self._ended.is_set():
             cancel_all(self._connections)
             self._ended.wait(_CANCEL_AGAIN_S)
+
+
+def _at_work(connection: Connection, plugin: str) -> str | None:
+    """Which other run is at work on the plugin, as far as that can be asked now."""
+    try:
+        with connection.transaction():
+            return who_is_at_work(connection, plugin)
+    except (ReconcilerError, psycopg.Error):
+        # The last request to cancel can meet this question, too; then the error says only that the time was over.
+        return None
 
 
 def _is_lasting(error: ConnectError) -> bool:

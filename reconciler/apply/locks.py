@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 from reconciler.db.connections import connect, errors_as, fetch_all, fetch_one
+from reconciler.db.connections import pause as wait
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import LockTimeoutError
 from reconciler.ledger.schema import TELL_AFTER_MS, hold_lease, lease_is_held, tell_of_lease
@@ -100,7 +101,7 @@ class LockRetryPolicy:
 
     timeout_ms: int
     retries: int
-    pause: Callable[[float], None] = time.sleep
+    pause: Callable[[float], None] = wait
 
     def pauses_s(self) -> Generator[float]:
         """The pauses before each further try: random below a limit that doubles, so that two do not meet again."""
@@ -452,4 +453,4 @@ def lease(dsn: str, plugin: str, wait_ms: int) -> Generator[Callable[[], None]]:
             if waited_ms >= TELL_AFTER_MS and not told:
                 tell_of_lease(connection, plugin)
                 told = True
-            time.sleep(_random.uniform(0.05, 0.25))
+            wait(_random.uniform(0.05, 0.25))

@@ -29,7 +29,7 @@ from reconciler.errors import (
 )
 from reconciler.ledger import steps as ledger_steps
 from reconciler.ledger.runs import RunOutcome, finish_run, recorded_message, start_run
-from reconciler.ledger.schema import ensure_ledger, lock_plugin
+from reconciler.ledger.schema import ensure_ledger, lock_plugin, wait_for_lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -112,6 +112,7 @@ def run_steps(connection: Connection, plan: Plan, run: Run) -> Recorded:
 def _at_once(connection: Connection, plan: Plan, run: Run, tries: LockTries) -> Recorded:
     """All in one transaction, which may be the caller's."""
     is_idle = connection.info.transaction_status == TransactionStatus.IDLE
+    wait_for_lease(connection, run.record.plugin, run.patience.timeout_ms)
     done: Recorded | None = None
     try:
         with connection.transaction(), nullcontext() if is_idle else timeouts_kept(connection):
@@ -146,6 +147,8 @@ def _begin(connection: Connection, plan: Plan, run: Run, *, left: str) -> _Begun
         live_before=plan.live_fingerprint,
         step_count=len(plan.steps),
         source_description=run.record.source_description,
+        source_digest=run.record.declared.digest,
+        app_version=run.record.declared.version,
         changes=run.changes,
     )
     return _Begun(connection=connection, plan=plan, run=run, run_id=run_id, left=left)

@@ -17,6 +17,7 @@ from reconciler.diff.diff import diff
 from reconciler.diff.goal import is_managed
 from reconciler.errors import LockTimeoutError, StalePlanError, VerificationError
 from reconciler.ledger.addresses import lasting_addresses
+from reconciler.ledger.declarations import declare_again, save_declaration
 from reconciler.ledger.managers import JournalManager
 from reconciler.ledger.marks import Mark, load_addresses, save_mark
 from reconciler.ledger.migrations import record_migration
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.diff.diff import Difference
     from reconciler.diff.goal import Scope
-    from reconciler.model.facts import Json
+    from reconciler.ledger.declarations import Declared
+    from reconciler.model.facts import FactId, Json
     from reconciler.model.plan import Plan, Statement, Step
     from reconciler.model.snapshot import Snapshot
 
@@ -38,6 +40,7 @@ __all__ = [
     "Record",
     "Recorded",
     "record_plan",
+    "remember_declaration",
     "require_live",
     "run_counted",
     "run_timed",
@@ -52,7 +55,8 @@ class Record:
     """What the ledger is to keep of a run: the state it leads to, the source, and what the mark was taken over.
 
     `goal` is what live is to be in the end, `snapshot` what is recorded of it; `is_whole` tells whether that is all
-    that was declared.
+    that was declared. `later` has what is no longer declared and stays for now; `rolls_back_to` is the migration whose
+    declaration this is again.
     """
 
     plugin: str
@@ -65,7 +69,10 @@ class Record:
     source_description: str
     scope: Json
     created_at: int
+    declared: Declared
     tag: str | None = None
+    later: Sequence[FactId] = ()
+    rolls_back_to: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,10 +150,20 @@ def record_plan(
         schemas=tuple(schemas),
         desired_fingerprint=record.desired_fingerprint,
         scope=record.scope,
+        later=tuple(record.later),
     )
+    if record.is_whole:
+        remember_declaration(connection, idx, record)
     before = load_addresses(connection, record.plugin)
     save_mark(connection, record.plugin, mark, lasting_addresses(after, record.snapshot, before))
     return Recorded(idx=idx, notes=tuple(_told(strayed, after, record)))
+
+
+def remember_declaration(connection: Connection, idx: int, record: Record) -> None:
+    """Writes down that the database is as declared, at migration `idx`."""
+    save_declaration(connection, record.plugin, idx, record.declared)
+    if record.rolls_back_to is not None:
+        declare_again(connection, record.plugin, record.rolls_back_to, idx, record.desired_fingerprint)
 
 
 def require_live(connection: Connection, plan: Plan, schemas: Sequence[str]) -> Snapshot:

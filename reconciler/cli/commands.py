@@ -1,7 +1,8 @@
 """The command `reconciler`. Does I/O.
 
 Exit codes: 0 done or in sync; 1 error; 2 differences pending (plan, check, diff); 3 refused because of a hazard;
-4 drift or conflict (check); 5 proof failed; 6 a run is unfinished (check). Heavy imports stand inside the commands, so
+4 drift or conflict (check); 5 proof failed; 6 a run is unfinished (check); 7 the declaration is older than what the
+database is at. Heavy imports stand inside the commands, so
 that `--help` is light.
 """
 
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.console import (
+    BEHIND,
     DIFFERENCES,
     DONE,
     DRIFT,
@@ -225,7 +227,8 @@ def _dry_run(reconciler: Reconciler, source: AnySource, chosen: CommandOptions) 
 def check(**values: Any) -> int:
     """Show which objects moved; exit 4 on drift or conflict, 6 on an unfinished run, 2 if only the declaration changed.
 
-    Without a SOURCE the database is compared with what was recorded.
+    Without a SOURCE, and with one that is older than what the database is at (exit 7), the database is compared with
+    what was recorded.
     """
     from reconciler.diff.drift import State
     from reconciler.report import json, sql, text
@@ -246,6 +249,8 @@ def check(**values: Any) -> int:
         return DRIFT
     if result.unfinished is not None:
         return UNFINISHED
+    if result.behind is not None:
+        return BEHIND
     return DIFFERENCES if result.of(State.PENDING) or not result.plan.is_empty else DONE
 
 

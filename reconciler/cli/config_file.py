@@ -59,6 +59,8 @@ class Configuration:
     search_path: tuple[str, ...] | None = None
     max_lag: str | None = None
     record_values: bool | None = None
+    app_version: str | None = None
+    drops: str | None = None
 
 
 def find_configuration(start: Path) -> Configuration:
@@ -116,6 +118,8 @@ def parse_configuration(table: dict[str, object], path: Path) -> Configuration:
         search_path=lists.get("search_path"),
         max_lag=strings.get("max_lag"),
         record_values=flags.get("record_values"),
+        app_version=_only(values, path, _version).get("app_version"),
+        drops=strings.get("drops"),
     )
 
 
@@ -209,6 +213,11 @@ def _size(value: object) -> int | None:
     return _number(value)
 
 
+def _version(value: object) -> str | None:
+    number = _number(value)
+    return _string(value) if number is None else str(number)
+
+
 _SIZE = re.compile(r"(\d+)\s*(B|kB|MB|GB|TB)", re.IGNORECASE)
 _UNITS = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 _WORDS: dict[Callable[[object], object], str] = {
@@ -217,6 +226,7 @@ _WORDS: dict[Callable[[object], object], str] = {
     _flag: "true or false",
     _number: "a number, not negative",
     _size: "a size like 64MB",
+    _version: "a number or a text",
     _tables: "a list of tables",
 }
 _KINDS: dict[str, Callable[[object], object]] = {
@@ -244,6 +254,8 @@ _KINDS: dict[str, Callable[[object], object]] = {
     "search_path": _strings,
     "max_lag": _string,
     "record_values": _flag,
+    "app_version": _version,
+    "drops": _string,
 }
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from reconciler.errors import ConfigError, HazardError, ProofError, ReconcilerError, RunInterruptedError
+from reconciler.errors import BehindError, ConfigError, HazardError, ProofError, ReconcilerError, RunInterruptedError
 from reconciler.model.visible import visible, visible_line
 from reconciler.redaction.dsn import redact
 from reconciler.redaction.masking import redact_message
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
 __all__ = [
+    "BEHIND",
     "DIFFERENCES",
     "DONE",
     "DRIFT",
@@ -45,7 +46,7 @@ __all__ = [
     "working",
 ]
 
-DONE, FAILED, DIFFERENCES, REFUSED, DRIFT, PROOF_FAILED, UNFINISHED = range(7)
+DONE, FAILED, DIFFERENCES, REFUSED, DRIFT, PROOF_FAILED, UNFINISHED, BEHIND = range(8)
 INTERRUPTED = 130
 
 EMBEDDED_FOLDER = Path(".reconciler")
@@ -55,7 +56,7 @@ _LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE")
 
 _STYLES = (
     (re.compile(r"^(conflict|drifted): |^NOT PLANNED|^Refused|^Blocking problems|^\s+hazard data_loss"), "bold red"),
-    (re.compile(r"^(pending|unfinished|unmanaged|caught up): |^\s+hazard |^Plan for|^Warnings"), "yellow"),
+    (re.compile(r"^(pending|unfinished|unmanaged|caught up|behind): |^\s+hazard |^Plan for|^Warnings"), "yellow"),
     (re.compile(r"^(In sync|Applied|Repaired|Accepted|Adopted)\b"), "green"),
     (re.compile(r"^\s*\d+\. |^== "), "bold"),
     (re.compile(r"^\s+(creates|drops|alters|lock|took) "), "dim"),
@@ -65,6 +66,8 @@ _STYLES = (
 def exit_code_of(error: ReconcilerError) -> int:
     """The exit code that tells scripts what went wrong."""
     match error:
+        case BehindError():
+            return BEHIND
         case HazardError():
             return REFUSED
         case ProofError():

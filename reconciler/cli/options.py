@@ -17,7 +17,7 @@ from reconciler.hazards.policy import consents, rule_of_consent
 from reconciler.model.hazards import HazardKind
 from reconciler.model.plugins import DEFAULT_PLUGIN
 from reconciler.model.replication import MaxLag
-from reconciler.options import Options, Proof
+from reconciler.options import Drops, Options, Proof, WhenBehind
 from reconciler.source.ownership import SAFE_VARIABLE, is_declared_safe
 
 if TYPE_CHECKING:
@@ -108,6 +108,9 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) ->
             preflight=not pick("no_preflight", not _USUAL.preflight),
             preflight_timeout_ms=int(pick("preflight_timeout", _USUAL.preflight_timeout_ms)),
             search_path=tuple(pick("search_path", _USUAL.search_path)),
+            when_behind=WhenBehind.APPLY if values.get("allow_older") else WhenBehind.FAIL,
+            version=pick("app_version", _USUAL.version),
+            drops=pick("drops", _USUAL.drops),
             max_lag=_USUAL.max_lag if (lag := pick("max_lag", None)) is None else MaxLag.parse(lag),
             record_values=bool(pick("record_values", _USUAL.record_values)),
         ),
@@ -246,6 +249,23 @@ def planning(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
             "--scratch",
             metavar="auto|schema|database|URL",
             help=f"Where Postgres builds the declared schema.  [default: {_USUAL.scratch}]",
+        ),
+        click.option(
+            "--allow-older",
+            is_flag=True,
+            help="The declaration may be older than what the database is at: an earlier migration's, or of a lower"
+            " version.",
+        ),
+        click.option(
+            "--app-version",
+            metavar="VERSION",
+            help="The application's version, a number or a text like 1.10.2; a lower one than was recorded is older.",
+        ),
+        click.option(
+            "--drops",
+            type=click.Choice([each.value for each in Drops]),
+            help="When what is no longer declared is dropped: now, or by the next migration."
+            f"  [default: {_USUAL.drops}]",
         ),
         click.option("--exact", is_flag=True, help="Owners, privileges and unknown objects must be as declared too."),
         click.option("--all-schemas", is_flag=True, help="Manage every schema of the database."),

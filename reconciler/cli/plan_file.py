@@ -33,6 +33,8 @@ _DECIDED = {
     "exact": "--exact",
     "search_path": "--search-path",
     "keep_column_order": "--keep-column-order",
+    "app_version": "--app-version",
+    "drops": "--drops",
 }
 _STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2, "/dev/fd/1": 1, "/dev/fd/2": 2}
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import threading
 import time
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -37,6 +38,7 @@ __all__ = [
     "SEARCH_PATH",
     "Connection",
     "ServerMessage",
+    "Watched",
     "cancel_all",
     "connect",
     "current_user",
@@ -46,6 +48,7 @@ __all__ = [
     "fetch_one",
     "lost_connection",
     "outside_transaction",
+    "pause",
     "pinned",
     "redact",
     "server_message",
@@ -123,9 +126,19 @@ _WHILE_SILENT: Mapping[str, str] = {
     "keepalives_count": "4",
     "tcp_user_timeout": "30000",
 }
-_WATCHED: ContextVar[set[Connection] | None] = ContextVar("_WATCHED", default=None)
 # PgBouncer and Neon say "unsupported startup parameter", Amazon's proxy "doesn't support command-line options".
 _REFUSALS_OF_OPTIONS = ("startup parameter", "command-line options")
+
+
+class Watched(set["Connection"]):
+    """The connections whose work another thread may cancel, and whether it did; those of one piece of work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_cancelled = threading.Event()
+
+
+_WATCHED: ContextVar[Watched | None] = ContextVar("_WATCHED", default=None)
 
 
 def connect(dsn: str, *, autocommit: bool = False, application_name: str = "reconciler") -> Connection:
@@ -176,7 +189,7 @@ def _connect(parameters: Mapping[str, str], *, autocommit: bool) -> Connection:
 
 
 @contextmanager
-def watching(connections: set[Connection]) -> Generator[None]:
+def watching(connections: Watched) -> Generator[None]:
     """Inside, and in this thread only, `connections` holds those that are `watched`, for another thread to cancel."""
     token = _WATCHED.set(connections)
     try:
@@ -199,11 +212,21 @@ def watched(connection: Connection) -> Generator[None]:
         connections.discard(connection)
 
 
-def cancel_all(connections: set[Connection]) -> None:
-    """Asks the server, from another thread, to end what the `watched` connections run.
+def pause(seconds: float) -> None:
+    """Waits on this side, so that no statement keeps a snapshot. Raises DatabaseError when the work is cancelled."""
+    connections = _WATCHED.get()
+    if connections is None:
+        time.sleep(seconds)
+    elif connections.is_cancelled.wait(seconds):
+        raise DatabaseError("the work was cancelled while it waited")
+
+
+def cancel_all(connections: Watched) -> None:
+    """Ends a pause of the work, and asks the server, from another thread, to end what its `watched` connections run.
 
     Between two statements a request does nothing, so one may not be enough.
     """
+    connections.is_cancelled.set()
     for connection in tuple(connections):
         if not connection.closed:
             with suppress(psycopg.Error):

@@ -9,7 +9,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 
-from reconciler.db.connections import connect, current_user, errors_as, fetch_one
+from reconciler.db.connections import connect, current_user
 from reconciler.db.targets import dsn_of
 
 if TYPE_CHECKING:
@@ -65,11 +65,6 @@ class Session:
         if self._dsn is not None and self._connection is not None:
             self._connection.close()
             self._connection = None
-
-    def pause(self, seconds: float) -> None:
-        """Waits in the server, so that a cancel request ends it."""
-        with errors_as(doing="wait for the next try"), self.connection.transaction():
-            fetch_one(self.connection, "select pg_catalog.pg_sleep(%s)", (seconds,))
 
 
 def _as_psycopg(value: object) -> Connection:

@@ -16,4 +16,5 @@ Who does what:
     marks       what live was when it was last seen to be as declared
     addresses   where Postgres keeps objects, so that one is found again under another name
     managers    the journal and the snapshots, in elizaOS's shape
+    declarations    what was declared, and which declaration is an earlier one
 """

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Mark", "load_addresses", "load_mark", "save_mark"]
 
 _VERSION_WITH_ADDRESSES = 3
+_VERSION_WITH_LATER = 5
 _UNFINISHED: LiteralString = (
     "EXISTS (SELECT FROM migrations._runs WHERE plugin_name = %(plugin)s AND outcome = 'running')"
     " OR EXISTS (SELECT FROM migrations._steps WHERE plugin_name = %(plugin)s AND idx IS NULL)"
@@ -36,7 +37,7 @@ class Mark:
 
     `mark` is None where live was not as the whole declaration says: then nothing may be skipped. `settled` is false
     where a run of the plugin is unfinished, where the mark is not of its last record, or where somebody else can have
-    written either.
+    written either. `later` has what the declaration no longer has and was left in place.
     """
 
     idx: int
@@ -45,6 +46,7 @@ class Mark:
     desired_fingerprint: str
     scope: Json = None
     settled: bool = True
+    later: tuple[FactId, ...] = ()
 
 
 def save_mark(connection: Connection, plugin: str, mark: Mark, addresses: Mapping[FactId, Address]) -> None:
@@ -52,11 +54,12 @@ def save_mark(connection: Connection, plugin: str, mark: Mark, addresses: Mappin
     places = [[fact.kind, list(fact.name), *address] for fact, address in addresses.items()]
     with errors_as(LedgerError, f"write the mark of plugin {plugin}"), cursor(connection) as rows:
         rows.execute(
-            "INSERT INTO migrations._marks (plugin_name, idx, mark, schemas, desired_fingerprint, scope, addresses)"
-            " VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s::jsonb)"
+            "INSERT INTO migrations._marks"
+            " (plugin_name, idx, mark, schemas, desired_fingerprint, scope, addresses, later)"
+            " VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s::jsonb)"
             " ON CONFLICT (plugin_name) DO UPDATE SET idx = excluded.idx, mark = excluded.mark,"
             " schemas = excluded.schemas, desired_fingerprint = excluded.desired_fingerprint,"
-            " scope = excluded.scope, addresses = excluded.addresses, updated_at = now()",
+            " scope = excluded.scope, addresses = excluded.addresses, later = excluded.later, updated_at = now()",
             [
                 plugin,
                 mark.idx,
@@ -65,6 +68,7 @@ def save_mark(connection: Connection, plugin: str, mark: Mark, addresses: Mappin
                 mark.desired_fingerprint,
                 canonical_json(mark.scope),
                 json.dumps(places),
+                json.dumps([[fact.kind, list(fact.name)] for fact in mark.later]),
             ],
         )
 
@@ -97,12 +101,13 @@ def load_mark(connection: Connection, plugin: str) -> Mark | None:
         roles=TRUSTED_ROLES,
         unfinished=sql.SQL(_UNFINISHED if "_steps" in state else "false"),
         is_trusted=MARK_IS_TRUSTED,
+        later=sql.SQL("mark.later::text" if (state.version or 0) >= _VERSION_WITH_LATER else "NULL"),
     )
     with errors_as(LedgerError, f"read the mark of plugin {plugin}"), cursor(connection) as rows:
         row = rows.execute(query, {"plugin": plugin}).fetchone()
     if row is None:
         return None
-    idx, mark, schemas, desired_fingerprint, scope, settled = row
+    idx, mark, schemas, desired_fingerprint, scope, settled, later = row
     with damage(f"the mark of plugin {plugin}", "delete its row of migrations._marks: the next run writes it again"):
         return Mark(
             idx=idx,
@@ -111,6 +116,10 @@ def load_mark(connection: Connection, plugin: str) -> Mark | None:
             desired_fingerprint=desired_fingerprint,
             scope=json.loads(scope),
             settled=settled,
+            later=tuple(
+                FactId(str(kind), tuple(map(str, name)))
+                for kind, name in cast("list[tuple[str, list[str]]]", json.loads(later or "[]"))
+            ),
         )
 
 
@@ -126,6 +135,6 @@ _MARK: LiteralString = """
         ) AND NOT EXISTS (
             SELECT FROM migrations._snapshots AS later
             WHERE later.plugin_name = mark.plugin_name AND later.idx > mark.idx
-        )
+        ), {later}
     FROM migrations._marks AS mark WHERE mark.plugin_name = %(plugin)s
 """

@@ -85,6 +85,8 @@ def start_run(
     live_before: str | None = None,
     step_count: int | None = None,
     source_description: str | None = None,
+    source_digest: str | None = None,
+    app_version: str | None = None,
     changes: Iterable[Difference] | None = None,
 ) -> int:
     """Writes down that a run begins and returns its id, for `finish_run`; commit it to leave a trace of a crash.
@@ -95,8 +97,8 @@ def start_run(
         row = rows.execute(
             "INSERT INTO migrations._runs"
             " (plugin_name, kind, started_at, outcome, desired_fingerprint, live_before, program_version,"
-            " step_count, source_description, changes)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb) RETURNING id",
+            " step_count, source_description, source_digest, app_version, changes)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb) RETURNING id",
             [
                 plugin,
                 kind.value,
@@ -107,6 +109,8 @@ def start_run(
                 program_version(),
                 step_count,
                 None if source_description is None else redact(source_description),
+                source_digest,
+                app_version,
                 None
                 if changes is None
                 else json.dumps([[each.fact.kind, list(each.fact.name), each.before, each.after] for each in changes]),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg import sql
 
-from reconciler.db.connections import cursor, errors_as, fetch_one, outside_transaction
+from reconciler.db.connections import cursor, errors_as, fetch_one, outside_transaction, pause
 from reconciler.db.sqlfiles import read_sql
 from reconciler.errors import LedgerDamagedError, LedgerError, LedgerVersionError, LockTimeoutError
 from reconciler.ledger.trust import require_own_ledger, require_readable
@@ -36,12 +36,26 @@ __all__ = [
     "ledger_state",
     "ledger_version",
     "lock_plugin",
+    "plugin_locked",
     "tell_of_lease",
+    "wait_for_lease",
+    "who_is_at_work",
 ]
 
-LEDGER_VERSION = 4
+LEDGER_VERSION = 5
 # Those of elizaOS first, then ours.
-TABLES = ("_migrations", "_journal", "_snapshots", "_ledger", "_runs", "_statements", "_sources", "_marks", "_steps")
+TABLES = (
+    "_migrations",
+    "_journal",
+    "_snapshots",
+    "_ledger",
+    "_runs",
+    "_statements",
+    "_sources",
+    "_marks",
+    "_steps",
+    "_declarations",
+)
 _POLL_MS = 200
 # Who waits longer says for whom.
 TELL_AFTER_MS = 2_000
@@ -55,6 +69,11 @@ _HOLDER = """
         AND held.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
         AND (held.classid::bigint << 32) | held.objid::bigint = %(key)s
     LIMIT 1
+"""
+
+_ASK_FOR_LEASE = """
+    SELECT pg_catalog.pg_try_advisory_xact_lock_shared(%s),
+        (SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'lock_timeout')
 """
 
 _GRANT_HINT = (
@@ -177,8 +196,48 @@ def lock_plugin(connection: Connection, plugin: str, wait_ms: int = 0) -> None:
     """
     if outside_transaction(connection):
         raise _no_transaction(f"plugin {plugin}")
-    _wait_for_lease(connection, plugin, wait_ms)
+    wait_for_lease(connection, plugin, wait_ms)
     _lock(connection, lock_id(plugin), f"plugin {plugin}", wait_ms)
+
+
+@contextmanager
+def plugin_locked(
+    connection: Connection, plugin: str, wait_ms: int = 0, *, force_rollback: bool = False
+) -> Generator[None]:
+    """A transaction in which the plugin is locked; where the connection is idle, none is open while it waits.
+
+    CREATE INDEX CONCURRENTLY of who is waited for could wait for its end. Raises as `lock_plugin`.
+    """
+    wait_for_lease(connection, plugin, wait_ms)
+    with connection.transaction(force_rollback=force_rollback):
+        lock_plugin(connection, plugin, wait_ms)
+        yield
+
+
+def wait_for_lease(connection: Connection, plugin: str, wait_ms: int = 0) -> None:
+    """Waits while a run of several transactions is at work, for `wait_ms` or `lock_timeout`.
+
+    It asks again and again, and waits on this side: a backend that waits has a snapshot, for which CREATE INDEX
+    CONCURRENTLY of that run would wait in turn, and to the end of its transaction. On an idle connection each question
+    is a transaction of its own. Raises LockTimeoutError, LedgerError.
+    """
+    key, began, told = _lease_id(plugin), time.monotonic(), False
+    while True:
+        with errors_as(LedgerError, f"lock plugin {plugin}"), connection.transaction(), cursor(connection) as rows:
+            row = rows.execute(_ASK_FOR_LEASE, [key]).fetchone()
+            assert row is not None
+            granted, timeout_ms = row
+        if granted:
+            return
+        limit_ms = min(timeout_ms or wait_ms, wait_ms or timeout_ms)
+        waited_ms = round((time.monotonic() - began) * 1000)
+        with connection.transaction():
+            if limit_ms and waited_ms >= limit_ms:
+                raise _held(connection, key, f"plugin {plugin}", waited_ms)
+            if waited_ms >= TELL_AFTER_MS and not told:
+                _tell(connection, key, f"plugin {plugin}")
+                told = True
+        pause(min(_POLL_MS, max(limit_ms - waited_ms, 1) if limit_ms else _POLL_MS) / 1000)
 
 
 def hold_lease(connection: Connection, plugin: str) -> bool:
@@ -194,6 +253,14 @@ def hold_lease(connection: Connection, plugin: str) -> bool:
 def tell_of_lease(connection: Connection, plugin: str) -> None:
     """Logs for whom a run waits that wants the lease."""
     _tell(connection, _lease_id(plugin), f"plugin {plugin}")
+
+
+def who_is_at_work(connection: Connection, plugin: str) -> str | None:
+    """Which session keeps others from working on the plugin, in words; None where nobody does."""
+    for key in (_lease_id(plugin), lock_id(plugin)):
+        if _holder(connection, key, f"look for a run of plugin {plugin}") is not None:
+            return _whom(connection, key, f"plugin {plugin}")
+    return None
 
 
 def lease_is_held(connection: Connection, plugin: str, waited_ms: int) -> LockTimeoutError:
@@ -228,35 +295,6 @@ def _holder(connection: Connection, key: int, doing: str) -> Holder | None:
 
 def _lease_id(plugin: str) -> int:
     return lock_id(f"reconciler: several transactions of {plugin}")
-
-
-def _wait_for_lease(connection: Connection, plugin: str, wait_ms: int) -> None:
-    """Waits while a run of several transactions is at work, for `wait_ms` or `lock_timeout`; many may pass together.
-
-    It asks again and again: a backend that waits for a lock has a snapshot, for which CREATE INDEX CONCURRENTLY would
-    wait in turn. The pause is the server's, so that a cancel request ends it.
-    """
-    key, waited_ms, told = _lease_id(plugin), 0, False
-    ask = sql.SQL(
-        "SELECT pg_catalog.pg_try_advisory_xact_lock_shared({}),"
-        " (SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'lock_timeout')"
-    ).format(sql.Literal(key))
-    with errors_as(LedgerError, f"lock plugin {plugin}"), cursor(connection) as rows:
-        while True:
-            row = rows.execute(ask).fetchone()
-            assert row is not None
-            granted, timeout_ms = row
-            if granted:
-                return
-            limit_ms = min(timeout_ms or wait_ms, wait_ms or timeout_ms)
-            if limit_ms and waited_ms >= limit_ms:
-                raise _held(connection, key, f"plugin {plugin}", waited_ms)
-            if waited_ms >= TELL_AFTER_MS and not told:
-                _tell(connection, key, f"plugin {plugin}")
-                told = True
-            pause_ms = min(_POLL_MS, limit_ms or _POLL_MS)
-            rows.execute("SELECT pg_catalog.pg_sleep(%s)", [pause_ms / 1000])
-            waited_ms += pause_ms
 
 
 def _lock(connection: Connection, key: int, what: str, wait_ms: int = 0) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reconciler.model.hazards import Hazard
     from reconciler.model.intent import Rename, Suggestion
     from reconciler.model.plan import Plan, Statement
+    from reconciler.model.versions import Behind
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
 
 __all__ = [
@@ -41,7 +42,7 @@ __all__ = [
 ]
 
 # The second number grows with each addition, the first where something that was there goes or means something else.
-FORMAT_VERSION = "1.3"
+FORMAT_VERSION = "1.4"
 
 
 def to_text(document: dict[str, object]) -> str:
@@ -58,6 +59,8 @@ def plan_document(planned: PlanResult) -> dict[str, object]:
         "desired_fingerprint": planned.desired_fingerprint,
         "recorded_idx": planned.recorded.idx if planned.recorded else None,
         "warnings": list(planned.warnings),
+        "behind": _behind(planned.behind),
+        "later": [fact.key for fact in planned.later],
         **_plan(planned.plan),
         "refused": [_hazard(hazard) for hazard in planned.refused],
         "findings": [_finding(finding) for finding in planned.findings],
@@ -82,6 +85,7 @@ def check_document(result: CheckResult) -> dict[str, object]:
         "statements": [_statement(each) for each in result.plan.statements],
         "unmodelled": [_difference(each) for each in result.plan.unmodelled],
         "unfinished": _unfinished(result.unfinished) if result.unfinished else None,
+        "behind": _behind(result.behind),
     }
 
 
@@ -92,6 +96,8 @@ def result_document(result: MigrateResult) -> dict[str, object]:
         "idx": result.idx,
         "dry_run": result.dry_run,
         "skipped": result.skipped,
+        "behind": _behind(result.behind),
+        "later": [fact.key for fact in result.later],
         "statements": [_statement(each) for each in result.statements],
         "warnings": list(result.warnings),
     }
@@ -106,6 +112,7 @@ def status_document(status: Status) -> dict[str, object]:
         "last_migration": _entry(status.last_migration) if status.last_migration else None,
         "last_run": _run(status.last_run) if status.last_run else None,
         "unfinished": _unfinished(status.unfinished) if status.unfinished else None,
+        "later": [fact.key for fact in status.later],
     }
 
 
@@ -132,6 +139,10 @@ def migration_document(record: MigrationRecord) -> dict[str, object]:
         "fingerprint": record.snapshot.fingerprint if record.snapshot else None,
         "run": _run(record.run) if record.run else None,
     }
+
+
+def _behind(behind: Behind | None) -> dict[str, object] | None:
+    return asdict(behind) if behind else None
 
 
 def reset_document(plugin: str, rows: int) -> dict[str, object]:

@@ -114,6 +114,8 @@ def check_text(result: CheckResult) -> str:
         lines += _object_state(each)
     if result.unfinished is not None:
         lines += [*_unfinished(result.unfinished), ""]
+    if result.behind is not None:
+        lines += [f"behind: {result.behind}", "  the database was compared with what was recorded", ""]
     found = [f"{count[state]} {state}" for state in (*_MOVED, State.IN_SYNC) if count[state]]
     recorded = "nothing recorded yet" if result.recorded_idx is None else f"recorded: migration {result.recorded_idx}"
     lines.append(f"{_plugin(result.plugin)} ({recorded}): {', '.join(found) or 'no objects'}.")
@@ -148,6 +150,7 @@ def status_text(status: Status) -> str:
         lines.append(f"  snapshots       {status.snapshots}")
     if status.unfinished is not None:
         lines += [f"  {line}" for line in _unfinished(status.unfinished)]
+    lines += [f"  dropped later   {fact}" for fact in status.later]
     if status.last_run is not None:
         run = status.last_run
         lines.append(f"  last run        {run.kind} {run.outcome} at {_time(run.started_at)} by {run.database_user}")

@@ -10,7 +10,7 @@ import psycopg
 from reconciler.apply.events import Events
 from reconciler.apply.locks import LockRetryPolicy, lease
 from reconciler.apply.steps import Run, run_steps
-from reconciler.apply.transaction import Record
+from reconciler.apply.transaction import Record, remember_declaration
 from reconciler.catalog.snapshot_reader import read_mark, read_snapshot
 from reconciler.db.search_path import statement_path
 from reconciler.diff.diff import diff
@@ -18,20 +18,21 @@ from reconciler.errors import ReconcilerError, RunInterruptedError, StalePlanErr
 from reconciler.hazards.policy import hazard_error
 from reconciler.intent.rename_suggestions import as_hint
 from reconciler.ledger.addresses import lasting_addresses
+from reconciler.ledger.declarations import Declared, find_behind, is_version_known, save_declaration
 from reconciler.ledger.marks import Mark, load_addresses, load_mark, save_mark
 from reconciler.ledger.migrations import load_head
 from reconciler.ledger.runs import RunKind, RunOutcome, record_run, recorded_message
-from reconciler.ledger.schema import ensure_ledger, lock_plugin
+from reconciler.ledger.schema import ensure_ledger, plugin_locked
 from reconciler.ledger.steps import end_cut_off_runs, take_steps
 from reconciler.model.plugins import DEFAULT_PLUGIN, baseline_tag, rollback_tag
-from reconciler.options import scope_of
+from reconciler.options import Drops, scope_of
 from reconciler.preflight.preflight import refuse_blocked, run_preflight
 from reconciler.results import MigrateResult
 from reconciler.source.source import DatabaseSource
 from reconciler.version import program_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from reconciler.db.connections import Connection
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from reconciler.diff.goal import Scope
     from reconciler.ledger.migrations import Head
     from reconciler.model.events import Event
-    from reconciler.model.facts import Json
+    from reconciler.model.facts import FactId, Json
     from reconciler.options import Options
     from reconciler.results import PlanResult
     from reconciler.source.reading import Reading
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("reconciler")
 _NOTHING = "nothing: what was not committed was rolled back"
 
-__all__ = ["is_unchanged", "record_failure", "require_head", "require_head_of", "run_plan"]
+__all__ = ["is_unchanged", "record_failure", "remember_version", "require_head", "require_head_of", "run_plan"]
 
 
 def is_unchanged(session: Session, plugin: str, source: AnySource | Reading, options: Options) -> bool:
@@ -60,6 +61,8 @@ def is_unchanged(session: Session, plugin: str, source: AnySource | Reading, opt
         if mark is None or mark.mark is None or not mark.settled:
             return False
         if mark.scope != _scope_value(source.digest, scope_of(plugin, options), session.connection):
+            return False
+        if mark.later and options.drops is Drops.NOW:
             return False
         return read_mark(session.connection, mark.schemas) == mark.mark
 
@@ -102,14 +105,17 @@ def run_plan(
         source_description=planned.source_description,
         scope=_scope_value(planned.source_digest, planned.scope, session.connection),
         created_at=created_at,
+        declared=declared_by(planned),
         tag=_tag(planned, created_at),
+        later=planned.later if planned.is_whole else _left_before(session.connection, planned.plugin),
+        rolls_back_to=planned.rolls_back_to,
     )
     if not plan.statements and not _must_record(planned, kind):
         if planned.is_whole:
-            with session.connection.transaction():
+            with plugin_locked(session.connection, planned.plugin, options.longest_wait_ms):
                 _refresh_mark(session, planned, record)
         _LOG.info("plugin %s: in sync", planned.plugin)
-        return MigrateResult(plugin=planned.plugin, idx=None, warnings=planned.warnings)
+        return MigrateResult(plugin=planned.plugin, idx=None, warnings=planned.warnings, later=planned.later)
     run = Run(
         record=record,
         schemas=planned.live.schemas,
@@ -117,7 +123,7 @@ def run_plan(
         kind=kind,
         started_at=started,
         clock=session.clock,
-        patience=LockRetryPolicy(timeout_ms=options.lock_timeout_ms, retries=options.lock_retries, pause=session.pause),
+        patience=LockRetryPolicy(timeout_ms=options.lock_timeout_ms, retries=options.lock_retries),
         lease=lambda: lease(session.dsn, planned.plugin, options.longest_wait_ms),
         begin=lambda: require_head_of(session.connection, planned),
         max_lag=options.max_lag,
@@ -133,12 +139,55 @@ def run_plan(
         idx=done.idx,
         statements=plan.statements,
         warnings=(*planned.warnings, *done.notes),
+        behind=planned.behind,
+        later=planned.later,
     )
+
+
+def _left_before(connection: Connection, plugin: str) -> Sequence[FactId]:
+    with connection.transaction():
+        mark = load_mark(connection, plugin)
+    return mark.later if mark is not None else ()
+
+
+def declared_by(planned: PlanResult) -> Declared:
+    """What the plan's declaration is known by."""
+    return Declared(
+        digest=planned.source_digest, fingerprint=planned.desired_fingerprint, version=planned.options.version
+    )
+
+
+def remember_version(session: Session, plugin: str, source: AnySource | Reading, options: Options) -> None:
+    """Writes down the application's version where it is higher than before and the declaration is unchanged."""
+    connection, version = session.connection, options.version
+    if isinstance(source, DatabaseSource):
+        return
+    with connection.transaction():
+        if is_version_known(connection, plugin, version):
+            return
+    with plugin_locked(connection, plugin, options.longest_wait_ms):
+        mark = load_mark(connection, plugin)
+        # Another run's declaration since: this one's version is compared when the start looks again.
+        if mark is not None and is_unchanged(session, plugin, source, options):
+            ensure_ledger(connection)
+            declared = Declared(digest=source.digest, fingerprint=mark.desired_fingerprint, version=version)
+            save_declaration(connection, plugin, mark.idx, declared)
 
 
 def require_head_of(connection: Connection, planned: PlanResult) -> None:
     """Raises StalePlanError where another run was recorded since, or the server is another version's."""
     require_head(connection, planned.plugin, planned.head, planned.live.server_version)
+    # A rollback and a repair go where they were told, whatever it is called.
+    if (
+        planned.is_whole
+        and planned.rolls_back_to is None
+        and find_behind(connection, planned.plugin, declared_by(planned)) != planned.behind
+    ):
+        raise StalePlanError(
+            f"a start of another version was recorded for plugin {planned.plugin} since the plan was made",
+            hint="plan again",
+            left="nothing was changed",
+        )
 
 
 def require_head(connection: Connection, plugin: str, head: Head, server_version: int) -> None:
@@ -170,7 +219,6 @@ def _must_record(planned: PlanResult, kind: RunKind) -> bool:
 
 
 def _refresh_mark(session: Session, planned: PlanResult, record: Record) -> None:
-    lock_plugin(session.connection, planned.plugin, planned.options.longest_wait_ms)
     require_head_of(session.connection, planned)
     ensure_ledger(session.connection)
     seen = read_mark(session.connection, planned.live.schemas)
@@ -186,7 +234,9 @@ def _refresh_mark(session: Session, planned: PlanResult, record: Record) -> None
         schemas=planned.live.schemas,
         desired_fingerprint=planned.desired_fingerprint,
         scope=record.scope,
+        later=planned.later,
     )
+    remember_declaration(session.connection, planned.recorded.idx, record)
     before = load_addresses(session.connection, planned.plugin)
     addresses = lasting_addresses(live, record.snapshot, before)
     save_mark(session.connection, planned.plugin, mark, addresses)

@@ -14,18 +14,21 @@ from reconciler.catalog.statistics import read_index_use, read_sizes, read_unalt
 from reconciler.db.search_path import statement_path
 from reconciler.diff.column_order import in_live_order
 from reconciler.diff.goal import Desired, Goal, Scope, make_goal
-from reconciler.errors import HazardError, LedgerDamagedError
+from reconciler.diff.later import may_stay, without_not_null
+from reconciler.errors import BehindError, HazardError, LedgerDamagedError
+from reconciler.hazards.policy import refused_of
 from reconciler.intent.manual_renames import find_manual_renames, rename_warnings, reversed_renames
 from reconciler.intent.rename_simulation import Renamed, find_intent, rename_first
 from reconciler.intent.rename_suggestions import suggest
+from reconciler.ledger.declarations import Declared, find_behind, find_overtaken, is_last
 from reconciler.ledger.history import load_migration
-from reconciler.ledger.marks import load_addresses
+from reconciler.ledger.marks import load_addresses, load_mark
 from reconciler.ledger.migrations import Recorded, load_head, load_recorded
 from reconciler.ledger.trust import damage_note
 from reconciler.model.facts import RELATION_KINDS, FactId, canonical_json
 from reconciler.model.hazards import HazardKind, IndexUse, TableSize
 from reconciler.model.intent import Intent
-from reconciler.options import Proof, scope_of
+from reconciler.options import Drops, Proof, scope_of
 from reconciler.planner.impact.subscribers import of_renames
 from reconciler.planner.partitions.publications import as_before
 from reconciler.planner.planner import make_plan
@@ -36,7 +39,7 @@ from reconciler.proof.sampling import sample_rows
 from reconciler.results import PlanResult
 from reconciler.scratch.build import build_anywhere
 from reconciler.scratch.choice import choose_scratch
-from reconciler.source.source import Source
+from reconciler.source.source import DatabaseSource, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -49,20 +52,31 @@ if TYPE_CHECKING:
     from reconciler.model.snapshot import Snapshot
     from reconciler.options import Options
     from reconciler.scratch.place import Scratch
+    from reconciler.source.reading import Reading
     from reconciler.source.source import AnySource
 
-__all__ = ["plan_source", "renamed_only", "restrict"]
+__all__ = ["plan_source", "renamed_only", "require_last", "restrict"]
 
 
 def plan_source(
-    session: Session, plugin: str, source: AnySource, options: Options, *, survive_damage: bool = False
+    session: Session,
+    plugin: str,
+    source: AnySource,
+    options: Options,
+    *,
+    older: bool = True,
+    survive_damage: bool = False,
 ) -> PlanResult:
     """The plan that brings live to the source, in the transaction that is open; it is to be rolled back.
 
     With `survive_damage` a record that is damaged is none, with a note. Raises SourceError, ScratchError, PlanError,
-    ProofError, and HazardError for a source that declares nothing.
+    ProofError, HazardError for a source that declares nothing, and BehindError as soon as that is known for an older
+    one, unless `older`.
     """
     connection = session.connection
+    declared = _declared(source, options)
+    if not older:
+        require_last(connection, plugin, source, options)
     head = load_head(connection, plugin)
     damaged: list[str] = []
     recorded = _recorded(connection, plugin, damaged if survive_damage else None)
@@ -89,15 +103,30 @@ def plan_source(
     if renamed.renames:
         renames = of_renames(renamed.statements, renamed.renames, live, read_replication(connection))
         renamed = replace(renamed, statements=renames)
-    goal = make_goal(desired, renamed.live, renamed.recorded, scope, intent)
-    goal = _without_our_lists(goal, renamed.live)
-    places = in_live_order(goal.snapshot, desired.snapshot, renamed.live, goal.foreign | goal.following)
-    goal = replace(
-        goal,
-        snapshot=replace(_with(goal.snapshot, places), schemas=schemas, server_version=live.server_version),
-        record=replace(_with(goal.record, places), schemas=schemas, server_version=live.server_version),
-    )
-    plan = renamed.before(_plan(session, live, renamed, goal, intent, options), live)
+    set_goal = partial(_goal, desired=desired, live=live, renamed=renamed, scope=scope, schemas=schemas)
+    goal = set_goal(intent)
+    # In a scratch, what is database-wide and others' is there too; it is not declared.
+    fingerprint = desired.snapshot.without(goal.foreign & desired.snapshot.facts.keys()).fingerprint
+    declared = replace(declared, fingerprint=fingerprint)
+    behind = find_behind(connection, plugin, declared)
+    if behind is not None and not older:
+        raise BehindError(plugin, behind)
+    later = frozenset[FactId]()
+    if options.drops is Drops.LATER and renamed.recorded is not None:
+        later = may_stay(goal, renamed.live, renamed.recorded)
+
+    def planned(stays: frozenset[FactId]) -> tuple[Goal, Plan]:
+        reached = set_goal(replace(intent, kept=intent.kept | stays), stays) if stays else goal
+        return reached, renamed.before(_plan(session, live, renamed, reached, intent, options), live)
+
+    due = later & _due(connection, plugin, declared)
+    reached, plan = planned(later - due)
+    if due and refused_of(plan.hazards, options.allow, options.hazard_rules):
+        # What an earlier declaration left in place can wait until it may be dropped.
+        reached, plan = planned(later)
+    else:
+        later -= due
+    goal = reached
     rows = _rows(session, plan, live, goal.snapshot, intent, options)
     if options.proof is not Proof.OFF and plan.differences:
         path = statement_path(options.search_path)
@@ -107,8 +136,7 @@ def plan_source(
         plan=plan,
         live=live,
         goal=goal,
-        # In a scratch, what is database-wide and others' is there too; it is not declared.
-        desired_fingerprint=desired.snapshot.without(goal.foreign & desired.snapshot.facts.keys()).fingerprint,
+        desired_fingerprint=fingerprint,
         source_text=source.text if isinstance(source, Source) else _as_source_text(desired.snapshot, user),
         source_description=source.description,
         source_digest=source.digest if isinstance(source, Source) else "",
@@ -117,6 +145,8 @@ def plan_source(
         options=options,
         scratch=f"{scratch.kind}: {scratch.why}",
         head=head,
+        behind=behind,
+        later=tuple(sorted(later)),
         renamed=renamed,
         suggestions=suggest(renamed.live, goal.snapshot) if plan.differences else (),
         notes=(
@@ -140,6 +170,54 @@ def _recorded(connection: Connection, plugin: str, damaged: list[str] | None) ->
             raise
         damaged.append(damage_note(error))
         return None
+
+
+def _goal(
+    intent: Intent,
+    stays: frozenset[FactId] = frozenset(),
+    *,
+    desired: Desired,
+    live: Snapshot,
+    renamed: Renamed,
+    scope: Scope,
+    schemas: tuple[str, ...],
+) -> Goal:
+    goal = make_goal(desired, renamed.live, renamed.recorded, scope, intent)
+    goal = _without_our_lists(goal, renamed.live)
+    if stays:
+        free = without_not_null(goal, stays)
+        goal = replace(goal, snapshot=_with(goal.snapshot, free), record=_with(goal.record, free))
+    places = in_live_order(goal.snapshot, desired.snapshot, renamed.live, goal.foreign | goal.following)
+    return replace(
+        goal,
+        snapshot=replace(_with(goal.snapshot, places), schemas=schemas, server_version=live.server_version),
+        record=replace(_with(goal.record, places), schemas=schemas, server_version=live.server_version),
+    )
+
+
+def _due(connection: Connection, plugin: str, declared: Declared) -> frozenset[FactId]:
+    """What an earlier declaration left in place: this one is the next migration."""
+    mark = load_mark(connection, plugin)
+    return frozenset() if mark is None or is_last(connection, plugin, declared) else frozenset(mark.later)
+
+
+def require_last(
+    connection: Connection, plugin: str, source: AnySource | Reading, options: Options, *, begun: bool = False
+) -> None:
+    """Raises BehindError where the source is known as an older one, which may show only when it is built.
+
+    With `begun` also where an unfinished run leads to another declaration.
+    """
+    declared = _declared(source, options)
+    behind = find_behind(connection, plugin, declared)
+    if behind is None and begun:
+        behind = find_overtaken(connection, plugin, declared)
+    if behind is not None:
+        raise BehindError(plugin, behind)
+
+
+def _declared(source: AnySource | Reading, options: Options) -> Declared:
+    return Declared(digest="" if isinstance(source, DatabaseSource) else source.digest, version=options.version)
 
 
 def renamed_only(session: Session, found: PlanResult, renames: Sequence[Rename], options: Options) -> Renamed:
@@ -202,7 +280,7 @@ def restrict(
             search_path=statement_path(options.search_path),
         )
     previous = found.recorded.hash if found.recorded else found.desired_fingerprint
-    whole = (goal.snapshot.fingerprint, goal.record.fingerprint) == (
+    whole = found.behind is None and (goal.snapshot.fingerprint, goal.record.fingerprint) == (
         found.goal.snapshot.fingerprint,
         found.goal.record.fingerprint,
     )

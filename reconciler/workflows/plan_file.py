@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from reconciler.errors import ConfigError, StalePlanError
 from reconciler.ledger.migrations import Head
 from reconciler.model.facts import canonical_json
+from reconciler.options import Drops
 from reconciler.source.reading import masked_text, source_from_parts
 from reconciler.source.source import Source, SourcePart
 from reconciler.version import program_version
@@ -66,7 +67,17 @@ _KEYS = frozenset(
 )
 _SEALS = frozenset({"sha256", "signature"})
 # The options that decide which statements a plan has; the others are those of the command that applies it.
-_OPTIONS = ("schemas", "all_schemas", "exact", "search_path", "online", "online_above_bytes", "keep_column_order")
+_OPTIONS = (
+    "schemas",
+    "all_schemas",
+    "exact",
+    "search_path",
+    "online",
+    "online_above_bytes",
+    "keep_column_order",
+    "drops",
+    "version",
+)
 _Kind = TypeVar("_Kind")
 
 
@@ -100,6 +111,8 @@ class ReviewedPlan:
             online=cast("bool | None", told["online"]),
             online_above_bytes=cast("int", told["online_above_bytes"]),
             keep_column_order=cast("bool", told["keep_column_order"]),
+            drops=Drops(cast("str", told["drops"])),
+            version=cast("str | None", told["version"]),
         )
 
 
@@ -141,6 +154,8 @@ def dump_plan(planned: PlanResult, source: AnySource, database: DatabaseIdentity
             "online": options.online,
             "online_above_bytes": options.online_above_bytes,
             "keep_column_order": options.keep_column_order,
+            "drops": options.drops.value,
+            "version": options.version,
         },
         "source": _source_value(source, planned),
         "statements": [_statement_value(each) for each in planned.plan.statements],
@@ -329,6 +344,8 @@ def _options(value: dict[str, Json]) -> Mapping[str, Json]:
         for each in () if value[name] is None else _list(value[name], name):
             _typed(each, name, str)
     _list(value["search_path"], "search_path")
+    Drops(_typed(value["drops"], "drops", str))
+    _optional(value["version"], "version", str)
     return value
 
 

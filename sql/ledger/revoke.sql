@@ -12,7 +12,7 @@ BEGIN
         FROM pg_catalog.pg_class AS relation
         WHERE relation.relnamespace = pg_catalog.to_regnamespace('migrations')
             AND relation.relkind IN ('r', 'S')
-            AND relation.relname ~ '^_(ledger|journal|marks|migrations|runs|snapshots|sources|statements|steps)(_id_seq)?$'
+            AND relation.relname ~ '^_(declarations|ledger|journal|marks|migrations|runs|snapshots|sources|statements|steps)(_id_seq)?$'
             AND pg_catalog.pg_has_role(relation.relowner, 'USAGE')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON %s migrations.%I FROM PUBLIC', object.kind, object.name);

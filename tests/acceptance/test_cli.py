@@ -21,7 +21,7 @@ from reconciler.cli.commands import run
 from reconciler.cli.config_file import find_configuration, parse_configuration
 from reconciler.cli.options import read_options
 from reconciler.errors import ConfigError
-from reconciler.options import Options
+from reconciler.options import Options, WhenBehind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -454,7 +454,7 @@ def test_the_nearest_configuration_gives_the_defaults(
 def test_what_nobody_says_is_as_options_have_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RECONCILER_ALLOW_DESTRUCTIVE", raising=False)
-    assert read_options({}).options == Options()
+    assert read_options({}).options == Options(when_behind=WhenBehind.FAIL), "a person is asked; a start goes on"
 
 
 def test_unknown_keys_and_wrong_types_are_named(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_it_is_refused_where_the_record_moved_though_live_is_the_same(
 ) -> None:
     Path("other.sql").write_text(BEFORE + "CREATE TABLE other (id int);")
     assert reconcile("apply", "other.sql") == 0
-    assert reconcile("apply", "before.sql", "--allow", "data_loss") == 0
+    assert reconcile("apply", "before.sql", "--allow-older", "--allow", "data_loss") == 0
     assert reconcile("apply", "--plan", "plan.json", "--allow", "all", *dry) == 1
     assert "from migration 0 to migration 2" in capsys.readouterr().err
 

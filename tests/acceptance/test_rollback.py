@@ -90,7 +90,7 @@ def test_a_target_that_is_none_is_an_error(
     assert (code, "hint: " in err) == (1, True)
 
 
-@pytest.mark.parametrize(("answer", "code"), [(False, 0), (True, 2)])
+@pytest.mark.parametrize(("answer", "code"), [(False, 0), (True, 7)])
 def test_on_a_terminal_the_plan_is_shown_and_asked_about(
     reconcile: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, answer: bool, code: int
 ) -> None:

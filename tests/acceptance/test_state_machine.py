@@ -22,7 +22,7 @@ from reconciler.client import Reconciler
 from reconciler.diff.drift import State
 from reconciler.errors import ConfigError, ReconcilerError
 from reconciler.model.hazards import HazardKind
-from reconciler.options import Options, Proof
+from reconciler.options import Options, Proof, WhenBehind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,6 +104,7 @@ class UseCases(RuleBasedStateMachine):
             lock_timeout_ms=200,
             lock_retries=0,
             scratch="schema",
+            when_behind=WhenBehind.APPLY,
         )
 
     # --- what people do ------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from psycopg import sql
 
 from reconciler.client import Options, Reconciler
 from reconciler.model.hazards import HazardKind
+from reconciler.options import WhenBehind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 EXAMPLES = int(os.environ.get("RECONCILER_FUZZ_EXAMPLES", "5"))
 LONGEST_NAME_BYTES = 63
 SCHEMA = "fuzzed"
-OPTIONS = Options(schemas=(SCHEMA,), exact=True, allow=frozenset(HazardKind))
+OPTIONS = Options(schemas=(SCHEMA,), exact=True, allow=frozenset(HazardKind), when_behind=WhenBehind.APPLY)
 FRAGMENTS = [
     "'", '"', "''", '""', "\\", "\\'", "$$", "$1", "$body$", "$reconciler$", "%", "%s", "%(x)s", "{}", "{0}", ":x", "?", "\n", "\r\n",
     "\t", " ", ";", "--", "/*", "*/", ",", "(", ")", ".", "=", "E'", "U&'\\0041'", "\\x41", "\\u0041", "\x01", "\x7f",

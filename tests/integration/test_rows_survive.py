@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.client import Reconciler
 from reconciler.model.hazards import HazardKind
-from reconciler.options import Options
+from reconciler.options import Options, WhenBehind
 
 if TYPE_CHECKING:
     from reconciler.embedded import EmbeddedServer
@@ -371,7 +371,8 @@ def test_a_column_that_comes_with_a_parents_is_computed_otherwise(
 ) -> None:
     if server.server_version < 160000:
         pytest.skip("before 16 Postgres refuses to declare it")
-    with Reconciler(database, options=Options(allow=frozenset(HazardKind))) as reconciler:
+    meant = Options(allow=frozenset(HazardKind), when_behind=WhenBehind.APPLY)
+    with Reconciler(database, options=meant) as reconciler:
         reconciler.migrate(tree.format("2"))
         _run(database, "insert into p (a) values (3); insert into c (a, b) values (2, 7); insert into d (a) values (3)")
         for added in (3, 2):
