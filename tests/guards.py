@@ -134,13 +134,13 @@ CHANGES = (
         name="partitioned",
         before=_TABLE,
         after=_PARTED.format(30),
-        covers=("recreate_table.move_rows",),
+        covers=("recreate_table._move_rows",),
     ),
     Change(
         name="not partitioned any more",
         before=_PARTED.format(30),
         after=_TABLE,
-        covers=("recreate_table.move_rows",),
+        covers=("recreate_table._move_rows",),
         places=("t", "t_1"),
         guard_after=False,
     ),
@@ -148,7 +148,7 @@ CHANGES = (
         name="other bounds",
         before=_PARTED.format(30),
         after=_PARTED.format(20),
-        covers=("reroute_rows.set_rows_apart", "reroute_rows.return_rows"),
+        covers=("reroute_rows._set_rows_apart", "reroute_rows._return_rows"),
         places=("t", "t_1", "t_2"),
     ),
     Change(
@@ -156,7 +156,7 @@ CHANGES = (
         before=_PARTED.format(30),
         after=_PARTED.format(30).replace("from (0) to (30)", "from (0) to (10)")
         + "create table t_3 partition of t for values from (10) to (30);\n",
-        covers=("reroute_rows.set_rows_apart", "reroute_rows.return_rows"),
+        covers=("reroute_rows._set_rows_apart", "reroute_rows._return_rows"),
         places=("t", "t_1"),
     ),
 )

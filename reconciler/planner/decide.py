@@ -10,7 +10,7 @@ from reconciler.planner.online import exchanged_columns
 from reconciler.planner.partitions import index_attachment
 from reconciler.planner.rules.registry import RULES, rule_of
 from reconciler.planner.rules.types import held_within
-from reconciler.planner.strategies import recreate_table, reparent_tables, row_type_columns, typed_tables
+from reconciler.planner.strategies.registry import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +62,7 @@ def decide(differences: Sequence[Difference], context: Context, forced: frozense
             context.drops.add(fact)
             dropped.append(fact)
 
+    forced |= {fact for strategy in STRATEGIES for fact in strategy.forced(context)}
     for fact in sorted(context.alters | forced):
         if fact in forced or (fact in context.alters and not rule_of(fact).in_place(fact, context)):
             replace(rule_of(fact).replaced(fact, context))
@@ -80,12 +81,12 @@ def decide(differences: Sequence[Difference], context: Context, forced: frozense
                 found = (
                     index_attachment.obstacles(context),
                     held_within(context),
-                    typed_tables.out_of_order(context),
-                    reparent_tables.relinked(context),
+                    *(strategy.recreated_besides(context) for strategy in STRATEGIES),
                 )
                 for fact in sorted({fact for facts in found for fact in facts} - context.drops):
                     replace(fact)
-                for fact, table in row_type_columns.held_rows(context).items():
+                holders = {fact: held for each in STRATEGIES for fact, held in each.holders(context).items()}
+                for fact, table in holders.items():
                     if fact not in context.drops and rule_of(fact).converts_values_while_recreating(
                         fact, table, context
                     ):
@@ -101,7 +102,7 @@ def decide(differences: Sequence[Difference], context: Context, forced: frozense
         for child in (
             *children,
             *rule_of(gone).cascades_to(gone, context),
-            *recreate_table.recreated_with(gone, context),
+            *(child for strategy in STRATEGIES for child in strategy.recreated_with(gone, context)),
         ):
             if child.kind in RULES:
                 replace(child, gone)

@@ -18,8 +18,7 @@ from reconciler.planner.ordering.graph import sorted_groups
 from reconciler.planner.ordering.guard_suspension import with_guards_suspended
 from reconciler.planner.ordering.steps import in_steps
 from reconciler.planner.rules.registry import rule_of
-from reconciler.planner.strategies import recreate_table, reparent_tables, reroute_rows, typed_tables
-from reconciler.planner.strategies.convert_columns import drop_renamed, rename_away
+from reconciler.planner.strategies.registry import STRATEGIES
 from reconciler.sqltext.roundtrip import faithful
 
 if TYPE_CHECKING:
@@ -68,31 +67,20 @@ def emit_statements(context: Context) -> Iterable[Statement]:
 
 
 def _prepare(fact: FactId, context: Context) -> Iterable[StatementDraft]:
-    if fact in context.rerouted:
-        yield from reroute_rows.set_rows_apart(fact, context)
-    if fact in context.detach_type:
-        yield from typed_tables.detach_type(fact)
-    if fact in context.temporary_parents:
-        yield from reparent_tables.attach_temporary_parent(fact, context)
+    for strategy in reversed(STRATEGIES):
+        yield from strategy.prepare(fact, context)
 
 
 def _restore(fact: FactId, context: Context) -> Iterable[StatementDraft]:
-    if fact in context.recreated_tables:
-        yield from recreate_table.move_rows(fact, context, reroute_rows.that_stay(fact, context))
-    elif fact in context.renamed_types:
-        yield from drop_renamed(fact, context)
-    if fact in reroute_rows.tables_with_returning_rows(context):
-        yield from reroute_rows.return_rows(fact, context)
-    if fact in context.temporary_parents:
-        yield from reparent_tables.detach_temporary_parent(fact, context)
-    if fact in context.attach_type:
-        yield from typed_tables.attach_type(fact, context)
+    for strategy in STRATEGIES:
+        yield from strategy.restore(fact, context)
 
 
 def _drop(fact: FactId, context: Context) -> Iterable[StatementDraft]:
-    if fact in context.renamed_tables:
-        return recreate_table.rename_out_of_the_way(fact, context)
-    return rename_away(fact, context) if fact in context.renamed_types else rule_of(fact).drop(fact, context)
+    for strategy in STRATEGIES:
+        if (drafts := strategy.drop(fact, context)) is not None:
+            return drafts
+    return rule_of(fact).drop(fact, context)
 
 
 def _statement(

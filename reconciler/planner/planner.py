@@ -14,15 +14,13 @@ from reconciler.errors import PlanError
 from reconciler.model.facts import SATELLITE_KINDS
 from reconciler.model.intent import Intent
 from reconciler.model.plan import Online, Plan, Rights
-from reconciler.planner.columns.not_null import exchanged_names
 from reconciler.planner.core.context import Context
 from reconciler.planner.decide import decide, recreated_instead
 from reconciler.planner.emit import emit_statements
 from reconciler.planner.ordering.graph import CircleError
 from reconciler.planner.partitions import index_attachment
 from reconciler.planner.rules.registry import RULES, rule_of
-from reconciler.planner.strategies import recreate_table, reparent_tables, reroute_rows, row_type_columns, typed_tables
-from reconciler.planner.strategies.convert_columns import types_to_rename
+from reconciler.planner.strategies.registry import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -77,6 +75,7 @@ def make_plan(
             unalterable_extensions=unalterable_extensions,
             online=online,
             intent=intent or Intent(),
+            answers=answers or {},
             names_before_renames=names_before_renames or {},
             replication=replication,
             keeps_ages=keeps_ages,
@@ -84,16 +83,10 @@ def make_plan(
         )
         unmodelled = _unmodelled(differences, context)
         planned = [difference for difference in differences if difference.fact not in unmodelled]
-        decide(planned, context, forced | reroute_rows.detached(answers or {}, live, goal))
-        context.rerouted = reroute_rows.rerouted(answers or {}, context)
+        decide(planned, context, forced)
         _require_ground(context, kept)
-        context.recreated_tables, context.renamed_tables = recreate_table.recreated_tables(context)
-        context.holding_rows_as_json = row_type_columns.held_rows(context).keys()
-        context.renamed_types.update(types_to_rename(context))
-        context.detach_type = typed_tables.tables_to_detach(context)
-        context.attach_type = typed_tables.tables_to_attach(context)
-        context.temporary_parents = reparent_tables.temporary_parents(context)
-        context.exchanged_names = exchanged_names(context)
+        for strategy in STRATEGIES:
+            strategy.settle(context)
         try:
             statements = tuple(emit_statements(context))
             break
@@ -108,7 +101,9 @@ def make_plan(
         live_fingerprint=live.fingerprint,
         goal_fingerprint=goal.fingerprint,
         unmodelled=tuple(difference for difference in differences if difference.fact in unmodelled),
-        questions=tuple(reroute_rows.questions(context)) if answers is None else (),
+        questions=tuple(question for strategy in STRATEGIES for question in strategy.questions(context))
+        if answers is None
+        else (),
     )
 
 

@@ -53,8 +53,12 @@ class Context:
     # Tables that are recreated and whose rows move; with their partitions they have temporary names meanwhile.
     recreated_tables: set[FactId] = field(default_factory=set["FactId"])
     renamed_tables: set[FactId] = field(default_factory=set["FactId"])
+    # The answers to the strategies' questions: for each fact that has such rows, whether it has no others.
+    answers: Mapping[FactId, bool] = field(default_factory=dict["FactId", bool])
     # Links of partitions whose rows move to others of their table, and whether these are all that it has.
     rerouted: Mapping[FactId, bool] = field(default_factory=dict["FactId", bool])
+    # Of recreated tables whose rows are not all their own afterwards: the condition for those that are.
+    rows_that_stay: Mapping[FactId, Part] = field(default_factory=dict["FactId", Part])
     # Tables to detach from their type, for a while or for good, and those to attach to one when all else is done.
     detach_type: set[FactId] = field(default_factory=set["FactId"])
     attach_type: set[FactId] = field(default_factory=set["FactId"])

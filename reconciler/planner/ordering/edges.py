@@ -11,7 +11,7 @@ from reconciler.planner.ordering.body_references import references
 from reconciler.planner.ordering.graph import SoftEdge
 from reconciler.planner.partitions import index_attachment
 from reconciler.planner.rules.registry import rule_of
-from reconciler.planner.strategies import recreate_table, reparent_tables, reroute_rows, row_type_columns, typed_tables
+from reconciler.planner.strategies.registry import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -68,19 +68,9 @@ def edges(context: Context) -> Iterable[tuple[Node, Node]]:
                     yield node, Node(Act.ALTER, needed)
         for claim in rule_of(fact).unique_names(fact, context.old(fact)):
             gives.setdefault(claim, []).append(node)
-    for fact in context.renamed_types:
-        for dependent in context.dependents.get(fact, ()):
-            if dependent in context.converting:
-                yield Node(Act.CREATE, dependent), Node(Act.RESTORE, fact)
-            elif (owner := live.object_of(dependent)) in context.renamed_types:
-                yield Node(Act.RESTORE, owner), Node(Act.RESTORE, fact)
-        yield Node(Act.CREATE, fact), Node(Act.RESTORE, fact)
     yield from index_attachment.ordered(context)
-    yield from recreate_table.ordered(context)
-    yield from reroute_rows.ordered(context)
-    yield from typed_tables.ordered(context)
-    yield from reparent_tables.ordered(context)
-    yield from row_type_columns.ordered(context)
+    for strategy in STRATEGIES:
+        yield from strategy.ordered(context)
     yield from subscribers.ordered(context)
     for claim, node in takes.items():
         for giver in gives.get(claim, ()):
@@ -115,10 +105,9 @@ def _made(fact: FactId, context: Context) -> Node:
 def heads(context: Context) -> dict[Node, Node]:
     """Each node, and the node that it would like to be folded into."""
     heads: dict[Node, Node] = {}
-    begun = context.detach_type | context.temporary_parents.keys() | context.rerouted.keys()
-    finished = context.renamed_types | context.recreated_tables | context.attach_type | context.temporary_parents.keys()
-    finished |= reroute_rows.tables_with_returning_rows(context)
-    for act, facts in ((Act.PREPARE, begun), (Act.ALTER, context.alters), (Act.RESTORE, finished)):
+    prepared = {fact for strategy in STRATEGIES for fact in strategy.prepared(context)}
+    restored = {fact for strategy in STRATEGIES for fact in strategy.restored(context)}
+    for act, facts in ((Act.PREPARE, prepared), (Act.ALTER, context.alters), (Act.RESTORE, restored)):
         heads.update({Node(act, fact): Node(act, fact) for fact in facts})
     for fact in context.creates:
         node = Node(Act.CREATE, fact)
@@ -128,7 +117,9 @@ def heads(context: Context) -> dict[Node, Node]:
         node = Node(Act.DROP, fact)
         parent = context.live.parent(fact)
         found = (parent, rule_of(fact).inline_drop_into(fact, context), *context.cascades_from(fact))
-        owners = recreate_table.dropped_alone(fact, [each for each in found if each is not None], context)
+        owners: Sequence[FactId] = [each for each in found if each is not None]
+        for strategy in STRATEGIES:
+            owners = strategy.owners_of_drop(fact, owners, context)
         alone = context.converting if fact.kind not in SATELLITE_KINDS else ()
         target = next((each for each in owners if each in context.drops and each not in alone), None)
         heads[node] = Node(Act.DROP, target) if target is not None else node

@@ -119,11 +119,11 @@ def has_identity(table: FactId, state: Snapshot) -> bool:
     )
 
 
-def member(part: FactId, definition: Definition) -> Part:
+def member(part: FactId, definition: Definition, *, with_word: bool = True) -> Part:
     """A table or a schema of a publication; exactly this table, as its children have facts of their own."""
     if part.kind == "publication_schema":
         return raw(compose("TABLES IN SCHEMA {}", name(part.name[1])))
-    text = compose("TABLE ONLY {}", name(*part.name[1:]))
+    text = compose("{}ONLY {}", raw("TABLE " if with_word else ""), name(*part.name[1:]))
     if "columns" in definition:
         columns = joined([name(column) for column in cast("list[str]", definition["columns"])])
         text = compose("{} ({})", raw(text), columns)

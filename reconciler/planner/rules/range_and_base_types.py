@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, LiteralString
 
 from reconciler.model.hazards import Hazard, HazardKind
@@ -111,8 +112,7 @@ class BaseTypeRule(Rule):
         hazard = Hazard(
             kind=HazardKind.MAY_FAIL, message=f"{fact}: goes together with its own functions (CASCADE)", fact=fact
         )
-        draft = _drop(fact, context)
-        yield StatementDraft(sql=draft.sql, hazards=(hazard,) if draft.sql.endswith("CASCADE") else ())
+        yield replace(_drop(fact, context), hazards=(hazard,) if _has_functions(fact, context.live) else ())
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         changed = context.changed(fact)

@@ -31,9 +31,10 @@ class PublicationRule(Rule):
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new, parts = context.new(fact), [raw("")]
-        members = [member(other, context.new(other)) for other in folded if other.kind in PublicationMemberRule.kinds]
-        if context.version < 150000:  # takes the word TABLE once
-            members = [*members[:1], *(raw(each.as_string(None).removeprefix("TABLE ")) for each in members[1:])]
+        listed = [other for other in folded if other.kind in PublicationMemberRule.kinds]
+        # Before 15 the word TABLE is taken once.
+        again = context.version >= 150000
+        members = [member(each, context.new(each), with_word=again or place == 0) for place, each in enumerate(listed)]
         if new.get("all_tables"):
             parts.append(raw(" FOR ALL TABLES"))
         elif members:

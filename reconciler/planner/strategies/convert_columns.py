@@ -11,25 +11,27 @@ from typing import TYPE_CHECKING
 
 from reconciler.hazards import hazards
 from reconciler.model.facts import FactId
+from reconciler.planner.core.nodes import Act, Node
 from reconciler.planner.core.rule import StatementDraft, exclusive
+from reconciler.planner.core.strategy import Strategy
 from reconciler.planner.sql.object_names import object_phrase, qualified
 from reconciler.planner.sql.quoting import Part, compose, name, raw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from reconciler.model.facts import Definition
     from reconciler.model.snapshot import Snapshot
     from reconciler.planner.core.context import Context
 
-__all__ = ["convert_to_interim_type", "convert_to_new_type", "drop_renamed", "rename_away", "types_to_rename"]
+__all__ = ["ConvertColumns", "convert_to_interim_type", "convert_to_new_type"]
 
 _SUFFIX = "__replaced"
 _RENAMED = ("enum", "domain", "composite_type")
 _RECORD = raw('pg_temp."reconciler_value"')
 
 
-def types_to_rename(context: Context) -> Iterable[FactId]:
+def _types_to_rename(context: Context) -> Iterable[FactId]:
     """The types that are renamed instead of dropped at once, so that a column of them is rewritten only once."""
     waiting = {
         needed
@@ -73,14 +75,14 @@ def _may_be_renamed(kind: FactId, context: Context) -> bool:
     return all(_may_be_renamed(each, context) for each in _dropped_needs(kind, context))
 
 
-def rename_away(kind: FactId, context: Context) -> Iterable[StatementDraft]:
+def _rename_away(kind: FactId, context: Context) -> Iterable[StatementDraft]:
     """Gives the old type a temporary name."""
     yield StatementDraft(
         sql=compose("ALTER {} RENAME TO {}", object_phrase(kind), name(_renamed(kind, context).name[1]))
     )
 
 
-def drop_renamed(kind: FactId, context: Context) -> Iterable[StatementDraft]:
+def _drop_renamed(kind: FactId, context: Context) -> Iterable[StatementDraft]:
     """Drops the old type when no column has it any more."""
     yield StatementDraft(sql=compose("DROP {}", object_phrase(_renamed(kind, context))))
 
@@ -188,3 +190,28 @@ def _is_composite(fact: FactId, state: Snapshot) -> bool:
             if needed.kind in ("domain", "range_type"):
                 waiting.append(needed)
     return False
+
+
+class ConvertColumns(Strategy):
+    """Types that are recreated under columns: renamed out of the way, and dropped when no column has them."""
+
+    def settle(self, context: Context) -> None:
+        context.renamed_types.update(_types_to_rename(context))
+
+    def restored(self, context: Context) -> Collection[FactId]:
+        return context.renamed_types
+
+    def ordered(self, context: Context) -> Iterable[tuple[Node, Node]]:
+        for kind in context.renamed_types:
+            for dependent in context.dependents.get(kind, ()):
+                if dependent in context.converting:
+                    yield Node(Act.CREATE, dependent), Node(Act.RESTORE, kind)
+                elif (owner := context.live.object_of(dependent)) in context.renamed_types:
+                    yield Node(Act.RESTORE, owner), Node(Act.RESTORE, kind)
+            yield Node(Act.CREATE, kind), Node(Act.RESTORE, kind)
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft] | None:
+        return _rename_away(fact, context) if fact in context.renamed_types else None
+
+    def restore(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
+        return _drop_renamed(fact, context) if fact in context.renamed_types else ()

@@ -17,6 +17,7 @@ from reconciler.planner.columns.sequence_values import continue_after
 from reconciler.planner.core.arrival import Rows, arrival, not_among, proof_of_count, same_rows
 from reconciler.planner.core.nodes import Act, Node
 from reconciler.planner.core.rule import StatementDraft
+from reconciler.planner.core.strategy import Strategy
 from reconciler.planner.partitions.index_attachment import detaches_when_renamed
 from reconciler.planner.partitions.publications import sends, silenced
 from reconciler.planner.partitions.tree import is_partitioned, links_of, partitions_of, tree
@@ -25,27 +26,14 @@ from reconciler.planner.sql.object_names import qualified, split_name
 from reconciler.planner.sql.quoting import Part, compose, joined, literal, name, raw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from reconciler.model.facts import Definition
     from reconciler.model.hazards import Hazard
     from reconciler.model.snapshot import Snapshot
     from reconciler.planner.core.context import Context
 
-__all__ = [
-    "columns_of",
-    "compared",
-    "dropped_alone",
-    "is_recreated",
-    "move_rows",
-    "ordered",
-    "published_copies",
-    "recreated_tables",
-    "recreated_with",
-    "rename_out_of_the_way",
-    "value_for",
-    "waits_for_rows",
-]
+__all__ = ["RecreateTable", "columns_of", "compared", "is_recreated", "published_copies", "value_for", "waits_for_rows"]
 
 _SUFFIX = "__replaced"
 
@@ -63,7 +51,7 @@ def is_recreated(table: FactId, context: Context) -> bool:
     return table in context.live and _holds_rows(table, context)
 
 
-def recreated_with(table: FactId, context: Context) -> Iterable[FactId]:
+def _recreated_with(table: FactId, context: Context) -> Iterable[FactId]:
     """The partitions that must be recreated with a table because its rows are distributed differently."""
     if table.kind != "table" or table not in context.goal or table not in context.live:
         return
@@ -73,7 +61,7 @@ def recreated_with(table: FactId, context: Context) -> Iterable[FactId]:
     yield from (child for child in tree(table, context.live) if child in after and child != table)
 
 
-def recreated_tables(context: Context) -> tuple[set[FactId], set[FactId]]:
+def _recreated_tables(context: Context) -> tuple[set[FactId], set[FactId]]:
     """The tables whose rows move; and with them their partitions: all tables that get a temporary name."""
     found = {table for table in context.drops & context.creates if is_recreated(table, context)}
     families = {table: [*_family(table, context)] for table in sorted(found)}
@@ -95,7 +83,7 @@ def _family(table: FactId, context: Context) -> Iterable[FactId]:
         )
 
 
-def dropped_alone(fact: FactId, owners: Sequence[FactId], context: Context) -> Sequence[FactId]:
+def _dropped_alone(fact: FactId, owners: Sequence[FactId], context: Context) -> Sequence[FactId]:
     """Those of `owners` that drop the fact with them. What a renamed table would keep, names or rows, is dropped
     before.
 
@@ -161,7 +149,7 @@ def _referred(fact: FactId, context: Context) -> Iterable[FactId]:
         yield context.live.object_of(needed)
 
 
-def rename_out_of_the_way(table: FactId, context: Context) -> Iterable[StatementDraft]:
+def _rename_out_of_the_way(table: FactId, context: Context) -> Iterable[StatementDraft]:
     """Gives the old table a temporary name, and its sequences too."""
     text = compose(
         "ALTER TABLE {} RENAME TO {}",
@@ -189,11 +177,12 @@ def _sequences(table: FactId, context: Context) -> Iterable[tuple[str, str]]:
                 yield owned.name[0], owned.name[1]
 
 
-def move_rows(table: FactId, context: Context, which: Part | None = None) -> Iterable[StatementDraft]:
+def _move_rows(table: FactId, context: Context) -> Iterable[StatementDraft]:
     """Moves the rows into the new table, which continues the numbers of the old one, and drops the old one.
 
-    Where rows other than `which` have been rerouted to another partition, only those of `which` move.
+    Rows that have been rerouted to another partition do not move.
     """
+    which = context.rows_that_stay.get(table)
     live = {column.name[2]: column for column in columns_of(table, context.live)}
     goal = sorted(columns_of(table, context.goal), key=context.position)
     filled = [column for column in goal if "generated" not in context.new(column)]
@@ -329,7 +318,7 @@ def _numbers_on(column: FactId, context: Context) -> Iterable[StatementDraft]:
     yield StatementDraft(sql=template, lock=LockMode.ACCESS_SHARE)
 
 
-def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
+def _ordered(context: Context) -> Iterable[tuple[Node, Node]]:
     """(earlier, later): rows move when their new table is complete, and before anything that would check them."""
     for table in context.recreated_tables:
         rows = Node(Act.RESTORE, table)
@@ -381,3 +370,29 @@ def _sequence(identity: Definition) -> tuple[str, str]:
     """The name of an identity column's sequence, which Postgres quoted."""
     schema, sequence = split_name(str(identity["sequence"]))
     return schema, sequence
+
+
+class RecreateTable(Strategy):
+    """Tables that cannot be altered: renamed out of the way, and dropped when their rows have moved."""
+
+    def recreated_with(self, gone: FactId, context: Context) -> Iterable[FactId]:
+        return _recreated_with(gone, context)
+
+    def settle(self, context: Context) -> None:
+        context.recreated_tables, context.renamed_tables = _recreated_tables(context)
+
+    def restored(self, context: Context) -> Collection[FactId]:
+        return context.recreated_tables
+
+    def ordered(self, context: Context) -> Iterable[tuple[Node, Node]]:
+        return _ordered(context)
+
+    def owners_of_drop(self, fact: FactId, owners: Sequence[FactId], context: Context) -> Sequence[FactId]:
+        return _dropped_alone(fact, owners, context)
+
+    def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft] | None:
+        return _rename_out_of_the_way(fact, context) if fact in context.renamed_tables else None
+
+    def restore(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
+        if fact in context.recreated_tables:
+            yield from _move_rows(fact, context)

@@ -15,27 +15,21 @@ from typing import TYPE_CHECKING, cast
 from reconciler.model.temporary_names import temporary_name
 from reconciler.planner.core.nodes import Act, Node
 from reconciler.planner.core.rule import StatementDraft, exclusive
+from reconciler.planner.core.strategy import Strategy
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import Part, compose, joined, name, raw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from reconciler.model.facts import Definition, FactId
     from reconciler.model.snapshot import Snapshot
     from reconciler.planner.core.context import Context
 
-__all__ = [
-    "attach_temporary_parent",
-    "detach_temporary_parent",
-    "ordered",
-    "relinked",
-    "temporary_parents",
-    "with_columns",
-]
+__all__ = ["ReparentTables", "with_columns"]
 
 
-def relinked(context: Context) -> Iterable[FactId]:
+def _relinked(context: Context) -> Iterable[FactId]:
     """The links that would stay, of tables whose links are all recreated; of tables that no link can attach."""
     for table in _heirs(context):
         if _was_partition(table, context) and any(part.kind == "column" for part in _inherited(table, context.goal)):
@@ -44,7 +38,7 @@ def relinked(context: Context) -> Iterable[FactId]:
             yield from (link for link in _links(table, context.live) if context.persists(link))
 
 
-def temporary_parents(context: Context) -> Mapping[FactId, Part]:
+def _temporary_parents(context: Context) -> Mapping[FactId, Part]:
     """The tables that need one while their links are recreated, and its name."""
     return {
         table: name(table.name[0], temporary_name(*table.name, "parent"))
@@ -148,7 +142,7 @@ def _brought(table: FactId, context: Context) -> Iterable[FactId]:
             yield part
 
 
-def attach_temporary_parent(table: FactId, context: Context) -> Iterable[StatementDraft]:
+def _attach_temporary_parent(table: FactId, context: Context) -> Iterable[StatementDraft]:
     """Creates the temporary parent like the live table, as far as it inherits, and attaches it."""
     temporary, held = context.temporary_parents[table], sorted(_held(table, context))
     named = {column for part in held for column in _declared_within(part, context) if context.persists(column)}
@@ -204,7 +198,7 @@ def _column(column: FactId, old: Definition, new: Definition, context: Context) 
     return joined(parts, " ")
 
 
-def detach_temporary_parent(table: FactId, context: Context) -> Iterable[StatementDraft]:
+def _detach_temporary_parent(table: FactId, context: Context) -> Iterable[StatementDraft]:
     """Removes the temporary parent when the parents are attached."""
     temporary = context.temporary_parents[table]
     yield exclusive(compose("ALTER TABLE {} NO INHERIT {}", qualified(table), temporary), table)
@@ -223,7 +217,7 @@ def _declared_twice(table: FactId, context: Context) -> Iterable[tuple[Node, Nod
                     yield Node(Act.DROP, _above(part, link)), Node(Act.DROP, part)
 
 
-def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
+def _ordered(context: Context) -> Iterable[tuple[Node, Node]]:
     """(earlier, later): links in their order, and the temporary parent before and after all that it is for."""
     for table in _heirs(context):
         links = [link for link in _links(table, context.goal) if link in context.creates]
@@ -243,3 +237,28 @@ def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
                 yield Node(act, part), last
                 for link in _links(table, context.goal):
                     yield Node(act, _above(part, link)), last
+
+
+class ReparentTables(Strategy):
+    """Tables whose links are recreated: a temporary table is their only parent meanwhile."""
+
+    def recreated_besides(self, context: Context) -> Iterable[FactId]:
+        return _relinked(context)
+
+    def settle(self, context: Context) -> None:
+        context.temporary_parents = _temporary_parents(context)
+
+    def prepared(self, context: Context) -> Collection[FactId]:
+        return context.temporary_parents.keys()
+
+    def restored(self, context: Context) -> Collection[FactId]:
+        return context.temporary_parents.keys()
+
+    def ordered(self, context: Context) -> Iterable[tuple[Node, Node]]:
+        return _ordered(context)
+
+    def prepare(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
+        return _attach_temporary_parent(fact, context) if fact in context.temporary_parents else ()
+
+    def restore(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
+        return _detach_temporary_parent(fact, context) if fact in context.temporary_parents else ()

@@ -21,6 +21,7 @@ from reconciler.planner.checks.row_queries import is_filled_in, says_old_names, 
 from reconciler.planner.core.arrival import Rows, arrival, not_among, proof_of_count, same_rows
 from reconciler.planner.core.nodes import Act, Node
 from reconciler.planner.core.rule import StatementDraft, exclusive
+from reconciler.planner.core.strategy import Strategy
 from reconciler.planner.online.exchanged_columns import takes_shadow
 from reconciler.planner.partitions.bounds import is_default, within
 from reconciler.planner.partitions.index_attachment import is_of_partition
@@ -37,25 +38,11 @@ from reconciler.planner.strategies.recreate_table import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator
 
-    from reconciler.model.snapshot import Snapshot
     from reconciler.planner.core.context import Context
 
-__all__ = [
-    "checks",
-    "detached",
-    "leaves_all_rows",
-    "leaving",
-    "ordered",
-    "questions",
-    "rerouted",
-    "return_rows",
-    "set_rows_apart",
-    "tables_with_returning_rows",
-    "that_stay",
-    "unsent",
-]
+__all__ = ["RerouteRows", "checks", "leaves_all_rows", "leaving", "tables_with_returning_rows", "unsent"]
 
 _SUFFIX = "__rerouted"
 # More bounds than a row is compared with in one condition: questions to many partitions would take too long.
@@ -83,7 +70,7 @@ class _Leaving(NamedTuple):
 # --- which rows ------------------------------------------------------------------------------------------------------
 
 
-def questions(context: Context) -> Iterable[Question]:
+def _questions(context: Context) -> Iterable[Question]:
     """What to ask about live's rows before a plan can be made that moves them."""
     for each in _leaving(context):
         condition = _condition(each, context, before=True)
@@ -99,16 +86,16 @@ def questions(context: Context) -> Iterable[Question]:
         )
 
 
-def detached(answers: Mapping[FactId, bool], live: Snapshot, goal: Snapshot) -> frozenset[FactId]:
+def _detached(context: Context) -> frozenset[FactId]:
     """The links that must be recreated so that rows can move; a default partition's would stay otherwise."""
-    return frozenset(link for link in answers if link in live and link in goal)
+    return frozenset(link for link in context.answers if link in context.live and link in context.goal)
 
 
-def rerouted(answers: Mapping[FactId, bool], context: Context) -> dict[FactId, bool]:
+def _rerouted(context: Context) -> dict[FactId, bool]:
     """Of the links that questions were about: those whose rows the plan moves, and whether all of their rows."""
-    if not answers:
+    if not context.answers:
         return {}
-    return {each.link: answers[each.link] for each in _leaving(context) if each.link in answers}
+    return {each.link: context.answers[each.link] for each in _leaving(context) if each.link in context.answers}
 
 
 def _leaving(context: Context) -> Iterator[_Leaving]:
@@ -280,7 +267,7 @@ def leaves_all_rows(table: FactId, context: Context) -> bool:
     return any(context.rerouted.get(link, False) for each in above for link in links_of(each, context.live))
 
 
-def that_stay(table: FactId, context: Context) -> Part | None:
+def _that_stay(table: FactId, context: Context) -> Part | None:
     """Which rows of a recreated table are not rerouted. None: all."""
     for link in links_of(table, context.live):
         if link not in context.rerouted:
@@ -293,7 +280,7 @@ def that_stay(table: FactId, context: Context) -> Part | None:
     return None
 
 
-def set_rows_apart(link: FactId, context: Context) -> Iterator[StatementDraft]:
+def _set_rows_apart(link: FactId, context: Context) -> Iterator[StatementDraft]:
     """Copies the rows to a temporary table: theirs is detached, or about to be dropped or recreated."""
     each = _of(link, context)
     table, condition = qualified(each.child), _condition(each, context)
@@ -319,7 +306,7 @@ def set_rows_apart(link: FactId, context: Context) -> Iterator[StatementDraft]:
             yield exclusive(compose("ALTER TABLE {} REPLICA IDENTITY {}", qualified(part), usual), part)
 
 
-def return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
+def _return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
     """Inserts the rows through the parent, which finds their partition."""
     table, stored = qualified(parent), _stored(parent, context)
     live = {column.name[2]: column for column in stored}
@@ -454,7 +441,7 @@ def _identities(table: FactId, context: Context) -> list[str]:
 # --- the order -------------------------------------------------------------------------------------------------------
 
 
-def ordered(context: Context) -> Iterator[tuple[Node, Node]]:
+def _ordered(context: Context) -> Iterator[tuple[Node, Node]]:
     """(earlier, later): rows are copied before their table is detached or dropped; they return to a complete tree."""
     for link in context.rerouted:
         each = _of(link, context)
@@ -487,3 +474,34 @@ def ordered(context: Context) -> Iterator[tuple[Node, Node]]:
         for fact in context.creates:
             if waits_for_rows(fact, family, context):
                 yield last, Node(Act.CREATE, fact)
+
+
+class RerouteRows(Strategy):
+    """Rows whose partition is another one afterwards: set apart, and inserted again through their table."""
+
+    def forced(self, context: Context) -> Iterable[FactId]:
+        return _detached(context)
+
+    def settle(self, context: Context) -> None:
+        context.rerouted = _rerouted(context)
+        context.rows_that_stay = {
+            table: which for table in context.recreated_tables if (which := _that_stay(table, context)) is not None
+        }
+
+    def questions(self, context: Context) -> Iterable[Question]:
+        return _questions(context)
+
+    def prepared(self, context: Context) -> Collection[FactId]:
+        return context.rerouted.keys()
+
+    def restored(self, context: Context) -> Collection[FactId]:
+        return tables_with_returning_rows(context)
+
+    def ordered(self, context: Context) -> Iterable[tuple[Node, Node]]:
+        return _ordered(context)
+
+    def prepare(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
+        return _set_rows_apart(fact, context) if fact in context.rerouted else ()
+
+    def restore(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
+        return _return_rows(fact, context) if fact in tables_with_returning_rows(context) else ()

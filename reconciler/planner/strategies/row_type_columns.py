@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model.facts import FactId
 from reconciler.planner.core.nodes import Act, Node
+from reconciler.planner.core.strategy import Strategy
 from reconciler.planner.online import exchanged_columns
 
 if TYPE_CHECKING:
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 
     from reconciler.planner.core.context import Context
 
-__all__ = ["held_rows", "ordered"]
+__all__ = ["RowTypeColumns"]
 
 _WITHIN = frozenset({"composite_type", "domain", "range_type"})
 _REWRITTEN_WITH = frozenset({"access_method", "unlogged"})
 _ACTS = (Act.DROP, Act.ALTER, Act.CREATE)
 
 
-def held_rows(context: Context) -> Mapping[FactId, FactId]:
+def _held_rows(context: Context) -> Mapping[FactId, FactId]:
     """Columns and materialized views that hold rows of a table which is rewritten in place; and that table."""
     touched = {context.live.object_of(fact) for fact in context.alters | context.creates if fact in context.live}
     touched |= {
@@ -77,10 +78,23 @@ def _holders(table: FactId, context: Context) -> Iterable[FactId]:
                     yield dependent if owner.kind == "table" else owner
 
 
-def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
+def _ordered(context: Context) -> Iterable[tuple[Node, Node]]:
     """(earlier, later): the table is rewritten while no column holds its rows."""
-    for holder, table in held_rows(context).items():
+    for holder, table in _held_rows(context).items():
         for fact in _rewriting(table, context):
             for act in _ACTS:
                 yield Node(Act.DROP, holder), Node(act, fact)
                 yield Node(act, fact), Node(Act.CREATE, holder)
+
+
+class RowTypeColumns(Strategy):
+    """Columns that hold rows of a table which is rewritten."""
+
+    def holders(self, context: Context) -> Mapping[FactId, FactId]:
+        return _held_rows(context)
+
+    def settle(self, context: Context) -> None:
+        context.holding_rows_as_json = _held_rows(context).keys()
+
+    def ordered(self, context: Context) -> Iterable[tuple[Node, Node]]:
+        return _ordered(context)

@@ -13,31 +13,24 @@ from typing import TYPE_CHECKING
 
 from reconciler.planner.core.nodes import Act, Node
 from reconciler.planner.core.rule import StatementDraft, exclusive
+from reconciler.planner.core.strategy import Strategy
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import compose, raw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from reconciler.model.facts import FactId
     from reconciler.model.snapshot import Snapshot
     from reconciler.planner.core.context import Context
 
-__all__ = [
-    "attach_type",
-    "detach_type",
-    "follows_type",
-    "ordered",
-    "out_of_order",
-    "tables_to_attach",
-    "tables_to_detach",
-]
+__all__ = ["TypedTables", "follows_type"]
 
 # What may be made with the table's row as a value of its type.
 _READERS = frozenset({"constraint", "index", "materialized_view", "policy", "rule", "trigger", "view"})
 
 
-def tables_to_detach(context: Context) -> set[FactId]:
+def _tables_to_detach(context: Context) -> set[FactId]:
     """The tables that stay and are detached from their type, for good or for a while."""
     return {
         table
@@ -46,7 +39,7 @@ def tables_to_detach(context: Context) -> set[FactId]:
     }
 
 
-def tables_to_attach(context: Context) -> set[FactId]:
+def _tables_to_attach(context: Context) -> set[FactId]:
     """The tables that stay and are attached to a type, for the first time or again."""
     return {
         table
@@ -93,9 +86,9 @@ def _columns(table: FactId, state: Snapshot) -> list[FactId]:
     return [child for child in state.children.get(table, ()) if child.kind == "column"]
 
 
-def out_of_order(context: Context) -> Iterable[FactId]:
+def _out_of_order(context: Context) -> Iterable[FactId]:
     """The tables that will be attached to a type and whose columns would not be in its order."""
-    released = tables_to_detach(context)
+    released = _tables_to_detach(context)
     for table in _typed(context.goal):
         if not context.persists(table) or not (table in released or _has_another_type(table, context)):
             continue
@@ -111,18 +104,18 @@ def _stays(table: FactId, column: str, context: Context) -> bool:
     return fact in context.converting or fact not in context.drops
 
 
-def detach_type(table: FactId) -> Iterable[StatementDraft]:
+def _detach_type(table: FactId) -> Iterable[StatementDraft]:
     """Makes the table an ordinary one with the same columns."""
     yield exclusive(compose("ALTER TABLE {} NOT OF", qualified(table)), table)
 
 
-def attach_type(table: FactId, context: Context) -> Iterable[StatementDraft]:
+def _attach_type(table: FactId, context: Context) -> Iterable[StatementDraft]:
     """Attaches the table to its type."""
     kind = raw(str(context.new(table)["of_type"]))
     yield exclusive(compose("ALTER TABLE {} OF {}", qualified(table), kind), table)
 
 
-def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
+def _ordered(context: Context) -> Iterable[tuple[Node, Node]]:
     """(earlier, later): columns change while the table is detached from its type, and new ones are added in their
     order.
     """
@@ -144,3 +137,29 @@ def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
             for reader in context.goal_dependents.get(fact, ()):
                 if reader.kind in _READERS:
                     yield last, Node(Act.CREATE, reader)
+
+
+class TypedTables(Strategy):
+    """Tables of a composite type: ordinary ones while it or their columns are recreated."""
+
+    def recreated_besides(self, context: Context) -> Iterable[FactId]:
+        return _out_of_order(context)
+
+    def settle(self, context: Context) -> None:
+        context.detach_type = _tables_to_detach(context)
+        context.attach_type = _tables_to_attach(context)
+
+    def prepared(self, context: Context) -> Collection[FactId]:
+        return context.detach_type
+
+    def restored(self, context: Context) -> Collection[FactId]:
+        return context.attach_type
+
+    def ordered(self, context: Context) -> Iterable[tuple[Node, Node]]:
+        return _ordered(context)
+
+    def prepare(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
+        return _detach_type(fact) if fact in context.detach_type else ()
+
+    def restore(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
+        return _attach_type(fact, context) if fact in context.attach_type else ()
