@@ -123,7 +123,7 @@ class Reconciler:
     def initialize(self) -> None:
         """Makes the ledger's tables, or brings them to this version; may be called any number of times."""
         with self.connection.transaction():
-            ensure_ledger(self.connection)
+            ensure_ledger(self.connection, self.options.longest_wait_ms)
 
     # --- looking ---------------------------------------------------------------------------------------------------
 

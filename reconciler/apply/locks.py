@@ -4,7 +4,6 @@ transactions.
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from contextlib import contextmanager, suppress
@@ -17,6 +16,7 @@ from psycopg import sql
 
 from reconciler.db.connections import connect, errors_as, fetch_all, fetch_one
 from reconciler.db.connections import pause as wait
+from reconciler.db.sessions import shown_query
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import LockTimeoutError
 from reconciler.ledger.schema import TELL_AFTER_MS, hold_lease, lease_is_held, tell_of_lease
@@ -91,7 +91,6 @@ _TIMEOUTS = """
     select s.name, s.setting from pg_catalog.pg_settings s where s.name in ('deadlock_timeout',
         'idle_in_transaction_session_timeout', 'lock_timeout', 'statement_timeout', 'tcp_user_timeout')
 """
-_SHOWN_QUERY = 100
 _random = secrets.SystemRandom()
 
 
@@ -221,15 +220,9 @@ def _holder(
         words.append(f"in a transaction since {since} ({seconds} s)")
     if state:
         words.append(state)
-    if shown := _without_values(query or ""):
+    if shown := shown_query(query or ""):
         words[-1] += f": {shown}"
     return ", ".join(words)
-
-
-def _without_values(query: str) -> str:
-    """The beginning of somebody's statement, up to the first value in it: that may be a secret."""
-    text = " ".join(re.split(r"['$]", query, maxsplit=1)[0].split())
-    return f"{text[:_SHOWN_QUERY]} ..." if len(text) > _SHOWN_QUERY or text != " ".join(query.split()) else text
 
 
 def lock_relations(

@@ -135,7 +135,7 @@ def _at_once(connection: Connection, plan: Plan, run: Run, tries: LockTries) -> 
 def _begin(connection: Connection, plan: Plan, run: Run, *, left: str) -> _Begun:
     """Looks whether the plan still fits, and writes down that the run begins."""
     run.begin()
-    ensure_ledger(connection)
+    ensure_ledger(connection, run.patience.timeout_ms)
     require_live(connection, plan, run.schemas)
     ledger_steps.end_cut_off_runs(connection, run.record.plugin, run.clock())
     run_id = start_run(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from reconciler.db.connections import cursor, errors_as, fetch_one, outside_transaction, pause
+from reconciler.db.sessions import advisory_holder
 from reconciler.db.sqlfiles import read_sql
 from reconciler.errors import LedgerDamagedError, LedgerError, LedgerVersionError, LockTimeoutError
 from reconciler.ledger.trust import require_own_ledger, require_readable
@@ -19,15 +20,15 @@ from reconciler.version import program_version
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from datetime import datetime
 
     from reconciler.db.connections import Connection
+    from reconciler.db.sessions import Holder
 
 __all__ = [
     "LEDGER_VERSION",
+    "LONGEST_WAIT_MS",
     "TABLES",
     "TELL_AFTER_MS",
-    "Holder",
     "LedgerState",
     "ensure_ledger",
     "hold_lease",
@@ -35,6 +36,7 @@ __all__ = [
     "lease_is_held",
     "ledger_state",
     "ledger_version",
+    "lock_key",
     "lock_plugin",
     "plugin_locked",
     "tell_of_lease",
@@ -59,17 +61,9 @@ TABLES = (
 _POLL_MS = 200
 # Who waits longer says for whom.
 TELL_AFTER_MS = 2_000
+# How long to wait for who makes the ledger's tables, where nobody says.
+LONGEST_WAIT_MS = 31_000
 _BOOTSTRAP_LOCK = lock_id("reconciler: the ledger itself")
-
-# How an advisory lock's 64 bits stand in pg_locks.
-_HOLDER = """
-    SELECT held.pid, session.usename::text, host(session.client_addr), session.application_name, session.xact_start
-    FROM pg_catalog.pg_locks AS held LEFT JOIN pg_catalog.pg_stat_activity AS session ON session.pid = held.pid
-    WHERE held.locktype = 'advisory' AND held.granted AND held.mode = 'ExclusiveLock' AND held.objsubid = 1
-        AND held.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-        AND (held.classid::bigint << 32) | held.objid::bigint = %(key)s
-    LIMIT 1
-"""
 
 _ASK_FOR_LEASE = """
     SELECT pg_catalog.pg_try_advisory_xact_lock_shared(%s),
@@ -158,7 +152,7 @@ def ledger_version(connection: Connection) -> int | None:
     return ledger_state(connection).version
 
 
-def ensure_ledger(connection: Connection) -> None:
+def ensure_ledger(connection: Connection, wait_ms: int = LONGEST_WAIT_MS) -> None:
     """Makes the ledger's tables, or brings them up to this program's version; does nothing where they are.
 
     Call it in a READ COMMITTED transaction, after `lock_plugin` (two orders could wait for each other): the first on a
@@ -169,7 +163,7 @@ def ensure_ledger(connection: Connection) -> None:
     require_own_ledger(connection, TABLES)
     if ledger_state(connection).version == LEDGER_VERSION:
         return
-    _lock(connection, _BOOTSTRAP_LOCK, "the ledger's own tables")
+    _lock(connection, _BOOTSTRAP_LOCK, "the ledger's own tables", wait_ms)
     version = ledger_state(connection).version or 0
     if version == LEDGER_VERSION:
         return
@@ -258,8 +252,8 @@ def tell_of_lease(connection: Connection, plugin: str) -> None:
 def who_is_at_work(connection: Connection, plugin: str) -> str | None:
     """Which session keeps others from working on the plugin, in words; None where nobody does."""
     for key in (_lease_id(plugin), lock_id(plugin)):
-        if _holder(connection, key, f"look for a run of plugin {plugin}") is not None:
-            return _whom(connection, key, f"plugin {plugin}")
+        if (holder := advisory_holder(connection, key, exclusive=True)) is not None:
+            return str(holder)
     return None
 
 
@@ -268,29 +262,9 @@ def lease_is_held(connection: Connection, plugin: str, waited_ms: int) -> LockTi
     return _held(connection, _lease_id(plugin), f"plugin {plugin}", waited_ms)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
-    """A session that holds a lock; of others' sessions a role may be told no more than the process id."""
-
-    pid: int
-    user: str | None
-    address: str | None
-    application_name: str | None
-    since: datetime | None
-
-
 def lease_holder(connection: Connection, plugin: str) -> Holder | None:
     """The session of a run of several transactions that is at work on the plugin; None where there is none."""
-    return _holder(connection, _lease_id(plugin), f"look for a run of plugin {plugin}")
-
-
-def _holder(connection: Connection, key: int, doing: str) -> Holder | None:
-    with errors_as(LedgerError, doing), cursor(connection) as rows:
-        row = rows.execute(_HOLDER, {"key": key}).fetchone()
-    if row is None:
-        return None
-    pid, user, address, application_name, since = row
-    return Holder(pid=pid, user=user, address=address, application_name=application_name, since=since)
+    return advisory_holder(connection, _lease_id(plugin), exclusive=True)
 
 
 def _lease_id(plugin: str) -> int:
@@ -298,6 +272,20 @@ def _lease_id(plugin: str) -> int:
 
 
 def _lock(connection: Connection, key: int, what: str, wait_ms: int = 0) -> None:
+    lock_key(connection, key, what, wait_ms)
+    row = fetch_one(connection, "SELECT pg_catalog.current_setting('transaction_isolation')")
+    if row is None or row[0] != "read committed":
+        raise LedgerError(
+            f"cannot lock {what} in a transaction that would not see what the previous run committed",
+            hint="use isolation level READ COMMITTED",
+        )
+
+
+def lock_key(connection: Connection, key: int, what: str, wait_ms: int) -> None:
+    """Waits for the advisory lock and keeps it until the transaction ends; says for whom where that takes long.
+
+    The wait ends after `wait_ms` (0: no limit), and is cut short by `lock_timeout`. Raises LockTimeoutError.
+    """
     if outside_transaction(connection):
         raise _no_transaction(what)
     row = fetch_one(connection, "SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'lock_timeout'")
@@ -309,12 +297,6 @@ def _lock(connection: Connection, key: int, what: str, wait_ms: int = 0) -> None
             _tell(connection, key, what)
         if limit_ms == briefly_ms or not _locked(connection, key, what, limit_ms and limit_ms - briefly_ms):
             raise _held(connection, key, what, limit_ms)
-    row = fetch_one(connection, "SELECT pg_catalog.current_setting('transaction_isolation')")
-    if row is None or row[0] != "read committed":
-        raise LedgerError(
-            f"cannot lock {what} in a transaction that would not see what the previous run committed",
-            hint="use isolation level READ COMMITTED",
-        )
 
 
 def _locked(connection: Connection, key: int, what: str, timeout_ms: int) -> bool:
@@ -334,7 +316,7 @@ def _locked(connection: Connection, key: int, what: str, timeout_ms: int) -> boo
 
 def _held(connection: Connection, key: int, what: str, waited_ms: int) -> LockTimeoutError:
     return LockTimeoutError(
-        f"another run holds the lock of {what}, waited {waited_ms / 1000:g} s: {_whom(connection, key, what)}",
+        f"another run holds the lock of {what}, waited {waited_ms / 1000:g} s: {_whom(connection, key)}",
         sqlstate=psycopg.errors.LockNotAvailable.sqlstate,
         left="nothing was changed",
         hint="wait until it has ended, end it if it hangs, or wait longer: raise --lock-timeout or --lock-retries",
@@ -342,20 +324,12 @@ def _held(connection: Connection, key: int, what: str, waited_ms: int) -> LockTi
 
 
 def _tell(connection: Connection, key: int, what: str) -> None:
-    logging.getLogger("reconciler").warning("waiting for the lock of %s: %s", what, _whom(connection, key, what))
+    logging.getLogger("reconciler").warning("waiting for the lock of %s: %s", what, _whom(connection, key))
 
 
-def _whom(connection: Connection, key: int, what: str) -> str:
+def _whom(connection: Connection, key: int) -> str:
     """Who holds the lock, and since when, as far as this role may see it."""
-    holder = _holder(connection, key, f"look who holds the lock of {what}")
-    if holder is None:
-        return "it was released just now"
-    words = [f"process {holder.pid} of {f'role {holder.user}' if holder.user else 'another role'}"]
-    if holder.application_name:
-        words.append(holder.application_name)
-    if holder.since:
-        words.append(f"since {holder.since:%Y-%m-%d %H:%M:%S%z}")
-    return ", ".join(words)
+    return str(advisory_holder(connection, key) or "it was released just now")
 
 
 def _no_transaction(what: str) -> LedgerError:

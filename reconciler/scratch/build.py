@@ -12,6 +12,7 @@ from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
 from reconciler.db.connections import connect, current_user
 from reconciler.diff.goal import Desired
 from reconciler.errors import ReconcilerError, SourceError
+from reconciler.ledger.schema import LONGEST_WAIT_MS
 from reconciler.model.facts import DATABASE_WIDE_KINDS, FactId
 from reconciler.scratch.choice import choose_scratch
 from reconciler.scratch.environment import substitutes
@@ -44,12 +45,14 @@ def build_anywhere(
     *,
     dsn: str,
     with_rows: bool = False,
+    wait_ms: int = LONGEST_WAIT_MS,
 ) -> tuple[Scratch, Desired]:
     """The desired state, built in the scratch for `wish`, and that scratch.
 
     The schemas that the source creates, or created when it was recorded, are renamed out of the way with those of the
     scope. Where `auto` meets something that cannot be renamed in the live database, for example a publication, a
-    temporary database is used. `with_rows`: plans are rehearsed with rows there. Raises ScratchError or SourceError.
+    temporary database is used. `with_rows`: plans are rehearsed with rows there. Another
+    plan in the live database is waited for `wait_ms` (0: no limit). Raises ScratchError or SourceError.
     """
     past = recorded.schemas if recorded else ()
     named = created_schemas(source)
@@ -59,7 +62,7 @@ def build_anywhere(
     statements = len(source.statements) if isinstance(source, Source) else 0
     reach = read_reach(live, source, wider.schemas, with_rows=with_rows)
     refuse_reach(reach)
-    scratch = choose_scratch(live, wish, wider, dsn=dsn, statements=statements, own=own, reach=reach)
+    scratch = choose_scratch(live, wish, wider, dsn=dsn, statements=statements, own=own, reach=reach, wait_ms=wait_ms)
     try:
         return scratch, build(scratch, source, scope, claimed=claimed, named=named, reach=reach)
     except SourceError as error:

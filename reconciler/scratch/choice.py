@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, LiteralString
 from psycopg import sql
 
 from reconciler.db.connections import current_user, fetch_one
+from reconciler.db.sessions import advisory_holder, schema_changer
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import ScratchError
+from reconciler.ledger.schema import LONGEST_WAIT_MS
 from reconciler.scratch.database import DatabaseScratch
-from reconciler.scratch.schema import SchemaScratch
+from reconciler.scratch.schema import SchemaScratch, scratch_key
 from reconciler.source.reach import EffectKind, Reach
 
 if TYPE_CHECKING:
@@ -55,12 +57,14 @@ def choose_scratch(
     statements: int = 0,
     own: frozenset[FactId] = frozenset(),
     reach: Reach = _NOWHERE,
+    wait_ms: int = LONGEST_WAIT_MS,
 ) -> Scratch:
     """The scratch for `wish`: auto, schema, database, or the URL of a server. Says which and why in `.why`.
 
     `statements` is how many the source has; `own` is what is database-wide and its own, so that a temporary database
     begins without it. In the live database nothing is built that would write outside the schemas (`reach`).
-    Raises ScratchError where the wish cannot serve.
+    Where another plan is at work in the schemas, `auto` does not wait for it where it can take a database;
+    `schema` waits for `wait_ms` (0: no limit). Raises ScratchError where the wish cannot serve.
     """
     if wish not in ("auto", "schema", "database"):
         return DatabaseScratch(live, admin_dsn=wish, scope=scope, why="the server was named", kind="server", own=own)
@@ -86,9 +90,12 @@ def choose_scratch(
         )
     may_step_aside = obstacle is None and not found.standby and not scope.all_schemas and effect is None
     disturbs = _disturbance(found, statements, reach) if may_step_aside else None
+    if may_step_aside and disturbs is None and wish == "auto" and may_create:
+        disturbs = _busy(live, scope.schemas)
     if wish != "database" and may_step_aside and (wish == "schema" or disturbs is None or not may_create):
         why = "as asked" if wish == "schema" else "the managed schemas can be renamed out of the way in one transaction"
-        return SchemaScratch(live, scope.schemas, why=why if disturbs is None else f"{why}, although {disturbs}")
+        why = why if disturbs is None else f"{why}, although {disturbs}"
+        return SchemaScratch(live, scope.schemas, why=why, wait_ms=wait_ms)
     if wish != "schema" and may_create:
         why = disturbs or (obstacle.what if obstacle else "")
         why = f"{effect.where} {effect.what}" if effect is not None else why
@@ -186,6 +193,18 @@ def _disturbance(found: _Live, statements: int, reach: Reach) -> str | None:
         return f"extension {found.fixed_extension} cannot leave a managed schema"
     if found.event_trigger is not None:
         return f"event trigger {found.event_trigger} would fire"
+    return None
+
+
+def _busy(live: Connection, schemas: Sequence[str]) -> str | None:
+    """Who has renamed one of the schemas out of the way, or changes it otherwise."""
+    for schema in schemas:
+        holder = advisory_holder(live, scratch_key(schema))
+        if holder is not None:
+            return f"another plan is at work in schema {schema}: {holder}"
+        changer = schema_changer(live, schema)
+        if changer is not None:
+            return f"schema {schema} is being changed by {changer}"
     return None
 
 

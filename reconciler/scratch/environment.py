@@ -42,10 +42,12 @@ def make_environment(connection: Connection, surroundings: Snapshot) -> None:
 
 def read_environment(live: Connection, scope: Scope, own: frozenset[FactId]) -> Snapshot:
     """Those that the live database has; `own` is what is database-wide and the source's."""
-    present = managed_schemas(live)
+    with live.transaction(force_rollback=True):  # reading a definition locks what it is of: not while we build
+        present = managed_schemas(live)
+        state = read_snapshot(live, present, dependencies=True)
     managed = frozenset(present if scope.all_schemas else scope.schemas)
     others = tuple(schema for schema in present if schema not in managed)
-    found = _without_needing(read_snapshot(live, present, dependencies=True), managed, own)
+    found = _without_needing(state, managed, own)
     found = replace(found, schemas=others)
     wide = {
         fact for fact in found.facts if len(found.object_of(fact).name) < 2 and found.object_of(fact).kind != "schema"

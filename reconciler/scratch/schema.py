@@ -6,10 +6,14 @@ import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import psycopg
 from psycopg import sql
 
 from reconciler.db.connections import current_user, errors_as, fetch_all, fetch_one
+from reconciler.db.sessions import schema_changer
 from reconciler.errors import ScratchError
+from reconciler.ledger.schema import lock_key
+from reconciler.model.plugins import lock_id
 from reconciler.scratch.place import PREFIX, Place
 
 if TYPE_CHECKING:
@@ -17,9 +21,14 @@ if TYPE_CHECKING:
 
     from reconciler.db.connections import Connection
 
-__all__ = ["SchemaScratch"]
+__all__ = ["SchemaScratch", "scratch_key"]
 
 _LOCK_TIMEOUT_MS = 5_000
+
+
+def scratch_key(schema: str) -> int:
+    """The advisory lock of whoever has renamed the schema out of the way."""
+    return lock_id(f"reconciler: scratch in {schema}")
 
 
 class SchemaScratch:
@@ -27,8 +36,9 @@ class SchemaScratch:
 
     kind = "schema"
 
-    def __init__(self, connection: Connection, schemas: Sequence[str], *, why: str) -> None:
+    def __init__(self, connection: Connection, schemas: Sequence[str], *, why: str, wait_ms: int) -> None:
         self._connection = connection
+        self._wait_ms = wait_ms
         self._schemas = tuple(schemas)
         self.why = why
 
@@ -36,6 +46,9 @@ class SchemaScratch:
     def fresh(self) -> Generator[Place]:
         connection = self._connection
         with connection.transaction(force_rollback=True):
+            # Another plan is waited for by words; in one order, lest two wait for each other.
+            for schema in sorted(self._schemas):
+                lock_key(connection, scratch_key(schema), f"scratch in schema {schema}", self._wait_ms)
             with errors_as(ScratchError, "rename the managed schemas out of the way"):
                 connection.execute("select set_config('lock_timeout', %s, true)", (str(_LOCK_TIMEOUT_MS),))
                 for schema in self._schemas:
@@ -57,7 +70,11 @@ class SchemaScratch:
                 )
             ]
             aside = sql.Identifier(f"{PREFIX}{secrets.token_hex(8)}")
-            connection.execute(sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(identifier, aside))
+            try:
+                with connection.transaction():
+                    connection.execute(sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(identifier, aside))
+            except psycopg.errors.LockNotAvailable as exc:
+                raise self._busy(schema) from exc
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(identifier))
         if schema == "public":
             self._as_initdb_makes_public()
@@ -65,6 +82,16 @@ class SchemaScratch:
             connection.execute(
                 sql.SQL("ALTER EXTENSION {} SET SCHEMA {}").format(sql.Identifier(extension), identifier)
             )
+
+    def _busy(self, schema: str) -> ScratchError:
+        changer = schema_changer(self._connection, schema)
+        who = f"{changer} changed it" if changer else "another transaction changed it"
+        return ScratchError(
+            f"schema {schema} cannot be renamed out of the way within {_LOCK_TIMEOUT_MS / 1000:g} s: {who}, and has not"
+            " ended",
+            hint="wait until it has ended, end it if it hangs, or build elsewhere: --scratch database",
+            left="nothing was changed",
+        )
 
     def _as_initdb_makes_public(self) -> None:
         connection = self._connection

@@ -456,4 +456,6 @@ def _described(statement: SourceStatement, failure: psycopg.Error) -> str:
 
 
 def _message(failure: psycopg.Error) -> str:
+    if isinstance(failure, psycopg.errors.LockNotAvailable):
+        return f"another session holds a lock that it needs, waited in vain ({failure.diag.message_primary})"
     return failure.diag.message_primary or str(failure).strip() or type(failure).__name__

@@ -169,7 +169,7 @@ def remember_version(session: Session, plugin: str, source: AnySource | Reading,
         mark = load_mark(connection, plugin)
         # Another run's declaration since: this one's version is compared when the start looks again.
         if mark is not None and is_unchanged(session, plugin, source, options):
-            ensure_ledger(connection)
+            ensure_ledger(connection, options.longest_wait_ms)
             declared = Declared(digest=source.digest, fingerprint=mark.desired_fingerprint, version=version)
             save_declaration(connection, plugin, mark.idx, declared)
 
@@ -220,7 +220,7 @@ def _must_record(planned: PlanResult, kind: RunKind) -> bool:
 
 def _refresh_mark(session: Session, planned: PlanResult, record: Record) -> None:
     require_head_of(session.connection, planned)
-    ensure_ledger(session.connection)
+    ensure_ledger(session.connection, planned.options.longest_wait_ms)
     seen = read_mark(session.connection, planned.live.schemas)
     live = read_snapshot(session.connection, planned.live.schemas)
     if live.fingerprint != planned.live.fingerprint:

@@ -90,9 +90,19 @@ def plan_source(
     before = recorded.snapshot if recorded else None
     dsn = session.dsn
     with_rows = options.proof is Proof.ROWS
-    scratch, desired = build_anywhere(connection, options.scratch, source, scope, before, dsn=dsn, with_rows=with_rows)
+    scratch, desired = build_anywhere(
+        connection,
+        options.scratch,
+        source,
+        scope,
+        before,
+        dsn=dsn,
+        with_rows=with_rows,
+        wait_ms=options.longest_wait_ms,
+    )
     schemas = _live_schemas(connection, scope, desired, recorded)
-    live = read_snapshot(connection, schemas, dependencies=True)
+    with connection.transaction(force_rollback=True):  # so that no lock on what is read stays while plans are rehearsed
+        live = read_snapshot(connection, schemas, dependencies=True)
     user = session.user
     intent = _intent(session.connection, plugin, source, desired, live, recorded, scope)
     manual = find_manual_renames(load_addresses(connection, plugin), live)
@@ -328,7 +338,9 @@ def _rows(
     if options.proof is not Proof.ROWS or not plan.differences:
         return None
     told = frozenset(intent.conversions) | frozenset(intent.backfills)
-    return RowRehearsal(sample=sample_rows(session.connection, plan, live, goal), told=told)
+    with session.connection.transaction(force_rollback=True):
+        sample = sample_rows(session.connection, plan, live, goal)
+    return RowRehearsal(sample=sample, told=told)
 
 
 def _intent(
@@ -352,7 +364,7 @@ def _intent(
 
 
 def _scratch(session: Session, scope: Scope, options: Options) -> Scratch:
-    return choose_scratch(session.connection, options.scratch, scope, dsn=session.dsn)
+    return choose_scratch(session.connection, options.scratch, scope, dsn=session.dsn, wait_ms=options.longest_wait_ms)
 
 
 def _sizes(connection: Connection, plan: Plan, renamed: Renamed | None = None) -> Mapping[FactId, TableSize]:
