@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.apply.transaction import require_live
 from reconciler.catalog.snapshot_reader import read_snapshot
-from reconciler.db.connections import errors_as, pause
+from reconciler.db.connections import errors_as, pause, transaction
 from reconciler.db.session import Session
 from reconciler.diff.drift import compare
 from reconciler.diff.goal import Desired, make_goal
@@ -122,7 +122,7 @@ class Reconciler:
 
     def initialize(self) -> None:
         """Makes the ledger's tables, or brings them to this version; may be called any number of times."""
-        with self.connection.transaction():
+        with transaction(self.connection):
             ensure_ledger(self.connection, self.options.longest_wait_ms)
 
     # --- looking ---------------------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ class Reconciler:
         ProofError, and BehindError where `when_behind` is `fail`.
         """
         chosen = self._chosen(options)
-        with self.connection.transaction(force_rollback=True):
+        with transaction(self.connection, force_rollback=True):
             found = plan_source(self._session, plugin, _source(source), chosen, older=_may_be_older(chosen))
         return self.refresh_findings(found)
 
@@ -147,7 +147,7 @@ class Reconciler:
         the proof, and ConfigError where there is neither a source nor a record.
         """
         chosen = replace(self._chosen(options), proof=Proof.OFF)
-        with self.connection.transaction(force_rollback=True):
+        with transaction(self.connection, force_rollback=True):
             if source is None:
                 return self._check_recorded(plugin, chosen)
             older = chosen.when_behind is WhenBehind.APPLY
@@ -207,7 +207,7 @@ class Reconciler:
         connection = self.connection
         lost: list[LedgerDamagedError] = []
         damaged: list[str] = []
-        with connection.transaction():
+        with transaction(connection):
             entries = load_history(connection, plugin, lost)
             damaged += [damage_note(each) for each in lost]
             nothing: tuple[Run, ...] = ()
@@ -229,7 +229,7 @@ class Reconciler:
     def history(self, *, plugin: str | None = None) -> tuple[HistoryEntry, ...]:
         """All recorded migrations. A journal that is damaged is passed over, with a warning in the log `reconciler`."""
         damaged: list[LedgerDamagedError] = []
-        with self.connection.transaction():
+        with transaction(self.connection):
             entries = load_history(self.connection, plugin, damaged)
         for each in damaged:
             logging.getLogger("reconciler").warning("%s", damage_note(each))
@@ -237,7 +237,7 @@ class Reconciler:
 
     def show(self, idx: int, *, plugin: str = DEFAULT_PLUGIN) -> MigrationRecord:
         """One recorded migration with its statements and source. Raises LedgerError where there is none."""
-        with self.connection.transaction():
+        with transaction(self.connection):
             return load_migration(self.connection, plugin, idx)
 
     def reset(self, *, plugin: str = DEFAULT_PLUGIN) -> int:
@@ -260,7 +260,7 @@ class Reconciler:
 
         Raises StalePlanError where live or the migration history changed since the plan was made.
         """
-        with self.connection.transaction(force_rollback=True):
+        with transaction(self.connection, force_rollback=True):
             require_head_of(self.connection, planned)
             require_live(self.connection, planned.plan, planned.live.schemas)
 
@@ -358,7 +358,7 @@ class Reconciler:
     ) -> PlanResult:
         """What `repair` would do. Raises ConfigError where an object of `objects` did not drift."""
         chosen = self._chosen(options)
-        with self.connection.transaction(force_rollback=True):
+        with transaction(self.connection, force_rollback=True):
             unproven = replace(chosen, proof=Proof.OFF)
             found = plan_source(self._session, plugin, _source(source), unproven, older=_may_be_older(chosen))
             narrowed = restrict_to_drift(self._session, found, accept=accept, objects=objects, options=chosen)
@@ -399,7 +399,7 @@ class Reconciler:
         from reconciler.workflows import rollback
 
         chosen = self._chosen(options)
-        with self.connection.transaction(force_rollback=True):
+        with transaction(self.connection, force_rollback=True):
             target = rollback.find_target(self.connection, plugin, to=to, steps=steps)
             last = rollback.last_scope(self.connection, plugin)
             if last is not None and chosen.schemas is None and not chosen.all_schemas:
@@ -428,7 +428,7 @@ class Reconciler:
     def _surviving(self, read: Callable[[], _T], otherwise: _T, damaged: list[str]) -> _T:
         """What `read` gives; where a row of the ledger is damaged, `otherwise`, and the damage in `damaged`."""
         try:
-            with self.connection.transaction():
+            with transaction(self.connection):
                 return read()
         except LedgerDamagedError as error:
             damaged.append(damage_note(error))
@@ -505,11 +505,11 @@ class Reconciler:
         older = options.when_behind is WhenBehind.APPLY or (kind is not RunKind.APPLY and _may_be_older(options))
         if not older:
             # Who is behind does not wait for those who are not.
-            with self.connection.transaction():
+            with transaction(self.connection):
                 begun = kind is RunKind.APPLY and options.when_behind is not WhenBehind.FAIL
                 require_last(self.connection, plugin, source, options, begun=begun)
         locked = (
-            self.connection.transaction(force_rollback=True)
+            transaction(self.connection, force_rollback=True)
             if dry_run
             else plugin_locked(self.connection, plugin, options.longest_wait_ms, force_rollback=True)
         )

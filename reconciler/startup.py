@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from reconciler.client import Reconciler, reconcile_all
-from reconciler.db.connections import Watched, cancel_all, errors_as, watched, watching
+from reconciler.db.connections import Watched, cancel_all, errors_as, transaction, watched, watching
 from reconciler.errors import ApplyError, BehindError, ConnectError, DatabaseError, ReconcilerError
 from reconciler.ledger.schema import who_is_at_work
 from reconciler.options import Options, WhenBehind, with_choices
@@ -236,7 +236,7 @@ class _Run:
 def _at_work(connection: Connection, plugin: str) -> str | None:
     """Which other run is at work on the plugin, as far as that can be asked now."""
     try:
-        with connection.transaction():
+        with transaction(connection):
             return who_is_at_work(connection, plugin)
     except (ReconcilerError, psycopg.Error):
         # The last request to cancel can meet this question, too; then the error says only that the time was over.

@@ -17,7 +17,7 @@ from psycopg import sql
 from reconciler.apply.lag import Throttle
 from reconciler.apply.locks import LockRetryPolicy, retried
 from reconciler.apply.transaction import run_counted
-from reconciler.db.connections import SEARCH_PATH, fetch_one
+from reconciler.db.connections import SEARCH_PATH, execute, fetch_one, transaction
 from reconciler.db.search_path import searching, unfiltered
 from reconciler.db.sqlfiles import trusted
 from reconciler.db.statements import apply_error
@@ -117,11 +117,11 @@ def run_batches(
 def _run_batch(
     connection: Connection, batch: Statement, position: int, timeout_ms: int, limit_ms: int, left: str, search_path: str
 ) -> int:
-    with connection.transaction():
+    with transaction(connection):
         if batch.as_replica:
             _as_replica(connection, batch, position, left)
-        connection.execute("select pg_catalog.set_config('lock_timeout', %s, true)", (str(timeout_ms),))
-        connection.execute("select pg_catalog.set_config('statement_timeout', %s, true)", (str(limit_ms),))
+        execute(connection, "select pg_catalog.set_config('lock_timeout', %s, true)", (str(timeout_ms),))
+        execute(connection, "select pg_catalog.set_config('statement_timeout', %s, true)", (str(limit_ms),))
         with unfiltered(connection), searching(connection, search_path):
             return run_counted(connection, batch, position, left=left)
 
@@ -132,7 +132,7 @@ def _as_replica(connection: Connection, batch: Statement, position: int, left: s
     Raises ApplyError where this role may not, though the one that the plan was made for may.
     """
     try:
-        connection.execute("set local session_replication_role to replica")
+        execute(connection, "set local session_replication_role to replica")
     except psycopg.errors.InsufficientPrivilege as exc:
         error = apply_error(exc, batch, position)
         error.hint = "apply the plan as the role that it was made for, or make it again"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import psycopg
 from psycopg import sql
 
-from reconciler.db.connections import connect, errors_as, fetch_all, fetch_one
+from reconciler.db.connections import connect, errors_as, execute, fetch_all, fetch_one, transaction
 from reconciler.db.connections import pause as wait
 from reconciler.db.sessions import shown_query
 from reconciler.db.sqlfiles import read_sql, trusted
@@ -249,7 +249,7 @@ def lock_relations(
     deadlock_ms = _prepare(connection)
     for _ in range(_ROUNDS - 1):
         try:
-            with connection.transaction():
+            with transaction(connection):
                 _lock_all(connection, tries.ordered(relations), patience, tries, deadlock_ms)
             return
         except LOCK_ERRORS:
@@ -363,14 +363,14 @@ def _lock(connection: Connection, relation: Relation, mode: LockMode, timeout_ms
     identifier = sql.Identifier(*relation.name)
     if relation.kind in _TABLES:
         template = sql.SQL("LOCK TABLE ONLY {} IN {} MODE")
-        connection.execute(template.format(identifier, sql.SQL(trusted(mode.value))))
+        execute(connection, template.format(identifier, sql.SQL(trusted(mode.value))))
     elif relation.kind == _COMPOSITE:
         template = sql.SQL("ALTER TYPE {} DROP ATTRIBUTE IF EXISTS {} CASCADE")
-        connection.execute(template.format(identifier, sql.Identifier(f"reconciler_{secrets.token_hex(16)}")))
+        execute(connection, template.format(identifier, sql.Identifier(f"reconciler_{secrets.token_hex(16)}")))
     else:
         words = sql.SQL(trusted(_WORDS[relation.kind]))
         template = sql.SQL("ALTER {} {} OWNER TO {}")
-        connection.execute(template.format(words, identifier, sql.Identifier(relation.owner)))
+        execute(connection, template.format(words, identifier, sql.Identifier(relation.owner)))
 
 
 @contextmanager
@@ -379,7 +379,7 @@ def timeouts_kept(connection: Connection) -> Generator[None]:
     before = fetch_all(connection, _TIMEOUTS)
     yield
     for setting, value in before:
-        connection.execute("select pg_catalog.set_config(%s, %s, true)", (setting, value))
+        execute(connection, "select pg_catalog.set_config(%s, %s, true)", (setting, value))
 
 
 def set_timeouts(
@@ -409,7 +409,7 @@ def statement_timeout_ms(connection: Connection) -> int:
 
 def _set(connection: Connection, setting: str, milliseconds: int) -> None:
     with errors_as(doing="prepare a statement"):
-        connection.execute("select pg_catalog.set_config(%s, %s, true)", (setting, str(milliseconds)))
+        execute(connection, "select pg_catalog.set_config(%s, %s, true)", (setting, str(milliseconds)))
 
 
 @contextmanager

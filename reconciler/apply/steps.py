@@ -17,7 +17,16 @@ from psycopg.pq import TransactionStatus
 from reconciler.apply.backfill import run_batches
 from reconciler.apply.locks import retried, timeouts_kept
 from reconciler.apply.transaction import Record, Recorded, record_plan, require_live, run_timed, run_transaction
-from reconciler.db.connections import SEARCH_PATH, errors_as, fetch_one, lost_connection, server_message
+from reconciler.db.connections import (
+    SEARCH_PATH,
+    errors_as,
+    execute,
+    fetch_one,
+    lost_connection,
+    server_message,
+    session_setting,
+    transaction,
+)
 from reconciler.db.sqlfiles import trusted
 from reconciler.errors import (
     ApplyError,
@@ -92,7 +101,7 @@ def run_steps(connection: Connection, plan: Plan, run: Run) -> Recorded:
             left="nothing was changed",
         )
     with run.lease() as check_lease, _autocommit(connection):
-        with connection.transaction():
+        with transaction(connection):
             begun = _begin(connection, plan, run, left=_STEPS_BEFORE)
         reached = _Reached(plan=plan)
         try:
@@ -115,7 +124,7 @@ def _at_once(connection: Connection, plan: Plan, run: Run, tries: LockTries) -> 
     wait_for_lease(connection, run.record.plugin, run.patience.timeout_ms)
     done: Recorded | None = None
     try:
-        with connection.transaction(), nullcontext() if is_idle else timeouts_kept(connection):
+        with transaction(connection), nullcontext() if is_idle else timeouts_kept(connection):
             lock_plugin(connection, run.record.plugin, run.patience.timeout_ms)
             begun = _begin(connection, plan, run, left=_NOTHING)
             for step in plan.steps:
@@ -185,13 +194,13 @@ class _Begun:
                 return done
         reached.done = len(steps)
         check_lease()
-        with self.connection.transaction():
+        with transaction(self.connection):
             return self.finish()
 
     def _transaction(
         self, step: Step, number: int, tries: LockTries, check_lease: Callable[[], None], *, is_last: bool
     ) -> Recorded | None:
-        with self.connection.transaction():
+        with transaction(self.connection):
             self.take(step, number, tries)
             if not is_last:
                 return None
@@ -201,7 +210,7 @@ class _Begun:
     def take(self, step: Step, number: int, tries: LockTries) -> None:
         """Runs a step in the open transaction, with its row."""
         self._write_down(step, number)
-        self.connection.execute("select pg_catalog.set_config('check_function_bodies', 'off', true)")
+        execute(self.connection, "select pg_catalog.set_config('check_function_bodies', 'off', true)")
         durations_ms = run_transaction(
             self.connection,
             step,
@@ -216,7 +225,7 @@ class _Begun:
     def _alone(self, step: Step, number: int, check_lease: Callable[[], None]) -> None:
         """A statement that runs in no transaction, or in one for each batch of rows."""
         (statement,) = step.statements
-        with self.connection.transaction():
+        with transaction(self.connection):
             self._write_down(step, number)
         self.run.events.started(step.first, statement)
         if statement.batched is not None:
@@ -232,9 +241,10 @@ class _Begun:
                 search_path=self.run.search_path,
             )
         else:
-            with _unhurried(self.connection):
+            # Neither timeout ends a statement that is meant to take long.
+            with session_setting(self.connection, {"lock_timeout": "0", "statement_timeout": "0"}):
                 duration_ms = run_timed(self.connection, statement, step.first, self.run.events, left=self.left)
-        with self.connection.transaction():
+        with transaction(self.connection):
             ledger_steps.end_step(self.connection, self.run_id, number, [duration_ms])
 
     def _write_down(self, step: Step, number: int) -> None:
@@ -291,8 +301,7 @@ def _count_missing(connection: Connection, plan: Plan, error: RowsNotCarriedOver
     arrival = plan.statements[error.position - 1].arrival
     assert arrival is not None
     try:
-        with connection.transaction():
-            connection.execute("set local row_security to off")
+        with transaction(connection):
             row = fetch_one(connection, trusted(arrival.missing))
     except ReconcilerError as exc:
         error.add_note(f"the rows could not be counted: {exc.message}")
@@ -308,7 +317,7 @@ def _end_failed(run: Run, run_id: int, error: ReconcilerError | RunInterruptedEr
     """
     try:
         connection = run.connection_again()
-        with connection.transaction():
+        with transaction(connection):
             succeeded, done = ledger_steps.load_progress(connection, run_id)
             if succeeded:
                 error.left = "all that was planned, and its record: only the answer to the last commit was lost"
@@ -334,7 +343,7 @@ def _end_failed(run: Run, run_id: int, error: ReconcilerError | RunInterruptedEr
 
 @contextmanager
 def _autocommit(connection: Connection) -> Generator[None]:
-    """Inside, a statement outside of `connection.transaction()` runs in no transaction of ours."""
+    """Inside, a statement outside of `transaction(connection)` runs in no transaction of ours."""
     before = connection.autocommit
     if not before:
         connection.autocommit = True
@@ -343,22 +352,3 @@ def _autocommit(connection: Connection) -> Generator[None]:
     finally:
         if not before and not connection.closed:
             connection.autocommit = before
-
-
-@contextmanager
-def _unhurried(connection: Connection) -> Generator[None]:
-    """Inside, neither timeout ends a statement that is meant to take long.
-
-    Outside of a transaction a setting would stay with a pooler's connection: so none is set where none is needed.
-    """
-    row = fetch_one(connection, "select current_setting('lock_timeout'), current_setting('statement_timeout')")
-    limited = row is not None and tuple(row) != ("0", "0")
-    if limited:
-        connection.execute("set lock_timeout to 0")
-        connection.execute("set statement_timeout to 0")
-    try:
-        yield
-    finally:
-        if limited and not connection.closed:
-            connection.execute("reset lock_timeout")
-            connection.execute("reset statement_timeout")

@@ -10,7 +10,7 @@ import psycopg
 
 from reconciler.apply.locks import LOCK_ERRORS, lock_relations, set_timeouts, statement_timeout_ms
 from reconciler.catalog.snapshot_reader import read_mark, read_snapshot
-from reconciler.db.connections import SEARCH_PATH
+from reconciler.db.connections import SEARCH_PATH, execute
 from reconciler.db.search_path import searching, unfiltered
 from reconciler.db.statements import apply_error, run_statement
 from reconciler.diff.diff import diff
@@ -110,7 +110,7 @@ def run_transaction(
                 events.started(position, statement)
             set_timeouts(connection, statement, patience, tries, usual_ms)
             durations.append(run_timed(connection, statement, position, events, left=left))
-    connection.execute("select set_config('statement_timeout', %s, true)", (str(usual_ms),))
+    execute(connection, "select pg_catalog.set_config('statement_timeout', %s, true)", (str(usual_ms),))
     return durations
 
 

@@ -1,9 +1,12 @@
 """Connections to Postgres: opening them, pinning what their text depends on, wording their errors. Does I/O.
 
-Every connection of ours has `search_path = pg_catalog, pg_temp`: an unqualified name means a system object, a temporary
-one never hides it, and an unqualified CREATE fails instead of landing somewhere. It is set as the session starts,
-because behind a pooler a later SET would stay on the server connection of somebody else; a pooler that refuses
-settings at the start gets none, so what reads or runs names without a schema does it inside `pinned()`.
+Our own SQL runs with `search_path = pg_catalog, pg_temp`: an unqualified name or operator means the system's, a
+temporary one never hides it, and an unqualified CREATE fails instead of landing somewhere. Nobody who may create in
+another schema can have his code called instead (CVE-2018-1058). There is one way to a server, so none is forgotten:
+`transaction`, `cursor`, `fetch_all` and `fetch_one` set the path for the transaction in which they run, whoever opened
+the connection, also where a pooler stands between, and put back what the caller had. `session_setting` is for what runs
+in no transaction. The settings at the start of a session are a second line only: a pooler may refuse or ignore them,
+and code that ran meanwhile may have set others.
 """
 
 from __future__ import annotations
@@ -13,10 +16,11 @@ import random
 import re
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+from weakref import WeakSet
 
 import psycopg
 from psycopg import sql
@@ -29,6 +33,7 @@ from reconciler.redaction.dsn import libpq_dsn, redact, redact_unread
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+    from contextlib import AbstractContextManager
 
     from psycopg.abc import Params, QueryNoTemplate
 
@@ -44,6 +49,7 @@ __all__ = [
     "current_user",
     "cursor",
     "errors_as",
+    "execute",
     "fetch_all",
     "fetch_one",
     "lost_connection",
@@ -52,6 +58,9 @@ __all__ = [
     "pinned",
     "redact",
     "server_message",
+    "session_setting",
+    "setting",
+    "transaction",
     "version_note",
     "watched",
     "watching",
@@ -85,6 +94,7 @@ _UNLESS_ASKED: Mapping[str, str] = {
 # Older servers refuse a setting that they do not know.
 _TRANSACTION_TIMEOUT: Mapping[str, str] = {"transaction_timeout": "0"}
 _HAS_TRANSACTION_TIMEOUT = 170000
+_OUR_PATH: Mapping[str, str] = {name: _AT_START[name] for name in ("search_path", "row_security")}
 # What the text of a constant, a name or an expression in the catalogs depends on. Only while reading: a statement that
 # turns timestamp into timestamptz must see the time zone of the database, not ours.
 _WHILE_READING: Mapping[str, str] = {
@@ -390,6 +400,22 @@ def lost_connection(exc: psycopg.Error) -> bool:
 
 
 @contextmanager
+def transaction(
+    connection: Connection, *, force_rollback: bool = False, also: Mapping[str, str] | None = None
+) -> Generator[psycopg.Transaction]:
+    """A transaction, or a part of the one that is open, in which names and operators of ours are the system's.
+
+    Where one of the caller's goes on afterwards it has its own settings again. `also` are further settings for it.
+    """
+    theirs = connection.info.transaction_status != TransactionStatus.IDLE and not force_rollback
+    with (
+        connection.transaction(force_rollback=force_rollback) as opened,
+        _ours(connection, also or {}, theirs=theirs),
+    ):
+        yield opened
+
+
+@contextmanager
 def pinned(connection: Connection) -> Generator[None]:
     """Inside, text from the catalogs is the same on every server: names qualified, dates ISO, time zone UTC.
 
@@ -400,23 +426,109 @@ def pinned(connection: Connection) -> Generator[None]:
     if outside_transaction(connection):
         raise DatabaseError(
             "settings cannot be pinned: there is no open transaction",
-            hint="open one with `with connection.transaction():`",
+            hint="open one with `with transaction(connection):`",
         )
-    before = fetch_one(connection, _CURRENT_SETTINGS) or ()
-    fetch_one(connection, _SET_SETTINGS, list(_WHILE_READING.values()))
+    with _ours(connection, {}, theirs=True), setting(connection, _WHILE_READING):
+        yield
+
+
+@contextmanager
+def setting(connection: Connection, values: Mapping[str, str]) -> Generator[None]:
+    """Inside the open transaction the settings have these values; then those that they had before."""
+    before = _set_for_now(connection, values)
     try:
         yield
     finally:
         if connection.info.transaction_status == TransactionStatus.INTRANS:
-            fetch_one(connection, _SET_SETTINGS, list(before))
+            _set_for_now(connection, before)
 
 
-_CURRENT_SETTINGS = sql.SQL("SELECT {}").format(
-    sql.SQL(", ").join(sql.SQL("current_setting({})").format(name) for name in _WHILE_READING)
+@contextmanager
+def session_setting(connection: Connection, values: Mapping[str, str]) -> Generator[None]:
+    """Inside, where no transaction is open, the session has our path and these settings; then its own again.
+
+    Outside of a transaction a setting would stay with a pooler's connection: so none is set where none is needed.
+    Raises DatabaseError where it cannot be relied on: a pooler gave the session to somebody else meanwhile.
+    """
+    wanted = {**_OUR_PATH, **values}
+    process, names, found, unset = _fetch_plainly(connection, _SESSION, (list(wanted),))
+    before: dict[str, str] = dict(zip(names, found, strict=True))
+    if before == wanted:
+        yield
+        return
+    _fetch_plainly(connection, _setting_query(wanted, local=False))
+    try:
+        yield
+    finally:
+        if connection.info.transaction_status == TransactionStatus.IDLE:
+            now, *_ = _fetch_plainly(connection, _SESSION, ([],))
+            if now != process:
+                raise DatabaseError(
+                    "a pooler switched to another server session during the work, so its settings are not known",
+                    hint="connect to the server itself, without the pooler, for what runs outside of a transaction",
+                )
+            usual = {name for name, is_usual in zip(names, unset, strict=True) if is_usual}
+            if own := {name: value for name, value in before.items() if name not in usual}:
+                _fetch_plainly(connection, _setting_query(own, local=False))
+            for name in usual:
+                psycopg.Cursor(connection).execute(sql.SQL("RESET {}").format(sql.Identifier(name)))
+
+
+# The server's process, what settings are in this session, and which of them nobody has set in it.
+_SESSION = sql.SQL(
+    "SELECT pg_catalog.pg_backend_pid(),"
+    " pg_catalog.array_agg(name), pg_catalog.array_agg(pg_catalog.current_setting(name)),"
+    " pg_catalog.array_agg(setting OPERATOR(pg_catalog.=) reset_val)"
+    " FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.text[])"
 )
-_SET_SETTINGS = sql.SQL("SELECT {}").format(
-    sql.SQL(", ").join(sql.SQL("set_config({}, {}, true)").format(name, sql.Placeholder()) for name in _WHILE_READING)
-)
+
+
+# Connections that are inside of `transaction` or the like: what is nested there need not set anything again.
+_INSIDE: WeakSet[Connection] = WeakSet()
+
+
+@contextmanager
+def _ours(connection: Connection, also: Mapping[str, str], *, theirs: bool) -> Generator[None]:
+    """Inside the transaction our path holds; where the transaction is `theirs`, then the caller's again."""
+    nested = connection in _INSIDE
+    values = {**({} if nested else _OUR_PATH), **also}
+    if theirs and values:
+        kept: AbstractContextManager[None] = setting(connection, values)
+    else:
+        kept = nullcontext()
+        if values:
+            _set_for_now(connection, values)
+    with kept:
+        _INSIDE.add(connection)
+        try:
+            yield
+        finally:
+            if not nested:
+                _INSIDE.discard(connection)
+
+
+def _set_for_now(connection: Connection, values: Mapping[str, str]) -> dict[str, str]:
+    """Sets them until the open transaction ends, and gives what they were."""
+    with errors_as():
+        return dict(zip(values, _fetch_plainly(connection, _setting_query(values, local=True)), strict=False))
+
+
+def _setting_query(values: Mapping[str, str], *, local: bool) -> sql.Composed:
+    """Gives what the settings were, then sets them: a select list is computed from left to right.
+
+    It is run in whatever path is there, so each of its names has its schema.
+    """
+    was = [sql.SQL("pg_catalog.current_setting({})").format(name) for name in values]
+    changed = [
+        sql.SQL("pg_catalog.set_config({}, {}, {})").format(name, value, local) for name, value in values.items()
+    ]
+    return sql.SQL("SELECT {}").format(sql.SQL(", ").join([*was, *changed]))
+
+
+def _fetch_plainly(connection: Connection, query: sql.SQL | sql.Composed, params: Params | None = None) -> TupleRow:
+    row = psycopg.Cursor(connection, row_factory=tuple_row).execute(query, params).fetchone()
+    assert row is not None
+    return row
 
 
 def outside_transaction(connection: Connection) -> bool:
@@ -424,9 +536,19 @@ def outside_transaction(connection: Connection) -> bool:
     return connection.autocommit and connection.info.transaction_status == TransactionStatus.IDLE
 
 
-def cursor(connection: Connection) -> psycopg.Cursor[TupleRow]:
-    """A plain cursor of tuples, whatever row or cursor factory the connection has: it may be the caller's."""
-    return psycopg.Cursor(connection, row_factory=tuple_row)
+@contextmanager
+def cursor(connection: Connection) -> Generator[psycopg.Cursor[TupleRow]]:
+    """A plain cursor of tuples, whatever row or cursor factory the connection has: it may be the caller's.
+
+    Our path holds while it is used; outside of a transaction it is one of its own.
+    """
+    outside = outside_transaction(connection)
+    with (
+        connection.transaction() if outside else nullcontext(),
+        _ours(connection, {}, theirs=not outside),
+        psycopg.Cursor(connection, row_factory=tuple_row) as rows,
+    ):
+        yield rows
 
 
 def fetch_all(connection: Connection, query: QueryNoTemplate, params: Params | None = None) -> list[TupleRow]:
@@ -439,6 +561,12 @@ def fetch_one(connection: Connection, query: QueryNoTemplate, params: Params | N
     """The first row, or None. Raises DatabaseError."""
     with errors_as(), cursor(connection) as rows:
         return rows.execute(query, params).fetchone()
+
+
+def execute(connection: Connection, query: QueryNoTemplate, params: Params | None = None) -> None:
+    """Runs one statement of ours. Raises psycopg's errors."""
+    with cursor(connection) as rows:
+        rows.execute(query, params)
 
 
 def current_user(connection: Connection) -> str:

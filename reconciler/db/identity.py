@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.db.connections import errors_as, fetch_one
+from reconciler.db.connections import errors_as, fetch_one, transaction
 
 if TYPE_CHECKING:
     from reconciler.db.connections import Connection
@@ -24,7 +24,7 @@ class DatabaseIdentity:
 
 def read_identity(connection: Connection) -> DatabaseIdentity:
     """The identity of the database that is connected to. Raises DatabaseError."""
-    with errors_as(doing="ask which database this is"), connection.transaction():
+    with errors_as(doing="ask which database this is"), transaction(connection):
         row = fetch_one(
             connection,
             "SELECT oid::bigint, datname::text,"

@@ -7,16 +7,15 @@ index, a trigger: they are resolved when the function runs.
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from psycopg import sql
-from psycopg.pq import TransactionStatus
 
-from reconciler.db.connections import fetch_one, outside_transaction
+from reconciler.db.connections import setting
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from reconciler.db.connections import Connection, ServerMessage
 
@@ -38,35 +37,14 @@ def statement_path(schemas: Sequence[str]) -> str:
     return ", ".join((first, *dict.fromkeys(quoted), last))
 
 
-@contextmanager
-def searching(connection: Connection, path: str) -> Generator[None]:
+def searching(connection: Connection, path: str) -> AbstractContextManager[None]:
     """Inside the open transaction, names without a schema are looked for in `path`; then where they were before."""
-    with _set_to(connection, "search_path", path):
-        yield
+    return setting(connection, {"search_path": path})
 
 
-@contextmanager
-def unfiltered(connection: Connection) -> Generator[None]:
+def unfiltered(connection: Connection) -> AbstractContextManager[None]:
     """Inside the open transaction, a policy that would filter rows is an error; then it is as it was before."""
-    with _set_to(connection, "row_security", "off"):
-        yield
-
-
-@contextmanager
-def _set_to(connection: Connection, setting: str, value: str) -> Generator[None]:
-    assert not outside_transaction(connection)
-    row = fetch_one(connection, "select pg_catalog.current_setting(%s)", (setting,))
-    before = str(row[0]) if row else value
-    if before == value:
-        yield
-        return
-    change = "select pg_catalog.set_config(%s, %s, true)"
-    fetch_one(connection, change, (setting, value))
-    try:
-        yield
-    finally:
-        if connection.info.transaction_status == TransactionStatus.INTRANS:
-            fetch_one(connection, change, (setting, before))
+    return setting(connection, {"row_security": "off"})
 
 
 def found_nothing(said: ServerMessage) -> bool:

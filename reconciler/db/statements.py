@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from reconciler.db.connections import SEARCH_PATH, lost_connection, server_message
+from reconciler.db.connections import SEARCH_PATH, lost_connection, server_message, session_setting, setting
 from reconciler.db.search_path import UNFOUND, found_nothing, path_hint
 from reconciler.errors import ApplyError, RowsNotCarriedOverError
 from reconciler.model.checks import NOT_CARRIED
@@ -40,16 +40,16 @@ def run_statements(
 
     Functions that they call find names without a schema in `search_path`.
     """
-    connection.execute("select set_config('check_function_bodies', 'off', %s)", (transactional,))
-    connection.execute("select pg_catalog.set_config('search_path', %s, false)", (search_path,))
-    for position, statement in enumerate(statements, start=1):
-        try:
-            if statement.rehearsal is None:
-                run_statement(connection, statement)
-            elif statement.rehearsal:
-                connection.execute(statement.rehearsal.encode())
-        except psycopg.Error as exc:
-            raise apply_error(exc, statement, position) from exc
+    settings = {"check_function_bodies": "off", "search_path": search_path}
+    with setting(connection, settings) if transactional else session_setting(connection, settings):
+        for position, statement in enumerate(statements, start=1):
+            try:
+                if statement.rehearsal is None:
+                    run_statement(connection, statement)
+                elif statement.rehearsal:
+                    connection.execute(statement.rehearsal.encode())
+            except psycopg.Error as exc:
+                raise apply_error(exc, statement, position) from exc
 
 
 def run_permitted(
@@ -59,18 +59,17 @@ def run_permitted(
 
     Some extensions, publications and the like only a superuser makes. Raises ApplyError for any other failure.
     """
-    connection.execute("select set_config('check_function_bodies', 'off', false)")
-    connection.execute("select pg_catalog.set_config('search_path', %s, false)", (search_path,))
     skipped: list[Statement] = []
-    for position, statement in enumerate(statements, start=1):
-        try:
-            run_statement(connection, statement)
-        except psycopg.errors.InsufficientPrivilege:
-            skipped.append(statement)
-        except psycopg.Error as exc:
-            if not skipped or exc.sqlstate not in UNFOUND:
-                raise apply_error(exc, statement, position) from exc
-            skipped.append(statement)
+    with session_setting(connection, {"check_function_bodies": "off", "search_path": search_path}):
+        for position, statement in enumerate(statements, start=1):
+            try:
+                run_statement(connection, statement)
+            except psycopg.errors.InsufficientPrivilege:
+                skipped.append(statement)
+            except psycopg.Error as exc:
+                if not skipped or exc.sqlstate not in UNFOUND:
+                    raise apply_error(exc, statement, position) from exc
+                skipped.append(statement)
     return tuple(skipped)
 
 

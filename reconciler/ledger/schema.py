@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from reconciler.db.connections import cursor, errors_as, fetch_one, outside_transaction, pause
+from reconciler.db.connections import cursor, errors_as, fetch_one, outside_transaction, pause, transaction
 from reconciler.db.sessions import advisory_holder
 from reconciler.db.sqlfiles import read_sql
 from reconciler.errors import LedgerDamagedError, LedgerError, LedgerVersionError, LockTimeoutError
@@ -203,7 +203,7 @@ def plugin_locked(
     CREATE INDEX CONCURRENTLY of who is waited for could wait for its end. Raises as `lock_plugin`.
     """
     wait_for_lease(connection, plugin, wait_ms)
-    with connection.transaction(force_rollback=force_rollback):
+    with transaction(connection, force_rollback=force_rollback):
         lock_plugin(connection, plugin, wait_ms)
         yield
 
@@ -217,7 +217,7 @@ def wait_for_lease(connection: Connection, plugin: str, wait_ms: int = 0) -> Non
     """
     key, began, told = _lease_id(plugin), time.monotonic(), False
     while True:
-        with errors_as(LedgerError, f"lock plugin {plugin}"), connection.transaction(), cursor(connection) as rows:
+        with errors_as(LedgerError, f"lock plugin {plugin}"), transaction(connection), cursor(connection) as rows:
             row = rows.execute(_ASK_FOR_LEASE, [key]).fetchone()
             assert row is not None
             granted, timeout_ms = row
@@ -225,7 +225,7 @@ def wait_for_lease(connection: Connection, plugin: str, wait_ms: int = 0) -> Non
             return
         limit_ms = min(timeout_ms or wait_ms, wait_ms or timeout_ms)
         waited_ms = round((time.monotonic() - began) * 1000)
-        with connection.transaction():
+        with transaction(connection):
             if limit_ms and waited_ms >= limit_ms:
                 raise _held(connection, key, f"plugin {plugin}", waited_ms)
             if waited_ms >= TELL_AFTER_MS and not told:
@@ -305,7 +305,7 @@ def _locked(connection: Connection, key: int, what: str, timeout_ms: int) -> boo
         before = rows.execute("SELECT pg_catalog.current_setting('lock_timeout')").fetchone()
         assert before is not None
         try:
-            with connection.transaction():
+            with transaction(connection):
                 rows.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [str(timeout_ms)])
                 rows.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s)", [key])
                 rows.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [before[0]])
@@ -335,7 +335,7 @@ def _whom(connection: Connection, key: int) -> str:
 def _no_transaction(what: str) -> LedgerError:
     return LedgerError(
         f"cannot lock {what}: no transaction is open that could hold the lock",
-        hint="call it inside `with connection.transaction():`",
+        hint="call it inside `with transaction(connection):`",
     )
 
 

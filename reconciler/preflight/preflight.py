@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from reconciler.db.connections import SEARCH_PATH, cursor, errors_as, server_message
+from reconciler.db.connections import SEARCH_PATH, cursor, errors_as, execute, server_message, transaction
 from reconciler.db.search_path import found_nothing, path_hint, statement_path
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import PreflightError
@@ -180,7 +180,7 @@ def _attempted(
     """How many rows the expression fails for, whether there may be more, and some of them."""
     probe = sql.SQL("SELECT pg_catalog.count(found.value) FROM ({}) AS found (value)").format(sql.SQL(trusted(attempt)))
     try:
-        with connection.transaction():
+        with transaction(connection):
             _fetch(connection, probe)
     except psycopg.Error as exc:
         if exc.sqlstate is None or exc.sqlstate[:2] not in _FAILS_ON_VALUES:
@@ -196,7 +196,7 @@ def _attempted(
         shown=sql.Literal(_SHOWN),
         most=sql.Literal(_MOST),
     )
-    cursor(connection).execute(sql.SQL("DO {}").format(sql.Literal(body.as_string(connection))))
+    execute(connection, sql.SQL("DO {}").format(sql.Literal(body.as_string(connection))))
     (row,) = _fetch(connection, sql.SQL("SELECT pg_catalog.current_setting('reconciler.found')"))
     found = json.loads(row[0])
     # The whole table failed once: a row that was not reached in time is one at least.
@@ -409,9 +409,7 @@ def _reading(connection: Connection, timeout_ms: int, search_path: str = SEARCH_
         "jit": "off",
         "search_path": search_path,
     }
-    with connection.transaction(force_rollback=True):
-        for setting, value in settings.items():
-            cursor(connection).execute("select pg_catalog.set_config(%s, %s, true)", (setting, value))
+    with transaction(connection, force_rollback=True, also=settings):
         yield
 
 

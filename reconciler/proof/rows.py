@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from reconciler.db.connections import cursor, server_message
+from reconciler.db.connections import cursor, execute, server_message, transaction
 from reconciler.errors import ProofError
 from reconciler.model.facts import SATELLITE_KINDS, FactId
 from reconciler.model.hazards import HazardKind
@@ -62,11 +62,11 @@ class RowRehearsal:
                 sql.Identifier(*table.name), sql.SQL(", ").join(map(sql.Identifier, rows.columns))
             )
             try:
-                with place.connection.transaction():
-                    with place.connection.cursor().copy(text) as copy:
+                with transaction(place.connection):
+                    with cursor(place.connection) as writing, writing.copy(text) as copy:
                         copy.write(rows.data)
                     # A check that waits for the commit would hinder every ALTER TABLE.
-                    place.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                    execute(place.connection, "SET CONSTRAINTS ALL IMMEDIATE")
                 self._loaded.append(table)
             except psycopg.Error as exc:
                 self.unloaded[table] = server_message(exc).message

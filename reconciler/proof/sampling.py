@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from reconciler.db.connections import cursor, server_message
+from reconciler.db.connections import cursor, server_message, transaction
 from reconciler.db.sqlfiles import trusted
 from reconciler.planner.partitions.tree import ancestors, tree
 
@@ -109,7 +109,7 @@ class _Reader:
         name = sql.Identifier(*table.name)
         text = sql.SQL("SELECT ctid::text FROM ONLY {} LIMIT {}").format(name, 2 * ROWS)
         try:
-            with self._connection.transaction(), cursor(self._connection) as rows:
+            with transaction(self._connection), cursor(self._connection) as rows:
                 counted = "select reltuples from pg_catalog.pg_class where oid = %s"
                 count = rows.execute(counted, (self._oids[table],)).fetchone()
                 if count is not None and count[0] > 2 * ROWS:
@@ -137,7 +137,7 @@ class _Reader:
         )
         found: list[tuple[int, str]] = []
         try:
-            with self._connection.transaction(), cursor(self._connection) as rows:
+            with transaction(self._connection), cursor(self._connection) as rows:
                 found = [(row[0], row[1]) for row in rows.execute(text)]
         except psycopg.Error:
             return  # a foreign key that is only declared may name what is not there yet; loading tells what is missing
@@ -170,7 +170,7 @@ class _Reader:
         )
         data = bytearray()
         try:
-            with self._connection.transaction(), self._connection.cursor().copy(text) as copy:
+            with transaction(self._connection), cursor(self._connection) as reading, reading.copy(text) as copy:
                 for chunk in copy:
                     data += chunk
                     if len(data) > _MOST_BYTES:

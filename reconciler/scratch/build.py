@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
-from reconciler.db.connections import connect, current_user
+from reconciler.db.connections import connect, current_user, execute, transaction
 from reconciler.diff.goal import Desired
 from reconciler.errors import ReconcilerError, SourceError
 from reconciler.ledger.schema import LONGEST_WAIT_MS
@@ -116,18 +116,18 @@ def build(
     Raises SourceError with file and line where Postgres refuses it.
     """
     if isinstance(source, DatabaseSource):
-        with connect(source.url) as connection, connection.transaction():
-            connection.execute("set transaction read only")
+        with connect(source.url) as connection, transaction(connection):
+            execute(connection, "set transaction read only")
             schemas = managed_schemas(connection) if scope.all_schemas else scope.schemas
             snapshot = read_snapshot(connection, schemas, dependencies=True)
             return Desired(snapshot=snapshot, baseline={}, builder=current_user(connection))
     with scratch.fresh() as place:
         connection = place.connection
-        _prepare(connection, scope)
+        path = _prepare(connection, scope)
         before = managed_schemas(connection)
         baseline = place.read(before if scope.all_schemas else scope.schemas)
         with guarded(connection, source, reach, transactional=place.transactional) as guard:
-            load(connection, source, transactional=place.transactional, guard=guard)
+            load(connection, source, transactional=place.transactional, path=path, guard=guard)
         present = managed_schemas(connection)
         made = tuple(schema for schema in present if schema not in before or schema in claimed)
         snapshot = place.read(present if scope.all_schemas else (*scope.schemas, *made), dependencies=True)
@@ -184,10 +184,9 @@ def _without(schemas: frozenset[str], snapshot: Snapshot) -> Snapshot:
     return replace(snapshot.with_facts(kept), schemas=tuple(each for each in snapshot.schemas if each not in schemas))
 
 
-def _prepare(connection: Connection, scope: Scope) -> None:
-    """Unqualified names mean the plugin's schema, then public, where extensions mostly are."""
-    path = ["public"] if scope.all_schemas else [*scope.schemas]
-    for schema in path:
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
-    names = sql.SQL(", ").join(sql.Identifier(schema) for schema in dict.fromkeys([*path, "public"]))
-    connection.execute(sql.SQL("SET search_path = {}").format(names))
+def _prepare(connection: Connection, scope: Scope) -> tuple[str, ...]:
+    """Where unqualified names of the source are looked for: the plugin's schema, then public, which extensions use."""
+    managed = ["public"] if scope.all_schemas else [*scope.schemas]
+    for schema in managed:
+        execute(connection, sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+    return tuple(dict.fromkeys([*managed, "public"]))

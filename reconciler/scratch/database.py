@@ -11,7 +11,16 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from reconciler.db.connections import connect, current_user, errors_as, fetch_all, fetch_one, watched
+from reconciler.db.connections import (
+    connect,
+    current_user,
+    errors_as,
+    execute,
+    fetch_all,
+    fetch_one,
+    transaction,
+    watched,
+)
 from reconciler.errors import ConnectError, ScratchError
 from reconciler.redaction.dsn import libpq_dsn
 from reconciler.scratch.environment import make_environment, read_environment, stub_roles
@@ -83,8 +92,8 @@ class DatabaseScratch:
             keeper = self._live
             if self.kind == "server":
                 keeper = stack.enter_context(connect(self._admin_dsn, autocommit=True))
-            stack.enter_context(keeper.transaction())
-            keeper.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+            stack.enter_context(transaction(keeper))
+            execute(keeper, "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(%s, 0))", (name,))
             yield
 
     @contextmanager

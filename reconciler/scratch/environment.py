@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
-from reconciler.db.connections import current_user, fetch_all
+from reconciler.db.connections import current_user, execute, fetch_all, transaction
 from reconciler.db.statements import run_permitted
 from reconciler.model.facts import DATABASE_WIDE_KINDS, FactId
 from reconciler.model.snapshot import Snapshot
@@ -26,7 +26,7 @@ _KINDS = frozenset({"extension", "foreign_data_wrapper", "foreign_server", "lang
 
 def make_environment(connection: Connection, surroundings: Snapshot) -> None:
     """Makes them in the fresh database, as far as this role may."""
-    with connection.transaction():
+    with transaction(connection):
         schemas = [fact.name[0] for fact in surroundings.facts if fact.kind == "schema"]
         empty = read_snapshot(connection, schemas, dependencies=True)
     start = Snapshot(
@@ -100,4 +100,4 @@ def stub_roles(connection: Connection, live: Connection) -> None:
     present = {row[0] for row in fetch_all(connection, "select rolname::text from pg_catalog.pg_roles")}
     for role in sorted(roles - present):
         if not role.startswith("pg_"):
-            connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+            execute(connection, sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.catalog.snapshot_reader import read_snapshot
+from reconciler.db.connections import transaction
 from reconciler.model.facts import FactId, canonical_json
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Place:
 
     def read(self, schemas: Sequence[str], *, dependencies: bool = False) -> Snapshot:
         """The snapshot of these schemas, with `user` where `builder` is the owner or a grantee."""
-        with self.connection.transaction():
+        with transaction(self.connection):
             found = read_snapshot(self.connection, schemas, dependencies=dependencies)
         return found if self.builder == self.user else _handed_over(found, self.builder, self.user)
 

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from reconciler.catalog.snapshot_reader import for_server
-from reconciler.db.connections import errors_as, fetch_all, fetch_one
+from reconciler.db.connections import errors_as, execute, fetch_all, fetch_one
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import ScratchError, SourceError
 from reconciler.scratch.place import PREFIX
@@ -191,4 +191,4 @@ def guarded(connection: Connection, source: Source, reach: Reach, *, transaction
 def _run(connection: Connection, template: str, role: str) -> None:
     row = fetch_one(connection, "select current_user::text")
     assert row is not None
-    connection.execute(sql.SQL(trusted(template)).format(role=sql.Identifier(role), user=sql.Identifier(row[0])))
+    execute(connection, sql.SQL(trusted(template)).format(role=sql.Identifier(role), user=sql.Identifier(row[0])))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from reconciler.db.connections import current_user, errors_as, fetch_all, fetch_one
+from reconciler.db.connections import current_user, errors_as, execute, fetch_all, fetch_one, transaction
 from reconciler.db.sessions import schema_changer
 from reconciler.errors import ScratchError
 from reconciler.ledger.schema import lock_key
@@ -45,12 +45,12 @@ class SchemaScratch:
     @contextmanager
     def fresh(self) -> Generator[Place]:
         connection = self._connection
-        with connection.transaction(force_rollback=True):
+        with transaction(connection, force_rollback=True):
             # Another plan is waited for by words; in one order, lest two wait for each other.
             for schema in sorted(self._schemas):
                 lock_key(connection, scratch_key(schema), f"scratch in schema {schema}", self._wait_ms)
             with errors_as(ScratchError, "rename the managed schemas out of the way"):
-                connection.execute("select set_config('lock_timeout', %s, true)", (str(_LOCK_TIMEOUT_MS),))
+                execute(connection, "select pg_catalog.set_config('lock_timeout', %s, true)", (str(_LOCK_TIMEOUT_MS),))
                 for schema in self._schemas:
                     self._set_aside(schema)
             user = current_user(connection)
@@ -71,16 +71,16 @@ class SchemaScratch:
             ]
             aside = sql.Identifier(f"{PREFIX}{secrets.token_hex(8)}")
             try:
-                with connection.transaction():
-                    connection.execute(sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(identifier, aside))
+                with transaction(connection):
+                    execute(connection, sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(identifier, aside))
             except psycopg.errors.LockNotAvailable as exc:
                 raise self._busy(schema) from exc
-        connection.execute(sql.SQL("CREATE SCHEMA {}").format(identifier))
+        execute(connection, sql.SQL("CREATE SCHEMA {}").format(identifier))
         if schema == "public":
             self._as_initdb_makes_public()
         for extension in extensions:
-            connection.execute(
-                sql.SQL("ALTER EXTENSION {} SET SCHEMA {}").format(sql.Identifier(extension), identifier)
+            execute(
+                connection, sql.SQL("ALTER EXTENSION {} SET SCHEMA {}").format(sql.Identifier(extension), identifier)
             )
 
     def _busy(self, schema: str) -> ScratchError:
@@ -95,11 +95,11 @@ class SchemaScratch:
 
     def _as_initdb_makes_public(self) -> None:
         connection = self._connection
-        connection.execute("COMMENT ON SCHEMA public IS 'standard public schema'")
+        execute(connection, "COMMENT ON SCHEMA public IS 'standard public schema'")
         since_15 = connection.info.server_version >= 150000
         privileges = sql.SQL("USAGE" if since_15 else "ALL")
-        connection.execute(sql.SQL("GRANT {} ON SCHEMA public TO PUBLIC").format(privileges))
+        execute(connection, sql.SQL("GRANT {} ON SCHEMA public TO PUBLIC").format(privileges))
         if since_15:
-            member = fetch_one(connection, "select pg_has_role('pg_database_owner', 'MEMBER')")
+            member = fetch_one(connection, "select pg_catalog.pg_has_role('pg_database_owner', 'MEMBER')")
             if member and member[0]:
-                connection.execute("ALTER SCHEMA public OWNER TO pg_database_owner")
+                execute(connection, "ALTER SCHEMA public OWNER TO pg_database_owner")

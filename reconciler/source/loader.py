@@ -14,6 +14,7 @@ from itertools import accumulate, islice
 from typing import TYPE_CHECKING, LiteralString, Protocol
 
 import psycopg
+from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow, tuple_row
 
@@ -86,20 +87,24 @@ _SETTINGS: tuple[LiteralString, ...] = (
     "SET client_encoding = 'UTF8'",
 )
 
+# These run in whatever path the source has set: each of their names, types and operators has its schema.
 _READ_SETTINGS = """
-    SELECT array_agg(name ORDER BY place), array_agg(value ORDER BY place) FROM (
+    SELECT pg_catalog.array_agg(name ORDER BY place), pg_catalog.array_agg(value ORDER BY place) FROM (
         SELECT 1 AS place, 'session_authorization' AS name, pg_catalog.current_setting('session_authorization') AS value
         UNION ALL SELECT 2, 'role', pg_catalog.current_setting('role')
         UNION ALL SELECT 3, name, pg_catalog.current_setting(name) FROM pg_catalog.pg_settings
-            WHERE context IN ('user', 'superuser') AND name NOT IN ('transaction_isolation', 'transaction_read_only',
-                'transaction_deferrable', 'is_superuser', 'session_authorization', 'role')
+            WHERE context OPERATOR(pg_catalog.=) ANY (ARRAY['user', 'superuser']::pg_catalog.text[])
+                AND name OPERATOR(pg_catalog.<>) ALL (ARRAY['transaction_isolation', 'transaction_read_only',
+                    'transaction_deferrable', 'is_superuser', 'session_authorization', 'role']::pg_catalog.text[])
     ) AS settings
 """
 _RESTORE_SETTINGS = """
     SELECT pg_catalog.set_config(name, value, false)
-    FROM unnest(%s::text[], %s::text[]) AS was(name, value)
-    WHERE pg_catalog.current_setting(name, true) IS DISTINCT FROM value
+    FROM ROWS FROM (pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[]))
+        AS was(name, value)
+    WHERE (pg_catalog.current_setting(name, true) OPERATOR(pg_catalog.=) value) IS NOT TRUE
 """
+_READ_TRANSACTION = "SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,9 +138,17 @@ class _BeyondError(psycopg.DatabaseError):
 
 
 def load(
-    connection: psycopg.Connection[object], source: Source, *, transactional: bool, guard: LoadGuard | None = None
+    connection: psycopg.Connection[object],
+    source: Source,
+    *,
+    transactional: bool,
+    path: Sequence[str] = (),
+    guard: LoadGuard | None = None,
 ) -> LoadReport:
     """Runs all statements of the source, and again those that needed an object of a later one. `guard` watches them.
+
+    Its names without a schema are looked for in `path`, while its statements run and at no other time; where that is
+    empty, where the session looks for them.
 
     With `transactional` everything happens inside the connection's transaction, which is neither committed nor rolled
     back here; without it the connection is in autocommit, so that locks do not pile up. The session's settings are
@@ -148,7 +161,7 @@ def load(
     notices: list[str] = []
     try:
         with _collecting(connection, notices):
-            report = _Loader(connection, source.statements, transactional=transactional, guard=guard).run()
+            report = _Loader(connection, source.statements, transactional=transactional, path=path, guard=guard).run()
     except psycopg.Error as exc:
         raise SourceError(f"loading {source.description} was interrupted: {_message(exc)}") from exc
     return LoadReport(
@@ -193,9 +206,11 @@ class _Loader:
         statements: Sequence[SourceStatement],
         *,
         transactional: bool,
+        path: Sequence[str],
         guard: LoadGuard | None,
     ) -> None:
         self.connection = connection
+        self.path = path
         self.guard = guard
         self.statements = statements
         self.transactional = transactional
@@ -411,13 +426,16 @@ class _Loader:
         """The identity of the transaction, None in autocommit."""
         if not self.transactional:
             return None
-        row = self._cursor().execute("SELECT pg_catalog.pg_current_xact_id()::text").fetchone()
+        row = self._cursor().execute(_READ_TRANSACTION).fetchone()
         return None if row is None else str(row[0])
 
     def _configure(self) -> None:
         cursor = self._cursor()
         for setting in _SETTINGS:
             cursor.execute(setting)
+        if self.path:
+            names = sql.SQL(", ").join(map(sql.Identifier, self.path))
+            cursor.execute(sql.SQL("SET search_path = {}").format(names))
         if not self.transactional:
             cursor.execute("SET synchronous_commit = off")  # a crash takes the scratch place with it anyway
 

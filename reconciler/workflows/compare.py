@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
 from reconciler.catalog.statistics import read_unalterable_extensions
-from reconciler.db.connections import connect, current_user
+from reconciler.db.connections import connect, current_user, execute, transaction
 from reconciler.diff.column_order import has_other_order, in_live_order
 from reconciler.diff.goal import Desired, Scope
 from reconciler.errors import ConfigError
@@ -121,8 +121,8 @@ def _file_name(name: str) -> str:
 
 @contextmanager
 def _reading(dsn: str) -> Generator[Connection]:
-    with connect(dsn, autocommit=True) as connection, connection.transaction(force_rollback=True):
-        connection.execute("set transaction read only")
+    with connect(dsn, autocommit=True) as connection, transaction(connection, force_rollback=True):
+        execute(connection, "set transaction read only")
         yield connection
 
 

@@ -11,7 +11,8 @@ from reconciler.apply.events import Events
 from reconciler.apply.locks import LockRetryPolicy, lease
 from reconciler.apply.steps import Run, run_steps
 from reconciler.apply.transaction import Record, remember_declaration
-from reconciler.catalog.snapshot_reader import read_mark, read_snapshot
+from reconciler.catalog.snapshot_reader import FOR_CATALOGS, read_mark, read_snapshot
+from reconciler.db.connections import transaction
 from reconciler.db.search_path import statement_path
 from reconciler.diff.diff import diff
 from reconciler.errors import ReconcilerError, RunInterruptedError, StalePlanError, UnmodelledError
@@ -56,7 +57,7 @@ def is_unchanged(session: Session, plugin: str, source: AnySource | Reading, opt
     """Whether the declaration is the recorded one and the live catalogs carry the mark of that record."""
     if isinstance(source, DatabaseSource):
         return False
-    with session.connection.transaction():
+    with transaction(session.connection, also=FOR_CATALOGS):
         mark = load_mark(session.connection, plugin)
         if mark is None or mark.mark is None or not mark.settled:
             return False
@@ -145,7 +146,7 @@ def run_plan(
 
 
 def _left_before(connection: Connection, plugin: str) -> Sequence[FactId]:
-    with connection.transaction():
+    with transaction(connection):
         mark = load_mark(connection, plugin)
     return mark.later if mark is not None else ()
 
@@ -162,7 +163,7 @@ def remember_version(session: Session, plugin: str, source: AnySource | Reading,
     connection, version = session.connection, options.version
     if isinstance(source, DatabaseSource):
         return
-    with connection.transaction():
+    with transaction(connection):
         if is_version_known(connection, plugin, version):
             return
     with plugin_locked(connection, plugin, options.longest_wait_ms):
@@ -257,7 +258,7 @@ def record_failure(
         return
     keep_values = planned is not None and planned.options.record_values
     try:
-        with session.connection.transaction():
+        with transaction(session.connection):
             ensure_ledger(session.connection)
             record_run(
                 session.connection,

@@ -11,6 +11,7 @@ from psycopg import sql
 from reconciler.apply.lag import read_replication
 from reconciler.catalog.snapshot_reader import managed_schemas, read_rights, read_snapshot
 from reconciler.catalog.statistics import read_index_use, read_sizes, read_unalterable_extensions
+from reconciler.db.connections import transaction
 from reconciler.db.search_path import statement_path
 from reconciler.diff.column_order import in_live_order
 from reconciler.diff.goal import Desired, Goal, Scope, make_goal
@@ -101,7 +102,9 @@ def plan_source(
         wait_ms=options.longest_wait_ms,
     )
     schemas = _live_schemas(connection, scope, desired, recorded)
-    with connection.transaction(force_rollback=True):  # so that no lock on what is read stays while plans are rehearsed
+    with transaction(
+        connection, force_rollback=True
+    ):  # so that no lock on what is read stays while plans are rehearsed
         live = read_snapshot(connection, schemas, dependencies=True)
     user = session.user
     intent = _intent(session.connection, plugin, source, desired, live, recorded, scope)
@@ -338,7 +341,7 @@ def _rows(
     if options.proof is not Proof.ROWS or not plan.differences:
         return None
     told = frozenset(intent.conversions) | frozenset(intent.backfills)
-    with session.connection.transaction(force_rollback=True):
+    with transaction(session.connection, force_rollback=True):
         sample = sample_rows(session.connection, plan, live, goal)
     return RowRehearsal(sample=sample, told=told)
 

@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from reconciler.db.connections import transaction
 from reconciler.errors import ConfigError, StalePlanError
 from reconciler.ledger.migrations import Head
 from reconciler.model.facts import canonical_json
@@ -225,7 +226,7 @@ def require_database(reviewed: ReviewedPlan, database: DatabaseIdentity) -> None
 
 def require_unmoved(reviewed: ReviewedPlan, connection: Connection) -> None:
     """Raises StalePlanError where another run was recorded since, or the server is another version's."""
-    with connection.transaction():
+    with transaction(connection):
         require_head(connection, reviewed.plugin, reviewed.head, reviewed.server_version)
 
 

@@ -16,7 +16,7 @@ from reconciler.errors import ConnectError, DatabaseError, LedgerError
 
 
 def setting(connection: connections.Connection, name: str) -> str:
-    row = connections.fetch_one(connection, "SELECT current_setting(%s)", [name])
+    row = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
     assert row is not None
     return str(row[0])
 
