@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import psycopg
 
-from reconciler.db.connections import SEARCH_PATH, lost_connection, server_message, session_setting, setting
+from reconciler.db.connections import (
+    SEARCH_PATH,
+    lost_connection,
+    server_message,
+    session_setting,
+    setting,
+    transaction,
+)
 from reconciler.db.search_path import UNFOUND, found_nothing, path_hint
 from reconciler.errors import ApplyError, RowsNotCarriedOverError
 from reconciler.model.checks import NOT_CARRIED
@@ -53,17 +61,23 @@ def run_statements(
 
 
 def run_permitted(
-    connection: Connection, statements: Sequence[Statement], *, search_path: str = SEARCH_PATH
+    connection: Connection,
+    statements: Sequence[Statement],
+    *,
+    transactional: bool = False,
+    search_path: str = SEARCH_PATH,
 ) -> tuple[Statement, ...]:
-    """Runs what this role may, in autocommit; what it may not, and what fails for want of that, is given back.
+    """Runs what this role may; what it may not, and what fails for want of that, is given back.
 
     Some extensions, publications and the like only a superuser makes. Raises ApplyError for any other failure.
     """
     skipped: list[Statement] = []
-    with session_setting(connection, {"check_function_bodies": "off", "search_path": search_path}):
+    settings = {"check_function_bodies": "off", "search_path": search_path}
+    with setting(connection, settings) if transactional else session_setting(connection, settings):
         for position, statement in enumerate(statements, start=1):
             try:
-                run_statement(connection, statement)
+                with transaction(connection) if transactional else nullcontext():
+                    run_statement(connection, statement)
             except psycopg.errors.InsufficientPrivilege:
                 skipped.append(statement)
             except psycopg.Error as exc:

@@ -5,21 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from reconciler.catalog.others import read_others
 from reconciler.catalog.snapshot_reader import managed_schemas
-from reconciler.db.connections import SEARCH_PATH, fetch_all
+from reconciler.db.connections import SEARCH_PATH
 from reconciler.db.statements import run_permitted, run_statements
 from reconciler.diff.column_order import has_other_order, misread
 from reconciler.diff.diff import Difference, diff
 from reconciler.errors import ApplyError, ProofError
-from reconciler.model.facts import DATABASE_WIDE_KINDS, FactId, canonical_json
+from reconciler.model.facts import DATABASE_WIDE_KINDS, SATELLITE_KINDS, TABLE_KINDS, FactId, canonical_json
+from reconciler.planner.ordering.others import as_restored, owner_of, routines_of
 from reconciler.planner.planner import make_plan
 from reconciler.planner.rules.registry import RULES
 from reconciler.planner.rules.views import reads_one_of
 from reconciler.proof.rows import around_rows, with_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from reconciler.catalog.others import Others
     from reconciler.diff.goal import Scope
     from reconciler.model.plan import Plan, Statement
     from reconciler.model.snapshot import Snapshot
@@ -43,17 +46,24 @@ def prove(
     current_user: str,
     rows: RowRehearsal | None = None,
     search_path: str = SEARCH_PATH,
-) -> None:
-    """Nothing, where the plan leads from a copy of live to the goal, fact by fact, and keeps the `rows` in the copy.
+) -> tuple[str, ...]:
+    """What was not rehearsed, where the plan leads from a copy of live to the goal, fact by fact, and keeps the `rows`.
+
+    What others have made in live runs in the copy with their rights; where it cannot, it does not run.
 
     Functions that its statements call find names without a schema in `search_path`.
     Raises ProofError otherwise, with the failing statement, the facts that are left over, or the table and column.
     """
     with scratch.fresh() as place:
-        live, goal = _with_settable_owners(_with_early_labels(plan, live, goal), goal, place, current_user)
+        others = read_others(place.connection)
+        uncallable = routines_of(others.beyond, live)
+        live, goal = _with_settable_owners(_with_early_labels(plan, live, goal), goal, others, current_user)
         running = _running(live) | _running(goal)
-        missing = _copy(live.without(running), place, scope, current_user, rows, search_path) | running
+        copied = live.without(running)
+        missing = running | _copy(copied, place, scope, current_user, others, uncallable, rows, search_path)
         copy = _read(place, live, scope, dependencies=rows is not None)
+        changed = {fact: copy.facts.get(fact) for fact in {**routines_of(others.roles, live), **uncallable}}
+        copy = _as_in_live(copy, changed, live)
         _compare(live, copy, "the copy of live differs from live", scope, missing)
         if rows is not None:
             rows.hold(place, copy)
@@ -71,12 +81,29 @@ def prove(
             ) from exc
         aside = missing | {difference.fact for difference in plan.unmodelled}
         other_order = has_other_order(goal, live)
-        reached = _read(place, goal, scope, dependencies=other_order)
+        reached = _as_in_live(_read(place, goal, scope, dependencies=other_order), changed, live)
         _compare(goal, reached, "the rehearsed plan does not end at the goal", scope, aside)
         if other_order:
             _compare_columns(goal, reached, aside)
         if rows is not None:
             rows.compare(place, reached, plan)
+        return tuple(_left_out(uncallable, missing, live))
+
+
+def _as_in_live(copy: Snapshot, changed: Mapping[FactId, str | None], live: Snapshot) -> Snapshot:
+    """The same, where others' routines are still as the copy has them, as if they ran there as in live."""
+    same = {fact for fact, text in changed.items() if text is not None and copy.facts.get(fact) == text}
+    if not same:
+        return copy
+    return copy.with_facts({fact: live.facts[fact] if fact in same else text for fact, text in copy.facts.items()})
+
+
+def _left_out(uncallable: Mapping[FactId, str], missing: frozenset[FactId], live: Snapshot) -> Iterable[str]:
+    """A line for each routine of others that could not be called in the copy, and what is not there without it."""
+    for fact, owner in sorted(uncallable.items()):
+        needing = sorted(str(each) for each in missing if fact in live.dependencies.get(each, ()))
+        without = f"; without it the rehearsal left out {', '.join(needing)}" if needing else ""
+        yield f"{fact} belongs to {owner} and did not run in the rehearsal, as it would have run as this role{without}"
 
 
 def _with_early_labels(plan: Plan, live: Snapshot, goal: Snapshot) -> Snapshot:
@@ -93,8 +120,10 @@ def _running(state: Snapshot) -> frozenset[FactId]:
 
 def copy_of_live(live: Snapshot, place: Place, scope: Scope, current_user: str) -> Snapshot:
     """Makes live's schema in the place and gives it as it is there, with its dependencies. Raises ProofError."""
-    live, _ = _with_settable_owners(live, live, place, current_user)
-    _copy(live.without(_running(live)), place, scope, current_user)
+    others = read_others(place.connection)
+    uncallable = routines_of(others.beyond, live)
+    live, _ = _with_settable_owners(live, live, others, current_user)
+    _copy(live.without(_running(live)), place, scope, current_user, others, uncallable)
     return place.read(live.schemas, dependencies=True)
 
 
@@ -103,12 +132,15 @@ def _copy(
     place: Place,
     scope: Scope,
     current_user: str,
+    others: Others,
+    uncallable: Mapping[FactId, str],
     rows: RowRehearsal | None = None,
     search_path: str = SEARCH_PATH,
 ) -> frozenset[FactId]:
     """Makes live's schema in the place, with `rows` in it; what cannot be copied is given back.
 
-    Without rows, materialized views hold nothing: their queries may call what works in live alone.
+    Without rows, materialized views hold nothing: their queries may call what works in live alone. Those of others
+    never do: a query is run as whoever fills them.
 
     That is e.g. a mapping with a password, and in the live database itself what is of the database as a whole and hangs
     on what stepped aside: a table's publication, a type's cast.
@@ -119,17 +151,18 @@ def _copy(
         wide = {fact: text for fact, text in start.facts.items() if _is_wide(fact, start)}
         apart = frozenset(fact for fact in live.facts if _is_wide(fact, live) and fact not in wide)
         live = live.with_facts({**{f: t for f, t in live.facts.items() if not _is_wide(f, live)}, **wide})
-    if rows is None:
-        views = frozenset(fact for fact in live.facts if fact.kind == "materialized_view")
-        live = replace(live, unpopulated=views)
+    views = frozenset(fact for fact in live.facts if fact.kind == "materialized_view")
+    hers = frozenset(fact for fact in views if rows is None or uncallable or owner_of(fact, live) in others.roles)
+    live = replace(live, unpopulated=live.unpopulated | hers)
     rebuild = make_plan(start, live, current_user=current_user, keeps_ages=True)
+    statements = as_restored(rebuild.statements, live, others.roles, uncallable)
     skipped: tuple[Statement, ...] = ()
     try:
-        first, last = (rebuild.statements, ()) if rows is None else around_rows(rebuild.statements, live)
-        skipped = _made(place, first, search_path)
+        first, last = (statements, ()) if rows is None else around_rows(statements, live)
+        skipped = _made(place, first, search_path, is_permissive=bool(uncallable))
         if rows is not None:
             rows.load(place, first)
-            skipped += _made(place, last, search_path)
+            skipped += _made(place, last, search_path, is_permissive=bool(uncallable))
     except ApplyError as exc:
         raise ProofError(
             f"live's schema cannot be rebuilt for the rehearsal: {exc.message}\n  {exc.statement}",
@@ -137,7 +170,8 @@ def _copy(
             left="nothing was changed",
         ) from exc
     # What only a superuser makes in a database (an event trigger, a publication for all tables) is not rehearsed.
-    absent = {live.object_of(fact) for statement in skipped for fact in (*statement.creates, *statement.alters)}
+    left = frozenset(fact for each in skipped for fact in (*each.creates, *each.alters) if uncallable)
+    absent = {live.object_of(fact) for each in skipped for fact in (*each.creates, *each.alters) if fact not in left}
     if within := sorted(fact for fact in absent if fact.kind not in DATABASE_WIDE_KINDS):
         raise ProofError(
             f"live's schema cannot be rebuilt for the rehearsal: this role may not create {within[0]} as it is",
@@ -146,15 +180,36 @@ def _copy(
         )
     unmodelled = {difference.fact for difference in rebuild.unmodelled}
     skipped_too = {fact for fact in live.facts if absent and live.object_of(fact) in absent}
-    return apart | unmodelled | skipped_too
+    without = {fact for fact in live.facts if left and _hangs_on(fact, left, live)}
+    # A table that is not attached does not say of its columns that they are inherited.
+    without |= {child for fact in left if fact.kind == "inheritance" for child in _children(fact, live)}
+    changed = {
+        FactId("privileges", (fact.kind, *fact.name, grantee)) for fact in uncallable for grantee in ("", current_user)
+    }
+    changed |= {fact for fact in live.facts if fact.kind == "privileges" and fact.target in uncallable}
+    return apart | unmodelled | skipped_too | left | without | changed
 
 
-def _made(place: Place, statements: Sequence[Statement], search_path: str) -> tuple[Statement, ...]:
+def _children(inheritance: FactId, state: Snapshot) -> Iterable[FactId]:
+    return (fact for kind in TABLE_KINDS for fact in state.descendants(FactId(kind, inheritance.name[:2])))
+
+
+def _hangs_on(fact: FactId, objects: frozenset[FactId], state: Snapshot) -> bool:
+    """Whether it is one of the objects, a part of one, or a comment or the like on it."""
+    if fact.kind in SATELLITE_KINDS:
+        return _hangs_on(fact.target, objects, state)
+    above = state.parent(fact)
+    return fact in objects or (above is not None and _hangs_on(above, objects, state))
+
+
+def _made(
+    place: Place, statements: Sequence[Statement], search_path: str, *, is_permissive: bool
+) -> tuple[Statement, ...]:
     """Runs them; what this role may not is given back where the others go on without it."""
-    if place.transactional:
+    if place.transactional and not is_permissive:
         run_statements(place.connection, statements, transactional=True, search_path=search_path)
         return ()
-    return run_permitted(place.connection, statements, search_path=search_path)
+    return run_permitted(place.connection, statements, transactional=place.transactional, search_path=search_path)
 
 
 def _without_data(statements: Sequence[Statement], goal: Snapshot) -> Iterable[Statement]:
@@ -171,7 +226,7 @@ def _without_data(statements: Sequence[Statement], goal: Snapshot) -> Iterable[S
             yield statement
 
 
-def _with_settable_owners(live: Snapshot, goal: Snapshot, place: Place, user: str) -> tuple[Snapshot, Snapshot]:
+def _with_settable_owners(live: Snapshot, goal: Snapshot, others: Others, user: str) -> tuple[Snapshot, Snapshot]:
     """The same two, as if `user` owned what belongs to a role that the copy cannot give it to.
 
     Whether others' objects can be changed is for Postgres to say when the plan is applied.
@@ -181,12 +236,7 @@ def _with_settable_owners(live: Snapshot, goal: Snapshot, place: Place, user: st
     present = set(owners.values()) - {canonical_json({"role": user})}
     if not present:
         return live, goal
-    rows = fetch_all(
-        place.connection,
-        "select rolname::text from pg_catalog.pg_roles where not pg_catalog.pg_has_role(rolname, %s)",
-        ("SET" if place.connection.info.server_version >= 160000 else "MEMBER",),
-    )
-    beyond = {canonical_json({"role": name}) for (name,) in rows} & present
+    beyond = {canonical_json({"role": name}) for name in others.unsettable} & present
     ours = {fact: canonical_json({"role": user}) for fact, text in owners.items() if text in beyond}
     # What was granted to `user` on these goes without saying where `user` is the owner.
     granted = {FactId("privileges", (*fact.name, user)) for fact in ours} & kept

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from reconciler.catalog.others import read_others
 from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
 from reconciler.db.connections import current_user, execute, fetch_all, transaction
+from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.db.statements import run_permitted
-from reconciler.model.facts import DATABASE_WIDE_KINDS, FactId
+from reconciler.model.facts import DATABASE_WIDE_KINDS, ROUTINE_KINDS, FactId
 from reconciler.model.snapshot import Snapshot
+from reconciler.planner.ordering.others import as_restored, routines_of
 from reconciler.planner.planner import make_plan
 
 if TYPE_CHECKING:
@@ -36,27 +39,40 @@ def make_environment(connection: Connection, surroundings: Snapshot) -> None:
         dependencies=empty.dependencies,
         automatic=empty.automatic,
     )
-    plan = make_plan(start, surroundings, current_user=current_user(connection))
-    run_permitted(connection, plan.statements)
+    # To give something away, anybody but a superuser needs rights of the new owner in its schema.
+    others = read_others(connection).roles
+    given = routines_of(others if connection.info.parameter_status("is_superuser") == "on" else (), surroundings)
+    uncallable = {fact: owner for fact, owner in routines_of(others, surroundings).items() if fact not in given}
+    wanted = surroundings.without(
+        [fact for fact in surroundings.facts if fact.kind == "owner" and fact.target not in given]
+    )
+    # A materialized view is filled by running its query as whoever does it.
+    views = frozenset(fact for fact in surroundings.facts if fact.kind == "materialized_view")
+    plan = make_plan(start, replace(wanted, unpopulated=views), current_user=current_user(connection))
+    run_permitted(connection, as_restored(plan.statements, wanted, others, uncallable))
 
 
 def read_environment(live: Connection, scope: Scope, own: frozenset[FactId]) -> Snapshot:
     """Those that the live database has; `own` is what is database-wide and the source's."""
-    with live.transaction(force_rollback=True):  # reading a definition locks what it is of: not while we build
+    # Reading a definition locks what it is of: not while we build.
+    with transaction(live, force_rollback=True):
         present = managed_schemas(live)
+        hiding = _hiding_the_system(live)
         state = read_snapshot(live, present, dependencies=True)
     managed = frozenset(present if scope.all_schemas else scope.schemas)
     others = tuple(schema for schema in present if schema not in managed)
-    found = _without_needing(state, managed, own)
+    found = _without_needing(state, managed, own | {fact for fact, at in state.addresses.items() if at[:2] in hiding})
     found = replace(found, schemas=others)
     wide = {
         fact for fact in found.facts if len(found.object_of(fact).name) < 2 and found.object_of(fact).kind != "schema"
     }
-    # Who owns what is only referred to is of no account, and not every role may give it to somebody else.
+    # Who owns what is only referred to is of no account, and not every role may give it to somebody else. But a routine
+    # runs as its owner.
     kept = {
         fact: text
         for fact, text in found.facts.items()
-        if fact.kind != "owner" and (fact not in wide or found.object_of(fact).kind in _KINDS)
+        if (fact.kind != "owner" or fact.target.kind in ROUTINE_KINDS)
+        and (fact not in wide or found.object_of(fact).kind in _KINDS)
     }
     # An extension may stand in a managed schema, which must be there for it.
     for fact in list(kept):
@@ -64,6 +80,12 @@ def read_environment(live: Connection, scope: Scope, own: frozenset[FactId]) -> 
             schema = FactId("schema", (str(found.definition(fact)["schema"]),))
             kept.setdefault(schema, "{}")
     return found.with_facts(kept)
+
+
+def _hiding_the_system(live: Connection) -> frozenset[tuple[int, int]]:
+    """Routines and operators of others that could only be taken for the system's: their names, for its types alone."""
+    rows = fetch_all(live, trusted(read_sql("scratch/hiding.sql")), {"others": sorted(read_others(live).roles)})
+    return frozenset((int(classid), int(objid)) for classid, objid in rows)
 
 
 def _without_needing(state: Snapshot, managed: frozenset[str], own: frozenset[FactId]) -> Snapshot:

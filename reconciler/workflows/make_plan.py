@@ -141,9 +141,10 @@ def plan_source(
         later -= due
     goal = reached
     rows = _rows(session, plan, live, goal.snapshot, intent, options)
+    unproven: tuple[str, ...] = ()
     if options.proof is not Proof.OFF and plan.differences:
         path = statement_path(options.search_path)
-        prove(plan, live, goal.snapshot, scratch, scope, current_user=user, rows=rows, search_path=path)
+        unproven = prove(plan, live, goal.snapshot, scratch, scope, current_user=user, rows=rows, search_path=path)
     return PlanResult(
         plugin=plugin,
         plan=plan,
@@ -169,6 +170,7 @@ def plan_source(
             *_unreadable(live),
             *_left_behind(scope, desired.snapshot, recorded),
             *(rows.warnings if rows is not None else ()),
+            *unproven,
             *_unseen(connection, plan, options),
         ),
         rename_warnings=tuple(rename_warnings(manual, desired.snapshot, live)),

@@ -1,0 +1,128 @@
+"""What others have made in a managed schema runs with their rights or not at all, whoever looks, plans and rehearses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from reconciler import Options, Reconciler
+from reconciler.options import Proof
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.embedded import EmbeddedServer
+
+pytestmark = pytest.mark.one_server
+
+# She may create in the managed schema, and everything in it is hers: each of these once called a harmless function.
+HERS = """
+    create function public.inner_evil() returns int language sql as 'select 1';
+    create function public.evil(int) returns int language plpgsql immutable as 'begin return 1; end';
+    create function public.evil_trigger() returns trigger language plpgsql as 'begin return new; end';
+    create domain public.checked as int check (public.evil(value) > 0);
+    create table public.hers (
+        id int primary key,
+        x int default public.evil(2) check (public.evil(1) > 0),
+        c public.checked,
+        g int generated always as (x + public.evil(3)) stored
+    );
+    insert into public.hers values (1, 1, 1), (2, 2, 2);
+    create index on public.hers ((x + public.evil(4)));
+    create index on public.hers (x) where public.evil(5) > x;
+    create statistics public.stats on (x + public.evil(6)), id from public.hers;
+    create table public.parts (x int) partition by list (public.evil(x));
+    create table public.part_1 partition of public.parts for values in (1);
+    insert into public.parts values (7);
+    create index on public.parts ((public.evil(7)));
+    create view public.seen as select public.evil(8) as n from public.hers;
+    create materialized view public.filled as select public.evil(9) as n from public.hers;
+    create trigger hers before insert or update on public.hers for each statement execute function public.evil_trigger();
+    create operator public.=== (leftarg = int, rightarg = int, function = int4eq);
+    create function public.as_text(public.hers) returns text language sql immutable as $$ select public.evil(1)::text $$;
+    create cast (public.hers as text) with function public.as_text(public.hers);
+"""
+EVIL = """
+    create or replace function public.inner_evil() returns int language plpgsql as $$
+    begin
+        raise log 'mallory runs as %', current_user;
+        begin
+            alter role mallory superuser;
+            raise log 'mallory took %', 'superuser';
+        exception when insufficient_privilege then
+        end;
+        return 1;
+    end $$;
+    create or replace function public.evil(int) returns int language plpgsql immutable as
+        $$ begin return (select public.inner_evil()); end $$;
+    create or replace function public.evil_trigger() returns trigger language plpgsql as
+        $$ begin perform public.inner_evil(); return new; end $$;
+"""
+OURS = "create table public.ours (id int primary key, n int);"
+
+
+@pytest.fixture
+def mallory(database: str, server: EmbeddedServer) -> Iterator[psycopg.Connection]:
+    """A superuser's connection to a database in which the role mallory has made what she likes."""
+    with psycopg.connect(database, autocommit=True) as admin:
+        admin.execute("create role mallory login password 'x'; create role deploy login createdb password 'x'")
+        admin.execute("grant create on schema public to mallory")
+        try:
+            _as_mallory(admin, HERS)
+            _as_mallory(admin, EVIL)
+            yield admin
+        finally:
+            admin.execute(sql.SQL("alter database {} owner to current_user").format(sql.Identifier(admin.info.dbname)))
+            admin.execute("drop owned by mallory cascade; drop owned by deploy cascade")
+            admin.execute("drop role mallory; drop role deploy")
+
+
+def _as_mallory(admin: psycopg.Connection, text: str) -> None:
+    admin.execute("set role mallory")
+    admin.execute(text.encode())
+    admin.execute("reset role")
+
+
+def _ran_as(server: EmbeddedServer, since: int) -> set[str]:
+    """The roles as which her code ran, from a position in the server's log on."""
+    with server.log_file.open("rb") as log:
+        log.seek(since)
+        lines = log.read().decode(errors="replace").splitlines()
+    return {line.rpartition(" ")[2] for line in lines if "LOG:  mallory" in line}
+
+
+@pytest.mark.parametrize("proof", [Proof.SCHEMA, Proof.ROWS])
+@pytest.mark.parametrize("scratch", ["schema", "database"])
+def test_what_is_hers_runs_as_her_in_a_rehearsal(
+    scratch: str, proof: Proof, database: str, mallory: psycopg.Connection, server: EmbeddedServer
+) -> None:
+    since = server.log_file.stat().st_size
+    options = Options(scratch=scratch, proof=proof)
+    with Reconciler(database, options=options) as reconciler:
+        assert reconciler.migrate(OURS).idx == 0
+        mallory.execute("insert into public.ours values (1, 1)")
+        # Also where the plan is about a table of hers.
+        planned = reconciler.plan(OURS + "create table public.hers (id int primary key, x int, y int default 5);")
+        assert planned.plan.statements
+    assert _ran_as(server, since) <= {"mallory"}
+    assert mallory.execute("select rolsuper from pg_roles where rolname = 'mallory'").fetchone() == (False,)
+
+
+@pytest.mark.parametrize("scratch", ["schema", "database"])
+def test_what_is_hers_does_not_run_where_nobody_can_become_her(
+    scratch: str, database: str, mallory: psycopg.Connection, server: EmbeddedServer
+) -> None:
+    owner = sql.SQL("alter database {} owner to deploy").format(sql.Identifier(mallory.info.dbname))
+    mallory.execute(owner)
+    mallory.execute("alter schema public owner to deploy; grant create on schema public to mallory")
+    since = server.log_file.stat().st_size
+    dsn = make_conninfo(database, user="deploy", password="x")
+    with Reconciler(dsn, options=Options(scratch=scratch)) as reconciler:
+        planned = reconciler.plan(OURS)
+        assert planned.plan.statements
+        assert any("public.evil" in warning and "mallory" in warning for warning in planned.warnings)
+    assert _ran_as(server, since) <= {"mallory"}
