@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -57,7 +58,7 @@ from reconciler.workflows.make_plan import plan_source, require_last
 from reconciler.workflows.repair import restrict_to_drift
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
     from typing import Self
@@ -449,9 +450,10 @@ class Reconciler:
         deadline = time.monotonic() + options.longest_wait_ms / 1000 if options.longest_wait_ms else None
         attempt = 1
         while True:
-            if not dry_run and is_unchanged(self._session, plugin, source, options):
-                remember_version(self._session, plugin, source, options)
-                return _skipped(plugin)
+            with _changing_nothing(), errors_as(DatabaseError, f"look at the record of plugin {plugin}"):
+                if not dry_run and is_unchanged(self._session, plugin, source, options):
+                    remember_version(self._session, plugin, source, options)
+                    return _skipped(plugin)
             planned: PlanResult | None = None
             try:
                 with errors_as(DatabaseError, f"plan for plugin {plugin}"):
@@ -567,6 +569,16 @@ def _migrate(reconciler: Reconciler, plugin: str, source: Declaration) -> Migrat
 def _skipped(plugin: str) -> MigrateResult:
     _log.info("plugin %s: in sync", plugin)
     return MigrateResult(plugin=plugin, idx=None, skipped=True)
+
+
+@contextmanager
+def _changing_nothing() -> Generator[None]:
+    """Inside nothing is done yet, which an error says where it says nothing else."""
+    try:
+        yield
+    except ReconcilerError as error:
+        error.left = error.left or "nothing was changed"
+        raise
 
 
 def _may_be_older(options: Options) -> bool:

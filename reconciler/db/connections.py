@@ -393,9 +393,12 @@ _QUOTED_VALUE = re.compile(r'"(?:[^"]|"")*"')
 
 
 def lost_connection(exc: psycopg.Error) -> bool:
-    """Whether the session is gone: no answer at all, or one of the codes with which the server ends it."""
+    """Whether the session is gone: no answer at all, or one of the codes with which the server ends it.
+
+    Where the end of a session comes together with an answer, psycopg finds one result too many.
+    """
     if exc.sqlstate is None:
-        return isinstance(exc, psycopg.OperationalError)
+        return isinstance(exc, psycopg.OperationalError | psycopg.InternalError)
     return exc.sqlstate.startswith(("08", "57P")) or exc.sqlstate in {"25P03", "25P04"}
 
 

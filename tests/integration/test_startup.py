@@ -17,6 +17,7 @@ from reconciler import (
     ApplyError,
     ConnectError,
     Options,
+    Phase,
     PluginFailuresError,
     ReconcilerError,
     reconcile_on_startup,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from reconciler import MigrateResult
     from reconciler.model.events import Event
 
 pytestmark = pytest.mark.one_server
@@ -324,3 +326,39 @@ def _scratch(database: str, condition: str) -> list[str]:
     )
     with psycopg.connect(database) as connection:
         return [row[0] for row in connection.execute(query.encode())]
+
+
+@pytest.mark.parametrize("what", ["plugin", "steps"])
+def test_a_start_that_its_time_ends_says_for_whom_it_waited(database: str, what: str) -> None:
+    key = lock_id(PLUGIN) if what == "plugin" else lock_id(f"reconciler: several transactions of {PLUGIN}")
+    with psycopg.connect(database, application_name="the other") as holder:
+        holder.execute("select pg_advisory_xact_lock(%s)", (key,))
+        with pytest.raises(ApplyError) as caught:
+            reconcile_on_startup(database, {PLUGIN: POSTS}, timeout_s=0.5)
+        pid = holder.info.backend_pid
+        expected = f"within 0.5 s; it waited for another run: process {pid} of role postgres, the other, since "
+        assert expected in caught.value.message
+    assert reconcile_on_startup(database, {PLUGIN: POSTS}, timeout_s=30)[PLUGIN].idx == 0
+
+
+def test_who_waits_for_a_run_in_steps_does_not_keep_its_index_from_being_built(database: str) -> None:
+    indexed = USERS + "CREATE INDEX users_email ON users (email, id);"
+    reconcile_on_startup(database, {PLUGIN: USERS})
+    waits = "select 1 from pg_stat_activity where query ~ 'pg_try_advisory_xact_lock_shared' and state like 'idle%'"
+    done: dict[str, MigrateResult] = {}
+    waiting = threading.Thread(
+        target=lambda: done.update(reconcile_on_startup(database, {PLUGIN: indexed + POSTS})), daemon=True
+    )
+    with psycopg.connect(database, autocommit=True) as watcher:
+
+        def one_more_comes(event: Event) -> None:
+            if event.phase is Phase.STARTED and "CONCURRENTLY" in event.statement.sql:
+                waiting.start()
+                _until(lambda: watcher.execute(waits).fetchone() is not None)
+
+        options = Options(online=True)
+        assert (
+            reconcile_on_startup(database, {PLUGIN: indexed}, options=options, on_event=one_more_comes)[PLUGIN].idx == 1
+        )
+    waiting.join(60)
+    assert done[PLUGIN].idx == 2
