@@ -42,11 +42,11 @@ from reconciler.ledger.trust import damage_note
 from reconciler.model.hazards import Hazard, HazardKind
 from reconciler.model.plan import Plan
 from reconciler.model.plugins import DEFAULT_PLUGIN
-from reconciler.options import Options, Proof, WhenBehind, scope_of, with_choices
+from reconciler.options import Drops, Options, Proof, WhenBehind, scope_of, with_choices
 from reconciler.preflight.preflight import run_preflight
 from reconciler.results import CheckResult, MigrateResult, PlanResult, Status, left_in_place
 from reconciler.source.reading import Reading, read_object, source_from_object
-from reconciler.source.source import DatabaseSource
+from reconciler.source.source import DatabaseSource, Source
 from reconciler.workflows.execute_plan import (
     is_unchanged,
     record_failure,
@@ -61,13 +61,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
-    from typing import Self
+    from typing import Self, TypeGuard
 
     from reconciler.db.connections import Connection
     from reconciler.db.targets import Database
     from reconciler.ledger.runs import Run
     from reconciler.model.events import Event
-    from reconciler.options import Drops
     from reconciler.source.source import AnySource, Declaration
 
 __all__ = ["Reconciler", "reconcile_all"]
@@ -151,9 +150,13 @@ class Reconciler:
         with transaction(self.connection, force_rollback=True):
             if source is None:
                 return self._check_recorded(plugin, chosen)
+            read = _source(source)
+            if self._is_as_recorded(read, plugin, chosen):
+                found_recorded = self._check_recorded(plugin, chosen)
+                return replace(found_recorded, warnings=(*read.warnings, *found_recorded.warnings))
             older = chosen.when_behind is WhenBehind.APPLY
             try:
-                found = plan_source(self._session, plugin, _source(source), chosen, older=older, survive_damage=True)
+                found = plan_source(self._session, plugin, read, chosen, older=older, survive_damage=True)
             except BehindError as error:
                 return replace(self._check_recorded(plugin, chosen), behind=error.behind)
             damaged: list[str] = []
@@ -171,6 +174,11 @@ class Reconciler:
             warnings=(*found.warnings, *damaged),
             unfinished=unfinished,
         )
+
+    def _is_as_recorded(self, source: AnySource, plugin: str, options: Options) -> TypeGuard[Source]:
+        """Whether to compare live with the record is to compare it with the declaration, which need not be built."""
+        is_plain = isinstance(source, Source) and not source.hints and options.drops is Drops.NOW
+        return is_plain and is_unchanged(self._session, plugin, source, options)
 
     def _check_recorded(self, plugin: str, options: Options) -> CheckResult:
         recorded = load_recorded(self.connection, plugin)

@@ -158,7 +158,8 @@ def _begin(connection: Connection, plan: Plan, run: Run, *, left: str) -> _Begun
         source_description=run.record.source_description,
         source_digest=run.record.declared.digest,
         app_version=run.record.declared.version,
-        changes=run.changes,
+        # By these an unfinished run is told from drift: one of one transaction is never seen unfinished.
+        changes=None if plan.is_one_transaction else run.changes,
     )
     return _Begun(connection=connection, plan=plan, run=run, run_id=run_id, left=left)
 

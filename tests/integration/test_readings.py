@@ -45,9 +45,10 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]]
 def test_no_use_case_reads_more_often_than_it_must(
     database: str, readings: Callable[[Callable[[], object]], int], tmp_path: Path
 ) -> None:
-    users, named = tmp_path / "users.sql", tmp_path / "named.sql"
+    users, named, aged = (tmp_path / f"{name}.sql" for name in ("users", "named", "aged"))
     users.write_text(USERS)
     named.write_text(NAMED)
+    aged.write_text(NAMED.replace(");", ", age int);"))
     elsewhere = Options(scratch="database")
     with Reconciler(database) as reconciler, psycopg.connect(database, autocommit=True) as others:
         found = {
@@ -55,21 +56,24 @@ def test_no_use_case_reads_more_often_than_it_must(
             "migrate": readings(lambda: reconciler.migrate(users)),
             "migrate, nothing to do": readings(lambda: reconciler.migrate(users)),
             "check": readings(lambda: reconciler.check(users)),
+            "check, another declaration": readings(lambda: reconciler.check(named)),
             "check, without a source": readings(reconciler.check),
         }
         planned = reconciler.plan(named)
         found["apply"] = readings(lambda: reconciler.apply(planned))
         others.execute("ALTER TABLE users ADD COLUMN note text")
         found["repair"] = readings(lambda: reconciler.repair(named, accept=True))
-        found["plan, temporary database"] = readings(lambda: reconciler.plan(users, options=elsewhere))
-        found["check, temporary database"] = readings(lambda: reconciler.check(users, options=elsewhere))
+        found["plan, temporary database"] = readings(lambda: reconciler.plan(aged, options=elsewhere))
+        found["check, temporary database"] = readings(lambda: reconciler.check(aged, options=elsewhere))
     assert found == {
         # The scratch before and after the source ran, live; the scratch again, the copy of live, what the plan made of it.
         "plan": 6,
         # The same, then live before the first statement and after the last.
         "migrate": 8,
         "migrate, nothing to do": 0,
-        "check": 3,
+        # Neither the declaration nor live moved: nothing is built.
+        "check": 1,
+        "check, another declaration": 3,
         "check, without a source": 1,
         "apply": 2,
         "repair": 5,
