@@ -58,7 +58,7 @@ _VOLATILE = {
 }
 _CLUSTER: tuple[tuple[str, LiteralString], ...] = (
     ("slots", "select slot_name, plugin, slot_type, database from pg_replication_slots where not temporary"),
-    ("configuration", "select pg_read_file('postgresql.auto.conf', true), pg_conf_load_time()"),
+    ("configuration", "select pg_read_file('postgresql.auto.conf'), pg_conf_load_time()"),
     ("settings of files", "select name, setting from pg_file_settings"),
     ("origins", "select local_id, remote_lsn from pg_replication_origin_status"),
     ("timeline", "select timeline_id from pg_control_checkpoint()"),

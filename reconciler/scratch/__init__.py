@@ -9,6 +9,8 @@ Who does what:
     place        a fresh place, and what gives such places
     schema       `schema`
     database     `database` and `server`
+    reach        keeps a source within the place
+    stubs        roles of live on another server
     environment  what a temporary database gets of live before the source runs
     choice       which of them serves without blocking others
     build        the desired state, built in it

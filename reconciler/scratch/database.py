@@ -21,10 +21,12 @@ from reconciler.db.connections import (
     transaction,
     watched,
 )
+from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import ConnectError, ScratchError
 from reconciler.redaction.dsn import libpq_dsn
-from reconciler.scratch.environment import make_environment, read_environment, stub_roles
+from reconciler.scratch.environment import make_environment, read_environment
 from reconciler.scratch.place import PREFIX, Place
+from reconciler.scratch.stubs import hold_stubs, remove_stubs, stub_roles
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -63,7 +65,7 @@ class DatabaseScratch:
     @contextmanager
     def fresh(self) -> Generator[Place]:
         name = self._prefix + secrets.token_hex(8)
-        with connect(self._admin_dsn, autocommit=True) as admin, self._in_use(name):
+        with connect(self._admin_dsn, autocommit=True) as admin, self._without_stubs(admin), self._in_use(name):
             self._sweep(admin)
             with errors_as(ScratchError, "create a temporary database"):
                 admin.execute(self._create(admin, name))
@@ -82,6 +84,15 @@ class DatabaseScratch:
                 _drop_database(admin, name)
 
     @contextmanager
+    def _without_stubs(self, admin: Connection) -> Generator[None]:
+        """Removes afterwards the roles that stood for those of live."""
+        try:
+            yield
+        finally:
+            if self.kind == "server" and not admin.closed:
+                remove_stubs(admin)
+
+    @contextmanager
     def _in_use(self, name: str) -> Generator[None]:
         """Holds a lock as long as the database is used: a crash lets it go, and the next run sweeps.
 
@@ -93,6 +104,8 @@ class DatabaseScratch:
             if self.kind == "server":
                 keeper = stack.enter_context(connect(self._admin_dsn, autocommit=True))
             stack.enter_context(transaction(keeper))
+            if self.kind == "server":
+                hold_stubs(keeper)
             execute(keeper, "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(%s, 0))", (name,))
             yield
 
@@ -133,26 +146,18 @@ class DatabaseScratch:
         return text
 
     def _sweep(self, admin: Connection) -> None:
-        """Drops the databases that a crashed run left; never one that is in use."""
-        rows = fetch_all(
-            admin,
-            "select datname from pg_catalog.pg_database d where starts_with(datname, %s)"
-            " and not exists (select from pg_catalog.pg_stat_activity a where a.datid = d.oid)",
-            (self._prefix,),
-        )
-        for (name,) in rows:
-            # Nobody comes back to it who let its lock go, so that it need not be held.
-            free = fetch_one(admin, "select pg_try_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
-            if free and free[0]:
-                # Another role's, or in use after all, or dropped by another sweep at this moment.
-                with suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectInUse, psycopg.InternalError):
-                    admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+        """Drops the databases that crashed runs left, of any live database; never one that is in use."""
+        # Nobody comes back to one who let its lock go.
+        for (name,) in fetch_all(admin, trusted(read_sql("scratch/abandoned.sql")), (PREFIX,)):
+            # Another role's, or in use after all, or dropped by another sweep at this moment.
+            with suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectInUse, psycopg.InternalError):
+                admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
         # A source may have run as a role that is named like its database, and does not outlive it.
         rows = fetch_all(
             admin,
             "select rolname from pg_catalog.pg_roles r where pg_catalog.starts_with(rolname::text, %s)"
             " and not exists (select from pg_catalog.pg_database d where d.datname = r.rolname)",
-            (self._prefix,),
+            (PREFIX,),
         )
         for (name,) in rows:
             with suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedObject, psycopg.InternalError):

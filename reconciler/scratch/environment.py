@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from psycopg import sql
-
 from reconciler.catalog.others import read_others
 from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
-from reconciler.db.connections import current_user, execute, fetch_all, transaction
+from reconciler.db.connections import current_user, fetch_all, transaction
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.db.statements import run_permitted
 from reconciler.model.facts import DATABASE_WIDE_KINDS, ROUTINE_KINDS, FactId
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.diff.goal import Scope
 
-__all__ = ["make_environment", "read_environment", "stub_roles", "substitutes"]
+__all__ = ["make_environment", "read_environment", "substitutes"]
 
 # Event triggers, publications, subscriptions and settings would act on the scratch place itself.
 _KINDS = frozenset({"extension", "foreign_data_wrapper", "foreign_server", "language", "default_privileges"})
@@ -114,12 +112,3 @@ def _without_needing(state: Snapshot, managed: frozenset[str], own: frozenset[Fa
 def substitutes(owner: FactId, schemas: frozenset[str]) -> bool:
     """Whether the object is in one of the schemas."""
     return owner.kind not in DATABASE_WIDE_KINDS and owner.name[0] in schemas
-
-
-def stub_roles(connection: Connection, live: Connection) -> None:
-    """Makes the roles that live's server has and this one lacks."""
-    roles = {row[0] for row in fetch_all(live, "select rolname::text from pg_catalog.pg_roles")}
-    present = {row[0] for row in fetch_all(connection, "select rolname::text from pg_catalog.pg_roles")}
-    for role in sorted(roles - present):
-        if not role.startswith("pg_"):
-            execute(connection, sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))

@@ -14,10 +14,12 @@ from psycopg.conninfo import make_conninfo
 
 from reconciler.client import Reconciler
 from reconciler.diff.drift import State
+from reconciler.embedded import EmbeddedServer
 from reconciler.errors import ReconcilerError, ScratchError, SourceError
 from reconciler.model.facts import DATABASE_WIDE_KINDS, FactId
 from reconciler.model.hazards import HazardKind
 from reconciler.options import Options
+from reconciler.scratch.stubs import stub_roles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -327,3 +329,30 @@ def test_who_logs_in_with_less_rights_than_it_works_with_reaches_its_temporary_d
                 assert reconciler.plan("create table t (a int)", plugin="mine").plan.statements
         finally:
             admin.execute("drop owned by scratch_group, scratch_login; drop role scratch_login, scratch_group")
+
+
+@pytest.mark.one_server
+def test_roles_that_another_server_lacks_do_not_stay_there(database: str) -> None:
+    """Also not those of a run that crashed; a role that somebody uses by now is left to him."""
+    with EmbeddedServer(None, settings={"fsync": "off"}) as elsewhere, psycopg.connect(database) as admin:
+        admin.execute("create role stubbed_app; create role stubbed_reader")
+        admin.commit()
+        try:
+            with psycopg.connect(elsewhere.url, autocommit=True) as other:
+                roles = "select array_agg(rolname::text order by 1) from pg_roles where rolname !~ '^pg_'"
+                before = other.execute(roles).fetchone()
+                source = (
+                    "create table a (id int); alter table a owner to stubbed_app; grant select on a to stubbed_reader;"
+                )
+                with Reconciler(database, options=Options(scratch=elsewhere.url)) as reconciler:
+                    assert reconciler.plan(source).plan.statements
+                    assert other.execute(roles).fetchone() == before
+                    stub_roles(other, reconciler.connection)
+                    other.execute("create table kept (); alter table kept owner to stubbed_app")
+                    assert reconciler.plan(source).plan.statements
+                left = other.execute(roles).fetchone()
+                assert before is not None
+                assert left == ([*before[0], "stubbed_app"],)
+        finally:
+            admin.execute("drop role stubbed_app; drop role stubbed_reader")
+            admin.commit()
