@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo unit quick test coverage check lint types pyright mypy layers format wheel clean servers soak pythons long
+.PHONY: help audit install demo unit quick test coverage check lint types pyright mypy layers format wheel clean servers soak pythons long
 
 help: ## show the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "reconciler needs Python 3.11 or newer: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' > $(VENV)/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --requirement $(VENV)/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server]' --requirement $(VENV)/dev.txt
 	touch $@
 
 demo: $(STAMP) ## see it work: a private Postgres, drift, a plan, a repair
@@ -55,6 +55,9 @@ soak: $(STAMP) ## N random changes from SEED, there and back, in JOBS processes:
 
 pythons: $(STAMP) ## the unit tests on each newer Python that is installed
 	tests/pythons
+
+audit: $(STAMP) ## look for known vulnerabilities of what is installed, where the advisory service can be reached
+	$(BIN)/python tests/audit.py
 
 check: lint types layers ## everything that is checked without running it
 

@@ -327,13 +327,18 @@ class Reconciler:
             raise self._interrupted(exc, planned, planned.plugin, kind, started) from exc.__cause__ or exc
 
     def adopt(
-        self, source: Declaration, *, plugin: str = DEFAULT_PLUGIN, options: Options | None = None
+        self,
+        source: Declaration,
+        *,
+        plugin: str = DEFAULT_PLUGIN,
+        change: bool = False,
+        options: Options | None = None,
     ) -> MigrateResult:
-        """Records a database that already holds the schema as the plugin's baseline; changes what differs.
+        """Records a database that already holds the schema as the plugin's baseline; on it no statement runs.
 
-        On an identical database no statement runs.
+        What differs is changed with `change`, which raises as `migrate`. Raises ConfigError for it without.
         """
-        return self._reconcile(plugin, _read(source), options or self.options, RunKind.ADOPT)
+        return self._reconcile(plugin, _read(source), options or self.options, RunKind.ADOPT, only_record=not change)
 
     def repair(
         self,
@@ -451,6 +456,7 @@ class Reconciler:
         kind: RunKind,
         *,
         dry_run: bool = False,
+        only_record: bool = False,
         on_event: Callable[[Event], None] | None = None,
     ) -> MigrateResult:
         started = self._session.clock()
@@ -477,6 +483,8 @@ class Reconciler:
                         behind=planned.behind,
                         later=planned.later,
                     )
+                if only_record:
+                    _require_nothing_to_change(planned)
                 with errors_as(DatabaseError, "apply the plan"):
                     done = run_plan(self._session, planned, started, kind, on_event)
                 for line in left_in_place(done.later):
@@ -568,6 +576,17 @@ def reconcile_all(
     if failures:
         raise PluginFailuresError(failures, succeeded=tuple(done))
     return done
+
+
+def _require_nothing_to_change(planned: PlanResult) -> None:
+    statements = planned.plan.statements
+    if statements:
+        raise ConfigError(
+            f"the database differs from the declaration: {len(statements)} statements would change it,"
+            f" of which the first is {' '.join(statements[0].sql.split())}",
+            hint="look at them with `reconciler plan`; to change the database and record it: --change",
+            left="nothing was changed or recorded",
+        )
 
 
 def _migrate(reconciler: Reconciler, plugin: str, source: Declaration) -> MigrateResult:

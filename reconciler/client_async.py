@@ -112,10 +112,10 @@ class AsyncReconciler:
         )
 
     async def adopt(
-        self, source: Declaration, *, plugin: str = "default", options: Options | None = None
+        self, source: Declaration, *, plugin: str = "default", change: bool = False, options: Options | None = None
     ) -> MigrateResult:
         """As `Reconciler.adopt`."""
-        return await self._run(self._reconciler.adopt, source, plugin=plugin, options=options)
+        return await self._run(self._reconciler.adopt, source, plugin=plugin, change=change, options=options)
 
     async def status(self, *, plugin: str = "default") -> Status:
         """As `Reconciler.status`."""

@@ -29,6 +29,7 @@ from reconciler.cli.console import (
     FAILED,
     INTERRUPTED,
     UNFINISHED,
+    confirmed,
     exit_code_of,
     is_interactive,
     is_url,
@@ -180,9 +181,10 @@ def plan(out: Path | None, sign_key: Path | None, **values: Any) -> int:
     help="Run only a file that is signed with this public Ed25519 key's private one.",
 )
 @click.option("--any-database", is_flag=True, help="The file may have been made for another database.")
+@click.option("--yes", is_flag=True, help="Do not show the plan and ask, which is done on a terminal only.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
 @reconciling
-def apply(file: Path | None, verify_key: Path | None, *, any_database: bool, **values: Any) -> int:
+def apply(file: Path | None, verify_key: Path | None, *, any_database: bool, yes: bool, **values: Any) -> int:
     """Bring the database to what is declared, in one transaction, and record it."""
     chosen = read_options(values)
     if file is not None:
@@ -193,6 +195,8 @@ def apply(file: Path | None, verify_key: Path | None, *, any_database: bool, **v
     with open_reconciler(chosen) as reconciler:
         if chosen.dry_run:
             return _dry_run(reconciler, source, chosen)
+        if is_interactive() and not yes:
+            return _apply_confirmed(reconciler, source, chosen)
         from reconciler.cli.progress import following
 
         try:
@@ -204,6 +208,21 @@ def apply(file: Path | None, verify_key: Path | None, *, any_database: bool, **v
                 raise
             with following("reconciling", reconciler) as on_event:
                 result = reconciler.migrate(answered, plugin=chosen.plugin, on_event=on_event)
+    return show_result(result, "applied", chosen)
+
+
+def _apply_confirmed(reconciler: Reconciler, source: AnySource, chosen: CommandOptions) -> int:
+    """Shows the plan on the terminal and applies it where that is wanted; what is refused is not asked about."""
+    planned, _ = _planned(reconciler, source, chosen)
+    if planned.plan.statements:
+        show_plan(planned, chosen)
+        blocked = planned.refused or any(finding.blocks for finding in planned.findings)
+        if not blocked and not confirmed("Apply this plan?"):
+            return DONE
+    from reconciler.cli.progress import following
+
+    with following("applying", reconciler) as on_event:
+        result = reconciler.apply(planned, on_event=on_event)
     return show_result(result, "applied", chosen)
 
 
@@ -255,14 +274,19 @@ def check(**values: Any) -> int:
 
 
 @cli.command()
-@click.option("--revert", "choice", flag_value="revert", help="Change what drifted back to the declaration.")
-@click.option("--accept", "choice", flag_value="accept", help="Record what drifted as it is now.")
+@click.option("--revert", is_flag=True, help="Change what drifted back to the declaration.")
+@click.option("--accept", is_flag=True, help="Record what drifted as it is now.")
 @click.option("--object", "objects", multiple=True, metavar="KIND:NAME", help="Only this object; may be repeated.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
 @reconciling
-def repair(choice: str | None, objects: tuple[str, ...], **values: Any) -> int:
+def repair(objects: tuple[str, ...], *, revert: bool, accept: bool, **values: Any) -> int:
     """End drift: bring it back to the declaration, or record it."""
     chosen = read_options(values)
+    if revert and accept:
+        raise ConfigError(
+            "--revert and --accept cannot be combined", hint="pass one; --object selects what it is about"
+        )
+    choice = "revert" if revert else "accept" if accept else None
     source = source_of(chosen)
     with open_reconciler(chosen) as reconciler:
         if choice is None:
@@ -301,6 +325,8 @@ def _ask_for_repair(
         print_text(f"In sync: nothing drifted in plugin {chosen.plugin}.\n")
         return None
     print_text(f"--revert would run:\n\n{sql.script(planned.plan.statements)}\n--accept would record it as it is.\n")
+    if refused := _refused(planned):
+        print_text(f"--revert would be refused:\n{refused}\n")
     if chosen.dry_run:
         return None
     if not is_interactive():
@@ -311,18 +337,35 @@ def _ask_for_repair(
     return None if answer == "nothing" else str(answer)
 
 
+def _refused(planned: PlanResult) -> str:
+    """Why the plan would be refused, with what allows it; empty where it would not."""
+    from reconciler.hazards.policy import hazard_error
+
+    lines = [f"{finding.message}; {finding.hint}" for finding in planned.findings if finding.blocks]
+    if planned.refused:
+        lines.append(hazard_error(planned.refused, online=bool(planned.options.online)).describe())
+    return "".join(f"  {line}\n" for text in lines for line in text.splitlines())
+
+
 @cli.command(short_help="Record a database that already holds the schema.")
+@click.option("--change", is_flag=True, help="Change what differs from the declaration, too.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
 @reconciling
-def adopt(**values: Any) -> int:
-    """Record a database that already holds the schema; what differs is changed."""
+def adopt(*, change: bool, yes: bool, **values: Any) -> int:
+    """Record a database that already holds the schema. What differs is an error, or changed with --change."""
     chosen = read_options(values)
     source = source_of(chosen)
     with open_reconciler(chosen) as reconciler:
         if chosen.dry_run:
             return _dry_run(reconciler, source, chosen)
+        if change and not yes:
+            planned, source = _planned(reconciler, source, chosen)
+            question = f"Change the database and record it as plugin {chosen.plugin}?"
+            if planned.plan.statements and not confirmed(question, lambda: show_plan(planned, chosen)):
+                return DONE
         with working("adopting"):
-            result = reconciler.adopt(source, plugin=chosen.plugin)
+            result = reconciler.adopt(source, plugin=chosen.plugin, change=change)
     return show_result(result, "adopted", chosen)
 
 
@@ -389,8 +432,8 @@ def reset(*, yes: bool, **values: Any) -> int:
     from reconciler.report import json
 
     chosen = read_options(values, formats=("text", "json"))
-    if not yes and is_interactive():
-        click.confirm(f"Delete all that is recorded of plugin {chosen.plugin}?", abort=True, err=True)
+    if not yes and not confirmed(f"Delete all that is recorded of plugin {chosen.plugin}?"):
+        return DONE
     with open_reconciler(chosen) as reconciler:
         rows = reconciler.reset(plugin=chosen.plugin)
     document = json.reset_document(chosen.plugin, rows)
@@ -420,7 +463,8 @@ def diff(before: str, after: str, **values: Any) -> int:
         found = compare_databases(before, after, schemas)
     else:
         old, new = (side if is_url(side) else _file(side) for side in (before, after))
-        with opened(values["dsn"] or (urls[0] if urls else chosen.dsn)) as server, working("comparing"):
+        dsn = values["dsn"] or (urls[0] if urls else chosen.dsn)
+        with opened(dsn, local=chosen.local) as server, working("comparing"):
             found = compare_sources(old, new, server=server, scratch=chosen.options.scratch, schemas=schemas)
     if chosen.output == "json":
         from reconciler.report import json
@@ -460,6 +504,7 @@ def _tell_unmodelled(plan: Plan) -> None:
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="One file per object.")
 @click.option("--schema", multiple=True, metavar="NAME", help="Dump this schema only; may be repeated.")
 @click.option("--ignore-unmodelled", is_flag=True, help="Continue although there are unsupported objects.")
+@click.option("--local", is_flag=True, help="Use a private Postgres, whose data stays in .reconciler/.")
 @click.option("--dsn", metavar="URL", help="The database; else RECONCILER_DSN, DATABASE_URL, PG* variables.")
 def dump(output: Path | None, **values: Any) -> int:
     """Print the live schema as SQL that rebuilds it in an empty database."""
@@ -467,7 +512,7 @@ def dump(output: Path | None, **values: Any) -> int:
     from reconciler.workflows.compare import files_of_dump
 
     chosen = read_options(values)
-    with opened(chosen.dsn) as dsn, working("reading"):
+    with opened(chosen.dsn, local=chosen.local) as dsn, working("reading"):
         plan, live = dumped(dsn, chosen.options.schemas or ())
     if output is None:
         _print_script(plan)

@@ -37,6 +37,7 @@ class Configuration:
     folder: Path | None = None
     source: tuple[str, ...] | None = None
     dsn: str | None = None
+    local: bool | None = None
     plugin: str | None = None
     schema: tuple[str, ...] | None = None
     all_schemas: bool | None = None
@@ -96,6 +97,7 @@ def parse_configuration(table: dict[str, object], path: Path) -> Configuration:
         folder=path.parent,
         source=lists.get("source"),
         dsn=strings.get("dsn"),
+        local=flags.get("local"),
         plugin=strings.get("plugin"),
         schema=lists.get("schema"),
         all_schemas=flags.get("all_schemas"),
@@ -232,6 +234,7 @@ _WORDS: dict[Callable[[object], object], str] = {
 _KINDS: dict[str, Callable[[object], object]] = {
     "source": _strings,
     "dsn": _string,
+    "local": _flag,
     "plugin": _string,
     "schema": _strings,
     "all_schemas": _flag,

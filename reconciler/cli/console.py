@@ -14,13 +14,23 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from reconciler.errors import BehindError, ConfigError, HazardError, ProofError, ReconcilerError, RunInterruptedError
+from reconciler.errors import (
+    BehindError,
+    ConfigError,
+    EmbeddedServerError,
+    HazardError,
+    ProofError,
+    ReconcilerError,
+    RunInterruptedError,
+)
 from reconciler.model.visible import visible, visible_line
 from reconciler.redaction.dsn import redact
 from reconciler.redaction.masking import redact_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
+
+    from reconciler.embedded import EmbeddedServer
 
 __all__ = [
     "BEHIND",
@@ -32,6 +42,7 @@ __all__ = [
     "PROOF_FAILED",
     "REFUSED",
     "UNFINISHED",
+    "confirmed",
     "exit_code_of",
     "find_dsn",
     "is_interactive",
@@ -43,6 +54,7 @@ __all__ = [
     "print_note",
     "print_text",
     "print_warnings",
+    "private_server",
     "working",
 ]
 
@@ -138,6 +150,19 @@ def is_interactive() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
+def confirmed(question: str, show: Callable[[], object] = lambda: None) -> bool:
+    """Whether a person at the terminal says yes, after `show`. Raises ConfigError where nobody can be asked."""
+    if not is_interactive():
+        raise ConfigError(
+            f"nobody can be asked: {question}", hint="pass --yes where that is meant; nothing was changed"
+        )
+    show()
+    if click.confirm(question, default=False, err=True):
+        return True
+    print_note("nothing was changed")
+    return False
+
+
 def is_shown() -> bool:
     """Whether what goes on is shown: on a terminal that can take it back."""
     return _is_coloured(sys.stderr)
@@ -176,9 +201,25 @@ def find_dsn(given: str | None, configured: str | None) -> str | None:
     return configured
 
 
+def private_server() -> type[EmbeddedServer]:
+    """The class of private servers. Raises EmbeddedServerError where the operating system cannot have one."""
+    try:
+        from reconciler.embedded import EmbeddedServer
+    except ModuleNotFoundError as exc:
+        if exc.name not in ("fcntl", "pwd"):
+            raise
+        raise EmbeddedServerError(
+            "the private Postgres needs Linux or another Unix", hint="name a server of your own: --dsn, DATABASE_URL"
+        ) from exc
+    return EmbeddedServer
+
+
 @contextmanager
-def opened(dsn: str | None) -> Generator[str]:
-    """A connection string that works: `dsn`, or that of a private server which runs as long as it is needed."""
+def opened(dsn: str | None, *, local: bool = False) -> Generator[str]:
+    """A connection string that works: `dsn`, or that of a private server which runs as long as it is needed.
+
+    Raises ConfigError where no connection was given, and `local` does not ask for the private server.
+    """
     if dsn is not None:
         if dsn and "=" not in dsn and "://" not in dsn:
             # What it is cannot be told, and a part of it may be a password: it is not quoted.
@@ -188,15 +229,17 @@ def opened(dsn: str | None) -> Generator[str]:
             )
         yield dsn
         return
-    from reconciler.embedded import EmbeddedServer
-
-    with working("starting a private Postgres"):
-        server = EmbeddedServer(EMBEDDED_FOLDER).start()
-    try:
-        print_note(
-            f"no connection was given: using a private Postgres at {redact(server.url)}"
-            f" (data and password in {EMBEDDED_FOLDER}/)"
+    if not local:
+        raise ConfigError(
+            "no connection was given",
+            hint="pass --dsn postgresql://user@host:5432/database, set RECONCILER_DSN, DATABASE_URL or libpq's"
+            " PGHOST and PGDATABASE, write `dsn` into the configuration, or pass --local (`local = true`) for a"
+            f" private Postgres in {EMBEDDED_FOLDER}/",
         )
+    with working("starting a private Postgres"):
+        server = private_server()(EMBEDDED_FOLDER).start()
+    try:
+        print_note(f"using a private Postgres at {redact(server.url)} (data and password in {EMBEDDED_FOLDER}/)")
         yield server.url
     finally:
         server.stop()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from reconciler.cli.console import private_server
 from reconciler.client import Reconciler
 from reconciler.db.connections import connect
 from reconciler.diff.drift import State
-from reconciler.embedded import EmbeddedServer
 from reconciler.ledger.runs import RunKind
 from reconciler.report.text import check_text, history_text, plan_text, result_text, status_text
 from reconciler.source.reading import source_from_text
@@ -71,7 +71,7 @@ def run_demo(show: Callable[[str], None]) -> None:
     """Runs all steps; `show` prints what it is given. Raises ReconcilerError where a step fails."""
     began = time.monotonic()
     show("== 1. Start a private Postgres; it is gone when the demo ends\n")
-    with EmbeddedServer(None, settings=_SETTINGS) as server:
+    with private_server()(None, settings=_SETTINGS) as server:
         show(f"Postgres {server.server_version // 10_000}.{server.server_version % 10_000} runs.\n\n")
         dsn = server.create_database("demo")
         with Reconciler(dsn) as reconciler:

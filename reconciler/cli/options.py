@@ -52,6 +52,7 @@ class CommandOptions:
     """The options as they hold: those of the command line, else those of the configuration."""
 
     dsn: str | None
+    local: bool
     plugin: str
     output: str
     sources: tuple[str, ...]
@@ -85,8 +86,11 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) ->
             raise ConfigError(f"format {output} does not exist here", hint=f"known are: {', '.join(formats)}")
         output = "text"
     given_sources = tuple(values.get("sources") or ())
+    if values.get("local") and values.get("dsn") is not None:
+        raise ConfigError("--local and --dsn cannot be combined", hint="name a database, or use the private Postgres")
     return CommandOptions(
-        dsn=find_dsn(values.get("dsn"), found.dsn),
+        dsn=None if values.get("local") else find_dsn(values.get("dsn"), found.dsn),
+        local=bool(pick("local", default=False)),
         plugin=pick("plugin", DEFAULT_PLUGIN),
         output=output,
         sources=given_sources or found.source or (),
@@ -153,7 +157,7 @@ def source_of(chosen: CommandOptions) -> AnySource:
 @contextmanager
 def open_reconciler(chosen: CommandOptions) -> Generator[Reconciler]:
     _require_sense(chosen.options)
-    with opened(chosen.dsn) as dsn:
+    with opened(chosen.dsn, local=chosen.local) as dsn:
         from reconciler.client import Reconciler
         from reconciler.db.connections import errors_as, version_note
 
@@ -171,6 +175,7 @@ def connecting(command: Command, *, formats: Sequence[str] = FORMATS) -> Command
             metavar="NAME",
             help=f"The namespace whose schema and history are meant.  [default: {DEFAULT_PLUGIN}]",
         ),
+        click.option("--local", is_flag=True, help="Use a private Postgres, whose data stays in .reconciler/."),
         click.option("--dsn", metavar="URL", help="The database; else RECONCILER_DSN, DATABASE_URL, PG* variables."),
     ):
         command = option(command)

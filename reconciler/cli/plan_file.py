@@ -70,7 +70,7 @@ def _write_file(path: Path, text: str) -> None:
             f"{path} is a symbolic link, which is not followed", hint=f"name the file itself: {os.path.realpath(path)}"
         )
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666)
     try:
         _write_all(descriptor, text)
         partial.replace(path)

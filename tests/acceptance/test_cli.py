@@ -291,10 +291,30 @@ def test_passwords_are_never_shown(source: Path, capsys: pytest.CaptureFixture[s
         assert "s3cret" not in captured.out + captured.err
 
 
-def test_without_a_connection_a_private_server_is_used_and_named_without_its_password(
+def test_without_a_connection_the_ways_to_give_one_are_named(
     source: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert run(["apply", str(source)]) == 0
+    for command in (
+        ["apply", str(source)],
+        ["status"],
+        ["dump"],
+        ["diff", str(source), str(source)],
+        ["reset", "--yes"],
+    ):
+        assert run(command) == 1, command
+        said = capsys.readouterr().err
+        assert "no connection was given" in said
+        assert all(
+            way in said for way in ("--dsn", "RECONCILER_DSN", "DATABASE_URL", "PGHOST", "--local", "local = true")
+        )
+    assert not (tmp_path / ".reconciler").exists()
+
+
+def test_a_private_server_is_used_where_that_is_asked_for_and_named_without_its_password(
+    source: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(["apply", str(source), "--local", "--dsn", "postgresql://x"]) == 1
+    assert run(["apply", str(source), "--local"]) == 0
     captured = capsys.readouterr()
     home = tmp_path / ".reconciler"
     if (home / "elsewhere").is_symlink():  # as root, where the server's user cannot reach the test's folder
@@ -302,6 +322,7 @@ def test_without_a_connection_a_private_server_is_used_and_named_without_its_pas
     password = (home / "password").read_text().strip()
     assert "private Postgres at postgresql://postgres:********@127.0.0.1:" in captured.err
     assert password not in captured.err + captured.out
+    Path("reconciler.toml").write_text("local = true\n")
     assert run(["plan", str(source)]) == 0, "the data is kept"
     shutil.rmtree(home.resolve())
 
@@ -433,6 +454,51 @@ def test_adopt_runs_no_statement_on_an_identical_database(
     execute(database, SCHEMA)
     adopted = reconcile("adopt", source)
     assert (adopted.code, "0 statements, recorded as migration 0" in adopted.out) == (0, True)
+
+
+def test_nothing_that_needs_consent_is_done_where_nobody_can_be_asked(
+    reconcile: Callable[..., Output], source: Path, database: str
+) -> None:
+    refused = reconcile("adopt", source)
+    assert (refused.code, "the database differs from the declaration" in refused.err) == (1, True)
+    refused = reconcile("adopt", source, "--change")
+    assert (refused.code, "nobody can be asked: Change the database" in refused.err) == (1, True)
+    assert "no migration is recorded" in reconcile("status").out, "only the failed try"
+    assert reconcile("adopt", source, "--change", "--yes").code == 0
+    source.write_text(SCHEMA + "CREATE TABLE later (id int);")
+    assert reconcile("apply", source).code == 0
+    for command in (["reset"], ["rollback", "--to", 0, "--allow", "data_loss"]):
+        refused = reconcile(*command)
+        assert (refused.code, "--yes" in refused.err) == (1, True), command
+    assert reconcile("repair", source, "--revert", "--accept").code == 1
+    execute(database, "ALTER TABLE later ADD COLUMN note text")
+    offered = reconcile("repair", source, "--dry-run")
+    assert "--revert would be refused:" in offered.out
+    assert "--allow data-loss:column:public.later.note" in offered.out
+
+
+def test_a_person_at_the_terminal_sees_the_plan_and_is_asked(
+    reconcile: Callable[..., Output], source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.cli.console.is_interactive", lambda: True)
+    monkeypatch.setattr("reconciler.cli.commands.is_interactive", lambda: True)
+    answers: list[str] = []
+
+    def answer(value: bool) -> None:
+        monkeypatch.setattr("click.confirm", lambda question, **_: answers.append(question) or value)
+
+    answer(value=False)
+    shown = reconcile("apply", source)
+    assert (shown.code, answers, "CREATE TABLE" in shown.out) == (0, ["Apply this plan?"], True)
+    assert "nothing was changed" in shown.err
+    assert "no migration is recorded" in reconcile("status").out
+    answer(value=True)
+    assert reconcile("apply", source).code == 0
+    assert reconcile("apply", source).code == 0, "nothing to do is not asked about"
+    assert len(answers) == 2
+    source.write_text(SCHEMA + "CREATE TABLE more (id int);")
+    assert reconcile("apply", source, "--yes").code == 0
+    assert len(answers) == 2
 
 
 # --- configuration ----------------------------------------------------------------------------------------------------

@@ -58,10 +58,10 @@ def test_the_schema_comes_back_and_what_does_not_is_said_before(
     assert "drops column public.users.email" in out
     assert "table public.logs is restored without its rows" in err
     assert "column public.users.note is restored without its values" in err
-    assert reconcile("rollback", *target)[0] == 3
+    assert reconcile("rollback", *target, "--yes")[0] == 3
     assert reconcile("check", "second.sql")[0] == 0, "what was refused changed nothing"
 
-    assert reconcile("rollback", *target, "--allow", "data_loss")[0] == 0
+    assert reconcile("rollback", *target, "--yes", "--allow", "data_loss")[0] == 0
     assert reconcile("check", "first.sql")[0] == 0
     assert reconcile("check")[0] == 0
     assert "rollback_to_0000_" in reconcile("history")[1]
@@ -70,8 +70,8 @@ def test_the_schema_comes_back_and_what_does_not_is_said_before(
 
 
 def test_a_rollback_can_be_rolled_back(reconcile: Callable[..., tuple[int, str, str]]) -> None:
-    assert reconcile("rollback", "--steps", 1, "--allow", "data_loss")[0] == 0
-    assert reconcile("rollback", "--steps", 1, "--allow", "data_loss")[0] == 0
+    assert reconcile("rollback", "--steps", 1, "--yes", "--allow", "data_loss")[0] == 0
+    assert reconcile("rollback", "--steps", 1, "--yes", "--allow", "data_loss")[0] == 0
     assert reconcile("check", "second.sql")[0] == 0
     assert reconcile("rollback", "--to", 1)[1].startswith("In sync"), "it is there already"
 
@@ -96,7 +96,7 @@ def test_on_a_terminal_the_plan_is_shown_and_asked_about(
 ) -> None:
     monkeypatch.setattr(rollback_command, "is_interactive", lambda: True)
     monkeypatch.setattr(commands.click, "confirm", lambda *_, **__: answer)
-    done, out, _ = reconcile("rollback", "--to", 0, "--allow", "data_loss")
+    done, out, _ = reconcile("rollback", "--to", 0, "--yes", "--allow", "data_loss")
     assert (done, 'CREATE TABLE "public"."logs"' in out) == (0, True)
     assert reconcile("plan", "second.sql")[0] == code
 

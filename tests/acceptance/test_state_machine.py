@@ -192,7 +192,7 @@ class UseCases(RuleBasedStateMachine):
 
     @rule()
     def adopt(self) -> None:
-        self._count(self.reconciler.adopt(self.declared).idx)
+        self._count(self.reconciler.adopt(self.declared, change=True).idx)
         self._assert_agree()
 
     @precondition(lambda self: self.recorded > 1)

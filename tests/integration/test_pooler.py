@@ -90,14 +90,14 @@ def test_every_command_works_and_leaves_nothing_on_the_sessions(
         connection.execute("DROP VIEW v")
     command(4, "check")
     command(0, "repair", "second.sql", "--revert", *place)
-    command(0, "rollback", "--to", 0, *place)
+    command(0, "rollback", "--to", 0, "--yes", *place)
     command(0, "status")
     command(0, "history")
     command(0, "show", 1)
     assert "CREATE TABLE" in command(0, "dump")
     command(2, "diff", "first.sql", "second.sql")
     command(0, "reset", "--yes")
-    command(0, "adopt", "first.sql", *place)
+    command(0, "adopt", "first.sql", "--change", "--yes", *place)
     assert reconcile_on_startup(pooled, {"default": FIRST}, options=Options(scratch=scratch))["default"].idx is None
     assert left_behind(pooled) == []
 
