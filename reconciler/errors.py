@@ -41,8 +41,10 @@ __all__ = [
     "SourceError",
     "StalePlanError",
     "TerminatedError",
+    "UnexpectedError",
     "UnmodelledError",
     "VerificationError",
+    "unexpected",
 ]
 
 # ReconcilerError
@@ -67,6 +69,7 @@ __all__ = [
 #   LedgerError            the ledger's tables are not as they must be
 #     LedgerDamagedError   a row is not of the form that reconciler writes
 #     LedgerVersionError   they were written by a newer program
+#   UnexpectedError        what no other stands for
 #   PluginFailuresError    several plugins, some of which failed
 # KeyboardInterrupt
 #   TerminatedError        SIGTERM reached the command line
@@ -284,6 +287,18 @@ class PluginFailuresError(ReconcilerError):
             first, *rest = error.describe().splitlines()
             lines += [f"plugin {plugin}: {first}", *(f"  {line}" for line in rest)]
         return "\n".join(lines)
+
+
+class UnexpectedError(ReconcilerError):
+    """Something failed that no error of this package stands for; its `__cause__` says what."""
+
+
+def unexpected(exc: Exception, doing: str) -> UnexpectedError:
+    """The error that stands for `exc`, which nobody expected while `doing`."""
+    return UnexpectedError(
+        f"cannot {doing}: {type(exc).__name__}: {exc}",
+        hint="see its __cause__: a defect of what was handed in, or else of reconciler; then please report it",
+    )
 
 
 class TerminatedError(KeyboardInterrupt):

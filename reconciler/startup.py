@@ -107,8 +107,8 @@ async def reconcile_on_startup_async(
         raise
 
 
-class _StoppedError(Exception):
-    """The work was told to end; not a ReconcilerError, so that `reconcile_all` does not go on to the next plugin."""
+class _StoppedError(BaseException):
+    """The work was told to end; not an Exception, so that `reconcile_all` does not go on to the next plugin."""
 
 
 class _Run:

@@ -75,12 +75,15 @@ class HazardRule:
 
 
 def consents(texts: Iterable[str] | str) -> frozenset[str]:
-    """The consents as they are compared: kinds with `_`, and `all` as every kind. Raises ConfigError for no kind."""
+    """The consents as they are compared: kinds with `_`, and `all` as every kind but an empty source.
+
+    Who allows all hazards of a plan does not mean that everything be dropped. Raises ConfigError for no kind.
+    """
     found: set[str] = set()
     for text in (texts,) if isinstance(texts, str) else texts:
         word, colon, name = text.partition(":")
         if word == EVERYTHING and not colon:
-            found.update(HazardKind)
+            found.update(kind for kind in HazardKind if kind is not HazardKind.EMPTY_SOURCE)
             continue
         kind = hazard_kind(word)
         if kind is None:

@@ -9,6 +9,7 @@ Who does what:
     screening       which statements a source may not hold
     loader          runs the statements in scratch, in whatever order Postgres accepts them
     metadata        SQLAlchemy's metadata as SQL
+    metadata_engine what SQLAlchemy takes for a connection meanwhile
     metadata_hints  the hints in its `info`
     hints           comments that Postgres ignores and that say what is wanted
     places          file and line of each object of a plan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import MetaData
-    from sqlalchemy.sql.elements import ClauseElement
 
 __all__ = ["import_object", "render"]
+
+_TYPE = re.compile(r"CREATE (TYPE|DOMAIN|SEQUENCE)\b", re.IGNORECASE)
 
 
 def import_object(path: str, *, cwd: Path) -> object:
@@ -39,25 +41,27 @@ def import_object(path: str, *, cwd: Path) -> object:
     return value
 
 
-def render(metadata: MetaData, origin: str) -> str:
+def render(metadata: MetaData, origin: str, seen: set[str] | None = None) -> str:
     """All that `metadata.create_all()` would send to Postgres, the schemas that it takes for granted, and the hints.
 
-    Raises SourceError where SQLAlchemy cannot render it, or a hint in an `info` is none.
+    `seen` are the statements of other metadata before: a type that both use is made once. Raises SourceError where
+    SQLAlchemy cannot render it, or a hint in an `info` is none.
     """
-    from sqlalchemy import create_mock_engine
-    from sqlalchemy.exc import SQLAlchemyError
+    from reconciler.source.metadata_engine import RecordingConnection
 
-    statements: list[str] = []
-
-    def collect(statement: ClauseElement, *_: object, **__: object) -> None:
-        statements.append(str(statement.compile(dialect=engine.dialect)).strip())
-
-    # "named", because the pyformat style of the drivers writes each % in a literal twice.
-    engine = create_mock_engine("postgresql+psycopg://", cast("Callable[..., object]", collect), paramstyle="named")
+    seen = set[str]() if seen is None else seen
+    engine = RecordingConnection()
+    tables = [table for table in metadata.tables.values() if not table.info.get("is_view")]
     try:
-        metadata.create_all(engine, checkfirst=False)
-    except SQLAlchemyError as exc:
-        raise SourceError(f"{origin}: SQLAlchemy cannot render it: {exc}") from exc
+        # What is mapped to a view is none of the tables; the view itself is declared elsewhere.
+        metadata.create_all(engine, checkfirst=False, tables=tables if len(tables) < len(metadata.tables) else None)
+    except (Exception, SystemExit) as exc:  # listeners are the user's, and may raise anything
+        raise SourceError(
+            f"{origin}: SQLAlchemy cannot render it: {type(exc).__name__}: {exc}",
+            hint="`metadata.create_all(engine)` must work, and its listeners without an answer of the database",
+        ) from exc
+    statements = [each for each in engine.statements if each not in seen or not _TYPE.match(each)]
+    seen.update(statements)
     quote = engine.dialect.identifier_preparer.quote
     schemas = [f"CREATE SCHEMA IF NOT EXISTS {quote(name)}" for name in _schemas(metadata)]
     hints = metadata_hints(metadata, origin, engine.dialect)
@@ -68,7 +72,9 @@ def _schemas(metadata: MetaData) -> list[str]:
     """The schemas of tables, of their columns' types, and of sequences."""
     tables = metadata.tables.values()
     named = {table.schema for table in tables}
-    named |= {getattr(column.type, "schema", None) for table in tables for column in table.columns}
+    types = [column.type for table in tables for column in table.columns]
+    types += [each.item_type for each in types if hasattr(each, "item_type")]
+    named |= {getattr(each, "schema", None) for each in types}
     # There is no public way to a sequence that no column uses.
     named |= {sequence.schema for sequence in metadata._sequences.values()}  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return sorted(name for name in named if name)

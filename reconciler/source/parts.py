@@ -170,12 +170,16 @@ def _import_object(path: str, *, cwd: Path) -> SourcePart:
     return part_of_object(import_object(path, cwd=cwd), origin)
 
 
-def part_of_object(value: object, origin: str) -> SourcePart:
-    """What a Python value declares: SQL text, a Path, SQLAlchemy metadata or a list of those. Raises SourceError."""
+def part_of_object(value: object, origin: str, seen: set[str] | None = None) -> SourcePart:
+    """What a Python value declares: SQL text, a Path, SQLAlchemy metadata or a list of those. Raises SourceError.
+
+    `seen` are the statements of metadata before it in a list.
+    """
     if isinstance(value, str):
         return SourcePart(origin=origin, text=checked(value.removeprefix("\ufeff"), origin))
     if isinstance(value, list | tuple):
-        texts = [part_of_object(member, origin).text for member in cast("Iterable[object]", value)]
+        seen = set[str]() if seen is None else seen
+        texts = [part_of_object(member, origin, seen).text for member in cast("Iterable[object]", value)]
         return SourcePart(origin=origin, text="".join(f"{text.rstrip().removesuffix(';')}\n;\n" for text in texts))
     if isinstance(value, Path):
         return _read_file(value, str(value))
@@ -187,7 +191,7 @@ def part_of_object(value: object, origin: str) -> SourcePart:
         )
     from reconciler.source.metadata import render
 
-    return SourcePart(origin=origin, text=checked(render(metadata, origin), origin))
+    return SourcePart(origin=origin, text=checked(render(metadata, origin, seen), origin))
 
 
 def _metadata_of(value: object) -> MetaData | None:

@@ -122,8 +122,13 @@ def source_from_object(value: object) -> Source:
 
     A class or module with a `metadata` attribute (an SQLModel or declarative base) stands for its metadata.
     """
+    return _from_object(value, set())
+
+
+def _from_object(value: object, seen: set[str]) -> Source:
+    """The same; `seen` are the statements of metadata before it."""
     if isinstance(value, list | tuple):
-        members = [source_from_object(member) for member in cast("Iterable[object]", value)]
+        members = [_from_object(member, seen) for member in cast("Iterable[object]", value)]
         return Source(
             statements=tuple(statement for member in members for statement in member.statements),
             text="".join(member.text for member in members),
@@ -133,12 +138,12 @@ def source_from_object(value: object) -> Source:
             hints=tuple(hint for member in members for hint in member.hints),
             parts=tuple(part for member in members for part in member.parts),
         )
-    found = read_object(value)
+    found = read_object(value, seen)
     return found if isinstance(found, Source) else found.split()
 
 
-def read_object(value: object) -> Source | Reading:
-    """The same, not yet split where that can wait."""
+def read_object(value: object, seen: set[str] | None = None) -> Source | Reading:
+    """The same, not yet split where that can wait; `seen` are the statements of metadata before it."""
     if isinstance(value, Source):
         return value
     if isinstance(value, list | tuple):
@@ -151,7 +156,7 @@ def read_object(value: object) -> Source | Reading:
         raise SourceError(
             f"{shown(value)} looks like the path of a file, but text is taken as SQL", hint=f"pass Path({value!r})"
         )
-    return Reading(parts=(part_of_object(value, "<string>" if isinstance(value, str) else "<metadata>"),))
+    return Reading(parts=(part_of_object(value, "<string>" if isinstance(value, str) else "<metadata>", seen),))
 
 
 def _source(parts: Sequence[SourcePart], *, description: str | None = None) -> Source:

@@ -40,6 +40,7 @@ from reconciler.proof.sampling import sample_rows
 from reconciler.results import PlanResult
 from reconciler.scratch.build import build_anywhere
 from reconciler.scratch.choice import choose_scratch
+from reconciler.source.screening import leading_keywords
 from reconciler.source.source import DatabaseSource, Source
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
     from reconciler.scratch.place import Scratch
     from reconciler.source.reading import Reading
     from reconciler.source.source import AnySource
+
+_OF_NO_LASTING_EFFECT = frozenset({("SET",), ("RESET",), ("SELECT",), ("SHOW",), ("DO",), ("INSERT",)})
 
 __all__ = ["plan_source", "renamed_only", "require_last", "restrict"]
 
@@ -82,12 +85,8 @@ def plan_source(
     damaged: list[str] = []
     recorded = _recorded(connection, plugin, damaged if survive_damage else None)
     scope = scope_of(plugin, options)
-    if isinstance(source, Source) and source.is_empty and HazardKind.EMPTY_SOURCE not in options.allow:
-        raise HazardError(
-            f"the source declares nothing: {source.description}",
-            hint="to drop everything intentionally: --allow-empty",
-            left="nothing was changed",
-        )
+    if isinstance(source, Source) and source.is_empty:
+        _refuse_empty(source, options)
     before = recorded.snapshot if recorded else None
     dsn = session.dsn
     with_rows = options.proof is Proof.ROWS
@@ -101,6 +100,8 @@ def plan_source(
         with_rows=with_rows,
         wait_ms=options.longest_wait_ms,
     )
+    if isinstance(source, Source) and _has_no_effect(source, desired):
+        _refuse_empty(source, options)
     schemas = _live_schemas(connection, scope, desired, recorded)
     with transaction(
         connection, force_rollback=True
@@ -175,6 +176,23 @@ def plan_source(
         ),
         rename_warnings=tuple(rename_warnings(manual, desired.snapshot, live)),
     )
+
+
+def _refuse_empty(source: Source, options: Options) -> None:
+    if HazardKind.EMPTY_SOURCE not in options.allow:
+        raise HazardError(
+            f"the source declares nothing: {source.description}",
+            hint="to drop everything intentionally: --allow-empty",
+            left="nothing was changed",
+        )
+
+
+def _has_no_effect(source: Source, desired: Desired) -> bool:
+    """Whether all that the statements make is gone at their end; what is only outside of this scope does not count."""
+    if any(desired.baseline.get(fact) != text for fact, text in desired.snapshot.facts.items()):
+        return False
+    leading = {leading_keywords(statement.sql)[:1] for statement in source.statements}
+    return ("DROP",) in leading or leading <= _OF_NO_LASTING_EFFECT
 
 
 def _recorded(connection: Connection, plugin: str, damaged: list[str] | None) -> Recorded | None:

@@ -234,7 +234,7 @@ def test_ctrl_c_exits_130(reconcile: Callable[..., Output], source: Path, monkey
 # --- empty sources ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("allowed", [["--allow-empty"], ["--allow", "all"], ["--allow", "empty_source"]])
+@pytest.mark.parametrize("allowed", [["--allow-empty"], ["--allow", "empty_source"]])
 def test_an_empty_source_is_refused_unless_it_is_meant(
     reconcile: Callable[..., Output], tmp_path: Path, allowed: list[str]
 ) -> None:

@@ -11,8 +11,7 @@ import psycopg
 import pytest
 
 from reconciler import ConfigError, DatabaseSource, HazardKind, Options, PlanError, Reconciler
-from reconciler.cli import commands
-from reconciler.cli import rollback as rollback_command
+from reconciler.cli import commands, console
 from reconciler.cli.commands import run
 
 if TYPE_CHECKING:
@@ -94,9 +93,9 @@ def test_a_target_that_is_none_is_an_error(
 def test_on_a_terminal_the_plan_is_shown_and_asked_about(
     reconcile: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, answer: bool, code: int
 ) -> None:
-    monkeypatch.setattr(rollback_command, "is_interactive", lambda: True)
+    monkeypatch.setattr(console, "is_interactive", lambda: True)
     monkeypatch.setattr(commands.click, "confirm", lambda *_, **__: answer)
-    done, out, _ = reconcile("rollback", "--to", 0, "--yes", "--allow", "data_loss")
+    done, out, _ = reconcile("rollback", "--to", 0, "--allow", "data_loss")
     assert (done, 'CREATE TABLE "public"."logs"' in out) == (0, True)
     assert reconcile("plan", "second.sql")[0] == code
 
