@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         SourceError,
         StalePlanError,
         TerminatedError,
+        UnexpectedError,
         UnmodelledError,
         VerificationError,
     )
@@ -177,6 +178,7 @@ __all__ = [
     "Suggestion",
     "TableSize",
     "TerminatedError",
+    "UnexpectedError",
     "UnfinishedRun",
     "UnmodelledError",
     "Verdict",

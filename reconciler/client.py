@@ -27,7 +27,7 @@ from reconciler.errors import (
     ReconcilerError,
     RunInterruptedError,
     StalePlanError,
-    unexpected,
+    UnexpectedError,
 )
 from reconciler.hazards.policy import refused_of
 from reconciler.intent.manual_renames import find_manual_renames, rename_warnings
@@ -575,8 +575,7 @@ def reconcile_all(
             except ReconcilerError as error:
                 failures[plugin] = error
             except Exception as exc:  # noqa: BLE001 - one plugin's failure never stops the others
-                failures[plugin] = unexpected(exc, f"reconcile plugin {plugin}")
-                failures[plugin].__cause__ = exc
+                failures[plugin] = UnexpectedError(exc, f"reconcile plugin {plugin}")
     if failures:
         raise PluginFailuresError(failures, succeeded=tuple(done))
     return done

@@ -44,7 +44,6 @@ __all__ = [
     "UnexpectedError",
     "UnmodelledError",
     "VerificationError",
-    "unexpected",
 ]
 
 # ReconcilerError
@@ -292,13 +291,12 @@ class PluginFailuresError(ReconcilerError):
 class UnexpectedError(ReconcilerError):
     """Something failed that no error of this package stands for; its `__cause__` says what."""
 
-
-def unexpected(exc: Exception, doing: str) -> UnexpectedError:
-    """The error that stands for `exc`, which nobody expected while `doing`."""
-    return UnexpectedError(
-        f"cannot {doing}: {type(exc).__name__}: {exc}",
-        hint="see its __cause__: a defect of what was handed in, or else of reconciler; then please report it",
-    )
+    def __init__(self, exc: Exception, doing: str) -> None:
+        super().__init__(
+            f"cannot {doing}: {type(exc).__name__}: {exc}",
+            hint="see its __cause__: a defect of what was handed in, or else of reconciler; then please report it",
+        )
+        self.__cause__ = exc
 
 
 class TerminatedError(KeyboardInterrupt):

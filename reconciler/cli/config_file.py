@@ -36,6 +36,7 @@ class Configuration:
 
     folder: Path | None = None
     source: tuple[str, ...] | None = None
+    source_format: str | None = None
     dsn: str | None = None
     local: bool | None = None
     plugin: str | None = None
@@ -96,6 +97,7 @@ def parse_configuration(table: dict[str, object], path: Path) -> Configuration:
     return Configuration(
         folder=path.parent,
         source=lists.get("source"),
+        source_format=strings.get("source_format"),
         dsn=strings.get("dsn"),
         local=flags.get("local"),
         plugin=strings.get("plugin"),
@@ -233,6 +235,7 @@ _WORDS: dict[Callable[[object], object], str] = {
 }
 _KINDS: dict[str, Callable[[object], object]] = {
     "source": _strings,
+    "source_format": _string,
     "dsn": _string,
     "local": _flag,
     "plugin": _string,

@@ -43,6 +43,7 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 
 FORMATS = ("text", "json", "sql")
 PLAN_FORMATS = (*FORMATS, "sarif")
+_SOURCE_FORMATS = ("auto", "plain", "flyway", "goose", "dbmate", "golang-migrate", "prisma", "drizzle")
 _DESTRUCTIVE = "RECONCILER_ALLOW_DESTRUCTIVE"
 _USUAL = Options()
 
@@ -56,6 +57,7 @@ class CommandOptions:
     plugin: str
     output: str
     sources: tuple[str, ...]
+    source_format: str
     folder: Path
     options: Options
     dry_run: bool
@@ -94,6 +96,7 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) ->
         plugin=pick("plugin", DEFAULT_PLUGIN),
         output=output,
         sources=given_sources or found.source or (),
+        source_format=_source_format(pick("source_format", "auto")),
         folder=Path.cwd() if given_sources or found.folder is None else found.folder,
         options=Options(
             schemas=tuple(pick("schema", ())) or None,
@@ -122,6 +125,12 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) ->
     )
 
 
+def _source_format(text: str) -> str:
+    if text not in _SOURCE_FORMATS:
+        raise ConfigError(f"source-format {text} does not exist", hint=f"it is one of {', '.join(_SOURCE_FORMATS)}")
+    return text
+
+
 def _proof(values: dict[str, Any], found: Configuration) -> Proof:
     """How the plan is rehearsed; --no-proof is --proof off, and what the command line says holds."""
     said = values.get("proof") or (Proof.OFF if values.get("no_proof") else None)
@@ -144,11 +153,17 @@ def _require_sense(options: Options) -> None:
 
 
 def source_of(chosen: CommandOptions) -> AnySource:
+    from reconciler.source.migration_folders import SourceFormat
     from reconciler.source.reading import parse_source
     from reconciler.source.source import Source
 
     empty_is_meant = HazardKind.EMPTY_SOURCE in chosen.options.allow
-    source = parse_source(chosen.sources, cwd=chosen.folder, allow_empty=empty_is_meant)
+    source = parse_source(
+        chosen.sources,
+        cwd=chosen.folder,
+        allow_empty=empty_is_meant,
+        source_format=SourceFormat(chosen.source_format),
+    )
     if isinstance(source, Source):
         print_warnings(source.warnings)
     return source
@@ -242,6 +257,11 @@ def planning(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
             f"  [default: {_USUAL.proof}]",
         ),
         click.option("--ignore-unmodelled", is_flag=True, help="Continue although there are unsupported changes."),
+        click.option(
+            "--source-format",
+            type=click.Choice(_SOURCE_FORMATS),
+            help="Whose migrations the files of a folder are; plain reads them all, by name.  [default: auto]",
+        ),
         click.option("--allow-empty", is_flag=True, help="The source may declare nothing."),
         click.option(
             "--allow",

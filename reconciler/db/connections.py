@@ -29,7 +29,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow, tuple_row
 
 from reconciler.errors import ConnectError, DatabaseError, ReconcilerError
-from reconciler.redaction.dsn import libpq_dsn, redact, redact_unread
+from reconciler.redaction.dsn import libpq_dsn, redact, redact_unread, unknown_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -257,6 +257,14 @@ def _parameters(dsn: str, application_name: str) -> dict[str, str]:
     try:
         given = conninfo_to_dict(libpq_dsn(dsn))
     except psycopg.ProgrammingError:
+        unknown = unknown_parameters(dsn, {each.keyword.decode() for each in psycopg.pq.Conninfo.get_defaults()})
+        if unknown:
+            hint = (
+                "pass it as --schema"
+                if unknown[0] == "schema"
+                else "leave it out, or say what it means in libpq's words"
+            )
+            raise ConnectError(f"parameter {unknown[0]} of the connection string does not exist", hint=hint) from None
         # libpq quotes what it could not read, which may be a part of the password: its message stays out of ours.
         raise ConnectError(
             f"not a connection string: {redact_unread(dsn)}",

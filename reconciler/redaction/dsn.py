@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-__all__ = ["libpq_dsn", "redact", "redact_unread"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["libpq_dsn", "redact", "redact_unread", "unknown_parameters"]
 
 _HIDDEN = "********"
 _SECRETS = r"(?!password_required)\w*(?:pass|pwd|secret)\w*|scram_(?:client|server)_key"
@@ -41,9 +45,69 @@ _KEYWORD = re.compile(
 _UNREAD = re.compile(r"(?P<name>\w+)(?P<sign>\s*=\s*)(?:(?!\s+\w+\s*=)[^&])*", re.DOTALL)
 
 
+# What URLs of other programs say to their own pools and caches (asyncpg, SQLAlchemy, Prisma, JDBC, pgx), which we do
+# not have: no prepared statement, one connection.
+_OF_OTHERS = frozenset(
+    {
+        "async_fallback",
+        "binary_parameters",
+        "command_timeout",
+        "connection_limit",
+        "default_query_exec_mode",
+        "max_cacheable_statement_size",
+        "max_cached_statement_lifetime",
+        "max_overflow",
+        "pgbouncer",
+        "pool_max_conns",
+        "pool_min_conns",
+        "pool_pre_ping",
+        "pool_recycle",
+        "pool_size",
+        "pool_timeout",
+        "preparethreshold",
+        "prepared_statement_cache_size",
+        "prepared_statement_name_func",
+        "prepared_statements",
+        "socket_timeout",
+        "statement_cache_capacity",
+        "statement_cache_size",
+    }
+)
+# Said in other words there, and meant alike.
+_TRANSLATED = {"ssl": "sslmode", "timeout": "connect_timeout", "server_settings[application_name]": "application_name"}
+_MEANT_ANYWAY = frozenset({("schema", "public"), ("sslaccept", "accept_invalid_certs")})
+
+
 def libpq_dsn(dsn: str) -> str:
-    """`dsn` as libpq reads it: SQLAlchemy's `postgresql+psycopg://` loses its driver, all else stays."""
-    return _DRIVER.sub(r"\1", dsn).strip()
+    """`dsn` as libpq reads it.
+
+    SQLAlchemy's `postgresql+psycopg://` loses its driver; parameters that other programs give their own drivers and
+    pools are left out, or said in libpq's words. What libpq does not know then is an error when it connects.
+    """
+    text = _DRIVER.sub(r"\1", dsn).strip()
+    base, mark, query = text.partition("?")
+    if not mark or not _URL.match(text):
+        return text
+    kept = [each for pair in query.split("&") if pair and (each := _for_libpq(pair)) is not None]
+    return f"{base}?{'&'.join(kept)}" if kept else base
+
+
+def _for_libpq(pair: str) -> str | None:
+    """`name=value` as libpq takes it; None where it is about others' pools."""
+    name, sign, value = pair.partition("=")
+    lower = name.lower()
+    if lower in _OF_OTHERS or (lower, value.lower()) in _MEANT_ANYWAY:
+        return None
+    if lower == "ssl" and value.lower() in ("true", "1", "on"):
+        return "sslmode=require"
+    return f"{_TRANSLATED[lower]}{sign}{value}" if lower in _TRANSLATED else pair
+
+
+def unknown_parameters(dsn: str, known: Iterable[str]) -> list[str]:
+    """The names of a URL's parameters that are none of `known`."""
+    _, _, query = libpq_dsn(dsn).partition("?")
+    names = [pair.partition("=")[0] for pair in query.split("&") if "=" in pair] if _URL.match(dsn) else []
+    return [name for name in dict.fromkeys(names) if name.isidentifier() and name not in known]
 
 
 def redact(text: str) -> str:

@@ -10,11 +10,13 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
 from reconciler.errors import EmptySourceError, SourceError
 from reconciler.redaction.dsn import redact
+from reconciler.source.migration_folders import SourceFormat, choose_files, without_way_back
 from reconciler.source.ownership import require_own
 from reconciler.source.source import SourcePart
 
@@ -33,7 +35,9 @@ _ENCODING_MARKS = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 _ENCODING_HINT = "save it as UTF-8: iconv -f OLD-ENCODING -t UTF-8"
 
 
-def read_spec(spec: str, *, stdin: TextIO | None, cwd: Path, timeout_s: float) -> list[SourcePart]:
+def read_spec(
+    spec: str, *, stdin: TextIO | None, cwd: Path, timeout_s: float, source_format: SourceFormat = SourceFormat.AUTO
+) -> list[SourcePart]:
     """The parts that one spec of `parse_source` names. Raises SourceError, EmptySourceError."""
     if spec == "-":
         return [SourcePart(origin="<stdin>", text=_read_stdin(stdin if stdin is not None else sys.stdin))]
@@ -44,17 +48,22 @@ def read_spec(spec: str, *, stdin: TextIO | None, cwd: Path, timeout_s: float) -
         case "python" if rest:
             return [_import_object(rest, cwd=cwd)]
         case _:
-            return read_path(cwd / Path(spec).expanduser(), spec)
+            return read_path(cwd / Path(spec).expanduser(), spec, source_format)
 
 
-def read_path(path: Path, name: str) -> list[SourcePart]:
-    """A file, or all *.sql of a folder; `name` is what the user calls it."""
+def read_path(path: Path, name: str, source_format: SourceFormat = SourceFormat.AUTO) -> list[SourcePart]:
+    """A file, or all *.sql of a folder, those of a migration tool in its order; `name` is what the user calls it."""
     if not path.exists():
         raise SourceError(f"file or folder {shown(name)} does not exist", hint="check the path")
     if not path.is_dir():
         return [_read_file(path, name)]
     files = sorted(_sql_files(path), key=lambda file: file.relative_to(path).parts)
-    return [_read_file(file, str(Path(name) / file.relative_to(path))) for file in files]
+    chosen = choose_files(path, files, source_format, shown(name))
+    parts = [_read_file(file, str(Path(name) / file.relative_to(path))) for file in chosen.files]
+    parts = [replace(part, text=without_way_back(part.text, chosen.format)) for part in parts]
+    if parts and chosen.note:
+        parts[0] = replace(parts[0], warnings=(f"{shown(name)} is {chosen.note}",))
+    return parts
 
 
 def _sql_files(folder: Path) -> Iterable[Path]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 from reconciler.errors import EmptySourceError, SourceError
 from reconciler.redaction.dsn import redact
 from reconciler.source.hints import read_hints
+from reconciler.source.migration_folders import SourceFormat
 from reconciler.source.parts import checked, part_of_object, read_path, read_spec, shown
 from reconciler.source.screening import refusal, runnable, without_frames, writes_rows
 from reconciler.source.source import AnySource, DatabaseSource, Source, SourcePart, SourceStatement, digest_of
@@ -68,12 +69,14 @@ def parse_source(
     cwd: Path | None = None,
     allow_empty: bool = False,
     command_timeout_s: float = COMMAND_TIMEOUT_S,
+    source_format: SourceFormat = SourceFormat.AUTO,
 ) -> AnySource:
     """The source that the specs name together, in their order.
 
-    A spec is a file, a folder (all its *.sql, recursively, sorted by path), `-` (standard input), `cmd:COMMAND` (what a
-    shell command prints), `python:package.module:attribute` (SQLAlchemy metadata, an SQLModel class, SQL text, or a
-    callable that gives one) or, alone, a URL of a database. Relative paths, commands and modules start from `cwd`.
+    A spec is a file, a folder (all its *.sql, recursively, sorted by path; the migrations of a tool in its order), `-`
+    (standard input), `cmd:COMMAND` (what a shell command prints), `python:package.module:attribute` (SQLAlchemy
+    metadata, an SQLModel class, SQL text, or a callable that gives one) or, alone, a URL of a database. Relative paths,
+    commands and modules start from `cwd`.
 
     Raises SourceError where a part cannot be read or holds what a source may not hold, and EmptySourceError where
     nothing is declared, unless `allow_empty`.
@@ -90,7 +93,7 @@ def parse_source(
     folder = cwd if cwd is not None else Path.cwd()
     parts: list[SourcePart] = []
     for spec in specs:
-        parts.extend(read_spec(spec, stdin=stdin, cwd=folder, timeout_s=command_timeout_s))
+        parts.extend(read_spec(spec, stdin=stdin, cwd=folder, timeout_s=command_timeout_s, source_format=source_format))
     source = _source(parts, description=", ".join(shown(spec) for spec in specs))
     if source.is_empty and not allow_empty:
         raise EmptySourceError(

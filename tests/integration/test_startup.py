@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+import sqlalchemy
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from reconciler import (
@@ -362,3 +363,25 @@ def test_who_waits_for_a_run_in_steps_does_not_keep_its_index_from_being_built(d
         )
     waiting.join(60)
     assert done[PLUGIN].idx == 2
+
+
+class _Broken:
+    """A declarative base whose metadata cannot be had."""
+
+    @property
+    def metadata(self) -> object:
+        raise ZeroDivisionError("the application's own mistake")
+
+
+@pytest.mark.one_server
+def test_a_plugin_s_own_exception_stops_no_other(database: str) -> None:
+    assert sqlalchemy.MetaData is not None  # without it nothing is looked at for metadata
+    sources = {"broken": _Broken(), "empty": "create table t (); drop table t;", "sound": "create table s (id int);"}
+    with pytest.raises(PluginFailuresError) as caught:
+        reconcile_on_startup(database, sources)
+    assert caught.value.succeeded == ("sound",)
+    assert {plugin: type(error).__name__ for plugin, error in caught.value.failures.items()} == {
+        "broken": "UnexpectedError",
+        "empty": "HazardError",
+    }
+    assert "ZeroDivisionError: the application's own mistake" in caught.value.failures["broken"].message

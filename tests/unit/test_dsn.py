@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.db.connections import connect
+from reconciler.errors import ConnectError
 from reconciler.redaction.dsn import libpq_dsn, redact, redact_unread
 
 
@@ -106,3 +108,33 @@ def test_a_driver_in_the_url_is_taken_off(dsn: str, libpq: str) -> None:
 )
 def test_what_libpq_cannot_read_shows_the_values_of_harmless_parameters_alone(shown: str, dsn: str) -> None:
     assert redact_unread(dsn) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        (
+            "postgresql+asyncpg://u@h/d?ssl=require&prepared_statement_cache_size=0",
+            "postgresql://u@h/d?sslmode=require",
+        ),
+        ("postgresql+asyncpg://u@h/d?timeout=5&command_timeout=60", "postgresql://u@h/d?connect_timeout=5"),
+        ("postgresql://u@h/d?schema=public&connection_limit=5&pool_timeout=2&pgbouncer=true", "postgresql://u@h/d"),
+        ("postgres://u@h/d?pgbouncer=true&sslmode=require&statement_cache_size=0", "postgres://u@h/d?sslmode=require"),
+        ("postgresql://u@h/d?ssl=true&sslaccept=accept_invalid_certs", "postgresql://u@h/d?sslmode=require"),
+        ("postgresql://u@h/d?prepareThreshold=0&application_name=x", "postgresql://u@h/d?application_name=x"),
+        ("host=h dbname=d password=a?b=c", "host=h dbname=d password=a?b=c"),
+        ("postgresql://u:p%3Fx@h/d", "postgresql://u:p%3Fx@h/d"),
+    ],
+)
+def test_parameters_of_other_programs_are_left_out_or_said_in_libpq_s_words(text: str, meant: str) -> None:
+    assert libpq_dsn(text) == meant
+
+
+@pytest.mark.parametrize(
+    ("parameter", "hint"), [("schema=app", "--schema"), ("sslaccept=strict", "libpq"), ("nonsense=1", "libpq")]
+)
+def test_a_parameter_that_cannot_be_taken_is_named(parameter: str, hint: str) -> None:
+    with pytest.raises(ConnectError, match=f"parameter {parameter.partition('=')[0]} of the connection") as caught:
+        connect(f"postgresql://u:canary@h/d?{parameter}")
+    assert hint in (caught.value.hint or "")
+    assert "canary" not in caught.value.describe()
