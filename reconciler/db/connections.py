@@ -19,11 +19,12 @@ import time
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 from weakref import WeakSet
 
 import psycopg
 from psycopg import sql
+from psycopg.adapt import AdaptersMap
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow, tuple_row
@@ -34,14 +35,16 @@ from reconciler.redaction.dsn import libpq_dsn, redact, redact_unread, unknown_p
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from contextlib import AbstractContextManager
+    from typing import Any, Self
 
-    from psycopg.abc import Params, QueryNoTemplate
+    from psycopg.abc import Params, Query, QueryNoTemplate
 
 __all__ = [
     "NEWEST_KNOWN_VERSION",
     "OLDEST_VERSION",
     "SEARCH_PATH",
     "Connection",
+    "PlainCursor",
     "ServerMessage",
     "Watched",
     "cancel_all",
@@ -66,6 +69,9 @@ __all__ = [
     "watching",
     "without_values",
 ]
+
+# As they are when this module is imported.
+_ADAPTERS = AdaptersMap(psycopg.adapters)
 
 Connection: TypeAlias = "psycopg.Connection[TupleRow]"
 
@@ -482,7 +488,7 @@ def session_setting(connection: Connection, values: Mapping[str, str]) -> Genera
             if own := {name: value for name, value in before.items() if name not in usual}:
                 _fetch_plainly(connection, _setting_query(own, local=False))
             for name in usual:
-                psycopg.Cursor(connection).execute(sql.SQL("RESET {}").format(sql.Identifier(name)))
+                PlainCursor(connection).execute(sql.SQL("RESET {}").format(sql.Identifier(name)))
 
 
 # The server's process, what settings are in this session, and which of them nobody has set in it.
@@ -537,7 +543,7 @@ def _setting_query(values: Mapping[str, str], *, local: bool) -> sql.Composed:
 
 
 def _fetch_plainly(connection: Connection, query: sql.SQL | sql.Composed, params: Params | None = None) -> TupleRow:
-    row = psycopg.Cursor(connection, row_factory=tuple_row).execute(query, params).fetchone()
+    row = PlainCursor(connection).execute(query, params).fetchone()
     assert row is not None
     return row
 
@@ -545,6 +551,24 @@ def _fetch_plainly(connection: Connection, query: sql.SQL | sql.Composed, params
 def outside_transaction(connection: Connection) -> bool:
     """Whether what holds for a transaction, a setting or a lock, would be gone after its statement."""
     return connection.autocommit and connection.info.transaction_status == TransactionStatus.IDLE
+
+
+class PlainCursor(psycopg.Cursor[TupleRow]):
+    """A cursor that reads and sends values as psycopg does by itself, and prepares nothing on the server."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        super().__init__(connection, row_factory=tuple_row)
+
+    @property
+    def adapters(self) -> AdaptersMap:
+        """Not those of the connection, where an application may have registered others."""
+        return _ADAPTERS
+
+    def execute(
+        self, query: Query, params: Params | None = None, *, prepare: bool | None = False, binary: bool | None = None
+    ) -> Self:
+        """Prepared, a query could not be of several statements, and a pooler would not know it."""
+        return super().execute(cast("QueryNoTemplate", query), params, prepare=prepare, binary=binary)
 
 
 @contextmanager
@@ -557,7 +581,7 @@ def cursor(connection: Connection) -> Generator[psycopg.Cursor[TupleRow]]:
     with (
         connection.transaction() if outside else nullcontext(),
         _ours(connection, {}, theirs=not outside),
-        psycopg.Cursor(connection, row_factory=tuple_row) as rows,
+        PlainCursor(connection) as rows,
     ):
         yield rows
 

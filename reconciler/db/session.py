@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, cast
 
 import psycopg
 from psycopg.conninfo import make_conninfo
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 
 from reconciler.db.connections import connect, current_user
 from reconciler.db.targets import dsn_of
+from reconciler.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,9 +37,14 @@ class Session:
 
     @property
     def connection(self) -> Connection:
-        """The connection in use, opened where it is ours. Raises ConnectError."""
+        """The connection in use, opened where it is ours.
+
+        Raises ConnectError, ConfigError for one that was handed in and cannot be used.
+        """
         if self._connection is None or (self._dsn is not None and self._connection.closed):
             self._connection = connect(self._dsn or "", autocommit=True)
+        if self._dsn is None:
+            _require_usable(self._connection)
         return self._connection
 
     @property
@@ -65,6 +71,21 @@ class Session:
         if self._dsn is not None and self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _require_usable(connection: Connection) -> None:
+    if connection.closed:
+        raise ConfigError(
+            "the connection that was handed in is closed",
+            hint="hand in an open one, or a URL",
+            left="nothing was changed",
+        )
+    if connection.pgconn.pipeline_status != PipelineStatus.OFF:
+        raise ConfigError(
+            "the connection that was handed in is in pipeline mode, in which no answer can be waited for",
+            hint="leave `with connection.pipeline():` first, or hand in a URL",
+            left="nothing was changed",
+        )
 
 
 def _as_psycopg(value: object) -> Connection:

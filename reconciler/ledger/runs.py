@@ -8,9 +8,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
-from psycopg import Cursor
-from psycopg.rows import class_row
-
 from reconciler.db.connections import cursor, errors_as, without_values
 from reconciler.errors import LedgerError, PreflightError
 from reconciler.ledger.schema import lease_holder, ledger_state
@@ -215,9 +212,11 @@ def load_runs(connection: Connection, plugin: str | None = None, *, limit: int |
     with (
         errors_as(LedgerError, "read the runs"),
         damage("a row of migrations._runs", _DAMAGED),
-        Cursor(connection, row_factory=class_row(Run)) as rows,
+        cursor(connection) as rows,
     ):
-        found = rows.execute(_RUNS, {"plugin": plugin, "limit": limit}).fetchall()
+        rows.execute(_RUNS, {"plugin": plugin, "limit": limit})
+        names = [column.name for column in rows.description or ()]
+        found = [Run(**dict(zip(names, row, strict=True))) for row in rows.fetchall()]
     open_plugins = {run.plugin for run in found if run.outcome == RunOutcome.RUNNING}
     at_work = {plugin for plugin in open_plugins if lease_holder(connection, plugin) is not None}
     with damage("a row of migrations._runs", _DAMAGED):

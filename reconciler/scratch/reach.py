@@ -10,11 +10,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import psycopg
 from psycopg import sql
 
 from reconciler.catalog.snapshot_reader import for_server
-from reconciler.db.connections import errors_as, execute, fetch_all, fetch_one
+from reconciler.db.connections import PlainCursor, errors_as, execute, fetch_all, fetch_one
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import ScratchError, SourceError
 from reconciler.scratch.place import PREFIX
@@ -143,7 +142,7 @@ class Guard:
         return Refusal(f"changes {kind} {name}, which {refusal.reason}", refusal.hint)
 
     def _count(self) -> int:
-        row = psycopg.Cursor(self._connection).execute(_WRITES).fetchone()
+        row = PlainCursor(self._connection).execute(_WRITES).fetchone()
         return int(row[0]) if row else 0
 
     def _read(self) -> frozenset[tuple[str, str, str]]:
@@ -154,7 +153,7 @@ class Guard:
         ).format(
             roles=sql.Identifier("pg_catalog", "pg_authid" if is_superuser else "pg_roles"), prefix=sql.Literal(PREFIX)
         )
-        rows = psycopg.Cursor(self._connection).execute(query).fetchall()
+        rows = PlainCursor(self._connection).execute(query).fetchall()
         return frozenset((str(kind), str(name), str(digest)) for kind, name, digest in rows)
 
 

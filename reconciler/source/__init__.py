@@ -7,6 +7,7 @@ Who does what:
     parts           its text: files, folders, standard input, commands, Python values
     ownership       whether a folder's files may tell us what to run
     migration_folders  those of other tools: in their order, without the way back
+    skipped         IF NOT EXISTS that makes nothing
     screening       which statements a source may not hold
     loader          runs the statements in scratch, in whatever order Postgres accepts them
     metadata        SQLAlchemy's metadata as SQL

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, LiteralString, Protocol
 import psycopg
 from psycopg import sql
 from psycopg.pq import TransactionStatus
-from psycopg.rows import TupleRow, tuple_row
 
-from reconciler.db.connections import server_message
+from reconciler.db.connections import PlainCursor, server_message
 from reconciler.db.search_path import found_nothing, path_hint
 from reconciler.errors import SourceError
 from reconciler.source.screening import changes_settings, leading_keywords
@@ -27,6 +26,8 @@ from reconciler.sqltext.redacted_sql import conceal_in, redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
+
+    from psycopg.rows import TupleRow
 
     from reconciler.source.screening import Refusal
     from reconciler.source.source import Source, SourceStatement
@@ -420,7 +421,7 @@ class _Loader:
 
     def _cursor(self) -> psycopg.Cursor[TupleRow]:
         """A plain cursor, whatever kinds of cursors and rows the connection gives its owner."""
-        return psycopg.Cursor(self.connection, row_factory=tuple_row)
+        return PlainCursor(self.connection)
 
     def _transaction(self) -> str | None:
         """The identity of the transaction, None in autocommit."""

@@ -17,6 +17,7 @@ from reconciler.source.hints import read_hints
 from reconciler.source.migration_folders import SourceFormat
 from reconciler.source.parts import checked, part_of_object, read_path, read_spec, shown
 from reconciler.source.screening import refusal, runnable, without_frames, writes_rows
+from reconciler.source.skipped import skipped_definitions
 from reconciler.source.source import AnySource, DatabaseSource, Source, SourcePart, SourceStatement, digest_of
 from reconciler.sqltext.lexer import split
 from reconciler.sqltext.redacted_sql import keeps_secret, redact_sql
@@ -183,6 +184,7 @@ def _source(parts: Sequence[SourcePart], *, description: str | None = None) -> S
             hints.extend(read_hints(part.text, said, part.origin))
     if refused:
         raise _refusal_error(refused)
+    warnings.extend(skipped_definitions(statements))
     return Source(
         statements=tuple(statements),
         text="".join(texts),

@@ -42,7 +42,7 @@ EXAMPLES = blocks(README.read_text(encoding="utf-8"))
 
 def test_every_block_is_of_a_kind_that_is_run_or_said_not_to_be() -> None:
     assert {block.language for block in EXAMPLES} == {"sh", "sql", "python", "console"}
-    assert [block.text for block in EXAMPLES if block.language == "sh"] == ["pip install .\n"]
+    assert [block.text for block in EXAMPLES if block.language == "sh"] == ["pip install '.[server]'\n"]
 
 
 def test_the_make_targets_of_the_readme_are_there() -> None:
