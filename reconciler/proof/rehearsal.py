@@ -33,6 +33,8 @@ __all__ = ["copy_of_live", "prove"]
 
 _SHOWN = 10
 _NO_DATA = "\nWITH NO DATA"
+# SQLSTATE classes: data exception, integrity constraint violation, and what a function in PL/pgSQL raises.
+_OF_VALUES = ("22", "23", "P0")
 _WITHOUT_PROOF = "pass --no-proof to apply without a rehearsal, if you have read the plan"
 
 
@@ -72,13 +74,7 @@ def prove(
             made = [*_without_data(statements, goal)] if rows is None else with_rows(statements)
             run_statements(place.connection, made, transactional=place.transactional, search_path=search_path)
         except ApplyError as exc:
-            sampled = " with sampled rows" if rows is not None else ""
-            raise ProofError(
-                f"the plan's statement {exc.position} fails on a copy of live{sampled}:"
-                f" {exc.message}\n  {exc.statement}",
-                hint=exc.hint or "please report this plan; the live database was not touched",
-                left="nothing was changed",
-            ) from exc
+            raise _refused(exc, with_rows=rows is not None) from exc
         aside = missing | {difference.fact for difference in plan.unmodelled}
         other_order = has_other_order(goal, live)
         reached = _as_in_live(_read(place, goal, scope, dependencies=other_order), changed, live)
@@ -104,6 +100,23 @@ def _left_out(uncallable: Mapping[FactId, str], missing: frozenset[FactId], live
         needing = sorted(str(each) for each in missing if fact in live.dependencies.get(each, ()))
         without = f"; without it the rehearsal left out {', '.join(needing)}" if needing else ""
         yield f"{fact} belongs to {owner} and did not run in the rehearsal, as it would have run as this role{without}"
+
+
+def _refused(error: ApplyError, *, with_rows: bool) -> ProofError:
+    """What a statement of the plan failed with on the copy, and what may be wrong with it."""
+    sampled = " with sampled rows" if with_rows else ""
+    detail = f"\n  detail: {error.detail}" if error.detail else ""
+    if (error.sqlstate or "")[:2] in _OF_VALUES:
+        what = "the rows of the database, or what a hint or a default makes of them," if with_rows else "a value"
+        hint = f"{what} cannot be what the statement needs: correct the values, the hint or the declaration"
+    else:
+        hint = f"correct the hint or the function that the statement uses, if it uses one; {_WITHOUT_PROOF}"
+    return ProofError(
+        f"the plan's statement {error.position} fails on a copy of live{sampled}:"
+        f" {error.message}{detail}\n  {error.statement}",
+        hint=error.hint or hint,
+        left="nothing was changed",
+    )
 
 
 def _with_early_labels(plan: Plan, live: Snapshot, goal: Snapshot) -> Snapshot:

@@ -14,8 +14,10 @@ import psycopg
 from psycopg import sql
 
 from reconciler.catalog.others import read_others
-from reconciler.db.connections import cursor, server_message, transaction
+from reconciler.db.connections import SEARCH_PATH, cursor, server_message, transaction
 from reconciler.db.sqlfiles import trusted
+from reconciler.model.facts import FactId
+from reconciler.model.intent import Intent
 from reconciler.planner.ordering.others import owner_of
 from reconciler.planner.partitions.tree import ancestors, tree
 from reconciler.sqltext.printed_lists import leading_name
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from reconciler.db.connections import Connection
-    from reconciler.model.facts import FactId
     from reconciler.model.plan import Plan
     from reconciler.model.snapshot import Snapshot
 
@@ -33,6 +34,7 @@ __all__ = ["Sample", "TableRows", "sample_rows"]
 ROWS = 100  # from the beginning of a table, and as many from anywhere
 _MOST_ROWS = 20 * ROWS  # of one table, with those that others refer to
 _MOST_BYTES = 16 * 1024 * 1024
+_COLUMN = re.compile(r'"(?:[^"]|"")+"|[^", ]+')
 _FOREIGN_KEY = re.compile(r"FOREIGN KEY \((?P<columns>.+?)\) REFERENCES (?P<table>.+?)\((?P<keys>.+?)\)(?: |$)")
 
 
@@ -53,12 +55,24 @@ class Sample:
     unread: Mapping[FactId, str] = field(default_factory=dict["FactId", str])
 
 
-def sample_rows(connection: Connection, plan: Plan, live: Snapshot, goal: Snapshot) -> Sample:
-    """The sample for this plan. Runs inside a transaction, which goes on also where a table may not be read."""
-    reader = _Reader(connection, live)
+def sample_rows(
+    connection: Connection,
+    plan: Plan,
+    live: Snapshot,
+    goal: Snapshot,
+    intent: Intent | None = None,
+    search_path: str = SEARCH_PATH,
+) -> Sample:
+    """The sample for this plan. Runs inside a transaction, which goes on also where a table may not be read.
+
+    What the plan will write by a hint of the `intent` or a default refers to rows, too. Functions that its expressions
+    call are looked for in `search_path`.
+    """
+    reader = _Reader(connection, live, search_path)
     reader.leave_others()
     waiting = [table for table in sorted(_touched(plan, live)) if reader.take(table)]
-    keys = [*_foreign_keys(live), *(key for key in _foreign_keys(goal) if key[0] in live)]
+    future = (_with_new_values(key, live, goal, intent or Intent()) for key in _foreign_keys(goal) if key[0] in live)
+    keys = [*_foreign_keys(live), *future]
     while waiting:
         table = waiting.pop()
         owners = {table, *ancestors(table, live)}
@@ -97,11 +111,30 @@ def _foreign_keys(state: Snapshot) -> Iterable[tuple[FactId, str, str, str]]:
                 yield table, match["columns"], match["table"], match["keys"]
 
 
+def _with_new_values(
+    key: tuple[FactId, str, str, str], live: Snapshot, goal: Snapshot, intent: Intent
+) -> tuple[FactId, str, str, str]:
+    """The foreign key with the expressions of what its columns will hold, where the plan fills or converts them."""
+    table, columns, referenced, keys = key
+    values: list[str] = []
+    for written in _COLUMN.findall(columns):
+        column = FactId("column", (*table.name, written.strip('"').replace('""', '"')))
+        default = goal.find(FactId("default", column.name)) if column not in live else None
+        value = intent.conversions.get(column, written if column in live else "NULL")
+        if (filling := intent.backfills.get(column)) is not None:
+            value = f"coalesce({value}, ({filling}))"
+        elif default is not None:
+            value = str(default["expression"])
+        values.append(f"({value})")
+    return table, ", ".join(values), referenced, keys
+
+
 class _Reader:
     """Reads live; what fails for one table is noted, and nothing else suffers from it."""
 
-    def __init__(self, connection: Connection, live: Snapshot) -> None:
+    def __init__(self, connection: Connection, live: Snapshot, search_path: str) -> None:
         self._connection = connection
+        self._search_path = search_path
         self._live = live
         self._tables = {address[1]: fact for fact, address in live.addresses.items() if fact.kind == "table"}
         self._oids = {fact: oid for oid, fact in self._tables.items()}
@@ -141,7 +174,7 @@ class _Reader:
     def follow(self, table: FactId, columns: str, referenced: str, keys: str) -> Iterable[FactId]:
         """The tables of which rows were added since the table's refer to them."""
         text = sql.SQL(
-            "SELECT tableoid::pg_catalog.int8, ctid::text FROM {} WHERE ({}) IN"
+            "SELECT tableoid::pg_catalog.int8, ctid::pg_catalog.text FROM {} WHERE ({}) IN"
             " (SELECT {} FROM ONLY {} WHERE ctid = ANY({}::pg_catalog.tid[]))"
         ).format(
             sql.SQL(trusted(referenced)),
@@ -154,7 +187,13 @@ class _Reader:
         if any(leading_name(referenced) == other.name for other in self._others):
             return
         try:
-            with transaction(self._connection), cursor(self._connection) as rows:
+            # An expression of a hint may call anything: it must change nothing.
+            with transaction(self._connection, force_rollback=True), cursor(self._connection) as rows:
+                rows.execute(
+                    "SELECT pg_catalog.set_config('search_path', %s, true),"
+                    " pg_catalog.set_config('transaction_read_only', 'on', true)",
+                    (self._search_path,),
+                )
                 found = [(row[0], row[1]) for row in rows.execute(text)]
         except psycopg.Error:
             return  # a foreign key that is only declared may name what is not there yet; loading tells what is missing

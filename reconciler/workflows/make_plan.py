@@ -361,8 +361,9 @@ def _rows(
     if options.proof is not Proof.ROWS or not plan.differences:
         return None
     told = frozenset(intent.conversions) | frozenset(intent.backfills)
+    path = statement_path(options.search_path)
     with transaction(session.connection, force_rollback=True):
-        sample = sample_rows(session.connection, plan, live, goal)
+        sample = sample_rows(session.connection, plan, live, goal, intent, path)
     return RowRehearsal(sample=sample, told=told)
 
 

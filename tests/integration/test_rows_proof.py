@@ -132,6 +132,64 @@ def test_values_that_cannot_be_converted_show_before_the_plan_runs(database: str
             reconciler.plan("create table t (a int);")
 
 
+def test_rows_that_a_plan_will_refer_to_are_rehearsed_too(database: str) -> None:
+    """What a backfill, a conversion and a default refer to, though no row does so far."""
+    before = """
+    create table par (id int primary key, "a ""b" text unique);
+    create table kid (id int primary key, pid int references par, code varchar(9), k int);
+    create function second() returns int language sql stable as 'select min(id) from public.par where id > 1';
+    """
+    after = before.replace(
+        "pid int references par", "pid int not null references par -- reconciler: backfill public.second()\n"
+    )
+    after = after.replace(
+        "code varchar(9), k int",
+        """code text references par ("a ""b"), -- reconciler: using upper(code)
+        k int, fresh int default 3 references par""",
+    )
+    with Reconciler(database, options=OPTIONS) as reconciler:
+        reconciler.migrate(before.replace("create function second()", "create or replace function second()"))
+        with psycopg.connect(database) as connection:
+            connection.execute("insert into par select n, 'P' || n from generate_series(1, 3000) n")
+            connection.execute("insert into kid select n, null, 'p' || n, n from generate_series(10, 20) n; analyze")
+            connection.execute("alter table par disable trigger user")
+        planned = reconciler.plan(after)
+        assert planned.warnings == ()
+        reconciler.apply(planned)
+        with psycopg.connect(database) as connection:
+            assert connection.execute("select distinct pid, fresh from kid").fetchall() == [(2, 3)]
+
+
+def test_values_that_are_written_by_a_name_are_no_loss_when_the_name_changes(database: str) -> None:
+    with Reconciler(database, options=OPTIONS) as reconciler:
+        reconciler.migrate("create type mood as enum ('a', 'b'); create table t (id int, m mood, r regclass);")
+        with psycopg.connect(database) as connection:
+            connection.execute("insert into t values (1, 'a', 't')")
+        reconciler.migrate(
+            "create type mood as enum ('x', -- reconciler: renamed from 'a'\n 'b');"
+            "create table renamed (id int, m mood, r regclass); -- reconciler: renamed from t\n"
+        )
+        with psycopg.connect(database) as connection:
+            assert connection.execute("select m::text, r::text from renamed").fetchall() == [("x", "renamed")]
+
+
+def test_a_hint_that_fails_on_a_copy_is_what_the_error_speaks_of(database: str) -> None:
+    with Reconciler(database, options=OPTIONS) as reconciler:
+        reconciler.migrate("create table t (a int);")
+        with psycopg.connect(database) as connection:
+            connection.execute("insert into t values (null)")
+        with pytest.raises(ProofError, match="fails on a copy of live with sampled rows") as raised:
+            reconciler.plan("create table t (a int not null -- reconciler: backfill 1 / 0\n);")
+        assert "what a hint or a default makes of them" in str(raised.value.hint)
+        for proof in Proof.ROWS, Proof.SCHEMA:
+            with pytest.raises(ProofError, match="no_such") as raised:
+                reconciler.plan(
+                    "create table t (a int not null -- reconciler: backfill no_such(1)\n);",
+                    options=replace(OPTIONS, proof=proof),
+                )
+            assert "report" not in str(raised.value.hint)
+
+
 def test_a_column_that_is_dropped_on_purpose_is_not_compared(database: str) -> None:
     with Reconciler(database, options=OPTIONS) as reconciler:
         reconciler.migrate("create table t (a text, b int); create table u (a int);")
