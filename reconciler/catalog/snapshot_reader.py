@@ -280,7 +280,8 @@ def read_rights(connection: Connection) -> Rights:
     row = fetch_one(
         connection,
         "select rolsuper or rolbypassrls, array(select r.rolname::text from pg_catalog.pg_roles r"
-        " where pg_catalog.pg_has_role(r.oid, 'USAGE')) from pg_catalog.pg_roles where rolname = current_user",
+        " where pg_catalog.pg_has_role(r.oid, 'USAGE')),"
+        " pg_catalog.current_setting('TimeZone') from pg_catalog.pg_roles where rolname = current_user",
     )
     assert row is not None
     may_set = True
@@ -289,7 +290,9 @@ def read_rights(connection: Connection) -> Rights:
             execute(connection, "set local session_replication_role to replica")
     except psycopg.errors.InsufficientPrivilege:
         may_set = False
-    return Rights(bypasses_policies=row[0], sets_replication_role=may_set, roles=frozenset(row[1]))
+    return Rights(
+        bypasses_policies=row[0], sets_replication_role=may_set, roles=frozenset(row[1]), time_zone=str(row[2])
+    )
 
 
 def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) -> Snapshot:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model.hazards import Hazard, HazardKind
+from reconciler.model.intent import dotted
 from reconciler.model.replication import describe_bytes
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ __all__ = [
     "loses_table",
     "may_fail",
     "opens_access",
+    "reads_in_time_zone",
     "rewrites",
     "stops_subscribers",
     "writes_rows",
@@ -73,6 +75,17 @@ def loses_precision(column: FactId, old: str, new: str, size: TableSize | None) 
     return Hazard(
         kind=HazardKind.DATA_LOSS,
         message=f"turns {column} from {old} into {new}: values can change or be cut",
+        fact=column,
+        size=size,
+    )
+
+
+def reads_in_time_zone(column: FactId, zone: str, size: TableSize | None) -> Hazard:
+    """Values without a time zone get the one of the session, which nobody has said is theirs."""
+    return Hazard(
+        kind=HazardKind.DATA_LOSS,
+        message=f"takes the values of {column} for times in the time zone {zone}, that of this session: say whose they"
+        f" are with a hint, `-- reconciler: using {dotted(column.name[-1:])} AT TIME ZONE '...'`",
         fact=column,
         size=size,
     )

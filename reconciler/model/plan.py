@@ -118,11 +118,15 @@ class RowAccess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
-    """What the role that runs a plan may do beside what it owns; `roles` are those whose rights it has, None: any."""
+    """What the role that runs a plan may do beside what it owns; `roles` are those whose rights it has, None: any.
+
+    `time_zone` is that of its session, in which values without one are read.
+    """
 
     bypasses_policies: bool = False
     sets_replication_role: bool = False
     roles: frozenset[str] | None = None
+    time_zone: str = "UTC"
 
     def acts_as(self, role: str) -> bool:
         """Whether it has the rights of the role."""

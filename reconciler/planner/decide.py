@@ -9,6 +9,7 @@ from reconciler.planner.core.nodes import RECREATABLE, Act, Node
 from reconciler.planner.online import exchanged_columns
 from reconciler.planner.partitions import index_attachment
 from reconciler.planner.rules.registry import RULES, rule_of
+from reconciler.planner.rules.tables import loses_identity
 from reconciler.planner.rules.types import held_within
 from reconciler.planner.strategies.registry import STRATEGIES
 
@@ -47,6 +48,8 @@ def decide(differences: Sequence[Difference], context: Context, forced: frozense
     # A view's columns change with what they come from, and so for no reason of their own.
     own = {fact for fact in context.alters if fact.kind != "column" or _is_of_table(fact, context)}
     context.alters.update(exchanged_columns.altered_to_keep_order(context))
+    touched = {context.live.parent(each.fact) for each in differences if each.fact.kind in ("index", "constraint")}
+    context.alters.update(each for each in touched if each is not None and loses_identity(each, context))
 
     def note(fact: FactId, because: FactId | None) -> None:
         if because is not None and because != fact and fact not in own:

@@ -20,6 +20,7 @@ from reconciler.planner.emit import emit_statements
 from reconciler.planner.ordering.graph import CircleError
 from reconciler.planner.partitions import index_attachment
 from reconciler.planner.rules.registry import RULES, rule_of
+from reconciler.planner.rules.views import reading_each_other
 from reconciler.planner.strategies.registry import STRATEGIES
 
 if TYPE_CHECKING:
@@ -85,6 +86,12 @@ def make_plan(
         planned = [difference for difference in differences if difference.fact not in unmodelled]
         decide(planned, context, forced)
         _require_ground(context, kept)
+        if views := reading_each_other(context):
+            raise PlanError(
+                f"{', '.join(map(str, views))} read from each other, so that no statement can create or drop one alone",
+                hint="no query can read them either: drop them by hand (DROP VIEW with all of their names), and declare"
+                " at least one of them over tables",
+            )
         for strategy in STRATEGIES:
             strategy.settle(context)
         try:

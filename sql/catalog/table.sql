@@ -10,7 +10,10 @@ select case c.relkind when 'f' then 'foreign_table' else 'table' end as kind,
             as options,
         case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end as partition_key,
         case when c.relkind <> 'f' then
-            case c.relreplident when 'f' then 'full' when 'n' then 'nothing' end end as replica_identity,
+            case c.relreplident when 'f' then 'full' when 'n' then 'nothing' when 'i' then
+                -- Where the index has gone, Postgres keeps 'i', and takes it for nothing.
+                (select 'nothing' where not exists (
+                    select from pg_index i where i.indrelid = c.oid and i.indisreplident)) end end as replica_identity,
         case when c.relrowsecurity then true end as row_security,
         (select s.srvname from pg_foreign_table f join pg_foreign_server s on s.oid = f.ftserver
             where f.ftrelid = c.oid) as server,

@@ -14,6 +14,7 @@ from reconciler.model.hazards import HazardKind
 from reconciler.options import Options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import LiteralString
 
 OPTIONS = Options(allow=frozenset(HazardKind))
@@ -110,3 +111,24 @@ def test_a_domain_asks_more_of_its_values_when_other_types_hold_it_no_more(datab
         with psycopg.connect(database, autocommit=True) as connection:
             row = connection.execute("SELECT in_type::text, in_array, in_whole::text, plain FROM t").fetchone()
             assert row == ("(1)", ["a"], '("(1)")', "a")
+
+
+def test_a_view_that_reads_itself_is_recreated_and_those_that_read_each_other_are_named(
+    make_database: Callable[[], str],
+) -> None:
+    table = 'CREATE TABLE t (id integer, "A" text COLLATE "C");'
+    itself = (
+        table
+        + 'CREATE VIEW v AS SELECT id, "A" FROM t; CREATE OR REPLACE VIEW v AS SELECT id, "A" FROM v WHERE id > 0;'
+    )
+    each_other = table + "CREATE VIEW v AS SELECT id FROM t; CREATE VIEW w AS SELECT id FROM v;"
+    each_other += "CREATE OR REPLACE VIEW v AS SELECT id FROM w;"
+    with Reconciler(make_database(), options=OPTIONS) as reconciler:
+        reconciler.migrate(table)
+        wider = itself.replace('"C")', '"C", b integer)')
+        for source in (itself, wider, table + "CREATE TABLE other ();", wider + "CREATE TABLE other ();"):
+            reconciler.migrate(source)
+            assert reconciler.plan(source).plan.is_empty
+        reconciler.migrate(table + "CREATE TABLE other (id integer);")
+        with pytest.raises(PlanError, match=r"view public\.v, view public\.w read from each other"):
+            reconciler.plan(each_other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from reconciler.hazards import hazards
@@ -12,9 +13,9 @@ from reconciler.planner.columns.not_null import added_later
 from reconciler.planner.core.rule import exclusive
 from reconciler.planner.online import column_swap, exchanged_columns
 from reconciler.planner.partitions import index_attachment
-from reconciler.planner.sql.casts import base_type, can_lose, conversion, rewrites
+from reconciler.planner.sql.casts import base_type, can_lose, conversion, depends_on_time_zone, rewrites
 from reconciler.planner.sql.quoting import Part, compose, name, raw
-from reconciler.planner.sql.widening import takes_all
+from reconciler.planner.sql.widening import keeps_values
 from reconciler.planner.strategies.typed_tables import follows_type
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from reconciler.planner.core.rule import StatementDraft
 
 __all__ = ["change_type", "disturbed_by_type_change", "exchanged", "has_storage_of_type", "type_checks"]
+
+
+# What servers and containers are set to where nobody has chosen: values were written in it by now().
+_UNIVERSAL = frozenset({"UTC", "Etc/UTC", "GMT", "Etc/GMT", "Etc/UCT", "UCT", "Universal", "Zulu"})
 
 
 def change_type(column: FactId, alter: Part, context: Context) -> StatementDraft:
@@ -46,7 +51,10 @@ def change_type(column: FactId, alter: Part, context: Context) -> StatementDraft
     found = list(_risks(column, context))
     if said is not None or rewrites(before, after):
         why_not = _why_not_in_steps(column, context)
-        found.append(hazards.rewrites(table, f"{column} becomes {after}{why_not}", size))
+        zone = ""
+        if said is None and depends_on_time_zone(before, after):
+            zone = f", converted in the time zone {context.rights.time_zone}"
+        found.append(hazards.rewrites(table, f"{column} becomes {after}{zone}{why_not}", size))
     else:
         why = (f"every row is checked for {check}" for check in _checks_of(column, context))
         found += [hazards.blocks_reads_and_writes(table, each, size) for each in why]
@@ -78,7 +86,9 @@ def _risks(column: FactId, context: Context) -> Iterable[Hazard]:
     said = column in context.intent.conversions
     if before != after and not said and can_lose(before, after):
         yield hazards.loses_precision(column, before, after, size)
-    if base_type(after) != "text" and (said or not takes_all(before, after)):
+    elif not said and depends_on_time_zone(before, after) and context.rights.time_zone not in _UNIVERSAL:
+        yield hazards.reads_in_time_zone(column, context.rights.time_zone, size)
+    if base_type(after) != "text" and (said or not keeps_values(before, after)):
         yield hazards.may_fail(column, f"fails if a value is no {after}", size)
 
 
@@ -122,8 +132,10 @@ def disturbed_by_type_change(fact: FactId, context: Context, *, same_family: boo
     """What ALTER TYPE refuses to rebuild: everything except constraints, indexes and statistics.
 
     Of a partition it recreates those that belong to its parent's, with the names that it chooses. Foreign keys are
-    rebuilt as well, but compare with the other side's type at that moment.
+    rebuilt as well, but compare with the other side's type at that moment. What uses the table's rows as a whole is not
+    known to need any column, and so is not rebuilt: it would compute with rows of the other type.
     """
+    yield from _of_whole_rows(fact, context)
     for dependent in context.dependents.get(fact, ()):
         match dependent.kind:
             case "index" | "constraint" if index_attachment.is_recreated_otherwise(dependent, context):
@@ -139,6 +151,21 @@ def disturbed_by_type_change(fact: FactId, context: Context, *, same_family: boo
                 continue
             case _:
                 yield dependent
+
+
+def _of_whole_rows(column: FactId, context: Context) -> Iterable[FactId]:
+    """The indexes and checks of the column's table that take a row as a value: Postgres prints it as `name.*`."""
+    table = context.live.parent(column)
+    if table is None:
+        return
+    plain, quoted = re.escape(table.name[1]), re.escape(compose("{}", name(table.name[1])))
+    row = re.compile(rf'(?<![\w$".])(?:{plain}|{quoted})\.\*')
+    for part in context.live.children.get(table, ()):
+        if part.kind in ("index", "constraint"):
+            definition = context.old(part)
+            text = definition["using"] if part.kind == "index" else definition["definition"]
+            if definition.get("type") in (None, "check", "exclude") and row.search(str(text)):
+                yield part
 
 
 def _is_plain_sibling(dependent: FactId, fact: FactId, context: Context) -> bool:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from reconciler.model.checks import Check
     from reconciler.model.facts import Definition
     from reconciler.model.hazards import Hazard
+    from reconciler.model.snapshot import Snapshot
     from reconciler.planner.core.context import Context
 
 __all__ = ["ConstraintRule", "DomainConstraintRule", "attachments", "index_marks", "inline_constraint"]
@@ -67,7 +68,7 @@ def _index(fact: FactId) -> Part:
     return name(fact.name[0], fact.name[2])
 
 
-def index_marks(fact: FactId, old: Definition, new: Definition, context: Context) -> Iterable[str]:
+def index_marks(fact: FactId, old: Definition, new: Definition) -> Iterable[str]:
     """CLUSTER ON and REPLICA IDENTITY USING INDEX, for an index or the constraint that owns it."""
     table, index = qualified(fact), name(fact.name[2])
     if old.get("clustered") != new.get("clustered"):
@@ -75,20 +76,11 @@ def index_marks(fact: FactId, old: Definition, new: Definition, context: Context
             yield compose("ALTER TABLE {} CLUSTER ON {}", table, index)
         else:
             yield compose("ALTER TABLE {} SET WITHOUT CLUSTER", table)
-    if old.get("replica_identity") != new.get("replica_identity"):
-        if new.get("replica_identity"):
-            yield compose("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table, index)
-        elif not _identified_otherwise(fact, context):
-            yield compose("ALTER TABLE {} REPLICA IDENTITY DEFAULT", table)
+    if new.get("replica_identity") and not old.get("replica_identity"):  # what else it becomes, the table says
+        yield compose("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table, index)
 
 
-def _identified_otherwise(fact: FactId, context: Context) -> bool:
-    """Whether the table itself says what its replica identity becomes."""
-    table = context.goal.parent(fact)
-    return table is not None and "replica_identity" in context.new(table)
-
-
-def _index_settings(fact: FactId, old: Definition, new: Definition, context: Context) -> Iterable[str]:
+def _index_settings(fact: FactId, old: Definition, new: Definition) -> Iterable[str]:
     alter = raw(compose("ALTER INDEX {}", name(fact.name[0], fact.name[2])))
     before, after = (cast("list[str]", d.get("index_options") or []) for d in (old, new))
     yield from changed_options(alter, before, after)
@@ -97,7 +89,7 @@ def _index_settings(fact: FactId, old: Definition, new: Definition, context: Con
     if old.get("index_comment") != new.get("index_comment"):
         text = literal(str(new["index_comment"])) if "index_comment" in new else raw("NULL")
         yield compose("COMMENT ON INDEX {} IS {}", name(fact.name[0], fact.name[2]), text)
-    yield from index_marks(fact, old, new, context)
+    yield from index_marks(fact, old, new)
 
 
 def _would_merge(fact: FactId, table: FactId, context: Context) -> bool:
@@ -148,7 +140,20 @@ class ConstraintRule(Rule):
     def implied_by_other_statement(self, fact: FactId, context: Context) -> bool:
         if fact in context.alters or self._is_validated_alone(fact, context):
             return False
+        if fact in context.drops and not context.old(fact).get("inherited"):
+            return False  # what is the table's own is dropped by a statement, though it may come again with a parent's
         return bool(self._from_parents(fact, context))
+
+    def after_drop_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
+        yield from self._taking_away(fact, context)
+        # What a child table has as its own would stay its own where the parent's is merged with it.
+        for link in context.goal.heirs.get(fact.name[:2], ()) if context.new(fact)["type"] == "check" else ():
+            if context.persists(link):
+                yield FactId("constraint", (*link.name[:2], fact.name[2]))
+
+    def _taking_away(self, fact: FactId, context: Context) -> list[FactId]:
+        """The constraints of parents with which this one is dropped, though the table keeps it as its own."""
+        return self._from_parents(fact, context, context.live) if fact in context.live else []
 
     def after_create_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
         yield from self._from_parents(fact, context)
@@ -156,9 +161,9 @@ class ConstraintRule(Rule):
         if is_cloned(fact, context):
             yield from cloning(fact, context)
 
-    def _from_parents(self, fact: FactId, context: Context) -> list[FactId]:
+    def _from_parents(self, fact: FactId, context: Context, state: Snapshot | None = None) -> list[FactId]:
         """The constraints of parents that bring this one along, or take it away."""
-        state = context.goal if fact in context.goal else context.live
+        state = state or (context.goal if fact in context.goal else context.live)
         definition = state.definition(fact)
         if definition["type"] != "check" or not definition.get("inherited"):
             return []
@@ -195,7 +200,7 @@ class ConstraintRule(Rule):
         lock = LockMode.SHARE_ROW_EXCLUSIVE if kind == "foreign_key" else LockMode.ACCESS_EXCLUSIVE
         may_fail = (hazards.may_fail(fact, _FAILS[kind], size),)
         if is_cloned(fact, context):
-            for text in _index_settings(fact, {}, definition, context):
+            for text in _index_settings(fact, {}, definition):
                 yield StatementDraft(sql=text, lock=lock, locks=table)
             return
         if index_attachment.is_left_behind(fact, context):
@@ -204,6 +209,8 @@ class ConstraintRule(Rule):
             text = compose("ALTER TABLE {} VALIDATE CONSTRAINT {}", qualified(fact), name(fact.name[2]))
             yield StatementDraft(sql=text, hazards=may_fail, lock=LockMode.SHARE_UPDATE_EXCLUSIVE, locks=table)
             return
+        if self._from_parents(fact, context):
+            return
         if kind in ("check", "foreign_key") and self._is_validated_apart(fact, context):
             yield from online.validated(fact, lock, may_fail, context, filled=stays_filled(fact, context))
             return
@@ -211,7 +218,7 @@ class ConstraintRule(Rule):
             build = concurrent_indexes.index_of_key(fact, context)
             assert build is not None
             yield from concurrent_indexes.key_constraint(fact, build, may_fail, context)
-            for text in _index_settings(fact, {}, definition, context):
+            for text in _index_settings(fact, {}, definition):
                 yield StatementDraft(sql=text, lock=lock, locks=table)
             return
         if context.persists(table) and not definition.get("not_valid"):
@@ -233,7 +240,7 @@ class ConstraintRule(Rule):
         for text in texts:
             yield StatementDraft(sql=text, hazards=tuple(found), lock=lock, locks=table)
         yield from attachments(fact, context)
-        for text in _index_settings(fact, {}, definition, context):
+        for text in _index_settings(fact, {}, definition):
             yield StatementDraft(sql=text, lock=lock, locks=table)
 
     def checks(self, fact: FactId, context: Context) -> Iterable[Check]:
@@ -248,7 +255,7 @@ class ConstraintRule(Rule):
     def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         if context.goes_with_parent(fact):
             return
-        if any(above in context.drops for above in self._from_parents(fact, context)):
+        if any(above in context.drops for above in self._from_parents(fact, context, context.live)):
             return
         for text in constraint_statements(fact, context.old(fact), None):
             yield exclusive(text, context.live.parent(fact))
@@ -257,6 +264,8 @@ class ConstraintRule(Rule):
         changed = context.changed(fact)
         if "inherited" in changed and "inherited" in context.new(fact):
             return False  # what a table declares is its own for good
+        if "inherited" in changed and any(above in context.drops for above in self._taking_away(fact, context)):
+            return False
         if "parent" in changed and not self._can_change_parent(fact, context):
             return False
         if "invalid" in changed and ("invalid" in context.new(fact) or not index_attachment.attaches(fact, context)):
@@ -293,7 +302,7 @@ class ConstraintRule(Rule):
         yield from attachments(fact, context)
         if "definition" in changed:
             yield from self._change_marks(fact, table, context)
-        for text in _index_settings(fact, old, new, context):
+        for text in _index_settings(fact, old, new):
             yield exclusive(text, table)
 
     def _change_marks(self, fact: FactId, table: FactId, context: Context) -> Iterable[StatementDraft]:

@@ -11,6 +11,7 @@ from reconciler.planner.columns.not_null import goes_first
 from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import Part, compose, name, raw
+from reconciler.planner.strategies import recreate_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,7 +49,7 @@ class DefaultRule(Rule):
 
     def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         column = context.live.parent(fact)
-        if column in context.drops and column not in context.converting:
+        if column in context.drops and column not in context.converting and not recreate_table.calls_own(fact, context):
             return
         yield _change(fact, context, raw("DROP DEFAULT"))
 

@@ -133,7 +133,7 @@ class IndexRule(Rule):
                     target = raw(has.get(column, "-1"))
                     text = compose("ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}", index, raw(column), target)
                     texts.append(text)
-        for text in (*texts, *index_marks(fact, old, new, context)):
+        for text in (*texts, *index_marks(fact, old, new)):
             yield exclusive(text, table)
 
     def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
     from reconciler.model.facts import Definition, FactId
     from reconciler.model.hazards import Hazard
+    from reconciler.model.snapshot import Snapshot
     from reconciler.planner.core.context import Context
 
-__all__ = ["TableRule"]
+__all__ = ["TableRule", "loses_identity"]
 
 # As people write them: what identifies a row first, what refers to others last.
 _CONSTRAINT_ORDER = ("primary_key", "unique", "exclude", "check", "foreign_key")
@@ -49,7 +50,8 @@ class TableRule(Rule):
                 yield table
 
     def after_drop_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
-        return (part for part in self._referring(fact, context) if part.kind == "constraint")
+        yield from (part for part in self._referring(fact, context) if part.kind == "constraint")
+        yield from _identifying(fact, context.live)
 
     def _referring(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """Foreign keys to a table that becomes unlogged, or of one that becomes logged, and columns they refer to."""
@@ -163,10 +165,30 @@ class TableRule(Rule):
             options = changed_foreign_options(before, after, *secrets, context)
             yield draft(compose("ALTER FOREIGN TABLE {} OPTIONS ({})", qualified(fact), options))
         yield from _security(fact, old, new)
+        if "replica_identity" not in changed and loses_identity(fact, context):
+            identity = raw(str(new.get("replica_identity", "default")).upper())
+            yield draft(compose("ALTER TABLE {} REPLICA IDENTITY {}", qualified(fact), identity))
 
     def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("relation", *fact.name)
         yield ("type", *fact.name)
+
+
+def _identifying(table: FactId, state: Snapshot) -> Iterable[FactId]:
+    """The index or key by which subscribers are told which row of the table is updated or deleted; none or one."""
+    for part in state.children.get(table, ()):
+        if part.kind in ("index", "constraint") and state.definition(part).get("replica_identity"):
+            yield part
+
+
+def loses_identity(table: FactId, context: Context) -> bool:
+    """Whether the index that is the table's replica identity is so no longer, and no other is.
+
+    Postgres would not fall back to the primary key by itself.
+    """
+    return (
+        table in context.goal and any(_identifying(table, context.live)) and not any(_identifying(table, context.goal))
+    )
 
 
 def _security(fact: FactId, old: Definition, new: Definition) -> Iterable[StatementDraft]:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from reconciler.model.facts import FactId
 from reconciler.planner.columns.clauses import view_column_settings
 from reconciler.planner.core.rule import Rule, StatementDraft, exclusive
 from reconciler.planner.sql.object_names import object_phrase, qualified
 from reconciler.planner.sql.options import changed_options, options_clause
-from reconciler.planner.sql.quoting import compose, name, raw
+from reconciler.planner.sql.quoting import Part, compose, joined, name, raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from reconciler.model.facts import Definition, FactId
+    from reconciler.model.facts import Definition
     from reconciler.model.snapshot import Snapshot
     from reconciler.planner.core.context import Context
 
-__all__ = ["MaterializedViewRule", "ViewRule", "reads_one_of"]
+__all__ = ["MaterializedViewRule", "ViewRule", "reading_each_other", "reads_one_of"]
 
 
 def _query(definition: Definition) -> str:
@@ -32,9 +33,12 @@ class ViewRule(Rule):
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         new = context.new(fact)
-        yield StatementDraft(
-            sql=compose("CREATE VIEW {}{} AS\n{}", qualified(fact), options_clause(new), raw(_query(new)))
-        )
+        parts = (qualified(fact), options_clause(new))
+        text = compose("CREATE VIEW {}{} AS\n{}", *parts, raw(_query(new)))
+        if _reads_itself(fact, context.goal):
+            yield StatementDraft(sql=compose("CREATE VIEW {}{} AS\nSELECT {}", *parts, _no_values(fact, context)))
+            text = compose("CREATE OR REPLACE VIEW {}{} AS\n{}", *parts, raw(_query(new)))
+        yield StatementDraft(sql=text)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         yield exclusive(compose("DROP VIEW {}", qualified(fact)), fact)
@@ -60,6 +64,45 @@ class ViewRule(Rule):
     def unique_names(self, fact: FactId, definition: Definition) -> Iterable[tuple[str, ...]]:
         yield ("relation", *fact.name)
         yield ("type", *fact.name)
+
+
+def _reads_itself(view: FactId, state: Snapshot) -> bool:
+    """Whether the view was replaced by one over itself: no query can read it, but it is there."""
+    return any(state.object_of(needed) == view for needed in state.dependencies.get(view, ()))
+
+
+def _no_values(view: FactId, context: Context) -> Part:
+    """NULLs of the types of the view's columns, for as long as it cannot be what it reads from."""
+    found: list[Part] = []
+    for column in (FactId("column", (*view.name, each)) for each, _ in context.columns(view, context.goal)):
+        definition = context.new(column)
+        collation = compose(" COLLATE {}", raw(str(definition["collation"]))) if "collation" in definition else ""
+        value = compose("NULL::{}{} AS {}", raw(str(definition["type"])), raw(collation), name(column.name[2]))
+        found.append(raw(value))
+    return joined(found)
+
+
+def reading_each_other(context: Context) -> Sequence[FactId]:
+    """Views that would be created or dropped and that read from each other: no order of statements can do that."""
+    for facts, state in ((context.creates, context.goal), (context.drops, context.live)):
+        views = sorted(fact for fact in facts if fact.kind == "view")
+        reads = {
+            view: {state.object_of(each) for each in state.dependencies.get(view, ())}.intersection(views) - {view}
+            for view in views
+        }
+        # What reads from nothing of these can be created first, or dropped last; the rest reads in a circle.
+        while first := [view for view, others in reads.items() if not others]:
+            for view in first:
+                del reads[view]
+            reads = {view: others.difference(first) for view, others in reads.items()}
+        read = {each for others in reads.values() for each in others}
+        while above := reads.keys() - read:
+            for view in above:
+                del reads[view]
+            read = {each for others in reads.values() for each in others}
+        if reads:
+            return sorted(reads)
+    return ()
 
 
 def _stays_empty(fact: FactId, context: Context) -> bool:

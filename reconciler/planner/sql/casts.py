@@ -6,9 +6,18 @@ import re
 from typing import LiteralString
 
 from reconciler.planner.sql.quoting import Part, compose, raw
-from reconciler.planner.sql.widening import takes_all
+from reconciler.planner.sql.widening import is_rounded, takes_all
 
-__all__ = ["base_type", "can_lose", "conversion", "is_a_number", "is_the_same_everywhere", "rewrites", "same_family"]
+__all__ = [
+    "base_type",
+    "can_lose",
+    "conversion",
+    "depends_on_time_zone",
+    "is_a_number",
+    "is_the_same_everywhere",
+    "rewrites",
+    "same_family",
+]
 
 # Among the types of one family every cast is at least an assignment cast (pg_cast), so that ALTER TYPE needs no USING
 # and raises an error where a value does not fit; an explicit cast would cut varchar(n) silently.
@@ -64,6 +73,7 @@ _NEUTRAL = frozenset(
     }
 )
 _UNZONED = frozenset({"date", "timestamp without time zone"})
+_ZONED = frozenset({"timestamp with time zone", "time with time zone"})
 _MODIFIER = re.compile(r"\(([^)]*)\)")
 
 
@@ -88,6 +98,12 @@ def is_the_same_everywhere(old: str, new: str, *, enums: bool = False) -> bool:
     if before in _STRINGS and after in _NUMBERS:
         return True
     return all(each in _NEUTRAL or (enums and each not in _KNOWN) for each in pair)
+
+
+def depends_on_time_zone(old: str, new: str) -> bool:
+    """Whether the conversion reads or writes times in the time zone of the session."""
+    pair = {base_type(each).removesuffix("[]") for each in (old, new)}
+    return len(pair & _ZONED) == 1 and bool(pair & (_UNZONED | {"time without time zone"}))
 
 
 def same_family(old: str, new: str) -> bool:
@@ -151,7 +167,7 @@ def can_lose(old: str, new: str) -> bool:
     if before == after or after in _STRINGS:
         # Of one type, only a narrower numeric or time rounds; a string that is too long is an error.
         rounds = before in {"numeric", "time without time zone", "timestamp without time zone"}
-        return rounds and new != after and not takes_all(old, new)
+        return rounds and is_rounded(old, new)
     if (before, after) in _WIDER or {before, after} <= _INTEGERS:
         return False
     return (same_family(old, new) and before not in _STRINGS) or (before in _NUMBERS and after == "boolean")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["takes_all"]
+__all__ = ["is_rounded", "keeps_values", "takes_all"]
 
 _INTEGERS = ("smallint", "integer", "bigint", "numeric")
+_MODIFIER = re.compile(r"\((\d+)(?:,(-?\d+))?\)")
 _TYPE = re.compile(r"([^(]+?)\s*(?:\((\d+)(?:,(-?\d+))?\))?")
 
 
@@ -24,6 +25,32 @@ def takes_all(old: str, new: str) -> bool:
     if before == "text" and after == "character varying":
         return new_size is None
     return (before, after) == ("real", "double precision")
+
+
+def keeps_values(old: str, new: str) -> bool:
+    """Whether every value of `old` stays the same number in `new`, though it may be written with more places."""
+    if takes_all(old, new):
+        return True
+    (before, size, scale), (after, new_size, new_scale) = _parts(old), _parts(new)
+    if not before == after == "numeric" or size is None or new_size is None:
+        return False
+    places, new_places = int(scale or 0), int(new_scale or 0)
+    return places <= new_places and int(size) - places <= int(new_size) - new_places
+
+
+def is_rounded(old: str, new: str) -> bool:
+    """Whether values may lose places between a number or time and the same type with another modifier.
+
+    Too many digits are an error and no loss.
+    """
+    places, new_places = _places(old), _places(new)
+    return new_places is not None and (places is None or places > new_places)
+
+
+def _places(type_name: str) -> int | None:
+    """How many places after the point or parts of a second a value may have; None: as many as it likes."""
+    found = _MODIFIER.search(type_name)
+    return int(found[2] or (0 if type_name.startswith("numeric") else found[1])) if found is not None else None
 
 
 def _parts(type_name: str) -> tuple[str, str | None, str | None]:

@@ -15,7 +15,7 @@ from reconciler.model.plan import LockMode, RowAccess, RowCommand
 from reconciler.planner.columns.backfill import read_by
 from reconciler.planner.columns.sequence_values import continue_after
 from reconciler.planner.core.arrival import Rows, arrival, not_among, proof_of_count, same_rows
-from reconciler.planner.core.nodes import Act, Node
+from reconciler.planner.core.nodes import ROUTINES, Act, Node
 from reconciler.planner.core.rule import StatementDraft
 from reconciler.planner.core.strategy import Strategy
 from reconciler.planner.partitions.index_attachment import detaches_when_renamed
@@ -33,7 +33,16 @@ if TYPE_CHECKING:
     from reconciler.model.snapshot import Snapshot
     from reconciler.planner.core.context import Context
 
-__all__ = ["RecreateTable", "columns_of", "compared", "is_recreated", "published_copies", "value_for", "waits_for_rows"]
+__all__ = [
+    "RecreateTable",
+    "calls_own",
+    "columns_of",
+    "compared",
+    "is_recreated",
+    "published_copies",
+    "value_for",
+    "waits_for_rows",
+]
 
 _SUFFIX = "__replaced"
 
@@ -83,6 +92,15 @@ def _family(table: FactId, context: Context) -> Iterable[FactId]:
         )
 
 
+def calls_own(part: FactId, context: Context) -> bool:
+    """Whether a part of a renamed table calls a routine that is recreated, as it has rows of such a table."""
+    routines = (each for each in context.live.dependencies.get(part, ()) if each.kind in ROUTINES)
+    return context.live.object_of(part) in context.renamed_tables and any(
+        routine in context.drops and not context.renamed_tables.isdisjoint(context.live.dependencies.get(routine, ()))
+        for routine in routines
+    )
+
+
 def _dropped_alone(fact: FactId, owners: Sequence[FactId], context: Context) -> Sequence[FactId]:
     """Those of `owners` that drop the fact with them. What a renamed table would keep, names or rows, is dropped
     before.
@@ -91,7 +109,7 @@ def _dropped_alone(fact: FactId, owners: Sequence[FactId], context: Context) -> 
     """
     if not context.renamed_tables:
         return owners
-    if fact in context.renamed_tables:
+    if fact in context.renamed_tables or calls_own(fact, context):
         return ()
     table = context.live.parent(fact)
     match fact.kind:
@@ -335,7 +353,7 @@ def _ordered(context: Context) -> Iterable[tuple[Node, Node]]:
         for member in _family(table, context):
             for column in (member, *columns_of(member, context.live)):
                 for part in (column, FactId("default", column.name)):
-                    for needed in _leaving(part, context):
+                    for needed in () if calls_own(part, context) else _leaving(part, context):
                         yield rows, Node(Act.RESTORE if needed in context.renamed_types else Act.DROP, needed)
 
 

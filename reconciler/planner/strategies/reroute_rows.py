@@ -121,7 +121,8 @@ def _takes_rows(parent: FactId, context: Context) -> bool:
     if context.old(parent).get("partition_key") != context.new(parent).get("partition_key"):
         return False
     above = (parent, *ancestors(parent, context.live))
-    if not all(context.persists(link) for table in above for link in links_of(table, context.live)):
+    # Rows are inserted through the table itself, so it may be attached with another bound meanwhile.
+    if not all(link in context.goal for table in above for link in links_of(table, context.live)):
         return False
     columns = columns_of(parent, context.live)
     return all(_can_be_carried(column, context) or column not in context.goal for column in columns)

@@ -1,0 +1,4 @@
+CREATE SCHEMA shop;
+CREATE TABLE shop.event (id integer NOT NULL, kind text NOT NULL) PARTITION BY LIST (kind);
+CREATE TABLE shop.event_a PARTITION OF shop.event FOR VALUES IN ('a', 'b') PARTITION BY RANGE (id);
+CREATE TABLE shop.event_new PARTITION OF shop.event_a FOR VALUES FROM (0) TO (10);

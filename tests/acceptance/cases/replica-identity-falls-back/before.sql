@@ -1,0 +1,15 @@
+CREATE SCHEMA shop;
+CREATE TABLE shop.dropped (id integer PRIMARY KEY, k integer NOT NULL);
+CREATE UNIQUE INDEX dropped_k ON shop.dropped (k);
+ALTER TABLE shop.dropped REPLICA IDENTITY USING INDEX dropped_k;
+CREATE TABLE shop.with_column (id integer PRIMARY KEY, k integer NOT NULL);
+CREATE UNIQUE INDEX with_column_k ON shop.with_column (k);
+ALTER TABLE shop.with_column REPLICA IDENTITY USING INDEX with_column_k;
+CREATE TABLE shop.kept (id integer PRIMARY KEY, k integer NOT NULL);
+CREATE UNIQUE INDEX kept_k ON shop.kept (k);
+ALTER TABLE shop.kept REPLICA IDENTITY USING INDEX kept_k;
+CREATE TABLE shop.full_now (id integer PRIMARY KEY, k integer NOT NULL);
+CREATE UNIQUE INDEX full_now_k ON shop.full_now (k);
+ALTER TABLE shop.full_now REPLICA IDENTITY USING INDEX full_now_k;
+CREATE TABLE shop.key (id integer PRIMARY KEY, k integer NOT NULL CONSTRAINT key_k UNIQUE);
+ALTER TABLE shop.key REPLICA IDENTITY USING INDEX key_k;

@@ -1,0 +1,4 @@
+CREATE SCHEMA shop;
+CREATE TABLE shop.node (id integer, k integer);
+CREATE FUNCTION shop.next_id(n shop.node DEFAULT NULL) RETURNS integer LANGUAGE sql AS 'SELECT 1';
+ALTER TABLE shop.node ALTER COLUMN id SET DEFAULT shop.next_id();
