@@ -57,6 +57,42 @@ BLOCKED: dict[str, tuple[str, str, str, str]] = {
         T + "alter table t add check (c < 4);",
         "does not hold: 2 rows of table public.t (id = 4; id = 5)",
     ),
+    "a check of a column that is new, with its default": (
+        T,
+        ROWS,
+        T.replace("a int", "a int, d numeric(5, 2) default 3 check (d > 5)"),
+        "does not hold: 5 rows of table public.t (id = 1; id = 2; id = 3; ...)",
+    ),
+    "a check of a column that is new, without a value": (
+        T,
+        ROWS,
+        T.replace("a int", "a int, d text") + "alter table t add check (d is not null or a > 2);",
+        "does not hold: 2 rows of table public.t (id = 1; id = 2)",
+    ),
+    "a key of a column that is new": (
+        T,
+        ROWS,
+        T.replace("a int", "a int, d varchar(9) default 'x'") + "create unique index t_d on t (d, (c > 2));",
+        "2 groups of rows of table public.t (id = 1 and id = 2",
+    ),
+    "a foreign key of a column that is new": (
+        T + "create table p (id int primary key);",
+        ROWS,
+        T.replace("a int", "a int, d int default 7 references p") + "create table p (id int primary key);",
+        "no matching row in table public.p: 5 rows of table public.t",
+    ),
+    "a key of a partition that leaves its parent": (
+        "create table w (id int, a int) partition by range (id); create table w1 partition of w default;",
+        "insert into public.w values (1, 1), (1, 2)",
+        "create table w (id int, a int) partition by range (id); create table w1 (id int primary key, a int);",
+        "duplicate key value: 1 group of rows of table public.w1 (ctid (0,",
+    ),
+    "a check of a child table that leaves its parent": (
+        "create table w (id int); create table w1 () inherits (w);",
+        "insert into public.w1 values (1), (2)",
+        "create table w (id int); create table w1 (id int check (id > 1));",
+        "does not hold: 1 row of table public.w1 (ctid (0,",
+    ),
     "a check with hard words": (
         T,
         ROWS,
@@ -224,6 +260,16 @@ P = "create table p (id int primary key);"
 FREE: dict[str, tuple[str, str, str]] = {
     "not null with backfill": (T, ROWS, T.replace("a int", "a int not null -- reconciler: backfill 0\n")),
     "a new column with backfill": (T, ROWS, T.replace("a int", "a int, d int not null -- reconciler: backfill id\n")),
+    "a check that the default of a new column fulfils": (
+        T,
+        ROWS,
+        T.replace("a int", "a int, d numeric(5, 2) default 3 check (d < 5), e text check (e <> ''), f int unique"),
+    ),
+    "a key over the default of a new column that differs from row to row": (
+        T,
+        ROWS,
+        T.replace("a int", "a int, d serial unique, e uuid default gen_random_uuid() unique"),
+    ),
     "a new column with a default": (T, ROWS, T.replace("a int", "a int, d int not null default 7")),
     "a new column whose type has a default": (
         "create domain d as int default 7;" + T,

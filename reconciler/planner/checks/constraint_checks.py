@@ -11,6 +11,7 @@ from reconciler.planner.checks.row_queries import (
     field,
     is_understood,
     named,
+    new_values,
     plain_name,
     rows,
     rows_stay,
@@ -23,7 +24,7 @@ from reconciler.sqltext.lexer import lexemes
 from reconciler.sqltext.printed_lists import bracketed, elements, index_elements, leading_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.planner.core.context import Context
 
@@ -96,34 +97,38 @@ def constraint_checks(fact: FactId, context: Context) -> Iterable[Check]:
 
 def _violations(fact: FactId, table: FactId, definition: str, context: Context) -> Iterable[Check]:
     found = bracketed(definition) if definition.startswith("CHECK (") else None
-    if found is None or not is_understood(fact, context):
+    added = new_values(context.goal.dependencies.get(fact, ()), context)
+    if found is None or not is_understood(fact, context, added):
         return
     only = definition.endswith(" NO INHERIT")
     yield Check(
         fact=fact,
         table=table,
         problem="does not hold",
-        sql=select(table, raw(compose("NOT ({})", raw(found[0]))), context, only=only),
+        sql=select(table, raw(compose("NOT ({})", raw(found[0]))), context, only=only, added=added),
         hint=REMOVE_OR_CHANGE,
     )
 
 
 def _key(fact: FactId, table: FactId, definition: str, context: Context) -> Iterable[Check]:
     found = bracketed(definition)
-    if found is None or "WITHOUT OVERLAPS" in found[0] or not is_understood(fact, context):
+    added = new_values(context.goal.dependencies.get(fact, ()), context)
+    if found is None or "WITHOUT OVERLAPS" in found[0] or not is_understood(fact, context, added):
         return
     columns = [plain_name(text) for text in elements(found[0])]
     facts = [FactId("column", (*table.name, column)) for column in columns]
-    if not all(stays(column, context) for column in facts):
+    if not all(stays(column, context) or column.name[2] in added for column in facts):
         return
     distinct = not definition.startswith("UNIQUE NULLS NOT DISTINCT")
-    yield _repeated(fact, table, [field(table, column) for column in columns], None, context, distinct=distinct)
+    keys = [field(table, column) for column in columns]
+    yield _repeated(fact, table, keys, None, context, distinct=distinct, added=added)
 
 
 def index_checks(fact: FactId, context: Context) -> Iterable[Check]:
     """Values that are there twice, for a unique index."""
     table, definition = context.goal.parent(fact), context.new(fact)
-    if not definition.get("unique") or not rows_stay(table, context) or not is_understood(fact, context):
+    added = new_values(context.goal.dependencies.get(fact, ()), context)
+    if not definition.get("unique") or not rows_stay(table, context) or not is_understood(fact, context, added):
         return
     assert table is not None
     using = str(definition["using"])
@@ -141,11 +146,18 @@ def index_checks(fact: FactId, context: Context) -> Iterable[Check]:
     where = next((token for token in words if token.keyword == "WHERE"), None)
     condition = raw(rest[where.start + len("WHERE") :]) if where is not None else None
     distinct = "NULLS NOT DISTINCT" not in (rest[: where.start] if where is not None else rest)
-    yield _repeated(fact, table, keys, condition, context, distinct=distinct)
+    yield _repeated(fact, table, keys, condition, context, distinct=distinct, added=added)
 
 
 def _repeated(
-    fact: FactId, table: FactId, keys: Sequence[Part], condition: Part | None, context: Context, *, distinct: bool
+    fact: FactId,
+    table: FactId,
+    keys: Sequence[Part],
+    condition: Part | None,
+    context: Context,
+    *,
+    distinct: bool,
+    added: Mapping[str, str],
 ) -> Check:
     """Groups of rows that have the same values; without `distinct`, NULL is the same as NULL."""
     conditions: list[Part] = [raw(compose("({})", condition))] if condition is not None else []
@@ -162,7 +174,7 @@ def _repeated(
             " GROUP BY {} HAVING pg_catalog.count(*) > 1",
             row,
             row,
-            rows(table, context),
+            rows(table, context, added=added),
             joined(conditions, " AND ") if conditions else raw("true"),
             joined([*keys]),
         ),
@@ -182,7 +194,8 @@ def _orphans(fact: FactId, table: FactId, definition: str, context: Context) -> 
         (FactId("column", (*table.name, plain_name(mine))), FactId("column", (*other.name, plain_name(their))))
         for mine, their in zip(elements(own[0]), elements(theirs[0]), strict=True)
     ]
-    if not all(stays(mine, context) and their in context.goal for mine, their in pairs):
+    added = new_values((mine for mine, _ in pairs), context)
+    if not all((stays(mine, context) or mine.name[2] in added) and their in context.goal for mine, their in pairs):
         return
     if not all(_are_compared(str(context.new(mine)["type"]), str(context.new(their)["type"])) for mine, their in pairs):
         return
@@ -216,7 +229,7 @@ def _orphans(fact: FactId, table: FactId, definition: str, context: Context) -> 
         fact=fact,
         table=table,
         problem=f"no matching row in {other}",
-        sql=select(table, condition, context, only=only),
+        sql=select(table, condition, context, only=only, added=added),
         hint="first remove these rows, or add the rows that they refer to",
     )
 

@@ -8,13 +8,17 @@ shows it.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from reconciler.model.facts import ROUTINE_KINDS, FactId
 from reconciler.planner.sql.quoting import Part, compose, joined, literal, name, raw
+from reconciler.sqltext.lexer import lexemes
 from reconciler.sqltext.printed_lists import bracketed, elements
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from reconciler.planner.core.context import Context
 
 __all__ = [
@@ -24,6 +28,7 @@ __all__ = [
     "is_understood",
     "links_below",
     "named",
+    "new_values",
     "plain_name",
     "rows",
     "rows_stay",
@@ -42,22 +47,31 @@ _INERT = frozenset(
     {"table", "column", "constraint", "index", "sequence", "trigger", "policy", "rule", "view", "materialized_view",
      "statistics"}
 )  # fmt: skip
+# Types that may have a default of their own.
+_WITH_DEFAULTS = frozenset({"domain", "base_type", "extension"})
+# The last words of types that take a modifier, in parentheses.
+_MODIFIED = frozenset({"varying", "character", "numeric", "bit", "time", "timestamp", "interval"})
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 REMOVE_OR_CHANGE = "change or remove these rows first"
 
 
 # --- which rows, and how they are named -------------------------------------------------------------------------------
 
 
-def rows(table: FactId, context: Context, *, only: bool = False) -> Part:
-    """The table of the plan as an item of FROM, also where live still has it, or a column, under another name."""
+def rows(table: FactId, context: Context, *, only: bool = False, added: Mapping[str, str] = _NOTHING) -> Part:
+    """The table of the plan as an item of FROM, also where live still has it, or a column, under another name.
+
+    `added` are new columns, with the expressions of what they will hold in the rows that are there.
+    """
     word = raw("ONLY " if only else "")
     was = context.names_before_renames.get(table, table)
     columns = [fact for fact in context.live.children.get(table, ()) if fact.kind == "column"]
     olds = {fact: context.names_before_renames.get(fact, fact).name[-1] for fact in columns}
-    if was == table and all(old == fact.name[2] for fact, old in olds.items()):
+    if was == table and not added and all(old == fact.name[2] for fact, old in olds.items()):
         return raw(compose("{}{}", word, name(*table.name)))
     listed: list[Part] = [raw("tableoid"), raw("ctid")]
     listed += [raw(compose("{} AS {}", name(old), name(fact.name[2]))) for fact, old in olds.items()]
+    listed += [raw(compose("{} AS {}", raw(value), name(column))) for column, value in added.items()]
     return raw(compose("(SELECT {} FROM {}{}) AS {}", joined(listed), word, name(*was.name), name(table.name[1])))
 
 
@@ -95,8 +109,41 @@ def plain_name(text: str) -> str:
     return text[1:-1].replace('""', '"') if text.startswith('"') else text
 
 
-def select(table: FactId, condition: Part, context: Context, *, only: bool = False) -> str:
-    return compose("SELECT {} FROM {} WHERE {}", named(table, context), rows(table, context, only=only), condition)
+def select(
+    table: FactId, condition: Part, context: Context, *, only: bool = False, added: Mapping[str, str] = _NOTHING
+) -> str:
+    source = rows(table, context, only=only, added=added)
+    return compose("SELECT {} FROM {} WHERE {}", named(table, context), source, condition)
+
+
+def new_values(columns: Iterable[FactId], context: Context) -> dict[str, str]:
+    """What those of the columns that the plan adds hold in the rows that are there: a constant default, or NULL.
+
+    A column of which that cannot be told is left out.
+    """
+    found: dict[str, str] = {}
+    for column in columns:
+        if column.kind != "column" or column in context.live or column not in context.goal:
+            continue
+        definition, default = context.new(column), FactId("default", column.name)
+        value = str(context.new(default)["expression"]) if default in context.goal else "NULL"
+        needed = {*context.goal.dependencies.get(column, ()), *context.goal.dependencies.get(default, ())}
+        unsettled = needed & (context.creates | context.drops | context.alters) - {column, default}
+        typed = any(each.kind in _WITH_DEFAULTS for each in needed) and default not in context.goal
+        if definition.keys() & {"generated", "identity"} or unsettled or typed or not _is_constant(value):
+            continue
+        found[column.name[2]] = f"({value})::{definition['type']}"
+    return found
+
+
+def _is_constant(expression: str) -> bool:
+    """Whether it calls nothing: a word before a parenthesis can only be that of a type with a modifier."""
+    before = ""
+    for token in lexemes(expression):
+        if token.text == "(" and before and before not in _MODIFIED:
+            return False
+        before = token.keyword.lower() if token.kind == "word" else ""
+    return True
 
 
 # --- when rows are what they will be ----------------------------------------------------------------------------------
@@ -110,6 +157,8 @@ def rows_stay(table: FactId | None, context: Context) -> bool:
         return False
     touched = context.creates | context.drops | context.alters
     links = [each for each in context.live.children.get(table, ()) if each.kind == "inheritance"]
+    # A table that leaves its parent takes its rows with it.
+    links = [each for each in links if each in context.goal or each in context.rerouted]
     waiting = [table]
     while waiting:
         below = links_below(waiting.pop(), context)
@@ -148,8 +197,9 @@ def says_old_names(context: Context) -> bool:
     return any(rename.new.kind not in _INERT for rename in context.intent.renames)
 
 
-def is_understood(fact: FactId, context: Context) -> bool:
-    """Whether live already has all that the fact's definition speaks of, with the same meaning."""
+def is_understood(fact: FactId, context: Context, added: Mapping[str, str] = _NOTHING) -> bool:
+    """Whether live already has all that the fact's definition speaks of, with the same meaning, beside what is `added`
+    to its table."""
     if says_old_names(context):
         return False
     touched = context.creates | context.drops | context.alters
@@ -162,7 +212,7 @@ def is_understood(fact: FactId, context: Context) -> bool:
                 if not context.persists(needed):
                     return False
             case "column":
-                if not stays(needed, context):
+                if not stays(needed, context) and not (needed.name[:2] == fact.name[:2] and needed.name[2] in added):
                     return False
             case _:
                 calls = calls or needed.kind in ROUTINE_KINDS or needed.kind == "operator"
