@@ -396,6 +396,51 @@ def test_a_published_table_without_a_replica_identity_is_told_of_whoever_subscri
         assert [each for each in _told(plan) if "DELETE and UPDATE of it fail" in each and "public.t is" in each]
 
 
+@pytest.mark.one_server
+@pytest.mark.parametrize("online", [False, True])
+def test_rows_of_a_published_table_without_a_replica_identity_are_filled_and_converted(
+    database: str, online: bool
+) -> None:
+    """Postgres lets nobody update them: found before, done in a transaction, and nothing is left half-made."""
+    before = (
+        "create table ev (id int, v int, w int);"
+        "create table p (id int, v int, w int) partition by range (id); create table p1 partition of p default;"
+        "create table named (id int, v int, w int); alter table named replica identity nothing;"
+    )
+    after = before.replace("v int, w int", "v bigint, w int not null -- reconciler: backfill v\n")
+    options = Options(online=online, allow=frozenset(HazardKind))
+    with psycopg.connect(database, autocommit=True) as connection, Reconciler(database, options=options) as reconciler:
+        reconciler.migrate(before)
+        for table in ("ev", "p", "named"):
+            connection.execute(f"insert into public.{table} select 1, n from generate_series(1, 9) n".encode())
+        connection.execute("create publication everything for all tables")
+        planned = reconciler.plan(after)
+        reasons = [each.message for each in planned.plan.hazards if "which has no replica identity" in each.message]
+        assert bool(reasons) is online
+        reconciler.apply(planned)
+        assert reconciler.plan(after).plan.is_empty
+        for table in ("ev", "p", "named"):
+            rows = connection.execute(f"select count(*), bool_and(v = w) from public.{table}".encode()).fetchone()
+            assert rows == (9, True)
+        identities = connection.execute("select relreplident from pg_class where relname in ('ev', 'p1', 'named')")
+        assert sorted(each[0] for each in identities) == ["d", "d", "n"]
+
+
+@pytest.mark.one_server
+def test_an_index_that_was_the_replica_identity_and_is_gone_is_drift(database: str) -> None:
+    declared = "create table t (id int primary key, k int not null); create unique index u on t (k);"
+    declared += "alter table t replica identity using index u;"
+    plain = "create table t (id int primary key, k int not null);"
+    with psycopg.connect(database, autocommit=True) as connection, Reconciler(database) as reconciler:
+        reconciler.migrate(declared)
+        connection.execute("drop index public.u")
+        # Postgres keeps the mark without an index, and refuses to update what is published.
+        assert reconciler.plan(plain).plan.sql.strip() == 'ALTER TABLE "public"."t" REPLICA IDENTITY DEFAULT;'
+        reconciler.migrate(declared)
+        assert connection.execute("select relreplident from pg_class where relname = 't'").fetchall() == [("i",)]
+        assert reconciler.plan(declared).plan.is_empty
+
+
 # --- how far others are behind ----------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from reconciler.model.plan import LockMode, RowAccess, RowCommand, Stage
 from reconciler.planner.core import online, row_guards
 from reconciler.planner.core.arrival import arrival, proof_of_count
 from reconciler.planner.core.rule import StatementDraft
+from reconciler.planner.partitions import publications
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import compose, name, raw
 
@@ -55,13 +56,14 @@ def backfilled(column: FactId, context: Context, *, only_missing: bool, late: bo
         return
     size = context.sizes.get(table)
     also_read = (*read_by(said, table, context),)
-    yield StatementDraft(
+    filling = StatementDraft(
         sql=text,
         hazards=(hazards.writes_rows(table, f"backfills {column}{_why_not_in_steps(column, table, context)}", size),),
         lock=LockMode.ROW_EXCLUSIVE,
         locks=table,
         rows=(written, *also_read),
     )
+    yield from publications.identified([*publications.without_identity(table, context)], (filling,), context)
     missing = compose(
         "SELECT pg_catalog.count(*) FROM {} WHERE CASE WHEN {} IS NULL THEN ({}) IS NOT NULL ELSE false END",
         qualified(column),
@@ -81,6 +83,8 @@ def read_by(expression: str, table: FactId, context: Context) -> Iterable[RowAcc
 
 def filling_missing(column: FactId, table: FactId, context: Context, *, late: bool = False) -> row_guards.Batching:
     """How missing values of a column that is there are filled in batches; `late`: after the plan's transaction."""
+    if (refused := publications.why_not_updated((table,), context)) is not None:
+        return row_guards.Batching(why_not=refused)
     return row_guards.batching(
         (table,),
         context,

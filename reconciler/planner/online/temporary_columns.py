@@ -13,6 +13,7 @@ from reconciler.model.plan import LockMode, RowAccess, RowCommand, Stage
 from reconciler.model.temporary_names import is_leftover, temporary_name, trigger_name
 from reconciler.planner.core import online, row_guards
 from reconciler.planner.core.rule import StatementDraft, exclusive
+from reconciler.planner.partitions import publications
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import compose, literal, name, raw
 
@@ -74,6 +75,8 @@ def _holders(table: FactId, context: Context) -> list[FactId]:
 def filling(table: FactId, context: Context, expression: str = "", *, firing: bool = False) -> row_guards.Batching:
     """How the new column is filled in all tables that hold rows, while a trigger of ours sets it in new ones."""
     holders = _holders(table, context)
+    if (refused := publications.why_not_updated(holders, context)) is not None:
+        return row_guards.Batching(why_not=refused)
     return row_guards.batching(holders, context, synced=(table,), expression=expression, firing=firing)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, LiteralString, NamedTuple, cast
 from reconciler.model.facts import FactId
 from reconciler.model.plan import Stage
 from reconciler.model.temporary_names import is_leftover
-from reconciler.planner.core.rule import StatementDraft
+from reconciler.planner.core.rule import StatementDraft, exclusive
 from reconciler.planner.partitions.tree import ancestors, tree
 from reconciler.planner.sql.quoting import Part, compose, joined, literal, name, raw
 
@@ -30,6 +30,7 @@ __all__ = [
     "has_identity",
     "hidden_columns",
     "hide",
+    "identified",
     "is_sent",
     "member",
     "published_columns",
@@ -39,6 +40,8 @@ __all__ = [
     "to_hide",
     "unlisted",
     "why_not_hidden",
+    "why_not_updated",
+    "without_identity",
 ]
 
 ALL_ACTIONS = ("insert", "update", "delete", "truncate")
@@ -117,6 +120,44 @@ def has_identity(table: FactId, state: Snapshot) -> bool:
         and "DEFERRABLE" not in str(state.definition(part)["definition"])
         for part in parts
     )
+
+
+def why_not_updated(tables: Iterable[FactId], context: Context) -> str | None:
+    """Why Postgres refuses to update rows of these tables; None where it does not."""
+    for table in tables:
+        if "partition_key" in (context.live.find(table) or {}) or table not in context.live:
+            continue
+        for sent in sends(table, context.live):
+            if "update" in sent.actions and not has_identity(table, context.live):
+                return f"{sent.publication} sends updates of {table}, which has no replica identity"
+    return None
+
+
+def without_identity(table: FactId, context: Context) -> Iterator[FactId]:
+    """The tables among this one and its partitions that have no replica identity, before the plan and after it.
+
+    Where a publication sends them, none of their rows can be updated, but in a transaction that gives them one.
+    """
+    for each in tree(table, context.live):
+        lacks = not has_identity(each, context.live) and (
+            each not in context.goal or not has_identity(each, context.goal)
+        )
+        if lacks and why_not_updated((each,), context) is not None:
+            yield each
+
+
+def identified(
+    tables: Sequence[FactId], drafts: Iterable[StatementDraft], context: Context
+) -> Iterator[StatementDraft]:
+    """The statements, which update rows, while these tables that have no replica identity have one."""
+    for table in tables:
+        yield exclusive(compose("ALTER TABLE {} REPLICA IDENTITY FULL", name(*table.name)), table)
+    yield from drafts
+    for table in tables:
+        usual = raw(str(context.old(table).get("replica_identity", "default")).upper())
+        if table in context.goal:
+            usual = raw(str(context.new(table).get("replica_identity", "default")).upper())
+        yield exclusive(compose("ALTER TABLE {} REPLICA IDENTITY {}", name(*table.name), usual), table)
 
 
 def member(part: FactId, definition: Definition, *, with_word: bool = True) -> Part:
