@@ -584,12 +584,14 @@ def reconcile_all(
 def _require_nothing_to_change(planned: PlanResult) -> None:
     statements = planned.plan.statements
     if statements:
-        raise ConfigError(
+        error = ConfigError(
             f"the database differs from the declaration: {len(statements)} statements would change it,"
             f" of which the first is {' '.join(statements[0].sql.split())}",
             hint="look at them with `reconciler plan`; to change the database and record it: --change",
             left="nothing was changed or recorded",
         )
+        error.is_recorded = True  # a question was answered; no run failed
+        raise error
 
 
 def _migrate(reconciler: Reconciler, plugin: str, source: Declaration) -> MigrateResult:

@@ -70,10 +70,12 @@ def render(metadata: MetaData, origin: str, seen: set[str] | None = None) -> str
 
 def _schemas(metadata: MetaData) -> list[str]:
     """The schemas of tables, of their columns' types, and of sequences."""
+    from sqlalchemy import ARRAY
+
     tables = metadata.tables.values()
     named = {table.schema for table in tables}
     types = [column.type for table in tables for column in table.columns]
-    types += [each.item_type for each in types if hasattr(each, "item_type")]
+    types += [cast("ARRAY[object]", each).item_type for each in types if isinstance(each, ARRAY)]
     named |= {getattr(each, "schema", None) for each in types}
     # There is no public way to a sequence that no column uses.
     named |= {sequence.schema for sequence in metadata._sequences.values()}  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]

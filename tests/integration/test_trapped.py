@@ -203,7 +203,7 @@ def test_no_use_of_the_api_calls_what_others_made(way: str, trapped: str) -> Non
         assert reconciler.history()
         assert reconciler.show(1).statements
         assert reconciler.reset() > 0
-        reconciler.adopt(SECOND, options=loses)
+        reconciler.adopt(SECOND, change=True, options=loses)
         with pytest.raises(SourceError, match="nowhere"):
             reconciler.migrate(f"{SECOND} CREATE TABLE app.bad (a nowhere.type);")
 
@@ -231,7 +231,7 @@ def test_no_command_calls_what_others_made(
         return  # what follows is the same, and the traps are read for every temporary database
     for reading in (("check",), ("status",), ("history",), ("show", "1"), ("dump", "--schema", "app")):
         command(0, *reading)
-    command(0, "rollback", "--steps", "1", "--allow", "data_loss", *place)
+    command(0, "rollback", "--steps", "1", "--yes", "--allow", "data_loss", *place)
     fill(trapped, "drop function app.f(int)")
     command(4, "check")
     command(0, "repair", "first.sql", "--revert", *place)
