@@ -49,12 +49,14 @@ if TYPE_CHECKING:
     from reconciler.ledger.history import HistoryEntry, MigrationRecord
     from reconciler.ledger.managers import Journal, JournalEntry, JournalManager, SnapshotManager
     from reconciler.ledger.migrations import Head, Recorded, RecordedStatement
+    from reconciler.ledger.plugins import PluginEntry
     from reconciler.ledger.runs import Run, RunKind, RunOutcome
     from reconciler.ledger.steps import UnfinishedRun
     from reconciler.model.checks import Arrival, Check, Finding, FindingKind, Question
     from reconciler.model.events import BackfillProgress, Event, Phase
     from reconciler.model.facts import Address, Definition, FactId, Json
     from reconciler.model.hazards import Hazard, HazardKind, TableSize
+    from reconciler.model.ignore import IgnoreRule
     from reconciler.model.intent import Hint, HintKind, Rename, Subject, Suggestion
     from reconciler.model.plan import (
         LockMode,
@@ -69,9 +71,9 @@ if TYPE_CHECKING:
     )
     from reconciler.model.plugins import derive_schema_name
     from reconciler.model.replication import MaxLag, Reader
-    from reconciler.model.snapshot import Snapshot
+    from reconciler.model.snapshot import Extent, Snapshot
     from reconciler.model.versions import Behind
-    from reconciler.options import Drops, Options, Proof, WhenBehind
+    from reconciler.options import Drops, Options, Partitions, Proof, WhenBehind
     from reconciler.redaction.masking import Secret, SecretText
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
     from reconciler.source.reading import parse_source, source_from_object, source_from_text
@@ -105,6 +107,7 @@ __all__ = [
     "EmbeddedServerError",
     "EmptySourceError",
     "Event",
+    "Extent",
     "FactId",
     "Finding",
     "FindingKind",
@@ -117,6 +120,7 @@ __all__ = [
     "Hint",
     "HintKind",
     "HistoryEntry",
+    "IgnoreRule",
     "Journal",
     "JournalEntry",
     "JournalManager",
@@ -134,10 +138,12 @@ __all__ = [
     "Online",
     "OpenConnection",
     "Options",
+    "Partitions",
     "Phase",
     "Plan",
     "PlanError",
     "PlanResult",
+    "PluginEntry",
     "PluginFailuresError",
     "PreflightError",
     "Proof",
@@ -212,6 +218,7 @@ _MODULES = {
     "Difference": "diff.diff",
     "Drops": "options",
     "Event": "model.events",
+    "Extent": "model.snapshot",
     "FactId": "model.facts",
     "Finding": "model.checks",
     "FindingKind": "model.checks",
@@ -223,6 +230,7 @@ _MODULES = {
     "Hint": "model.intent",
     "HintKind": "model.intent",
     "HistoryEntry": "ledger.history",
+    "IgnoreRule": "model.ignore",
     "Journal": "ledger.managers",
     "JournalEntry": "ledger.managers",
     "JournalManager": "ledger.managers",
@@ -236,9 +244,11 @@ _MODULES = {
     "Online": "model.plan",
     "OpenConnection": "db.targets",
     "Options": "options",
+    "Partitions": "options",
     "Phase": "model.events",
     "Plan": "model.plan",
     "PlanResult": "results",
+    "PluginEntry": "ledger.plugins",
     "Proof": "options",
     "Question": "model.checks",
     "Reach": "model.plan",

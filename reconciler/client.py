@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,7 +16,7 @@ from reconciler.apply.transaction import require_live
 from reconciler.catalog.snapshot_reader import read_snapshot
 from reconciler.db.connections import errors_as, pause, transaction
 from reconciler.db.session import Session
-from reconciler.diff.drift import compare
+from reconciler.diff.drift import State, compare, with_followed
 from reconciler.diff.goal import Desired, make_goal
 from reconciler.errors import (
     BehindError,
@@ -27,7 +27,6 @@ from reconciler.errors import (
     ReconcilerError,
     RunInterruptedError,
     StalePlanError,
-    UnexpectedError,
 )
 from reconciler.hazards.policy import refused_of
 from reconciler.intent.manual_renames import find_manual_renames, rename_warnings
@@ -36,17 +35,19 @@ from reconciler.ledger.history import HistoryEntry, MigrationRecord, load_histor
 from reconciler.ledger.managers import JournalManager, SnapshotManager
 from reconciler.ledger.marks import load_addresses, load_mark
 from reconciler.ledger.migrations import forget_plugin, load_recorded
+from reconciler.ledger.plugins import PluginEntry, list_plugins, load_others, migrations_since, rename_plugin
 from reconciler.ledger.runs import RunKind, load_runs
 from reconciler.ledger.schema import ensure_ledger, plugin_locked
 from reconciler.ledger.steps import load_unfinished
 from reconciler.ledger.trust import damage_note
 from reconciler.model.hazards import Hazard, HazardKind
+from reconciler.model.intent import Intent
 from reconciler.model.plan import Plan
-from reconciler.model.plugins import DEFAULT_PLUGIN
+from reconciler.model.plugins import DEFAULT_PLUGIN, require_plugin_name
 from reconciler.options import Drops, Options, Proof, WhenBehind, scope_of, with_choices
 from reconciler.preflight.preflight import run_preflight
 from reconciler.results import CheckResult, MigrateResult, PlanResult, Status, left_in_place
-from reconciler.source.reading import Reading, read_object, source_from_object
+from reconciler.source.reading import Reading, read_object, source_from_object, source_from_text
 from reconciler.source.source import DatabaseSource, Source
 from reconciler.workflows.execute_plan import (
     is_unchanged,
@@ -55,19 +56,24 @@ from reconciler.workflows.execute_plan import (
     require_head_of,
     run_plan,
 )
-from reconciler.workflows.make_plan import plan_source, require_last
+from reconciler.workflows.make_plan import plan_source, require_last, with_rules
+from reconciler.workflows.plugin_order import run_in_order
 from reconciler.workflows.repair import restrict_to_drift
+from reconciler.workflows.uninstall import archive_plugin, forget_uninstalled, own_schemas
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
     from typing import Self, TypeGuard
 
     from reconciler.db.connections import Connection
     from reconciler.db.targets import Database
+    from reconciler.diff.drift import ObjectState
+    from reconciler.ledger.plugins import Others
     from reconciler.ledger.runs import Run
     from reconciler.model.events import Event
+    from reconciler.model.snapshot import Extent
     from reconciler.source.source import AnySource, Declaration
 
 __all__ = ["Reconciler", "reconcile_all"]
@@ -174,6 +180,7 @@ class Reconciler:
             recorded_idx=recorded.idx if recorded else None,
             warnings=(*found.warnings, *damaged),
             unfinished=unfinished,
+            ignored=found.ignored,
         )
 
     def _is_as_recorded(self, source: AnySource, plugin: str, options: Options) -> TypeGuard[Source]:
@@ -188,22 +195,59 @@ class Reconciler:
                 f"nothing is recorded for plugin {plugin}, and no source was given",
                 hint="name a source, or apply one first",
             )
-        live = read_snapshot(self.connection, recorded.snapshot.schemas, dependencies=True)
+        extent = recorded.snapshot.extent
+        live = read_snapshot(self.connection, extent.schemas, outside=extent.outside, dependencies=True)
+        others = load_others(self.connection, plugin)
         desired = Desired(snapshot=recorded.snapshot, baseline={}, builder="")
-        goal = make_goal(desired, live, recorded.snapshot, scope_of(plugin, options))
+        scope = scope_of(plugin, options)
+        scope = replace(scope, shared=frozenset(schema for schema in scope.schemas if schema in others.schemas))
+        intent = with_rules(Intent(), options.ignore, (recorded.snapshot, live), self._session.clock().date())
+        goal = make_goal(desired, live, recorded.snapshot, scope, intent, of_plugins=others.facts)
         plan = Plan(
             statements=(), differences=(), live_fingerprint=live.fingerprint, goal_fingerprint=goal.snapshot.fingerprint
         )
         manual = find_manual_renames(load_addresses(self.connection, plugin), live)
         unfinished = load_unfinished(self.connection, plugin)
+        objects = compare(recorded.snapshot, live, goal, unfinished.changes if unfinished else None)
         return CheckResult(
             plugin=plugin,
-            objects=compare(recorded.snapshot, live, goal, unfinished.changes if unfinished else None),
+            objects=self._with_followed(plugin, extent, objects, others),
             plan=plan,
             recorded_idx=recorded.idx,
-            warnings=tuple(rename_warnings(manual, recorded.snapshot, live)),
+            warnings=(*intent.warnings, *rename_warnings(manual, recorded.snapshot, live)),
             unfinished=unfinished,
+            ignored=intent.by_rules,
         )
+
+    def _with_followed(
+        self, plugin: str, extent: Extent, objects: tuple[ObjectState, ...], others: Others
+    ) -> tuple[ObjectState, ...]:
+        """The same, with what other plugins' migrations since the record have brought about."""
+        since = migrations_since(self.connection, plugin)
+        changed = {fact: since[name] for fact, name in others.facts.items() if name in since}
+        if not changed or not any(each.state is State.DRIFTED for each in objects):
+            return objects
+        wide = extent.with_objects(frozenset(changed)).all_schemas
+        return with_followed(objects, read_snapshot(self.connection, wide, dependencies=True), changed)
+
+    def check_all(self, *, options: Options | None = None) -> tuple[dict[str, CheckResult], dict[str, ReconcilerError]]:
+        """Each recorded plugin compared with its record, as `check` without a source does, and the errors of some.
+
+        What is managed is what each plugin's last run managed. Nothing is changed.
+        """
+        from reconciler.workflows import rollback
+
+        chosen = replace(self._chosen(options), proof=Proof.OFF)
+        found: dict[str, CheckResult] = {}
+        failures: dict[str, ReconcilerError] = {}
+        for each in self.plugins():
+            try:
+                with self.connection.transaction(force_rollback=True):
+                    own = rollback.in_last_scope(self.connection, each.name, chosen)
+                    found[each.name] = self._check_recorded(each.name, own)
+            except ReconcilerError as error:
+                failures[each.name] = error
+        return found, failures
 
     def check_migration(
         self, source: Declaration, *, plugin: str = DEFAULT_PLUGIN, options: Options | None = None
@@ -250,6 +294,46 @@ class Reconciler:
         with transaction(self.connection):
             return load_migration(self.connection, plugin, idx)
 
+    def plugins(self) -> tuple[PluginEntry, ...]:
+        """All recorded plugins, by their names."""
+        with self.connection.transaction():
+            return list_plugins(self.connection)
+
+    def rename_plugin(self, old: str, new: str) -> int:
+        """Gives a plugin another name in the ledger, with its history; returns the number of rows.
+
+        Its schema keeps its name. Raises ConfigError where there is no plugin `old`, or one is called `new` already.
+        """
+        require_plugin_name(new)
+        with ExitStack() as locks:
+            for name in sorted({old, new}):
+                locks.enter_context(plugin_locked(self.connection, name, self.options.longest_wait_ms))
+            return rename_plugin(self.connection, old, new)
+
+    def uninstall_plugin(
+        self, plugin: str, *, archive: bool = False, options: Options | None = None
+    ) -> tuple[str, ...]:
+        """Drops all that is recorded of the plugin and forgets it; gives a line for each thing done.
+
+        What would lose data is refused unless the options allow it. With `archive` nothing is dropped: the plugin's own
+        schemas get another name, and keep their rows. Raises ConfigError where nothing is recorded of the plugin, as
+        `apply` does, and PlanError where others use what would be dropped.
+        """
+        from reconciler.workflows import rollback
+
+        chosen = self._chosen(options)
+        chosen = replace(chosen, allow=chosen.allow | {HazardKind.EMPTY_SOURCE})
+        with plugin_locked(self.connection, plugin, chosen.longest_wait_ms):
+            schemas = own_schemas(self.connection, plugin)
+            if archive:
+                return archive_plugin(self.connection, plugin, self._session.clock().date())
+            chosen = rollback.in_last_scope(self.connection, plugin, chosen)
+        planned = self.plan(source_from_text("", origin="<uninstall>"), plugin=plugin, options=chosen)
+        done = self.apply(planned)
+        with plugin_locked(self.connection, plugin, chosen.longest_wait_ms):
+            lines = forget_uninstalled(self.connection, plugin, schemas)
+        return (f"{len(done.statements)} statements dropped what was recorded", *lines)
+
     def reset(self, *, plugin: str = DEFAULT_PLUGIN) -> int:
         """Forgets what was recorded of the plugin, in the ledger only; returns the number of rows."""
         with plugin_locked(self.connection, plugin, self.options.longest_wait_ms):
@@ -272,7 +356,7 @@ class Reconciler:
         """
         with transaction(self.connection, force_rollback=True):
             require_head_of(self.connection, planned)
-            require_live(self.connection, planned.plan, planned.live.schemas)
+            require_live(self.connection, planned.plan, planned.extent)
 
     def refresh_findings(self, planned: PlanResult) -> PlanResult:
         """The same with the preflight's findings of now, checked in separate transactions."""
@@ -416,14 +500,7 @@ class Reconciler:
         chosen = self._chosen(options)
         with transaction(self.connection, force_rollback=True):
             target = rollback.find_target(self.connection, plugin, to=to, steps=steps)
-            last = rollback.last_scope(self.connection, plugin)
-            if last is not None and chosen.schemas is None and not chosen.all_schemas:
-                chosen = replace(
-                    chosen,
-                    schemas=None if last.all_schemas else last.schemas,
-                    all_schemas=last.all_schemas,
-                    exact=chosen.exact or last.exact,
-                )
+            chosen = rollback.in_last_scope(self.connection, plugin, chosen)
             source = rollback.source_of_target(target)
             source = rollback.with_renames_back(self.connection, source, target, scope_of(plugin, chosen))
             found = plan_source(self._session, plugin, source, chosen)
@@ -563,19 +640,17 @@ def reconcile_all(
 ) -> dict[str, MigrateResult]:
     """Migrates every plugin, one after the other; a failing one does not stop the rest.
 
+    A plugin runs after those that the options' `depends_on` names for it; one that needs what another is yet to create
+    runs again after that. Recorded plugins that `sources` does not name are logged: what they have stays.
+
     Raises PluginFailuresError at the end if any failed; its `.failures` has each one's own error.
     """
-    done: dict[str, MigrateResult] = {}
-    failures: dict[str, ReconcilerError] = {}
     run = migrate or _migrate
+    depends_on = (options or Options()).depends_on
     with Reconciler(database, options=options) as reconciler:
-        for plugin, source in sources.items():
-            try:
-                done[plugin] = run(reconciler, plugin, source)
-            except ReconcilerError as error:
-                failures[plugin] = error
-            except Exception as exc:  # noqa: BLE001 - one plugin's failure never stops the others
-                failures[plugin] = UnexpectedError(exc, f"reconcile plugin {plugin}")
+        done, failures = run_in_order(sources, depends_on, lambda plugin: run(reconciler, plugin, sources[plugin]))
+        if done:
+            _log_undeclared(reconciler, sources)
     if failures:
         raise PluginFailuresError(failures, succeeded=tuple(done))
     return done
@@ -592,6 +667,16 @@ def _require_nothing_to_change(planned: PlanResult) -> None:
         )
         error.is_recorded = True  # a question was answered; no run failed
         raise error
+
+
+def _log_undeclared(reconciler: Reconciler, sources: Collection[str]) -> None:
+    for each in reconciler.plugins():
+        if each.name not in sources:
+            logging.getLogger("reconciler").warning(
+                "plugin %s is recorded and no longer declared: its objects stay"
+                " (`reconciler plugin uninstall` drops them)",
+                each.name,
+            )
 
 
 def _migrate(reconciler: Reconciler, plugin: str, source: Declaration) -> MigrateResult:

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.errors import ConfigError
 from reconciler.hazards.policy import consents
-from reconciler.model.plugins import DEFAULT_PLUGIN, derive_schema_name
+from reconciler.model.plugins import DEFAULT_PLUGIN, derive_schema_name, require_plugin_name
 from reconciler.model.replication import USUAL_LAG, MaxLag
 from reconciler.model.versions import version_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reconciler.diff.goal import Scope
     from reconciler.hazards.policy import HazardRule
+    from reconciler.model.ignore import IgnoreRule
     from reconciler.model.plan import Online
 
-__all__ = ["Drops", "Options", "Proof", "WhenBehind", "scope_of", "with_choices"]
+__all__ = ["Drops", "Options", "Partitions", "Proof", "WhenBehind", "scope_of", "with_choices"]
 
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+class Partitions(StrEnum):
+    """Whose a partition, or another child of a declared table, is that the source does not name.
+
+    Of nobody here, and so left alone; or the source's, which must declare it.
+    """
+
+    FOREIGN = "foreign"
+    DECLARED = "declared"
 
 
 class Proof(StrEnum):
@@ -64,6 +77,9 @@ class Options:
     Functions that a plan's statements call find names without a schema in `search_path`, and else in pg_catalog alone.
     The ledger keeps keys and values of rows, which errors quote, only with `record_values`.
     While rows are backfilled, no standby and no active slot may be further behind than `max_lag`, else it waits.
+    `partitions` says whether a child of a declared table may be there that the source does not name, `share` that the
+    plugin may manage a schema that another one managed first. What the rules `ignore` fit is left alone. Where several
+    plugins run, each does so after those that `depends_on` names for it.
 
     `version` is the application's: a declaration of a lower one than was recorded is behind. `when_behind` says what
     `migrate` does with such a declaration, or an earlier migration's; `fail` makes every use case refuse it. With
@@ -94,6 +110,10 @@ class Options:
     when_behind: WhenBehind = WhenBehind.SKIP
     version: str | None = None
     drops: Drops = Drops.NOW
+    partitions: Partitions = Partitions.FOREIGN
+    share: bool = False
+    ignore: tuple[IgnoreRule, ...] = ()
+    depends_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     def __post_init__(self) -> None:
         if self.version is not None:
@@ -143,8 +163,23 @@ def _member(kind: type[_Choice], option: str, value: str) -> _Choice:
 
 
 def scope_of(plugin: str, options: Options) -> Scope:
-    """The schemas that the plugin manages; the default plugin's is `public`, another's is derived from its name."""
+    """The schemas that the plugin manages; the default plugin's is `public`, another's is derived from its name.
+
+    Raises ConfigError for a name that no plugin, or no schema, can have.
+    """
     from reconciler.diff.goal import Scope
 
+    require_plugin_name(plugin)
     schemas = options.schemas or (("public",) if plugin == DEFAULT_PLUGIN else (derive_schema_name(plugin),))
-    return Scope(schemas=schemas, all_schemas=options.all_schemas, exact=options.exact)
+    for schema in schemas:
+        if schema.startswith("pg_") or not schema:
+            raise ConfigError(
+                f"schema {schema!r} cannot be managed: names that begin with pg_ are the server's own",
+                hint="name another schema with --schema",
+            )
+    return Scope(
+        schemas=schemas,
+        all_schemas=options.all_schemas,
+        exact=options.exact,
+        declared_partitions=options.partitions is Partitions.DECLARED,
+    )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reconciler.model.hazards import Hazard
     from reconciler.model.intent import Suggestion
     from reconciler.model.plan import Plan, Statement
-    from reconciler.model.snapshot import Snapshot
+    from reconciler.model.snapshot import Extent, Snapshot
     from reconciler.model.versions import Behind
     from reconciler.options import Options
 
@@ -35,7 +35,8 @@ class PlanResult:
     `is_whole` is false for a repair after which live is not as the whole declaration says.
     `head` is how far the record had come, `rolls_back_to` the migration whose declaration a rollback brings back.
     `renamed` is live after the plan's renames; a plan that was read from a file has none. `findings` are what stood in
-    its way, or could hold it up, when it was made; `suggestions` what looks like a rename and is planned as none.
+    its way, or could hold it up, when it was made; `suggestions` what looks like a rename and is planned as none,
+    `ignored` what rules of the configuration leave alone, a line each.
     `behind` is set where the declaration is older than what the database is at, `later` has what it no longer declares
     and is not dropped yet.
     `notes` are the warnings that came of making it, `rename_warnings` those of renames that nobody declared; what is
@@ -64,6 +65,12 @@ class PlanResult:
     suggestions: tuple[Suggestion, ...] = ()
     behind: Behind | None = None
     later: tuple[FactId, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def extent(self) -> Extent:
+        """What of the database is read to see whether it still is what the plan was made for, or is what it makes."""
+        return self.live.extent.with_objects(self.goal.snapshot.outside)
 
     @property
     def refused(self) -> tuple[Hazard, ...]:
@@ -98,6 +105,7 @@ class CheckResult:
     warnings: tuple[str, ...] = ()
     unfinished: UnfinishedRun | None = None
     behind: Behind | None = None
+    ignored: tuple[str, ...] = ()
 
     def of(self, *states: State) -> tuple[ObjectState, ...]:
         """The objects in one of these states."""
@@ -125,6 +133,7 @@ class MigrateResult:
     warnings: tuple[str, ...] = ()
     behind: Behind | None = None
     later: tuple[FactId, ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

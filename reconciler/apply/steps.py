@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from reconciler.ledger.runs import RunKind
     from reconciler.model.plan import Plan, Step
     from reconciler.model.replication import MaxLag
+    from reconciler.model.snapshot import Extent
 
 __all__ = ["Run", "run_steps"]
 
@@ -70,7 +71,7 @@ class Run:
     """
 
     record: Record
-    schemas: Sequence[str]
+    extent: Extent
     changes: Sequence[Difference]
     kind: RunKind
     started_at: datetime
@@ -145,7 +146,7 @@ def _begin(connection: Connection, plan: Plan, run: Run, *, left: str) -> _Begun
     """Looks whether the plan still fits, and writes down that the run begins."""
     run.begin()
     ensure_ledger(connection, run.patience.timeout_ms)
-    require_live(connection, plan, run.schemas)
+    require_live(connection, plan, run.extent)
     ledger_steps.end_cut_off_runs(connection, run.record.plugin, run.clock())
     run_id = start_run(
         connection,
@@ -255,7 +256,7 @@ class _Begun:
     def finish(self) -> Recorded:
         """Writes the migration down, and that the run ended, in the open transaction."""
         run = self.run
-        done = record_plan(self.connection, self.plan, run.record, run.schemas, self.run_id, left=self.left)
+        done = record_plan(self.connection, self.plan, run.record, run.extent, self.run_id, left=self.left)
         finish_run(
             self.connection,
             self.run_id,

@@ -14,6 +14,7 @@ from reconciler.db.connections import SEARCH_PATH, execute
 from reconciler.db.search_path import searching, unfiltered
 from reconciler.db.statements import apply_error, run_statement
 from reconciler.diff.diff import diff
+from reconciler.diff.followers import follows
 from reconciler.diff.goal import is_managed
 from reconciler.errors import LockTimeoutError, StalePlanError, VerificationError
 from reconciler.ledger.addresses import lasting_addresses
@@ -22,6 +23,7 @@ from reconciler.ledger.managers import JournalManager
 from reconciler.ledger.marks import Mark, load_addresses, save_mark
 from reconciler.ledger.migrations import record_migration
 from reconciler.ledger.steps import take_steps
+from reconciler.model.snapshot import Extent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Record",
     "Recorded",
+    "marked_schemas",
     "record_plan",
     "remember_declaration",
     "require_live",
@@ -54,14 +57,15 @@ _SHOWN = 10
 class Record:
     """What the ledger is to keep of a run: the state it leads to, the source, and what the mark was taken over.
 
-    `goal` is what live is to be in the end, `snapshot` what is recorded of it; `is_whole` tells whether that is all
-    that was declared. `later` has what is no longer declared and stays for now; `rolls_back_to` is the migration whose
-    declaration this is again.
+    `goal` is what live is to be in the end, `foreign` what of it is not managed here, `snapshot` what is recorded of
+    it; `is_whole` tells whether that is all that was declared. `later` has what is no longer declared and stays for
+    now; `rolls_back_to` is the migration whose declaration this is again.
     """
 
     plugin: str
     desired_fingerprint: str
     goal: Snapshot
+    foreign: frozenset[FactId]
     snapshot: Snapshot
     is_whole: bool
     managed: Scope
@@ -118,7 +122,7 @@ def record_plan(
     connection: Connection,
     plan: Plan,
     record: Record,
-    schemas: Sequence[str],
+    extent: Extent,
     run_id: int,
     *,
     left: str,
@@ -129,9 +133,10 @@ def record_plan(
     only where live is as the whole declaration says. Raises VerificationError.
     """
     # The mark first: what somebody commits between the two makes it unequal, and is not passed over.
-    seen = read_mark(connection, schemas)
-    after = read_snapshot(connection, schemas)
-    strayed = [] if after.fingerprint == plan.goal_fingerprint else _strayed(plan, after, record, schemas, left)
+    marked = marked_schemas(extent, record.snapshot)
+    seen = read_mark(connection, marked)
+    after = read_snapshot(connection, extent.schemas, outside=extent.outside)
+    strayed = [] if after.fingerprint == plan.goal_fingerprint else _strayed(plan, after, record, extent.schemas, left)
     idx = JournalManager(connection).get_next_idx(record.plugin)
     record_migration(
         connection,
@@ -147,7 +152,7 @@ def record_plan(
     mark = Mark(
         idx=idx,
         mark=None if strayed or plan.unmodelled or not record.is_whole else seen,
-        schemas=tuple(schemas),
+        schemas=marked,
         desired_fingerprint=record.desired_fingerprint,
         scope=record.scope,
         later=tuple(record.later),
@@ -166,9 +171,14 @@ def remember_declaration(connection: Connection, idx: int, record: Record) -> No
         declare_again(connection, record.plugin, record.rolls_back_to, idx, record.desired_fingerprint)
 
 
-def require_live(connection: Connection, plan: Plan, schemas: Sequence[str]) -> Snapshot:
+def marked_schemas(extent: Extent, record: Snapshot) -> tuple[str, ...]:
+    """The schemas whose mark tells that nothing of the record changed: of others those in which objects are ours."""
+    return Extent(extent.schemas, record.outside).all_schemas
+
+
+def require_live(connection: Connection, plan: Plan, extent: Extent) -> Snapshot:
     """Live, where it is still what the plan was made for. Raises StalePlanError otherwise."""
-    now = read_snapshot(connection, schemas)
+    now = read_snapshot(connection, extent.schemas, outside=extent.outside)
     if now.fingerprint != plan.live_fingerprint:
         raise StalePlanError(
             "the live database changed since the plan was made",
@@ -220,7 +230,11 @@ def _strayed(plan: Plan, after: Snapshot, record: Record, schemas: Sequence[str]
     Raises VerificationError where any of it is changed by the plan, or recorded.
     """
     later = {difference.fact for difference in plan.unmodelled}
-    strayed = [difference for difference in diff(record.goal, after) if difference.fact not in later]
+    strayed = [
+        difference
+        for difference in diff(record.goal, after)
+        if difference.fact not in later and not follows(difference, after, record.foreign, plan)
+    ]
     ours = {difference.fact for difference in plan.differences} | record.snapshot.facts.keys()
     failed = [str(difference.fact) for difference in strayed if difference.fact in ours]
     if failed:

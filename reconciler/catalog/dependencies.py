@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Edge", "with_dependencies"]
 
+_WIDE = DATABASE_WIDE_KINDS | {"schema"}
 # OIDs of catalogs are fixed (src/include/catalog/*.h).
 _PG_CLASS = 1259
 _PG_AMOP, _PG_AMPROC, _PG_OPCLASS, _PG_OPFAMILY = 2602, 2603, 2616, 2753
@@ -61,10 +62,13 @@ def with_dependencies(snapshot: Snapshot, edges: Sequence[Edge]) -> Snapshot:
     needs: dict[FactId, set[FactId]] = {}
     automatic: dict[FactId, set[FactId]] = {}
     unpopulated: set[FactId] = set()
+    dependents: set[Address] = set()
     for address, target, deptype in edges:
         fact, needed = resolve(address), resolve(target)
         if fact is not None and deptype == "unpopulated":
             unpopulated.add(fact)
+        if fact is None and needed is not None and deptype != "e" and needed.kind not in _WIDE:
+            dependents.add(address)
         if fact is None or needed is None or fact == needed or deptype == "e":
             continue
         if fact.kind == "sequence" and needed.kind == "column" and deptype in ("a", "i"):
@@ -91,6 +95,7 @@ def with_dependencies(snapshot: Snapshot, edges: Sequence[Edge]) -> Snapshot:
         automatic={fact: frozenset(found) for fact, found in automatic.items()},
         unpopulated=frozenset(unpopulated),
         ages=ages,
+        dependents=frozenset(dependents),
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import gc
 import re
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, cast
@@ -32,7 +33,7 @@ from reconciler.model.snapshot import Snapshot
 from reconciler.redaction.masking import Secret, conceal
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 
     from psycopg.rows import TupleRow
 
@@ -40,7 +41,15 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.model.facts import Address
 
-__all__ = ["FOR_CATALOGS", "LEDGER_SCHEMA", "managed_schemas", "read_mark", "read_rights", "read_snapshot"]
+__all__ = [
+    "FOR_CATALOGS",
+    "LEDGER_SCHEMA",
+    "managed_schemas",
+    "read_mark",
+    "read_rights",
+    "read_snapshot",
+    "read_with_dependents",
+]
 
 LEDGER_SCHEMA = "migrations"
 # Compiling costs more than running; parallel workers would mix up the order of columns.
@@ -200,13 +209,76 @@ def managed_schemas(connection: Connection) -> tuple[str, ...]:
     return tuple(cast("str", row[0]) for row in rows)
 
 
-def read_snapshot(connection: Connection, schemas: Sequence[str], *, dependencies: bool = False) -> Snapshot:
+def read_snapshot(
+    connection: Connection, schemas: Sequence[str], *, outside: Collection[FactId] = (), dependencies: bool = False
+) -> Snapshot:
     """All facts of `schemas` and of the database as a whole, in one statement. A schema that is not there gives none.
 
-    With `dependencies` also what pg_depend says of them, which only a plan needs. What others drop meanwhile is not
-    there. Runs inside a transaction; one of REPEATABLE READ goes on seeing what is dropped, and fails. Raises
-    DatabaseError.
+    Of other schemas the objects that are `outside`, or that have a part among them. With `dependencies` also what
+    pg_depend says of them, which only a plan needs. What others drop meanwhile is not there. Runs inside a
+    transaction; one of REPEATABLE READ goes on seeing what is dropped, and fails. Raises DatabaseError.
     """
+    further = _further(outside, schemas)
+    if further:
+        wide = _read_again(connection, (*schemas, *sorted(further)), dependencies=dependencies)
+        return wide.limited(tuple(schemas), outside)
+    return _read_again(connection, schemas, dependencies=dependencies)
+
+
+def read_with_dependents(connection: Connection, schemas: Sequence[str], outside: Collection[FactId]) -> Snapshot:
+    """The same with dependencies, and with what lies in other schemas and needs an object of these, however far off.
+
+    Of a table that only refers to one of these with a foreign key all is given.
+    """
+    found = read_snapshot(connection, schemas, outside=outside, dependencies=True)
+    further = _further(outside, schemas)
+    while more := _schemas_of(connection, found.dependents).difference(schemas, further):
+        further |= more
+        wide = _read_again(connection, (*schemas, *sorted(further)), dependencies=True)
+        found = replace(
+            wide.limited(tuple(schemas), {*outside, *_dependents(wide, schemas)}), dependents=wide.dependents
+        )
+    return found
+
+
+def _further(outside: Collection[FactId], schemas: Sequence[str]) -> set[str]:
+    return {schema for fact in outside if (schema := fact.schema) is not None}.difference(schemas)
+
+
+def _schemas_of(connection: Connection, addresses: Collection[Address]) -> set[str]:
+    if not addresses:
+        return set()
+    rows = fetch_all(
+        connection,
+        sql.SQL(trusted(read_sql("outside.sql"))),
+        {
+            "catalogs": [address[0] for address in addresses],
+            "objects": [address[1] for address in addresses],
+            "ledger": LEDGER_SCHEMA,
+        },
+    )
+    return {str(row[0]) for row in rows}
+
+
+def _dependents(state: Snapshot, schemas: Sequence[str]) -> set[FactId]:
+    """What is in other schemas and needs a fact of these, or another such."""
+    own = frozenset(schemas)
+    users: dict[FactId, list[FactId]] = {}
+    for fact, needed in state.dependencies.items():
+        for each in needed:
+            users.setdefault(each, []).append(fact)
+    waiting = [fact for fact in state.facts if fact.schema in own and fact.kind != "schema"]
+    found: set[FactId] = set()
+    while waiting:
+        for user in users.get(waiting.pop(), ()):
+            if user not in found and user.schema not in (None, *own) and user in state.facts:
+                found.add(user)
+                waiting.append(user)
+                waiting.extend(state.descendants(user))
+    return found
+
+
+def _read_again(connection: Connection, schemas: Sequence[str], *, dependencies: bool) -> Snapshot:
     with pinned(connection), setting(connection, FOR_CATALOGS), errors_as():
         for reading in count(1):
             try:

@@ -50,8 +50,9 @@ from reconciler.cli.options import (
     reconciling,
     source_of,
 )
-from reconciler.cli.output import show_dry_run, show_plan, show_result
+from reconciler.cli.output import show_dry_run, show_plan, show_result, tell_ignored
 from reconciler.cli.plan_file import apply_file, plan_text, write_plan
+from reconciler.cli.plugin import plugin
 from reconciler.cli.rename_prompts import with_answers
 from reconciler.cli.rollback import rollback
 from reconciler.errors import ConfigError, HazardError, ReconcilerError, RunInterruptedError, TerminatedError
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
 
     from reconciler.client import Reconciler
     from reconciler.model.plan import Plan, Statement
-    from reconciler.results import PlanResult
+    from reconciler.results import CheckResult, PlanResult
     from reconciler.source.source import AnySource, Source
 
 __all__ = ["main", "run"]
@@ -241,22 +242,28 @@ def _dry_run(reconciler: Reconciler, source: AnySource, chosen: CommandOptions) 
     return show_dry_run(_planned(reconciler, source, chosen)[0], chosen)
 
 
+_ALL_PLUGINS = click.option("--all-plugins", is_flag=True, help="All plugins that the ledger has recorded.")
+
+
 @cli.command(short_help="Show which objects changed.")
+@_ALL_PLUGINS
 @reconciling
-def check(**values: Any) -> int:
+def check(*, all_plugins: bool, **values: Any) -> int:
     """Show which objects moved; exit 4 on drift or conflict, 6 on an unfinished run, 2 if only the declaration changed.
 
     Without a SOURCE, and with one that is older than what the database is at (exit 7), the database is compared with
     what was recorded.
     """
-    from reconciler.diff.drift import State
     from reconciler.report import json, sql, text
 
     chosen = read_options(values)
+    if all_plugins:
+        return _check_all(chosen, values)
     source = source_of(chosen) if chosen.sources else None
     with open_reconciler(chosen) as reconciler, working("checking"):
         result = reconciler.check(source, plugin=chosen.plugin)
     print_warnings(result.warnings)
+    tell_ignored(result.ignored, chosen)
     match chosen.output:
         case "json":
             print_data(json.to_text(json.check_document(result)))
@@ -264,6 +271,36 @@ def check(**values: Any) -> int:
             print_data(sql.script(result.plan.statements, result.plan.unmodelled))
         case _:
             print_text(text.check_text(result))
+    return _code_of(result)
+
+
+def _check_all(chosen: CommandOptions, values: dict[str, Any]) -> int:
+    """Compares each plugin with its record; one that cannot be compared does not stop the others."""
+    from reconciler.report import json, text
+
+    if values["sources"] or values["plugin"] or chosen.output == "sql":
+        raise ConfigError(
+            "--all-plugins compares each plugin with its record", hint="leave SOURCE, --plugin and sql out"
+        )
+    with open_reconciler(chosen) as reconciler, working("checking"):
+        results, failures = reconciler.check_all()
+    for result in results.values():
+        print_warnings(f"plugin {result.plugin}: {warning}" for warning in result.warnings)
+        tell_ignored(result.ignored, chosen)
+    if chosen.output == "json":
+        print_data(json.to_text(json.all_document("checks", map(json.check_document, results.values()))))
+    else:
+        print_text("\n".join(text.check_text(result) for result in results.values()) or text.plugins_text(()))
+    for name, error in failures.items():
+        print_note(f"error: plugin {name}: {error.describe()}")
+    codes = {FAILED} if failures else set[int]()
+    codes |= {_code_of(result) for result in results.values()}
+    return next((code for code in (DRIFT, FAILED, UNFINISHED, DIFFERENCES) if code in codes), DONE)
+
+
+def _code_of(result: CheckResult) -> int:
+    from reconciler.diff.drift import State
+
     if result.has_drift:
         return DRIFT
     if result.unfinished is not None:
@@ -370,15 +407,25 @@ def adopt(*, change: bool, yes: bool, **values: Any) -> int:
 
 
 @cli.command()
+@_ALL_PLUGINS
 @connecting
-def status(**values: Any) -> int:
+def status(*, all_plugins: bool, **values: Any) -> int:
     """Show the last recorded migration and the last run."""
     from reconciler.report import json, text
 
     chosen = read_options(values, formats=("text", "json"))
     with open_reconciler(chosen) as reconciler:
-        found = reconciler.status(plugin=chosen.plugin)
-    print_warnings(found.warnings)
+        names = [each.name for each in reconciler.plugins()] if all_plugins else [chosen.plugin]
+        states = [reconciler.status(plugin=name) for name in names]
+    for found in states:
+        print_warnings(found.warnings)
+    if all_plugins and chosen.output == "json":
+        print_data(json.to_text(json.all_document("statuses", map(json.status_document, states))))
+        return DONE
+    if all_plugins:
+        print_text("\n".join(map(text.status_text, states)) or text.plugins_text(()))
+        return DONE
+    (found,) = states
     if chosen.output == "json":
         print_data(json.to_text(json.status_document(found)))
     else:
@@ -545,6 +592,7 @@ def demo() -> int:
 
 
 cli.add_command(rollback)
+cli.add_command(plugin)
 
 if __name__ == "__main__":
     main()

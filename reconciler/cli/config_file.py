@@ -1,7 +1,8 @@
 """The configuration: `[tool.reconciler]` of pyproject.toml, or reconciler.toml. Reads files.
 
 The nearest folder upwards that has either counts; in one folder reconciler.toml goes before pyproject.toml. Keys are
-the command's options, with `-` or `_`, `source`, and `hazards`: rules for which hazards are refused.
+the command's options, with `-` or `_`, `source`, `hazards`: rules for which hazards are refused, and `ignore`: rules
+for what to leave alone.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from reconciler.errors import ConfigError
 from reconciler.hazards.policy import HazardRule, Verdict
 from reconciler.model.hazards import HazardKind, hazard_kind
+from reconciler.model.ignore import IgnoreRule
 from reconciler.source.ownership import require_own
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ __all__ = ["Configuration", "find_configuration", "parse_configuration"]
 Value = TypeVar("Value")
 
 _RULE = frozenset({"hazard", "schema", "object", "above", "verdict"})
+
+_IGNORE = frozenset({"object", "children_of", "attribute", "kind", "schema", "name", "owner", "reason", "until"})
 
 _OWN_FILE = "reconciler.toml"
 _SHARED_FILE = "pyproject.toml"
@@ -63,6 +68,10 @@ class Configuration:
     record_values: bool | None = None
     app_version: str | None = None
     drops: str | None = None
+    partitions: str | None = None
+    share: bool | None = None
+    ignore: tuple[IgnoreRule, ...] | None = None
+    name: str | None = None
 
 
 def find_configuration(start: Path) -> Configuration:
@@ -124,6 +133,10 @@ def parse_configuration(table: dict[str, object], path: Path) -> Configuration:
         record_values=flags.get("record_values"),
         app_version=_only(values, path, _version).get("app_version"),
         drops=strings.get("drops"),
+        partitions=strings.get("partitions"),
+        share=flags.get("share"),
+        ignore=_ignore_rules(values.get("ignore"), path),
+        name=path.name,
     )
 
 
@@ -152,6 +165,16 @@ def _strings(value: object) -> tuple[str, ...] | None:
     if isinstance(value, list) and all(isinstance(each, str) for each in cast("list[object]", value)):
         return tuple(cast("list[str]", value))
     return None
+
+
+def _date(value: object) -> date | None:
+    """A day, as TOML has it, or as text."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def _flag(value: object) -> bool | None:
@@ -197,6 +220,40 @@ def _hazard_rule(table: dict[str, object], where: str) -> HazardRule:
     )
 
 
+def _ignore_rules(value: object, path: Path) -> tuple[IgnoreRule, ...] | None:
+    """The tables [[tool.reconciler.ignore]]. Raises ConfigError for one that cannot be read."""
+    if value is None:
+        return None
+    tables = _tables(value)
+    if tables is None:
+        raise ConfigError(f"{path}: ignore must be a list of tables", hint="write [[tool.reconciler.ignore]]")
+    return tuple(_ignore_rule(table, f"{path}: ignore[{place}]") for place, table in enumerate(tables, start=1))
+
+
+def _ignore_rule(table: dict[str, object], where: str) -> IgnoreRule:
+    values = {key.replace("-", "_"): value for key, value in table.items()}
+    unknown = sorted(values.keys() - _IGNORE)
+    if unknown:
+        known = ", ".join(sorted(key.replace("_", "-") for key in _IGNORE))
+        raise ConfigError(f"{where}: unknown key {unknown[0].replace('_', '-')}", hint=f"known are: {known}")
+
+    def text(key: str) -> str | None:
+        return _of_rule(values, key, _string, where)
+
+    return IgnoreRule(
+        reason=text("reason") or "",
+        object=text("object"),
+        children_of=text("children_of"),
+        attribute=text("attribute"),
+        kind=text("kind"),
+        schema=text("schema"),
+        name=text("name"),
+        owner=text("owner"),
+        until=_of_rule(values, "until", _date, where),
+        where=where,
+    )
+
+
 def _of_rule(table: dict[str, object], key: str, read: Callable[[object], Value | None], where: str) -> Value | None:
     if key not in table:
         return None
@@ -228,6 +285,7 @@ _WORDS: dict[Callable[[object], object], str] = {
     _string: "a text",
     _strings: "a text or a list of texts",
     _flag: "true or false",
+    _date: "a day like 2030-12-31",
     _number: "a number, not negative",
     _size: "a size like 64MB",
     _version: "a number or a text",
@@ -262,6 +320,9 @@ _KINDS: dict[str, Callable[[object], object]] = {
     "record_values": _flag,
     "app_version": _version,
     "drops": _string,
+    "partitions": _string,
+    "share": _flag,
+    "ignore": _tables,
 }
 
 

@@ -68,7 +68,10 @@ _LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE")
 
 _STYLES = (
     (re.compile(r"^(conflict|drifted): |^NOT PLANNED|^Refused|^Blocking problems|^\s+hazard data_loss"), "bold red"),
-    (re.compile(r"^(pending|unfinished|unmanaged|caught up|behind): |^\s+hazard |^Plan for|^Warnings"), "yellow"),
+    (
+        re.compile(r"^(pending|unfinished|unmanaged|followed|caught up|behind): |^\s+hazard |^Plan for|^Warnings"),
+        "yellow",
+    ),
     (re.compile(r"^(In sync|Applied|Repaired|Accepted|Adopted)\b"), "green"),
     (re.compile(r"^\s*\d+\. |^== "), "bold"),
     (re.compile(r"^\s+(creates|drops|alters|lock|took) "), "dim"),

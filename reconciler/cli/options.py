@@ -15,9 +15,9 @@ from reconciler.cli.console import find_dsn, opened, print_warnings
 from reconciler.errors import ConfigError
 from reconciler.hazards.policy import consents, rule_of_consent
 from reconciler.model.hazards import HazardKind
-from reconciler.model.plugins import DEFAULT_PLUGIN
+from reconciler.model.plugins import DEFAULT_PLUGIN, require_plugin_name
 from reconciler.model.replication import MaxLag
-from reconciler.options import Drops, Options, Proof, WhenBehind
+from reconciler.options import Drops, Options, Partitions, Proof, WhenBehind
 from reconciler.source.ownership import SAFE_VARIABLE, is_declared_safe
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class CommandOptions:
     folder: Path
     options: Options
     dry_run: bool
+    configuration: str = "the configuration"
+    show_ignored: bool = False
 
 
 def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) -> CommandOptions:
@@ -88,12 +90,14 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) ->
             raise ConfigError(f"format {output} does not exist here", hint=f"known are: {', '.join(formats)}")
         output = "text"
     given_sources = tuple(values.get("sources") or ())
+    plugin = pick("plugin", DEFAULT_PLUGIN)
+    require_plugin_name(plugin)
     if values.get("local") and values.get("dsn") is not None:
         raise ConfigError("--local and --dsn cannot be combined", hint="name a database, or use the private Postgres")
     return CommandOptions(
         dsn=None if values.get("local") else find_dsn(values.get("dsn"), found.dsn),
         local=bool(pick("local", default=False)),
-        plugin=pick("plugin", DEFAULT_PLUGIN),
+        plugin=plugin,
         output=output,
         sources=given_sources or found.source or (),
         source_format=_source_format(pick("source_format", "auto")),
@@ -118,10 +122,15 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) ->
             when_behind=WhenBehind.APPLY if values.get("allow_older") else WhenBehind.FAIL,
             version=pick("app_version", _USUAL.version),
             drops=pick("drops", _USUAL.drops),
+            ignore=found.ignore or (),
+            share=bool(pick("share", _USUAL.share)),
+            partitions=_partitions(pick("partitions", _USUAL.partitions)),
             max_lag=_USUAL.max_lag if (lag := pick("max_lag", None)) is None else MaxLag.parse(lag),
             record_values=bool(pick("record_values", _USUAL.record_values)),
         ),
         dry_run=bool(values.get("dry_run")),
+        configuration=found.name or "the configuration",
+        show_ignored=bool(values.get("show_ignored")),
     )
 
 
@@ -129,6 +138,13 @@ def _source_format(text: str) -> str:
     if text not in _SOURCE_FORMATS:
         raise ConfigError(f"source-format {text} does not exist", hint=f"it is one of {', '.join(_SOURCE_FORMATS)}")
     return text
+
+
+def _partitions(said: str) -> Partitions:
+    try:
+        return Partitions(said)
+    except ValueError as exc:
+        raise ConfigError(f"partitions {said} does not exist", hint=f"it is one of {', '.join(Partitions)}") from exc
 
 
 def _proof(values: dict[str, Any], found: Configuration) -> Proof:
@@ -292,6 +308,18 @@ def planning(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
             help="When what is no longer declared is dropped: now, or by the next migration."
             f"  [default: {_USUAL.drops}]",
         ),
+        click.option(
+            "--partitions",
+            type=click.Choice([each.value for each in Partitions]),
+            help="Whether partitions that the source does not name are left alone, or dropped."
+            f"  [default: {_USUAL.partitions}]",
+        ),
+        click.option(
+            "--share",
+            is_flag=True,
+            help="Manage objects in a schema that another plugin managed first, beside its own.",
+        ),
+        click.option("--show-ignored", is_flag=True, help="List what the configuration's ignore rules leave alone."),
         click.option("--exact", is_flag=True, help="Owners, privileges and unknown objects must be as declared too."),
         click.option("--all-schemas", is_flag=True, help="Manage every schema of the database."),
         click.option(

@@ -19,11 +19,13 @@ from reconciler.cli.console import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reconciler.cli.options import CommandOptions
     from reconciler.results import MigrateResult, PlanResult
     from reconciler.source.source import AnySource
 
-__all__ = ["show_dry_run", "show_plan", "show_result"]
+__all__ = ["show_dry_run", "show_plan", "show_result", "tell_ignored"]
 
 
 def show_plan(planned: PlanResult, chosen: CommandOptions, source: AnySource | None = None) -> int:
@@ -32,6 +34,7 @@ def show_plan(planned: PlanResult, chosen: CommandOptions, source: AnySource | N
 
     found = planned.plan
     print_warnings(planned.warnings)
+    tell_ignored(planned.ignored, chosen)
     match chosen.output:
         case "json":
             print_data(json.to_text(json.plan_document(planned)))
@@ -52,6 +55,15 @@ def show_plan(planned: PlanResult, chosen: CommandOptions, source: AnySource | N
     return DIFFERENCES if found.statements else DONE
 
 
+def tell_ignored(lines: Sequence[str], chosen: CommandOptions) -> None:
+    """How much the configuration's rules leave alone, or what and why where that was asked for."""
+    if not lines:
+        return
+    print_note(f"{len(lines)} ignored by {chosen.configuration}{'' if chosen.show_ignored else ' (--show-ignored)'}")
+    for line in lines if chosen.show_ignored else ():
+        print_note(f"  {line}")
+
+
 def show_dry_run(planned: PlanResult, chosen: CommandOptions) -> int:
     """The plan, and that it was only shown; refused where an apply would be."""
     code = show_plan(planned, chosen)
@@ -68,6 +80,7 @@ def show_result(result: MigrateResult, verb: str, chosen: CommandOptions) -> int
     from reconciler.report import json, sql, text
 
     print_warnings(result.warnings)
+    tell_ignored(result.ignored, chosen)
     match chosen.output:
         case "json":
             print_data(json.to_text(json.result_document(result)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from reconciler.diff.diff import Difference
-from reconciler.model.facts import FactId
+from reconciler.model.facts import SATELLITE_KINDS, FactId
 from reconciler.model.temporary_names import is_half_made, is_leftover
 from reconciler.sqltext.roundtrip import alike
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reconciler.model.intent import Rename
     from reconciler.model.snapshot import Snapshot
 
-__all__ = ["ObjectState", "State", "compare"]
+__all__ = ["ObjectState", "State", "compare", "with_followed"]
 
 
 class State(StrEnum):
@@ -31,6 +31,7 @@ class State(StrEnum):
     CONFLICT = "conflict"
     CAUGHT_UP = "caught up"
     UNMANAGED = "unmanaged"
+    FOLLOWED = "followed"
 
 
 _MEANING = {
@@ -40,12 +41,14 @@ _MEANING = {
     State.DRIFTED: "only the live database changed",
     State.CONFLICT: "the declaration and the live database both changed, differently",
     State.CAUGHT_UP: "the declaration and the live database both changed, alike",
+    State.FOLLOWED: "changed with another plugin's migration, which it depends on",
     State.UNMANAGED: "in the database, but neither declared nor recorded",
 }
 # Of an object's facts the gravest decides.
 _GRAVITY = (
     State.IN_SYNC,
     State.CAUGHT_UP,
+    State.FOLLOWED,
     State.UNMANAGED,
     State.UNFINISHED,
     State.PENDING,
@@ -62,18 +65,20 @@ class ObjectState:
 
     Of what an unfinished run changes: live -> what that leads to, or what it found -> live where it has done it.
 
-    `renames` are those that are still to be made; the object goes by its new name then.
+    `renames` are those that are still to be made; the object goes by its new name then. `cause` names the migration
+    with which it changed, where another plugin made it.
     """
 
     object: FactId
     state: State
     differences: tuple[Difference, ...] = ()
     renames: tuple[Rename, ...] = ()
+    cause: str | None = None
 
     @property
     def meaning(self) -> str:
         """The state in a few words."""
-        return _MEANING[self.state]
+        return f"{_MEANING[self.state]}{f': {self.cause}' if self.cause is not None else ''}"
 
 
 def compare(
@@ -88,13 +93,16 @@ def compare(
     unfinished run, the states of each fact from first to last; None where there is none.
     """
     target = goal.snapshot
+    own = {None, *live.schemas}
     states: dict[FactId, State] = {}
     found: dict[FactId, list[Difference]] = {}
     for fact in live.facts.keys() | target.facts.keys() | (recorded.facts.keys() if recorded else set[FactId]()):
+        if fact in goal.foreign and fact.schema not in own:
+            continue  # what others made of ours, read only because it follows
         now, wanted = live.facts.get(fact), target.facts.get(fact)
         before = recorded.facts.get(fact) if recorded else now if now == wanted else None
         before, wanted = (now if alike(text, now) else text for text in (before, wanted))
-        owner = _owner(fact, live, target, recorded)
+        owner = _owner(fact, goal.foreign, live, target, recorded)
         if fact in goal.foreign:
             state = State.UNMANAGED
         elif fact in goal.following:
@@ -128,6 +136,37 @@ def compare(
     )
 
 
+def with_followed(
+    objects: Sequence[ObjectState], live: Snapshot, changed: Mapping[FactId, str]
+) -> tuple[ObjectState, ...]:
+    """The same, but what drifted and depends on what another plugin has changed since has followed that.
+
+    `changed` are the facts of plugins that were migrated since, and by which migration.
+    """
+    return tuple(
+        replace(each, state=State.FOLLOWED, cause=cause)
+        if each.state is State.DRIFTED and (cause := _cause(each, live, changed)) is not None
+        else each
+        for each in objects
+    )
+
+
+def _cause(each: ObjectState, live: Snapshot, changed: Mapping[FactId, str]) -> str | None:
+    """The migration that every difference can come from; None where somebody changed it manually, too."""
+    causes = [_cause_of(difference, each.object, live, changed) for difference in each.differences]
+    return causes[0] if causes and None not in causes else None
+
+
+def _cause_of(difference: Difference, owner: FactId, live: Snapshot, changed: Mapping[FactId, str]) -> str | None:
+    if difference.fact not in live.facts or difference.before is None or difference.fact.kind in SATELLITE_KINDS:
+        return None
+    for fact in (difference.fact, owner):
+        for needed in sorted(live.dependencies.get(fact, ())):
+            if needed in changed or live.object_of(needed) in changed:
+                return changed.get(needed) or changed[live.object_of(needed)]
+    return None
+
+
 def _is_of_run(way: Sequence[str | None], fact: FactId, live: Snapshot) -> bool:
     """Whether live has the fact as a run that goes this way may have it between two steps."""
     if not way:
@@ -138,10 +177,13 @@ def _is_of_run(way: Sequence[str | None], fact: FactId, live: Snapshot) -> bool:
     return is_half_made(fact, live) or (now is None and fact.kind in _REPLACED)
 
 
-def _owner(fact: FactId, *states: Snapshot | None) -> FactId:
+def _owner(fact: FactId, foreign: frozenset[FactId], *states: Snapshot | None) -> FactId:
+    """The object whose state the fact decides: the whole, but for what one has on an object of another."""
     for state in states:
         if state is not None and fact in state.facts:
-            return state.object_of(fact)
+            while (parent := state.parent(fact)) is not None and (fact in foreign) == (parent in foreign):
+                fact = parent
+            return fact
     return fact
 
 

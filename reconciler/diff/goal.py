@@ -11,12 +11,13 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
+from reconciler.diff.followers import carried_along, needs_of_followers, substitutes_of, undeclared_children
 from reconciler.model.facts import DATABASE_WIDE_KINDS, SATELLITE_KINDS, canonical_json
 from reconciler.model.intent import Intent
 from reconciler.model.temporary_names import is_leftover
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from reconciler.model.facts import Definition, FactId
     from reconciler.model.snapshot import Snapshot
@@ -27,20 +28,28 @@ SHARED_SCHEMAS = frozenset({"public"})
 _WITH_STATE = frozenset({"subscription", "user_mapping"})
 _HIDDEN = ("connection", "hidden", "options")
 _NO_INTENT = Intent()
+_SWITCHED = ("row_security", "force_row_security")
 _FOLLOWING = frozenset({"owner", "privileges", "security_label", "default_privileges"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What is managed: these schemas, or all; `exact`: owners, privileges and (with all) database-wide objects too."""
+    """What is managed: these schemas, or all; `exact`: owners, privileges and (with all) database-wide objects too.
+
+    `shared` are those of the schemas that another plugin manages as well. With `declared_partitions` a partition, or
+    another child of a declared table, must be declared too; else one that neither the source names nor the ledger
+    recorded is not managed here, whatever schema it is in.
+    """
 
     schemas: tuple[str, ...] = ("public",)
     all_schemas: bool = False
     exact: bool = False
+    declared_partitions: bool = False
+    shared: frozenset[str] = frozenset()
 
     def shares(self, schema: str) -> bool:
         """True where others may keep objects of theirs in the schema."""
-        return not self.all_schemas and schema in SHARED_SCHEMAS
+        return not self.all_schemas and (schema in SHARED_SCHEMAS or schema in self.shared)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,22 +84,28 @@ class Goal:
 
 
 def make_goal(
-    desired: Desired, live: Snapshot, recorded: Snapshot | None, scope: Scope, intent: Intent = _NO_INTENT
+    desired: Desired,
+    live: Snapshot,
+    recorded: Snapshot | None,
+    scope: Scope,
+    intent: Intent = _NO_INTENT,
+    of_plugins: Collection[FactId] = (),
 ) -> Goal:
     """The goal of a run; where live already is as declared, the goal equals live.
 
-    What the intent ignores is as live has it, and others' from then on; what it keeps is there even if undeclared.
+    `of_plugins` is what other plugins have recorded: that is theirs, whatever schema it is in. In a schema of which
+    live was not read as a whole, only what is declared or recorded is ours. What the intent ignores is as live has it,
+    and others' from then on; what it keeps is there even if undeclared.
     """
-    wanted = desired.snapshot
-    if intent.ignored:
-        wanted = wanted.with_facts(
-            {fact: text for fact, text in wanted.facts.items() if not intent.ignores(fact, wanted)}
-        )
+    wanted = _with_live_attributes(_without_ignored(desired.snapshot, live, intent), live, intent)
     whole_truth = scope.exact and scope.all_schemas
     facts: dict[FactId, str] = {}
     following: set[FactId] = set()
     kept: set[FactId] = set()
     others: dict[FactId, str] = {}
+    known: Mapping[FactId, str] = recorded.facts if recorded is not None else {}
+    own = {None, *live.schemas}
+    children = undeclared_children(live, wanted.facts, known) if not scope.declared_partitions else ()
     for fact, text in wanted.facts.items():
         if whole_truth or (scope.exact and _is_in_schema(fact, wanted)) or desired.mentions(fact):
             facts[fact] = text
@@ -110,7 +125,14 @@ def make_goal(
         if fact in facts or fact in wanted.facts:
             continue
         owner = live.object_of(fact)
-        if intent.ignores(fact, live) or _belongs_to_others(owner, desired, recorded, scope):
+        whose = _whose(fact, live, (wanted.facts, known), of_plugins)
+        if (
+            intent.ignores(fact, live)
+            or owner in children
+            or whose is False
+            or (whose is None and fact.schema not in own)
+            or (fact.schema in own and _belongs_to_others(owner, desired, recorded, scope))
+        ):
             others[fact] = text
         elif intent.keeps(fact, live) or (
             fact.kind in _FOLLOWING and not scope.exact and (fact.kind == "default_privileges" or fact.target in facts)
@@ -120,15 +142,19 @@ def make_goal(
     # What hangs on a thing that goes, goes with it: a table that is dropped leaves the publications of others.
     foreign = {fact for fact in others if all(each in facts or each in others for each in live.automatic.get(fact, ()))}
     facts |= {fact: others[fact] for fact in foreign}
+    followed = carried_along(facts, live, foreign)
+    facts = {fact: text for fact, text in {**facts, **followed}.items() if text is not None}
+    foreign |= followed.keys()
     merged = wanted.with_facts(facts).with_secrets(
         {
             **{fact: hidden for fact, hidden in live.secrets.items() if fact in foreign or fact in following},
             **{fact: hidden for fact, hidden in wanted.secrets.items() if fact in facts and fact not in following},
         }
     )
+    dependencies = _merged(wanted.dependencies, live.dependencies, foreign | following, facts, live)
     goal = merged.with_relations(
-        dependencies=_merged(wanted.dependencies, live.dependencies, foreign | following, facts),
-        automatic=_merged(wanted.automatic, live.automatic, foreign | following, facts),
+        dependencies={**dependencies, **needs_of_followers(followed, facts, live, dependencies)},
+        automatic=_merged(wanted.automatic, live.automatic, foreign | following, facts, live),
     )
     record = goal.with_facts({fact: text for fact, text in facts.items() if fact not in foreign})
     return Goal(
@@ -136,8 +162,62 @@ def make_goal(
         record=record,
         following=frozenset(following),
         foreign=frozenset(foreign),
-        kept=frozenset(kept | following | foreign),
+        kept=frozenset(kept | following | foreign) & facts.keys(),
     )
+
+
+def _without_ignored(wanted: Snapshot, live: Snapshot, intent: Intent) -> Snapshot:
+    """Without what is ignored, its sequences, and what cannot be there without it as long as live has not got it."""
+    if not intent.ignored:
+        return wanted
+    gone = {fact for fact in wanted.facts if intent.ignores(fact, wanted)}
+    sequences = {fact for fact in wanted.facts if fact.kind == "sequence" and wanted.automatic.get(fact, frozenset())}
+    gone |= {sequence for sequence in sequences if wanted.automatic[sequence] <= gone}
+    gone |= {fact for fact in wanted.facts if wanted.object_of(fact) in gone}
+    absent = {fact for fact in gone if fact not in live.facts}
+    waiting = absent
+    while waiting:
+        waiting = {
+            fact
+            for fact in wanted.facts.keys() - gone
+            if not waiting.isdisjoint(wanted.dependencies.get(fact, ()))
+            or not waiting.isdisjoint(wanted.automatic.get(fact, ()))
+            or wanted.parent(fact) in waiting
+        }
+        gone |= waiting
+    left, nowhere = wanted.without(gone), gone - live.facts.keys()
+    return left.with_relations(
+        dependencies={fact: needed - nowhere for fact, needed in wanted.dependencies.items() if fact not in gone},
+        automatic={fact: needed - nowhere for fact, needed in wanted.automatic.items() if fact not in gone},
+    )
+
+
+def _with_live_attributes(wanted: Snapshot, live: Snapshot, intent: Intent) -> Snapshot:
+    """With the attributes that are left alone, and the row security of what is kept, as live has them."""
+    attributes = [*intent.attributes]
+    attributes += [(fact, name) for fact in intent.kept for name in _SWITCHED if name in (live.find(fact) or {})]
+    changed: dict[FactId, str] = {}
+    for fact, name in attributes:
+        if fact in wanted.facts and fact in live.facts:
+            definition, now = (
+                cast("Definition", json.loads(changed.get(fact) or wanted.facts[fact])),
+                live.definition(fact),
+            )
+            definition.pop(name, None)
+            changed[fact] = canonical_json({**definition, **({name: now[name]} if name in now else {})})
+    return wanted.with_facts({**wanted.facts, **changed}) if changed else wanted
+
+
+def _whose(fact: FactId, live: Snapshot, ours: Iterable[Collection[FactId]], theirs: Collection[FactId]) -> bool | None:
+    """Whether the fact, or the nearest whole of which that is known, is ours (True), another plugin's, or nobody's."""
+    found: FactId | None = fact
+    while found is not None:
+        if any(found in each for each in ours):
+            return True
+        if found in theirs:
+            return False
+        found = live.parent(found)
+    return None
 
 
 def _with_state_of_live(fact: FactId, text: str, live: Snapshot, *, exact: bool) -> str:
@@ -184,6 +264,8 @@ def is_managed(owner: FactId, record: Snapshot, scope: Scope) -> bool:
     """Whether an object that live has is the plugin's: recorded, or in a schema that is all its own."""
     if owner in record.facts:
         return True
+    if owner.schema not in {None, *record.schemas} and not scope.all_schemas:
+        return False
     if owner.kind == "schema" or owner.kind in DATABASE_WIDE_KINDS:
         return scope.all_schemas and (owner.kind == "schema" or scope.exact)
     return not scope.shares(owner.name[0])
@@ -194,9 +276,13 @@ def _merged(
     live: Mapping[FactId, frozenset[FactId]],
     kept: Iterable[FactId],
     facts: Mapping[FactId, str],
+    before: Snapshot,
 ) -> Mapping[FactId, frozenset[FactId]]:
     merged = dict(wanted)
     for fact in kept:
         if fact in live:
-            merged[fact] = merged.get(fact, frozenset()) | frozenset(needed for needed in live[fact] if needed in facts)
+            found = frozenset(needed for needed in live[fact] if needed in facts)
+            for gone in live[fact] - found:
+                found |= substitutes_of(gone, facts, before)
+            merged[fact] = merged.get(fact, frozenset()) | found
     return merged

@@ -111,7 +111,9 @@ def rename_first(
                     f"{rename.where or 'a rename'}: {exc.message}\n  {exc.statement}",
                     hint="another object has that name: rename or drop it first",
                 ) from exc
-            return place.read(live.schemas, dependencies=True)
+            wide = place.read(copy.extent.all_schemas, dependencies=True)
+            known = {address for fact, address in copy.addresses.items() if fact in copy.facts}
+            return wide.limited(live.schemas, {fact for fact, address in wide.addresses.items() if address in known})
 
         after = run(statements)
         touched = [fact for fact in after.facts if fact.kind in ("table", "foreign_table", "materialized_view")]
@@ -167,8 +169,8 @@ def _changed(state: Snapshot, copy: Snapshot, after: Snapshot, names: Mapping[Fa
                 facts[fact] = text
     found = replace(state.with_facts(facts), addresses={})
     return found.with_relations(
-        dependencies={**_known(state.dependencies, facts), **_known(after.dependencies, facts), **published},
-        automatic={**_known(state.automatic, facts), **_known(after.automatic, facts)},
+        dependencies={**_known(state.dependencies, facts, names), **_known(after.dependencies, facts), **published},
+        automatic={**_known(state.automatic, facts, names), **_known(after.automatic, facts)},
     )
 
 
@@ -189,9 +191,16 @@ def _with_names(fact: FactId, text: str, names: Mapping[FactId, FactId]) -> str:
 
 
 def _known(
-    relations: Mapping[FactId, frozenset[FactId]], facts: Mapping[FactId, str]
+    relations: Mapping[FactId, frozenset[FactId]],
+    facts: Mapping[FactId, str],
+    names: Mapping[FactId, FactId] | None = None,
 ) -> Mapping[FactId, frozenset[FactId]]:
-    return {fact: needed for fact, needed in relations.items() if fact in facts}
+    """The relations of these facts; what was not in the copy needs the same objects, by their new names."""
+    return {
+        fact: frozenset(names.get(each, each) for each in needed) if names is not None else needed
+        for fact, needed in relations.items()
+        if fact in facts
+    }
 
 
 def with_renames(objects: Sequence[ObjectState], renames: Sequence[Rename], live: Snapshot) -> tuple[ObjectState, ...]:

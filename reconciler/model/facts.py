@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 from reconciler.model.visible import visible_line
 
 __all__ = [
+    "ANY_ARGUMENTS",
     "CHILD_KINDS",
     "DATABASE_WIDE_KINDS",
     "RELATION_KINDS",
@@ -47,6 +48,8 @@ CHILD_KINDS = frozenset(
         "owned_by",
     }
 )
+# In the name of a routine of which only the name is known.
+ANY_ARGUMENTS = "*"
 ROUTINE_KINDS = frozenset({"function", "procedure", "aggregate"})
 # They live in no schema and are shared by everything in the database.
 DATABASE_WIDE_KINDS = frozenset(
@@ -108,6 +111,16 @@ class FactId(NamedTuple):
                 return f"{kind}:{self.name[0]}.{self.name[1]}({self.name[2]})"
             case kind:
                 return f"{kind}:{'.'.join(self.name)}"
+
+    @property
+    def schema(self) -> str | None:
+        """The schema that it is in, or is; None for what belongs to the whole database."""
+        fact = self
+        while fact.kind in SATELLITE_KINDS:
+            fact = fact.target
+        if fact.kind == "default_privileges":
+            return fact.name[1] or None
+        return None if fact.kind in DATABASE_WIDE_KINDS else fact.name[0]
 
     @property
     def target(self) -> FactId:

@@ -144,7 +144,8 @@ class Intent:
 
     `firing` are the columns whose `backfills` are to fire the table's triggers, as a client's write would.
 
-    `kept` are never dropped, with what they hold; `ignored` are as live has them, whatever is declared.
+    `kept` are never dropped, with what they hold; `ignored` are as live has them, whatever is declared. `attributes`
+    are of facts that are managed, but for these. `by_rules` is what was ignored by rules, a line each.
     """
 
     renames: tuple[Rename, ...] = ()
@@ -153,6 +154,8 @@ class Intent:
     firing: frozenset[FactId] = frozenset()
     kept: frozenset[FactId] = frozenset()
     ignored: frozenset[FactId] = frozenset()
+    attributes: frozenset[tuple[FactId, str]] = frozenset()
+    by_rules: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def keeps(self, fact: FactId, live: Snapshot) -> bool:

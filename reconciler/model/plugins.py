@@ -5,7 +5,17 @@ from __future__ import annotations
 import hashlib
 import re
 
-__all__ = ["DEFAULT_PLUGIN", "baseline_tag", "derive_schema_name", "lock_id", "migration_tag", "rollback_tag"]
+from reconciler.errors import ConfigError
+
+__all__ = [
+    "DEFAULT_PLUGIN",
+    "baseline_tag",
+    "derive_schema_name",
+    "lock_id",
+    "migration_tag",
+    "require_plugin_name",
+    "rollback_tag",
+]
 
 DEFAULT_PLUGIN = "default"
 
@@ -27,6 +37,20 @@ def derive_schema_name(plugin: str) -> str:
     if not re.match(r"[a-z]", name):
         name = f"p_{name}"
     return name[:_MAX_IDENTIFIER_BYTES]
+
+
+def require_plugin_name(plugin: str) -> None:
+    """Raises ConfigError for a name that no plugin can have: it must be visible in one line, and not the server's."""
+    if not plugin.strip() or not plugin.isprintable():
+        raise ConfigError(
+            f"{plugin!r} cannot be the name of a plugin: it must have a printable character, and no line break",
+            hint="name it with --plugin",
+        )
+    if plugin.lower().startswith("pg_"):
+        raise ConfigError(
+            f"{plugin} cannot be the name of a plugin: names that begin with pg_ are the server's own",
+            hint="choose another name with --plugin",
+        )
 
 
 def _normalise(name: str) -> str:

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from json.encoder import encode_basestring
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from reconciler.model.facts import (
     CHILD_KINDS,
@@ -29,11 +29,28 @@ if TYPE_CHECKING:
 
     from reconciler.redaction.masking import Secret
 
-__all__ = ["SNAPSHOT_VERSION", "Snapshot", "UnknownSnapshotError"]
+__all__ = ["SNAPSHOT_VERSION", "Extent", "Snapshot", "UnknownSnapshotError"]
 
 SNAPSHOT_VERSION = "1"
 _DOMAIN_CHILDREN = frozenset({"domain_constraint"})
 _PUBLICATION_CHILDREN = frozenset({"publication_table", "publication_schema"})
+
+
+class Extent(NamedTuple):
+    """What a snapshot is read of: whole schemas, and of others the objects named."""
+
+    schemas: tuple[str, ...]
+    outside: frozenset[FactId] = frozenset()
+
+    def with_objects(self, outside: frozenset[FactId]) -> Extent:
+        """The same with these objects of other schemas."""
+        return Extent(self.schemas, self.outside | outside)
+
+    @property
+    def all_schemas(self) -> tuple[str, ...]:
+        """Its schemas, and those of the objects."""
+        others = {schema for fact in self.outside if (schema := fact.schema) is not None}
+        return (*self.schemas, *sorted(others.difference(self.schemas)))
 
 
 @lru_cache(maxsize=16_384)
@@ -51,14 +68,14 @@ def _strings_json(strings: Iterable[str]) -> str:
 class Snapshot:
     """All facts of the managed schemas, read in one consistent read.
 
-    `facts` maps identity to canonical JSON, a table's columns in their order. `addresses` (where pg_depend finds
-    it), `dependencies` (identity -> what it needs), `automatic` (identity -> what takes it along when dropped) and
-    `unpopulated` (materialized views that hold nothing yet), `ages` (index or key -> the OID of its index, lower if
-    it is older), `inherited_names` (column -> the name of a NOT NULL constraint that came from a parent),
-    `declared` (those of them that the table declares, too) and `cloned` (keys of partitions that Postgres made with
-    their parent's) travel beside the facts and are no part of the fingerprint. A snapshot that was loaded from the
-    ledger has none. `secrets` (identity -> option -> value) is what the masks in the facts stand for, where it
-    could be read; no JSON holds it.
+    `facts` maps identity to canonical JSON, a table's columns in their order. `addresses` (where pg_depend finds it),
+    `dependencies` (identity -> what it needs), `automatic` (identity -> what takes it along when dropped) and
+    `unpopulated` (materialized views that hold nothing yet), `ages` (index or key -> the OID of its index, lower if it
+    is older), `inherited_names` (column -> the name of a NOT NULL constraint that came from a parent), `declared`
+    (those of them that the table declares, too), `cloned` (keys of partitions that Postgres made with their parent's)
+    and `dependents` (where that lies which needs a fact and is none of the facts itself) travel beside the facts and
+    are no part of the fingerprint. A snapshot that was loaded from the ledger has none. `secrets` (identity -> option
+    -> value) is what the masks in the facts stand for, where it could be read; no JSON holds it.
     """
 
     facts: Mapping[FactId, str]
@@ -70,6 +87,7 @@ class Snapshot:
     secrets: Mapping[FactId, Mapping[str, Secret]] = field(default_factory=dict["FactId", "Mapping[str, Secret]"])
     unpopulated: frozenset[FactId] = frozenset()
     ages: Mapping[FactId, int] = field(default_factory=dict["FactId", int])
+    dependents: frozenset[Address] = frozenset()
     inherited_names: Mapping[FactId, str] = field(default_factory=dict["FactId", str])
     declared: frozenset[FactId] = frozenset()
     cloned: frozenset[FactId] = frozenset()
@@ -166,6 +184,39 @@ class Snapshot:
         while (parent := self.parent(fact)) is not None:
             fact = parent
         return fact
+
+    @cached_property
+    def outside(self) -> frozenset[FactId]:
+        """The objects that are in none of `schemas`: what others made of ours, and what is declared beside theirs.
+
+        Of a part without its relation, as a record has it, also what that relation can be.
+        """
+        own = {None, *self.schemas}
+        found = {self.object_of(fact) for fact in self.facts if fact.schema not in own}
+        parts = [fact for fact in found if fact.kind == "column" or fact.kind in CHILD_KINDS]
+        return frozenset(found).union(FactId(kind, part.name[:2]) for part in parts for kind in RELATION_KINDS)
+
+    @property
+    def extent(self) -> Extent:
+        """What is to be read to see the same objects again."""
+        return Extent(self.schemas, self.outside)
+
+    def limited(self, schemas: tuple[str, ...], outside: Collection[FactId]) -> Snapshot:
+        """Of this snapshot of more schemas the facts of `schemas`, and of others the objects that `outside` names."""
+        own = {None, *schemas}
+        objects = {self.object_of(fact) for fact in self.facts if self._is_within(fact, outside)}
+        kept = {
+            fact: text for fact, text in self.facts.items() if fact.schema in own or self.object_of(fact) in objects
+        }
+        return replace(self.with_facts(kept), schemas=schemas)
+
+    def _is_within(self, fact: FactId, wholes: Collection[FactId]) -> bool:
+        found: FactId | None = fact
+        while found is not None:
+            if found in wholes:
+                return True
+            found = self.parent(found)
+        return False
 
     def descendants(self, fact: FactId) -> Iterator[FactId]:
         """All children of `fact` and theirs, not `fact` itself."""

@@ -11,6 +11,7 @@ from reconciler.db.connections import SEARCH_PATH
 from reconciler.db.statements import run_permitted, run_statements
 from reconciler.diff.column_order import has_other_order, misread
 from reconciler.diff.diff import Difference, diff
+from reconciler.diff.followers import follows
 from reconciler.errors import ApplyError, ProofError
 from reconciler.model.facts import DATABASE_WIDE_KINDS, SATELLITE_KINDS, TABLE_KINDS, FactId, canonical_json
 from reconciler.planner.ordering.others import as_restored, owner_of, routines_of
@@ -48,21 +49,25 @@ def prove(
     current_user: str,
     rows: RowRehearsal | None = None,
     search_path: str = SEARCH_PATH,
+    foreign: frozenset[FactId] = frozenset(),
 ) -> tuple[str, ...]:
     """What was not rehearsed, where the plan leads from a copy of live to the goal, fact by fact, and keeps the `rows`.
 
     What others have made in live runs in the copy with their rights; where it cannot, it does not run.
 
-    Functions that its statements call find names without a schema in `search_path`.
+    Functions that its statements call find names without a schema in `search_path`. What Postgres chooses for the
+    `foreign` objects that follow belongs to no goal.
     Raises ProofError otherwise, with the failing statement, the facts that are left over, or the table and column.
     """
     with scratch.fresh() as place:
         others = read_others(place.connection)
+        beyond = _out_of_reach(live, goal, place)
+        live, goal = live.without(beyond), goal.without(beyond)
         uncallable = routines_of(others.beyond, live)
         live, goal = _with_settable_owners(_with_early_labels(plan, live, goal), goal, others, current_user)
         running = _running(live) | _running(goal)
         copied = live.without(running)
-        missing = running | _copy(copied, place, scope, current_user, others, uncallable, rows, search_path)
+        missing = running | beyond | _copy(copied, place, scope, current_user, others, uncallable, rows, search_path)
         copy = _read(place, live, scope, dependencies=rows is not None)
         changed = {fact: copy.facts.get(fact) for fact in {**routines_of(others.roles, live), **uncallable}}
         copy = _as_in_live(copy, changed, live)
@@ -78,7 +83,8 @@ def prove(
         aside = missing | {difference.fact for difference in plan.unmodelled}
         other_order = has_other_order(goal, live)
         reached = _as_in_live(_read(place, goal, scope, dependencies=other_order), changed, live)
-        _compare(goal, reached, "the rehearsed plan does not end at the goal", scope, aside)
+        along = {each.fact for each in diff(reached, goal) if follows(each, reached, foreign, plan)}
+        _compare(goal, reached, "the rehearsed plan does not end at the goal", scope, aside | along)
         if other_order:
             _compare_columns(goal, reached, aside)
         if rows is not None:
@@ -119,6 +125,14 @@ def _refused(error: ApplyError, *, with_rows: bool) -> ProofError:
     )
 
 
+def _out_of_reach(live: Snapshot, goal: Snapshot, place: Place) -> frozenset[FactId]:
+    """What is in schemas of others, where these are the live ones: the copy cannot hold it a second time."""
+    if not place.transactional:
+        return frozenset()
+    own = {None, *live.schemas, *goal.schemas}
+    return frozenset(fact for fact in live.facts.keys() | goal.facts.keys() if fact.schema not in own)
+
+
 def _with_early_labels(plan: Plan, live: Snapshot, goal: Snapshot) -> Snapshot:
     """The same with the enum values that a step of their own commits: in one transaction they could not be used."""
     early = {fact for each in plan.statements if each.rehearsal == "" for fact in each.alters if fact.kind == "enum"}
@@ -134,10 +148,11 @@ def _running(state: Snapshot) -> frozenset[FactId]:
 def copy_of_live(live: Snapshot, place: Place, scope: Scope, current_user: str) -> Snapshot:
     """Makes live's schema in the place and gives it as it is there, with its dependencies. Raises ProofError."""
     others = read_others(place.connection)
+    live = live.without(_out_of_reach(live, live, place))
     uncallable = routines_of(others.beyond, live)
     live, _ = _with_settable_owners(live, live, others, current_user)
     _copy(live.without(_running(live)), place, scope, current_user, others, uncallable)
-    return place.read(live.schemas, dependencies=True)
+    return _read(place, live, scope, dependencies=True)
 
 
 def _copy(
@@ -272,7 +287,7 @@ def _is_about(statement: Statement, missing: frozenset[FactId], live: Snapshot, 
 
 def _read(place: Place, like: Snapshot, scope: Scope, *, dependencies: bool = False) -> Snapshot:
     schemas = managed_schemas(place.connection) if scope.all_schemas else like.schemas
-    return place.read(schemas, dependencies=dependencies)
+    return place.read(schemas, outside=like.outside, dependencies=dependencies)
 
 
 def _is_wide(fact: FactId, state: Snapshot) -> bool:

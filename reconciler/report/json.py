@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reconciler.diff.drift import ObjectState
     from reconciler.errors import ReconcilerError
     from reconciler.ledger.history import HistoryEntry, MigrationRecord
+    from reconciler.ledger.plugins import PluginEntry
     from reconciler.ledger.runs import Run
     from reconciler.ledger.steps import UnfinishedRun
     from reconciler.model.checks import Finding
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT_VERSION",
+    "all_document",
     "check_document",
     "diff_document",
     "error_document",
     "history_document",
     "migration_document",
     "plan_document",
+    "plugins_document",
     "reset_document",
     "result_document",
     "status_document",
@@ -114,6 +117,28 @@ def status_document(status: Status) -> dict[str, object]:
         "unfinished": _unfinished(status.unfinished) if status.unfinished else None,
         "later": [fact.key for fact in status.later],
     }
+
+
+def plugins_document(plugins: Iterable[PluginEntry]) -> dict[str, object]:
+    """The recorded plugins."""
+    return {
+        **_head("plugins", None),
+        "plugins": [
+            {
+                "name": each.name,
+                "schemas": None if each.schemas is None else list(each.schemas),
+                "idx": each.idx,
+                "recorded_at": each.recorded_at.isoformat() if each.recorded_at is not None else None,
+                "object_count": each.object_count,
+            }
+            for each in plugins
+        ],
+    }
+
+
+def all_document(kind: str, documents: Iterable[dict[str, object]]) -> dict[str, object]:
+    """The documents of all plugins in one."""
+    return {**_head(kind, None), "plugins": list(documents)}
 
 
 def history_document(entries: Iterable[HistoryEntry], plugin: str | None) -> dict[str, object]:

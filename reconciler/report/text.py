@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.diff.drift import ObjectState
     from reconciler.ledger.history import HistoryEntry, MigrationRecord
     from reconciler.ledger.migrations import RecordedStatement
+    from reconciler.ledger.plugins import PluginEntry
     from reconciler.ledger.steps import UnfinishedRun
     from reconciler.model.checks import Finding
     from reconciler.model.facts import FactId
@@ -30,7 +31,16 @@ if TYPE_CHECKING:
     from reconciler.model.plan import LockMode, Plan, Statement
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
 
-__all__ = ["check_text", "history_text", "migration_text", "plan_text", "result_text", "status_text", "unmodelled_text"]
+__all__ = [
+    "check_text",
+    "history_text",
+    "migration_text",
+    "plan_text",
+    "plugins_text",
+    "result_text",
+    "status_text",
+    "unmodelled_text",
+]
 
 _INDENT = "     "
 _VALUE_WIDTH = 100
@@ -50,7 +60,15 @@ _BY_THE_RUN = {
     Change.REMOVED: "removed by the run",
     Change.CHANGED: "changed by the run (before -> after)",
 }
-_MOVED = (State.CONFLICT, State.DRIFTED, State.PENDING, State.UNFINISHED, State.UNMANAGED, State.CAUGHT_UP)
+_MOVED = (
+    State.CONFLICT,
+    State.DRIFTED,
+    State.PENDING,
+    State.UNFINISHED,
+    State.UNMANAGED,
+    State.FOLLOWED,
+    State.CAUGHT_UP,
+)
 _RESUMED = {
     "apply": "run `reconciler apply` with the same source again",
     "adopt": "run `reconciler adopt` with the same source again",
@@ -156,6 +174,19 @@ def status_text(status: Status) -> str:
         lines.append(f"  last run        {run.kind} {run.outcome} at {_time(run.started_at)} by {run.database_user}")
         if run.error:
             lines.append(f"  its error       {_one_line(redact_message(run.error))}")
+    return _text(lines)
+
+
+def plugins_text(plugins: Sequence[PluginEntry]) -> str:
+    """The recorded plugins, a line each."""
+    if not plugins:
+        return "No plugin is recorded.\n"
+    lines: list[str] = []
+    for each in plugins:
+        schemas = "recorded by another program" if each.schemas is None else ", ".join(each.schemas) or "no schema"
+        last = "no migration" if each.idx is None or each.recorded_at is None else f"migration {each.idx}"
+        when = f" of {_time(each.recorded_at)}" if each.recorded_at is not None else ""
+        lines.append(f"{each.name}  ({schemas}; {_count(each.object_count, 'object')}; {last}{when})")
     return _text(lines)
 
 
@@ -267,7 +298,9 @@ def _lock(lock: LockMode, table: FactId | None) -> str:
 
 def _object_state(state: ObjectState) -> list[str]:
     """What differs, from live's side: what it lacks, what it has too much, and its values beside the declared ones."""
-    words = {State.CAUGHT_UP: _SINCE_RECORDED, State.UNFINISHED: _BY_THE_RUN}.get(state.state, _IN_LIVE)
+    words = {State.CAUGHT_UP: _SINCE_RECORDED, State.FOLLOWED: _SINCE_RECORDED, State.UNFINISHED: _BY_THE_RUN}.get(
+        state.state, _IN_LIVE
+    )
     lines = [f"{state.state}: {state.object}", f"  {state.meaning}"]
     lines += [f"  to be renamed: {rename}" for rename in state.renames]
     for difference in state.differences:

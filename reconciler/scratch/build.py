@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
-from reconciler.db.connections import connect, current_user, execute, transaction
+from reconciler.db.connections import connect, current_user, execute, fetch_all, transaction
 from reconciler.diff.goal import Desired
-from reconciler.errors import ReconcilerError, SourceError
+from reconciler.errors import ReconcilerError, ScratchError, SourceError
 from reconciler.ledger.schema import LONGEST_WAIT_MS
-from reconciler.model.facts import DATABASE_WIDE_KINDS, FactId
+from reconciler.model.facts import DATABASE_WIDE_KINDS, RELATION_KINDS, FactId
 from reconciler.scratch.choice import choose_scratch
 from reconciler.scratch.environment import substitutes
+from reconciler.scratch.place import PREFIX
 from reconciler.scratch.reach import guarded, read_reach, refuse_reach
 from reconciler.scratch.schema import SchemaScratch
 from reconciler.source.loader import load
+from reconciler.source.places import created_beside, statement_about
 from reconciler.source.screening import leading_keywords
 from reconciler.source.source import DatabaseSource, Source
 from reconciler.sqltext.lexer import tokens
@@ -33,7 +35,25 @@ if TYPE_CHECKING:
     from reconciler.source.reach import Reach
     from reconciler.source.source import AnySource
 
-__all__ = ["build", "build_anywhere", "created_schemas"]
+__all__ = ["DeclaredBesideError", "build", "build_anywhere", "created_schemas"]
+
+_TAKE_OVER = (
+    "the existing object is in a schema that is not managed here: write the schema before its name in the CREATE"
+    " statement and it is taken over, or IF NOT EXISTS and it is left alone"
+)
+# What can be said of an object that is not declared: its definition stays as it is.
+_ADDED_TO_OTHERS = frozenset({"comment", "privileges", "security_label"})
+
+
+class DeclaredBesideError(ScratchError):
+    """The source declares something in a schema that is not managed, and the live database is no place to build it."""
+
+    def __init__(self, fact: FactId) -> None:
+        super().__init__(
+            f"{fact} is declared in a schema that is not managed here, and so must be built in a temporary database",
+            hint="let this role create one (ALTER ROLE ... CREATEDB), or name a server with --scratch postgresql://...",
+            left="nothing was changed",
+        )
 
 
 def build_anywhere(
@@ -50,22 +70,37 @@ def build_anywhere(
     """The desired state, built in the scratch for `wish`, and that scratch.
 
     The schemas that the source creates, or created when it was recorded, are renamed out of the way with those of the
-    scope. Where `auto` meets something that cannot be renamed in the live database, for example a publication, a
-    temporary database is used. `with_rows`: plans are rehearsed with rows there. Another
-    plan in the live database is waited for `wait_ms` (0: no limit). Raises ScratchError or SourceError.
+    scope. Where `auto` meets something that cannot be renamed in the live database, for example a publication, or what
+    is declared in a schema that is not managed, a temporary database is used. `with_rows`: plans are rehearsed with
+    rows there. Another plan in the live database is waited for `wait_ms` (0: no limit). Raises ScratchError or
+    SourceError.
     """
     past = recorded.schemas if recorded else ()
     named = created_schemas(source)
     claimed = () if scope.all_schemas else tuple(sorted({*past, *named} - {*scope.schemas}))
     wider = replace(scope, schemas=(*scope.schemas, *claimed))
     own = frozenset(fact for fact in recorded or () if fact.kind in DATABASE_WIDE_KINDS)
+    beside = _declared_beside(source, recorded, wider, live)
+    own |= beside
     statements = len(source.statements) if isinstance(source, Source) else 0
     reach = read_reach(live, source, wider.schemas, with_rows=with_rows)
     refuse_reach(reach)
-    scratch = choose_scratch(live, wish, wider, dsn=dsn, statements=statements, own=own, reach=reach, wait_ms=wait_ms)
+    scratch = choose_scratch(
+        live,
+        wish,
+        wider,
+        dsn=dsn,
+        statements=statements,
+        own=own,
+        reach=reach,
+        wait_ms=wait_ms,
+        beside=min(beside, default=None),
+    )
     try:
-        return scratch, build(scratch, source, scope, claimed=claimed, named=named, reach=reach)
+        return scratch, build(scratch, source, scope, claimed=claimed, named=named, reach=reach, beside=beside)
     except SourceError as error:
+        if error.finds_existing and not isinstance(scratch, SchemaScratch):
+            error.hint = error.hint or _held_by_another(live, beside) or _TAKE_OVER
         if not error.finds_existing or not isinstance(scratch, SchemaScratch):
             raise
         try:
@@ -81,7 +116,41 @@ def build_anywhere(
         scratch.why = (
             "the source declares something outside the managed schemas that already exists in the live database"
         )
-        return scratch, build(scratch, source, scope, claimed=claimed, named=named, reach=reach)
+    except DeclaredBesideError as error:
+        try:
+            if wish != "auto":
+                raise error
+            scratch = choose_scratch(live, "database", wider, dsn=dsn, own=own)
+        except ReconcilerError as refused:
+            raise error from refused
+        scratch.why = "the source declares something in a schema that is not managed"
+    return scratch, build(scratch, source, scope, claimed=claimed, named=named, reach=reach, beside=beside)
+
+
+def _held_by_another(live: Connection, beside: frozenset[FactId]) -> str | None:
+    """What to do where a relation that is declared has the name of one of another kind."""
+    named = sorted({fact.name for fact in beside if fact.kind in RELATION_KINDS and len(fact.name) == 2})
+    rows = fetch_all(
+        live,
+        "select i.type, n.nspname::text, c.relname::text from pg_catalog.pg_class c"
+        " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+        " cross join lateral pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, c.oid, 0) i"
+        " join unnest(%s::text[], %s::text[]) g(schema, name) on g.schema = n.nspname and g.name = c.relname"
+        " order by 2, 3",
+        ([schema for schema, _ in named], [name for _, name in named]),
+    )
+    for kind, schema, name in rows:
+        if FactId(str(kind).replace(" ", "_"), (schema, name)) not in beside:
+            return f"{kind} {schema}.{name} holds the name: rename or drop it, or declare yours under another one"
+    return None
+
+
+def _declared_beside(source: AnySource, recorded: Snapshot | None, scope: Scope, live: Connection) -> frozenset[FactId]:
+    """What is recorded in schemas that are not managed, and what the source creates there by its words."""
+    if scope.all_schemas or not isinstance(source, Source):
+        return frozenset()
+    known = frozenset(fact for fact in recorded or () if fact.schema not in {None, *scope.schemas})
+    return known | created_beside(source, frozenset(managed_schemas(live)).difference(scope.schemas))
 
 
 def created_schemas(source: AnySource) -> frozenset[str]:
@@ -107,13 +176,16 @@ def build(
     claimed: Sequence[str] = (),
     named: frozenset[str] = frozenset(),
     reach: Reach,
+    beside: frozenset[FactId] = frozenset(),
 ) -> Desired:
     """The desired state: what Postgres makes of the source in a fresh place.
 
     `claimed` are schemas beyond the scope that are fresh in the place as well; one counts where the source named it in
-    a CREATE SCHEMA (`named`) or made something in it. `reach` is what the source may do beyond its schemas.
+    a CREATE SCHEMA (`named`) or made something in it. `reach` is what the source may do beyond its schemas; `beside` is
+    what is known to be declared in schemas that are not managed: what the source makes there is desired too.
 
-    Raises SourceError with file and line where Postgres refuses it.
+    Raises SourceError with file and line where Postgres refuses it, or where it changes what others have in such a
+    schema; DeclaredBesideError where the place is in the live database and cannot hold what is declared there.
     """
     if isinstance(source, DatabaseSource):
         with connect(source.url) as connection, transaction(connection):
@@ -126,15 +198,54 @@ def build(
         path = _prepare(connection, scope)
         before = managed_schemas(connection)
         baseline = place.read(before if scope.all_schemas else scope.schemas)
+        around = () if scope.all_schemas else _mentioned(source, {*before}.difference(scope.schemas, claimed))
+        theirs = place.read(around) if around else None
+        if place.transactional and beside:
+            raise DeclaredBesideError(min(beside))
         with guarded(connection, source, reach, transactional=place.transactional) as guard:
             load(connection, source, transactional=place.transactional, path=path, guard=guard)
         present = managed_schemas(connection)
         made = tuple(schema for schema in present if schema not in before or schema in claimed)
-        snapshot = place.read(present if scope.all_schemas else (*scope.schemas, *made), dependencies=True)
+        schemas = present if scope.all_schemas else (*scope.schemas, *made)
+        snapshot = place.read((*schemas, *around), dependencies=True)
+        if theirs is not None:
+            added = _added_beside(snapshot, theirs, around, source, scope)
+            if place.transactional and added:
+                raise DeclaredBesideError(min(added))
+            inside = snapshot.limited(tuple(schemas), ())
+            snapshot = inside.with_facts({**inside.facts, **{fact: snapshot.facts[fact] for fact in added}})
         snapshot = _without_unmade(snapshot, frozenset(claimed) & frozenset(before) - named)
     if place.transactional:
         snapshot, baseline = _apart(snapshot, baseline, frozenset(made).difference(before, claimed), connection)
     return Desired(snapshot=snapshot, baseline=baseline.facts, builder=place.user)
+
+
+def _mentioned(source: Source, schemas: set[str]) -> tuple[str, ...]:
+    """Those of the schemas whose name the source's text holds: it makes nothing in any other."""
+    text = source.text.lower()
+    return tuple(sorted(each for each in schemas if not each.startswith(PREFIX) and each.lower() in text))
+
+
+def _added_beside(
+    built: Snapshot, before: Snapshot, schemas: Sequence[str], source: Source, scope: Scope
+) -> frozenset[FactId]:
+    """What the source added in schemas that are not managed. Raises SourceError where it changed or dropped one."""
+    added: set[FactId] = set()
+    for fact in built.facts.keys() | before.facts.keys():
+        old, new = before.facts.get(fact), built.facts.get(fact)
+        if fact.schema not in schemas or old == new:
+            continue
+        if new is None or (old is not None and fact.kind not in _ADDED_TO_OTHERS):
+            changes = "changes" if new is not None else "drops"
+            raise SourceError(
+                f"{statement_about(source, fact)}: {changes} {fact}, which it does not create:"
+                f" schema {fact.schema} is not managed here",
+                hint="in a schema of others, declare new objects, comments and privileges only; or manage the schema"
+                f" with --schema {fact.schema} (managed are: {', '.join(scope.schemas)}), or make the change manually",
+                left="nothing was changed",
+            )
+        added.add(fact)
+    return frozenset(added)
 
 
 def _apart(

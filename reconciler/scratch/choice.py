@@ -58,11 +58,13 @@ def choose_scratch(
     own: frozenset[FactId] = frozenset(),
     reach: Reach = _NOWHERE,
     wait_ms: int = LONGEST_WAIT_MS,
+    beside: FactId | None = None,
 ) -> Scratch:
     """The scratch for `wish`: auto, schema, database, or the URL of a server. Says which and why in `.why`.
 
-    `statements` is how many the source has; `own` is what is database-wide and its own, so that a temporary database
-    begins without it. In the live database nothing is built that would write outside the schemas (`reach`).
+    `statements` is how many the source has; `own` is what is in no managed schema and its own, so that a temporary
+    database begins without it; `beside` is such an object, better not built in the live database. In the live database
+    nothing is built that would write outside the schemas (`reach`).
     Where another plan is at work in the schemas, `auto` does not wait for it where it can take a database;
     `schema` waits for `wait_ms` (0: no limit). Raises ScratchError where the wish cannot serve.
     """
@@ -89,7 +91,7 @@ def choose_scratch(
             left="nothing was changed",
         )
     may_step_aside = obstacle is None and not found.standby and not scope.all_schemas and effect is None
-    disturbs = _disturbance(found, statements, reach) if may_step_aside else None
+    disturbs = _disturbance(found, statements, reach, beside) if may_step_aside else None
     if may_step_aside and disturbs is None and wish == "auto" and may_create:
         disturbs = _busy(live, scope.schemas)
     if wish != "database" and may_step_aside and (wish == "schema" or disturbs is None or not may_create):
@@ -179,8 +181,10 @@ def _obstacle(live: Connection, schemas: Sequence[str]) -> _Obstacle | None:
     )
 
 
-def _disturbance(found: _Live, statements: int, reach: Reach) -> str | None:
+def _disturbance(found: _Live, statements: int, reach: Reach, beside: FactId | None) -> str | None:
     """Why stepping aside would disturb others, or None."""
+    if beside is not None:
+        return f"{beside} is in a schema that is not managed here"
     locks = statements * _LOCKS_A_STATEMENT + found.relations
     if locks > found.lock_slots // _SHARE_OF_LOCK_TABLE:
         return f"one transaction would take about {locks:,} of the server's {found.lock_slots:,} locks"

@@ -10,7 +10,7 @@ from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
 from reconciler.db.connections import current_user, fetch_all, transaction
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.db.statements import run_permitted
-from reconciler.model.facts import DATABASE_WIDE_KINDS, ROUTINE_KINDS, FactId
+from reconciler.model.facts import ANY_ARGUMENTS, DATABASE_WIDE_KINDS, ROUTINE_KINDS, FactId
 from reconciler.model.snapshot import Snapshot
 from reconciler.planner.ordering.others import as_restored, routines_of
 from reconciler.planner.planner import make_plan
@@ -51,7 +51,7 @@ def make_environment(connection: Connection, surroundings: Snapshot) -> None:
 
 
 def read_environment(live: Connection, scope: Scope, own: frozenset[FactId]) -> Snapshot:
-    """Those that the live database has; `own` is what is database-wide and the source's."""
+    """Those that the live database has; `own` is what is the source's though it is in no managed schema."""
     # Reading a definition locks what it is of: not while we build.
     with transaction(live, force_rollback=True):
         present = managed_schemas(live)
@@ -92,7 +92,7 @@ def _without_needing(state: Snapshot, managed: frozenset[str], own: frozenset[Fa
     for fact, needed in state.dependencies.items():
         for each in needed:
             dependents.setdefault(each, []).append(fact)
-    waiting = [fact for fact in state.facts if fact in own or substitutes(state.object_of(fact), managed)]
+    waiting = [fact for fact in state.facts if _is_own(fact, own) or substitutes(state.object_of(fact), managed)]
     gone: set[FactId] = set()
     while waiting:
         fact = waiting.pop()
@@ -100,13 +100,19 @@ def _without_needing(state: Snapshot, managed: frozenset[str], own: frozenset[Fa
             continue
         gone.add(fact)
         waiting += dependents.get(fact, ())
-        if fact.kind == "column":  # a table without it would be another one
+        # A table without a column would be another one, unless that is what the source adds to it.
+        if fact.kind == "column" and fact not in own:
             waiting.append(state.object_of(fact))
     left = state.with_facts({fact: text for fact, text in state.facts.items() if fact not in gone})
     return left.with_relations(
         dependencies={fact: needed - gone for fact, needed in state.dependencies.items() if fact not in gone},
         automatic={fact: needed - gone for fact, needed in state.automatic.items() if fact not in gone},
     )
+
+
+def _is_own(fact: FactId, own: frozenset[FactId]) -> bool:
+    """Whether the source declares it; a routine's arguments may not be known."""
+    return fact in own or (fact.kind in ROUTINE_KINDS and FactId(fact.kind, (*fact.name[:2], ANY_ARGUMENTS)) in own)
 
 
 def substitutes(owner: FactId, schemas: frozenset[str]) -> bool:

@@ -10,7 +10,7 @@ from reconciler.db.connections import transaction
 from reconciler.model.facts import FactId, canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from contextlib import AbstractContextManager
 
     from reconciler.db.connections import Connection
@@ -34,10 +34,10 @@ class Place:
     builder: str
     user: str
 
-    def read(self, schemas: Sequence[str], *, dependencies: bool = False) -> Snapshot:
-        """The snapshot of these schemas, with `user` where `builder` is the owner or a grantee."""
+    def read(self, schemas: Sequence[str], *, outside: Collection[FactId] = (), dependencies: bool = False) -> Snapshot:
+        """The snapshot of these schemas, and of objects outside, with `user` where `builder` is owner or grantee."""
         with transaction(self.connection):
-            found = read_snapshot(self.connection, schemas, dependencies=dependencies)
+            found = read_snapshot(self.connection, schemas, outside=outside, dependencies=dependencies)
         return found if self.builder == self.user else _handed_over(found, self.builder, self.user)
 
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model.facts import CHILD_KINDS, ROUTINE_KINDS, SATELLITE_KINDS
+from reconciler.model.facts import ANY_ARGUMENTS, CHILD_KINDS, ROUTINE_KINDS, SATELLITE_KINDS, FactId
 from reconciler.sqltext.lexer import lexemes
-from reconciler.sqltext.subjects import elements_of, subject_of
+from reconciler.sqltext.subjects import elements_of, subject_of, unquoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from reconciler.model.facts import FactId
     from reconciler.model.intent import Subject
-    from reconciler.source.source import AnySource
+    from reconciler.source.source import AnySource, Source
 
-__all__ = ["Place", "Places", "places_of"]
+__all__ = ["Place", "Places", "created_beside", "places_of", "statement_about"]
 
+_HEAD = 400  # tokens
 _RELATIONS = ("table", "foreign_table", "view", "materialized_view", "sequence")
 
 
@@ -78,3 +79,39 @@ def _subjects(sql: str) -> Iterable[tuple[Subject, int]]:
     for element in elements_of(tokens, whole):
         if element.subject is not None:
             yield element.subject, tokens[element.first].start
+
+
+def created_beside(source: Source, schemas: Collection[str]) -> frozenset[FactId]:
+    """What CREATE statements, and ALTER TABLE ... ADD, name in these schemas; routines with any arguments.
+
+    What IF NOT EXISTS leaves open is not among them, nor what stands in a DO block.
+    """
+    found: set[FactId] = set()
+    for statement in source.statements:
+        words = [token.keyword for token in islice(lexemes(statement.sql), _HEAD) if token.kind != "comment"]
+        subject = subject_of(statement.sql)
+        if subject is None or len(subject.name) < 2 or subject.name[0] not in schemas or _leaves_open(words):
+            continue
+        part = () if subject.part is None else (subject.part,)
+        if words[:1] == ["CREATE"] or (part and "ADD" in words and "ALTER" not in words[1:]):
+            for kind in subject.kinds:
+                found.add(FactId(kind, (*subject.name, *((ANY_ARGUMENTS,) if kind in ROUTINE_KINDS else part))))
+    return frozenset(found)
+
+
+def _leaves_open(words: Sequence[str]) -> bool:
+    return any(tuple(words[at : at + 3]) == ("IF", "NOT", "EXISTS") for at in range(len(words)))
+
+
+def statement_about(source: Source, fact: FactId) -> str:
+    """File and line of the statement that speaks of the fact, or of the last that names what it is in."""
+    place = places_of(source).of(fact)
+    if place is not None:
+        return f"{place.origin}:{place.line}"
+    names = {name.lower() for name in fact.name if name}
+    found = source.description
+    for statement in source.statements:
+        words = {unquoted(token).lower() for token in lexemes(statement.sql) if token.kind in ("word", "identifier")}
+        if len(names & words) > 1:
+            found = f"{statement.origin}:{statement.line}"
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import psycopg
 from reconciler.apply.events import Events
 from reconciler.apply.locks import LockRetryPolicy, lease
 from reconciler.apply.steps import Run, run_steps
-from reconciler.apply.transaction import Record, remember_declaration
+from reconciler.apply.transaction import Record, marked_schemas, remember_declaration
 from reconciler.catalog.snapshot_reader import FOR_CATALOGS, read_mark, read_snapshot
 from reconciler.db.connections import transaction
 from reconciler.db.search_path import statement_path
@@ -61,7 +62,7 @@ def is_unchanged(session: Session, plugin: str, source: AnySource | Reading, opt
         mark = load_mark(session.connection, plugin)
         if mark is None or mark.mark is None or not mark.settled:
             return False
-        if mark.scope != _scope_value(source.digest, scope_of(plugin, options), session.connection):
+        if mark.scope != _scope_value(source.digest, scope_of(plugin, options), options, session):
             return False
         if mark.later and options.drops is Drops.NOW:
             return False
@@ -99,12 +100,13 @@ def run_plan(
         plugin=planned.plugin,
         desired_fingerprint=planned.desired_fingerprint,
         goal=planned.goal.snapshot,
+        foreign=planned.goal.foreign,
         snapshot=planned.goal.record,
         is_whole=planned.is_whole,
         managed=planned.scope,
         source_text=planned.source_text,
         source_description=planned.source_description,
-        scope=_scope_value(planned.source_digest, planned.scope, session.connection),
+        scope=_scope_value(planned.source_digest, planned.scope, options, session),
         created_at=created_at,
         declared=declared_by(planned),
         tag=_tag(planned, created_at),
@@ -116,10 +118,12 @@ def run_plan(
             with plugin_locked(session.connection, planned.plugin, options.longest_wait_ms):
                 _refresh_mark(session, planned, record)
         _LOG.info("plugin %s: in sync", planned.plugin)
-        return MigrateResult(plugin=planned.plugin, idx=None, warnings=planned.warnings, later=planned.later)
+        return MigrateResult(
+            plugin=planned.plugin, idx=None, warnings=planned.warnings, later=planned.later, ignored=planned.ignored
+        )
     run = Run(
         record=record,
-        schemas=planned.live.schemas,
+        extent=planned.extent,
         changes=diff(planned.live, planned.goal.snapshot),
         kind=kind,
         started_at=started,
@@ -142,6 +146,7 @@ def run_plan(
         warnings=(*planned.warnings, *done.notes),
         behind=planned.behind,
         later=planned.later,
+        ignored=planned.ignored,
     )
 
 
@@ -222,8 +227,10 @@ def _must_record(planned: PlanResult, kind: RunKind) -> bool:
 def _refresh_mark(session: Session, planned: PlanResult, record: Record) -> None:
     require_head_of(session.connection, planned)
     ensure_ledger(session.connection, planned.options.longest_wait_ms)
-    seen = read_mark(session.connection, planned.live.schemas)
-    live = read_snapshot(session.connection, planned.live.schemas)
+    extent = planned.extent
+    marked = marked_schemas(extent, record.snapshot)
+    seen = read_mark(session.connection, marked)
+    live = read_snapshot(session.connection, extent.schemas, outside=extent.outside)
     if live.fingerprint != planned.live.fingerprint:
         return
     assert planned.recorded is not None
@@ -232,7 +239,7 @@ def _refresh_mark(session: Session, planned: PlanResult, record: Record) -> None
     mark = Mark(
         idx=planned.recorded.idx,
         mark=None if planned.plan.unmodelled else seen,
-        schemas=planned.live.schemas,
+        schemas=marked,
         desired_fingerprint=planned.desired_fingerprint,
         scope=record.scope,
         later=planned.later,
@@ -289,10 +296,14 @@ def _migration(idx: int | None) -> str:
     return "nothing" if idx is None else f"migration {idx}"
 
 
-def _scope_value(digest: str, scope: Scope, connection: Connection) -> dict[str, Json]:
+def _scope_value(digest: str, scope: Scope, options: Options, session: Session) -> dict[str, Json]:
+    today = session.clock().date()
+    rules = [rule for rule in options.ignore if rule.until is None or today <= rule.until]
     return {
-        "database": f"{connection.info.server_version}",
+        "database": f"{session.connection.info.server_version}",
         "exact": str(scope.exact),
+        "ignore": hashlib.sha256(repr(rules).encode()).hexdigest() if rules else "",
+        "partitions": str(scope.declared_partitions),
         "program": program_version(),
         "schemas": "*" if scope.all_schemas else ",".join(scope.schemas),
         "source": digest,

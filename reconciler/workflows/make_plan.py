@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from reconciler.apply.lag import read_replication
-from reconciler.catalog.snapshot_reader import managed_schemas, read_rights, read_snapshot
+from reconciler.catalog.snapshot_reader import managed_schemas, read_rights, read_snapshot, read_with_dependents
 from reconciler.catalog.statistics import read_index_use, read_sizes, read_unalterable_extensions
 from reconciler.db.connections import transaction
 from reconciler.db.search_path import statement_path
 from reconciler.diff.column_order import in_live_order
+from reconciler.diff.followers import require_followers
 from reconciler.diff.goal import Desired, Goal, Scope, make_goal
 from reconciler.diff.later import may_stay, without_not_null
-from reconciler.errors import BehindError, HazardError, LedgerDamagedError
+from reconciler.errors import BehindError, HazardError, LedgerDamagedError, ScratchError
 from reconciler.hazards.policy import refused_of
 from reconciler.intent.manual_renames import find_manual_renames, rename_warnings, reversed_renames
 from reconciler.intent.rename_simulation import Renamed, find_intent, rename_first
@@ -25,9 +26,11 @@ from reconciler.ledger.declarations import Declared, find_behind, find_overtaken
 from reconciler.ledger.history import load_migration
 from reconciler.ledger.marks import load_addresses, load_mark
 from reconciler.ledger.migrations import Recorded, load_head, load_recorded
+from reconciler.ledger.plugins import load_others
 from reconciler.ledger.trust import damage_note
 from reconciler.model.facts import RELATION_KINDS, FactId, canonical_json
 from reconciler.model.hazards import HazardKind, IndexUse, TableSize
+from reconciler.model.ignore import find_ignored
 from reconciler.model.intent import Intent
 from reconciler.options import Drops, Proof, scope_of
 from reconciler.planner.impact.subscribers import of_renames
@@ -42,13 +45,17 @@ from reconciler.scratch.build import build_anywhere
 from reconciler.scratch.choice import choose_scratch
 from reconciler.source.screening import leading_keywords
 from reconciler.source.source import DatabaseSource, Source
+from reconciler.workflows.borders import require_free_names, require_own_objects, shared_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date
 
     from reconciler.db.connections import Connection
     from reconciler.db.session import Session
     from reconciler.diff.drift import ObjectState
+    from reconciler.ledger.plugins import Others
+    from reconciler.model.ignore import IgnoreRule
     from reconciler.model.intent import Rename
     from reconciler.model.plan import Plan
     from reconciler.model.snapshot import Snapshot
@@ -59,7 +66,7 @@ if TYPE_CHECKING:
 
 _OF_NO_LASTING_EFFECT = frozenset({("SET",), ("RESET",), ("SELECT",), ("SHOW",), ("DO",), ("INSERT",)})
 
-__all__ = ["plan_source", "renamed_only", "require_last", "restrict"]
+__all__ = ["plan_source", "renamed_only", "require_last", "restrict", "with_rules"]
 
 
 def plan_source(
@@ -84,7 +91,9 @@ def plan_source(
     head = load_head(connection, plugin)
     damaged: list[str] = []
     recorded = _recorded(connection, plugin, damaged if survive_damage else None)
+    others = load_others(connection, plugin)
     scope = scope_of(plugin, options)
+    scope = replace(scope, shared=shared_with(plugin, scope, others, share=options.share))
     if isinstance(source, Source) and source.is_empty:
         _refuse_empty(source, options)
     before = recorded.snapshot if recorded else None
@@ -103,21 +112,29 @@ def plan_source(
     if isinstance(source, Source) and _has_no_effect(source, desired):
         _refuse_empty(source, options)
     schemas = _live_schemas(connection, scope, desired, recorded)
-    with transaction(
-        connection, force_rollback=True
-    ):  # so that no lock on what is read stays while plans are rehearsed
-        live = read_snapshot(connection, schemas, dependencies=True)
+    known = recorded.snapshot.outside if recorded else frozenset[FactId]()
+    beside = replace(desired.snapshot, schemas=schemas).outside | known
+    # No lock on what is read stays while plans are rehearsed.
+    with transaction(connection, force_rollback=True):
+        if scope.all_schemas:
+            live = read_snapshot(connection, schemas, dependencies=True)
+        else:
+            live = read_with_dependents(connection, schemas, beside)
+    require_own_objects(desired, before, others)
     user = session.user
     intent = _intent(session.connection, plugin, source, desired, live, recorded, scope)
+    intent = with_rules(intent, options.ignore, (desired.snapshot, live), session.clock().date())
     manual = find_manual_renames(load_addresses(connection, plugin), live)
     intent = replace(intent, renames=(*intent.renames, *reversed_renames(manual, desired.snapshot, intent)))
+    if intent.renames and live.outside:
+        scratch = _with_other_schemas(session, scratch, replace(scope, schemas=schemas), options)
     renamed = rename_first(
         intent, desired.snapshot, live, recorded.snapshot if recorded else None, scratch, scope, current_user=user
     )
     if renamed.renames:
         renames = of_renames(renamed.statements, renamed.renames, live, read_replication(connection))
         renamed = replace(renamed, statements=renames)
-    set_goal = partial(_goal, desired=desired, live=live, renamed=renamed, scope=scope, schemas=schemas)
+    set_goal = partial(_goal, desired=desired, live=live, renamed=renamed, scope=scope, schemas=schemas, others=others)
     goal = set_goal(intent)
     # In a scratch, what is database-wide and others' is there too; it is not declared.
     fingerprint = desired.snapshot.without(goal.foreign & desired.snapshot.facts.keys()).fingerprint
@@ -131,6 +148,8 @@ def plan_source(
 
     def planned(stays: frozenset[FactId]) -> tuple[Goal, Plan]:
         reached = set_goal(replace(intent, kept=intent.kept | stays), stays) if stays else goal
+        require_followers(reached, renamed.live, others.facts)
+        require_free_names(reached, others.facts)
         return reached, renamed.before(_plan(session, live, renamed, reached, intent, options), live)
 
     due = later & _due(connection, plugin, declared)
@@ -141,11 +160,22 @@ def plan_source(
     else:
         later -= due
     goal = reached
+    scratch = _scratch_with_dependents(session, plan, live, scratch, scope, options)
     rows = _rows(session, plan, live, goal.snapshot, intent, options)
     unproven: tuple[str, ...] = ()
     if options.proof is not Proof.OFF and plan.differences:
         path = statement_path(options.search_path)
-        unproven = prove(plan, live, goal.snapshot, scratch, scope, current_user=user, rows=rows, search_path=path)
+        unproven = prove(
+            plan,
+            live,
+            goal.snapshot,
+            scratch,
+            scope,
+            current_user=user,
+            rows=rows,
+            search_path=path,
+            foreign=goal.foreign,
+        )
     return PlanResult(
         plugin=plugin,
         plan=plan,
@@ -164,6 +194,7 @@ def plan_source(
         later=tuple(sorted(later)),
         renamed=renamed,
         suggestions=suggest(renamed.live, goal.snapshot) if plan.differences else (),
+        ignored=intent.by_rules,
         notes=(
             *damaged,
             *(source.warnings if isinstance(source, Source) else ()),
@@ -214,8 +245,9 @@ def _goal(
     renamed: Renamed,
     scope: Scope,
     schemas: tuple[str, ...],
+    others: Others,
 ) -> Goal:
-    goal = make_goal(desired, renamed.live, renamed.recorded, scope, intent)
+    goal = make_goal(desired, renamed.live, renamed.recorded, scope, intent, others.facts)
     goal = _without_our_lists(goal, renamed.live)
     if stays:
         free = without_not_null(goal, stays)
@@ -251,6 +283,20 @@ def require_last(
 
 def _declared(source: AnySource | Reading, options: Options) -> Declared:
     return Declared(digest="" if isinstance(source, DatabaseSource) else source.digest, version=options.version)
+
+
+def with_rules(intent: Intent, rules: Sequence[IgnoreRule], states: Sequence[Snapshot], today: date) -> Intent:
+    """The intent with what the rules of the configuration leave alone of these states."""
+    if not rules:
+        return intent
+    found = find_ignored(rules, states, today)
+    return replace(
+        intent,
+        ignored=intent.ignored | found.facts.keys(),
+        attributes=intent.attributes | found.attributes.keys(),
+        by_rules=found.lines,
+        warnings=(*intent.warnings, *found.warnings),
+    )
 
 
 def renamed_only(session: Session, found: PlanResult, renames: Sequence[Rename], options: Options) -> Renamed:
@@ -311,6 +357,7 @@ def restrict(
             current_user=user,
             rows=rows,
             search_path=statement_path(options.search_path),
+            foreign=goal.foreign,
         )
     previous = found.recorded.hash if found.recorded else found.desired_fingerprint
     whole = found.behind is None and (goal.snapshot.fingerprint, goal.record.fingerprint) == (
@@ -389,6 +436,33 @@ def _intent(
 
 def _scratch(session: Session, scope: Scope, options: Options) -> Scratch:
     return choose_scratch(session.connection, options.scratch, scope, dsn=session.dsn, wait_ms=options.longest_wait_ms)
+
+
+def _scratch_with_dependents(
+    session: Session, plan: Plan, live: Snapshot, scratch: Scratch, scope: Scope, options: Options
+) -> Scratch:
+    """A scratch that can hold what the plan does to objects of other schemas, where this role may have one."""
+    own = {None, *live.schemas}
+    touched = any(
+        fact.schema not in own
+        for statement in plan.statements
+        for fact in (*statement.creates, *statement.alters, *statement.drops)
+    )
+    if not touched or options.proof is Proof.OFF:
+        return scratch
+    return _with_other_schemas(session, scratch, replace(scope, schemas=live.schemas), options)
+
+
+def _with_other_schemas(session: Session, scratch: Scratch, scope: Scope, options: Options) -> Scratch:
+    """A scratch that can hold objects of other schemas too; the same where this role may not have one."""
+    if scratch.kind != "schema" or options.scratch != "auto":
+        return scratch
+    try:
+        found = choose_scratch(session.connection, "database", scope, dsn=session.dsn)
+    except ScratchError:
+        return scratch  # what is in other schemas is not rehearsed then
+    found.why = "objects of other schemas change too"
+    return found
 
 
 def _sizes(connection: Connection, plan: Plan, renamed: Renamed | None = None) -> Mapping[FactId, TableSize]:

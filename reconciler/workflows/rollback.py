@@ -29,9 +29,18 @@ if TYPE_CHECKING:
     from reconciler.ledger.history import MigrationRecord
     from reconciler.model.plan import Plan
     from reconciler.model.snapshot import Snapshot
+    from reconciler.options import Options
     from reconciler.source.source import Source
 
-__all__ = ["find_target", "last_scope", "not_brought_back", "recorded_text", "source_of_target", "with_renames_back"]
+__all__ = [
+    "find_target",
+    "in_last_scope",
+    "last_scope",
+    "not_brought_back",
+    "recorded_text",
+    "source_of_target",
+    "with_renames_back",
+]
 
 _SHOWN = 10
 # Named within what they are a part of.
@@ -71,6 +80,19 @@ def last_scope(connection: Connection, plugin: str) -> Scope | None:
     named = tuple(schemas.split(","))
     # A schema's name may hold a comma; then those that were read must do.
     return Scope(schemas=named if set(named) <= set(mark.schemas) else mark.schemas, exact=exact)
+
+
+def in_last_scope(connection: Connection, plugin: str, options: Options) -> Options:
+    """The options with what the last run of the plugin managed, unless they say what is."""
+    last = last_scope(connection, plugin)
+    if last is None or options.schemas is not None or options.all_schemas:
+        return options
+    return replace(
+        options,
+        schemas=None if last.all_schemas else last.schemas,
+        all_schemas=last.all_schemas,
+        exact=options.exact or last.exact,
+    )
 
 
 def source_of_target(target: MigrationRecord) -> Source:
