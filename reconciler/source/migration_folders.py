@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-__all__ = ["Chosen", "SourceFormat", "choose_files", "without_way_back"]
+__all__ = ["Chosen", "SourceFormat", "choose_files", "without_alembic_table", "without_way_back"]
 
 
 class SourceFormat(StrEnum):
@@ -57,6 +57,11 @@ _GOLANG = re.compile(r"(?P<version>\d+)_.+\.(?P<way>up|down)\.sql", re.DOTALL)
 _NUMBERED = re.compile(r"(?P<version>\d+)[_-]?.*\.sql", re.DOTALL)
 _GOOSE_MARK = re.compile(r"^[ \t]*--[ \t]*\+goose[ \t]+(?P<way>up|down)\b.*$", re.IGNORECASE | re.MULTILINE)
 _DBMATE_MARK = re.compile(r"^[ \t]*--[ \t]*migrate:(?P<way>up|down)\b.*$", re.IGNORECASE | re.MULTILINE)
+_ALEMBIC_MARK = re.compile(r"^-- Running (?P<way>upgrade|downgrade)\b", re.MULTILINE)
+_ALEMBIC_TABLE = re.compile(
+    r"^(?:CREATE TABLE|INSERT INTO|UPDATE|DELETE FROM|DROP TABLE)\s+(?:[\w\"]+\.)?\"?alembic_version\"?\b[^;]*;",
+    re.IGNORECASE | re.MULTILINE,
+)
 _MARKS = {SourceFormat.GOOSE: _GOOSE_MARK, SourceFormat.DBMATE: _DBMATE_MARK}
 
 
@@ -90,6 +95,22 @@ def without_way_back(text: str, format: SourceFormat) -> str:  # noqa: A002 - as
         kept.append(_kept(text[position : found.start()], is_kept=is_kept))
         position, is_kept = found.start(), found["way"].lower() == "up"
     return "".join([*kept, _kept(text[position:], is_kept=is_kept)])
+
+
+def without_alembic_table(text: str, origin: str) -> str:
+    """What `alembic upgrade --sql` printed, without Alembic's own table; any other text as it is.
+
+    Raises SourceError for what `alembic downgrade --sql` printed.
+    """
+    found = _ALEMBIC_MARK.search(text)
+    if found is None:
+        return text
+    if found["way"].lower() == "downgrade":
+        raise SourceError(
+            f"{origin} is a downgrade of Alembic, which undoes a schema",
+            hint="use what `alembic upgrade head --sql` prints, or cmd:alembic upgrade head --sql",
+        )
+    return _ALEMBIC_TABLE.sub(lambda statement: "\n" * statement[0].count("\n"), text)
 
 
 def _kept(text: str, *, is_kept: bool) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 from reconciler.errors import EmptySourceError, SourceError
 from reconciler.redaction.dsn import redact
-from reconciler.source.migration_folders import SourceFormat, choose_files, without_way_back
+from reconciler.source.migration_folders import SourceFormat, choose_files, without_alembic_table, without_way_back
 from reconciler.source.ownership import require_own
 from reconciler.source.source import SourcePart
 
@@ -40,7 +40,8 @@ def read_spec(
 ) -> list[SourcePart]:
     """The parts that one spec of `parse_source` names. Raises SourceError, EmptySourceError."""
     if spec == "-":
-        return [SourcePart(origin="<stdin>", text=_read_stdin(stdin if stdin is not None else sys.stdin))]
+        text = _read_stdin(stdin if stdin is not None else sys.stdin)
+        return [SourcePart(origin="<stdin>", text=without_alembic_table(text, "<stdin>"))]
     kind, _, rest = spec.partition(":")
     match kind:
         case "cmd" if rest:
@@ -79,7 +80,7 @@ def _read_file(path: Path, name: str) -> SourcePart:
         data = path.read_bytes()
     except OSError as exc:
         raise SourceError(f"{shown(name)} cannot be read: {exc.strerror}", hint="check its permissions") from exc
-    return SourcePart(origin=shown(name), text=_decode(data, shown(name)))
+    return SourcePart(origin=shown(name), text=without_alembic_table(_decode(data, shown(name)), shown(name)))
 
 
 def _read_stdin(stdin: TextIO) -> str:
@@ -131,7 +132,7 @@ def _run_command(command: str, *, cwd: Path, timeout_s: float) -> SourcePart:
             f"{origin} reported an error although its exit status is 0: {complaint}",
             hint="make the command succeed without it, or send its stderr elsewhere (2>/dev/null)",
         )
-    text = _decode(output, origin)
+    text = without_alembic_table(_decode(output, origin), origin)
     if not text.strip():
         raise EmptySourceError(f"{origin} printed nothing", hint="run the command alone and see what it prints")
     return SourcePart(origin=origin, text=text, warnings=(f"{origin}: {complaint}",) if complaint else ())

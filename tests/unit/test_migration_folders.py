@@ -123,3 +123,42 @@ def test_a_journal_that_is_damaged_or_names_what_is_not_there_is_an_error(tmp_pa
     for journal in ("{", "[]", '{"entries": [{"idx": 0}]}', '{"entries": [{"idx": 0, "tag": "gone"}]}'):
         with pytest.raises(SourceError, match=r"_journal\.json"):
             read(tmp_path, {"meta/_journal.json": journal, "0000_z.sql": UP.format(0)})
+
+
+ALEMBIC = """BEGIN;
+
+CREATE TABLE alembic_version (
+    version_num VARCHAR(32) NOT NULL,
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+
+-- Running upgrade  -> 1a
+
+CREATE TABLE t (id INTEGER);
+
+INSERT INTO alembic_version (version_num) VALUES ('1a') RETURNING alembic_version.version_num;
+
+-- Running upgrade 1a -> 2b
+
+ALTER TABLE t ADD COLUMN note TEXT;
+
+UPDATE alembic_version SET version_num='2b' WHERE alembic_version.version_num = '1a';
+
+COMMIT;
+"""
+
+
+def test_what_alembic_prints_declares_all_but_its_own_table(tmp_path: Path) -> None:
+    (tmp_path / "up.sql").write_text(ALEMBIC)
+    for spec in ("up.sql", "cmd:cat up.sql"):
+        found = parse_source([spec], cwd=tmp_path)
+        assert isinstance(found, Source)
+        assert [each.sql.split("(")[0].strip() for each in found.statements] == [
+            "CREATE TABLE t",
+            "ALTER TABLE t ADD COLUMN note TEXT",
+        ]
+        assert found.statements[0].line == 10
+        assert found.warnings == ()
+    (tmp_path / "down.sql").write_text("BEGIN;\n-- Running downgrade 2b -> 1a\nDROP TABLE t;\nCOMMIT;\n")
+    with pytest.raises(SourceError, match=r"down\.sql is a downgrade of Alembic"):
+        parse_source(["down.sql"], cwd=tmp_path)
