@@ -37,6 +37,7 @@ _AT_ONCE = frozenset(
         *DATABASE_WIDE_KINDS,
     }
 )
+_VIEWS = frozenset({"view", "materialized_view"})
 _TYPES = frozenset({"base_type", "domain", "enum", "range_type"})
 
 
@@ -48,11 +49,17 @@ def may_stay(goal: Goal, live: Snapshot, recorded: Snapshot) -> frozenset[FactId
     gone = live.facts.keys() - goal.snapshot.facts.keys()
     wholes = {fact for fact in gone if live.parent(fact) not in gone}
     taken = {name for fact in goal.snapshot.facts for name in _names(fact)}
+    # A view over one of them would have other columns than before.
+    changed = {
+        fact for fact, text in goal.snapshot.facts.items() if fact.kind == "column" and _is_other(fact, text, live)
+    }
     stays = {
         fact
         for fact in wholes
         if fact in recorded.facts
         and fact.kind not in _AT_ONCE
+        and (fact.kind != "column" or _is_in_table(fact, live))
+        and (fact.kind not in _VIEWS or _needs(fact, live).isdisjoint(changed))
         and not (fact.kind == "index" and live.definition(fact).get("unique"))
         and taken.isdisjoint(_names(fact))
     }
@@ -66,21 +73,36 @@ def may_stay(goal: Goal, live: Snapshot, recorded: Snapshot) -> frozenset[FactId
 
 def without_not_null(goal: Goal, kept: AbstractSet[FactId]) -> dict[FactId, str]:
     """The definitions of the columns among `kept` that the new version could not insert a row without."""
+    state = goal.snapshot
     found: dict[FactId, str] = {}
-    for column in kept:
-        if column.kind != "column" or column.name[:2] not in _tables(goal.snapshot):
+    left = [fact for fact in kept if fact.kind == "column"]
+    while left:
+        column = left.pop()
+        definition = state.find(column)
+        if column in found or definition is None or not definition.get("not_null"):
             continue
-        definition = goal.snapshot.definition(column)
-        filled = definition.get("identity") or definition.get("generated")
-        if definition.get("not_null") and not filled and column._replace(kind="default") not in goal.snapshot.facts:
-            for key in ("not_null", "not_null_constraint"):
-                definition.pop(key, None)
-            found[column] = canonical_json(definition)
+        if any(definition.get(each) for each in ("identity", "generated")) or _default(column) in state.facts:
+            continue
+        for key in ("not_null", "not_null_constraint"):
+            definition.pop(key, None)
+        found[column] = canonical_json(definition)
+        heirs = state.heirs.get(column.name[:2], ())
+        left += [column._replace(name=(*link.name[:2], column.name[2])) for link in heirs]
     return found
 
 
-def _tables(state: Snapshot) -> set[tuple[str, ...]]:
-    return {fact.name for fact in state.facts if fact.kind in TABLE_KINDS}
+def _default(column: FactId) -> FactId:
+    return column._replace(kind="default")
+
+
+def _is_other(fact: FactId, text: str, live: Snapshot) -> bool:
+    return live.facts.get(fact, text) != text
+
+
+def _is_in_table(column: FactId, state: Snapshot) -> bool:
+    """Not in a composite type or a view, which are what they are with all of their columns."""
+    owner = state.parent(column)
+    return owner is not None and owner.kind in TABLE_KINDS
 
 
 def _names(fact: FactId) -> tuple[tuple[str, ...], ...]:

@@ -125,6 +125,66 @@ def test_a_name_that_is_declared_otherwise_is_free_at_once(database: str) -> Non
     assert [fact.key for fact in done.later] == ["table:public.kept"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "both", "later"),
+    [
+        (
+            "create table t (a int, b int, primary key (a, b));",
+            "create table t (a int primary key);",
+            "insert into t (a) values (1)",
+            ["column:public.t.b"],
+        ),
+        (
+            """create table p (k int, v int not null) partition by list (k); create index pv on p (v);
+            create table p1 partition of p for values in (1); create table p2 partition of p for values in (2);""",
+            "create table p (k int) partition by list (k); create table p1 partition of p for values in (1);",
+            "insert into p (k) values (1), (2); insert into p values (1, 1), (2, 2)",
+            [
+                "column:public.p.v",
+                "column:public.p1.v",
+                "index:public.p.pv",
+                "index:public.p1.p1_v_idx",
+                "table:public.p2",
+            ],
+        ),
+        (
+            "create table a (x int, y int not null); create table b (z int) inherits (a);",
+            "create table a (x int); create table b (z int) inherits (a);",
+            "insert into b (x, z) values (1, 2); insert into a values (1, 2)",
+            ["column:public.a.y", "column:public.b.y"],
+        ),
+        (
+            "create table t (a int, b text); create view v as select a, b from t; create view w as select b from t;",
+            "create table t (a bigint, b text);",
+            "insert into t values (1, 'x'); select b from w",
+            ["view:public.w"],
+        ),
+        (
+            "create type c as (x int, y int); create table t (a c, b int);",
+            "create type c as (x int); create table t (b int);",
+            "insert into t (b) values (1); insert into t values (row(1), 2)",
+            ["column:public.t.a"],
+        ),
+        (
+            "create table t (a int); create policy p on t using (true); create rule r as on delete to t do instead nothing;",
+            "create table t (a int);",
+            "delete from t",
+            [],
+        ),
+    ],
+    ids=["of a key", "of partitions", "inherited", "under views", "of a type", "rules and policies"],
+)
+def test_what_stays_serves_both(database: str, before: str, after: str, both: str, later: list[str]) -> None:
+    start(database, before)
+    assert [fact.key for fact in start(database, after, loses=True).later] == later
+    work(database, both, 0)
+    assert start(database, after).skipped
+    with Reconciler(database, options=Options(allow=frozenset({"data_loss"}))) as reconciler:
+        reconciler.migrate(after)
+        assert reconciler.plan(after).plan.is_empty
+        assert reconciler.status().later == ()
+
+
 def test_the_command_line_drops_now_or_later(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
