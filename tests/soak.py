@@ -115,7 +115,7 @@ def _move(connection: psycopg.Connection, live: Snapshot, goal: Snapshot) -> tup
     plan = make_plan(live, goal, current_user=str(connection.info.user))
     assert plan.unmodelled == ()
     assert make_plan(live, goal, current_user=str(connection.info.user)) == plan, "two plans of the same states differ"
-    if answers := answered(connection, plan.questions, Options()):
+    if answers := answered(connection, plan.questions, Options(), {}):
         plan = make_plan(live, goal, current_user=str(connection.info.user), answers=answers)
     connection.execute("SET LOCAL check_function_bodies = off")
     for statement in plan.statements:

@@ -9,9 +9,12 @@ from reconciler.db.connections import fetch_all
 from reconciler.db.sqlfiles import read_sql, trusted
 
 if TYPE_CHECKING:
-    from reconciler.db.connections import Connection
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["Others", "read_others"]
+    from reconciler.db.connections import Connection
+    from reconciler.model.facts import FactId
+
+__all__ = ["Others", "read_others", "read_reached"]
 
 _SET_OPTION = 160000
 
@@ -40,3 +43,24 @@ def read_others(connection: Connection) -> Others:
         roles=frozenset(str(role) for role, _, is_trusted in rows if not is_trusted),
         unsettable=frozenset(str(role) for role, is_settable, _ in rows if not is_settable),
     )
+
+
+def read_reached(
+    connection: Connection, tables: Iterable[FactId], kinds: Sequence[str] = ("routine",)
+) -> dict[FactId, str]:
+    """The tables of which the rows cannot be read or checked without what somebody else has made, and what that is."""
+    named = sorted({table for table in tables if len(table.name) == 2})
+    if not named:
+        return {}
+    rows = fetch_all(
+        connection,
+        trusted(read_sql("others_called.sql")),
+        {
+            "schemas": [table.name[0] for table in named],
+            "tables": [table.name[1] for table in named],
+            "others": sorted(read_others(connection).roles),
+            "kinds": [*kinds],
+        },
+    )
+    said = {(schema, name): f"{what} of role {owner}" for schema, name, what, owner in rows}
+    return {table: said[table.name[0], table.name[1]] for table in named if table.name in said}

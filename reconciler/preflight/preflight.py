@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
+from reconciler.catalog.others import read_others, read_reached
 from reconciler.db.connections import SEARCH_PATH, cursor, errors_as, execute, server_message, transaction
 from reconciler.db.search_path import found_nothing, path_hint, statement_path
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import PreflightError
 from reconciler.hazards.hazards import describe_size
 from reconciler.model.checks import Finding, FindingKind
-from reconciler.model.facts import FactId
+from reconciler.model.facts import ROUTINE_KINDS, FactId
 from reconciler.model.hazards import HazardKind, TableSize
 from reconciler.model.plan import LockMode
+from reconciler.planner.ordering.others import owner_of
 from reconciler.preflight.requirements import needs_of
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ _LOCK_TIMEOUT_MS = 1_000
 # A rewrite of less is not worth a word.
 _MUCH_BYTES = 256 * 1024 * 1024
 _FAILS_ON_VALUES = ("22", "23")
+# What calls its owner's expressions or is one of them.
+_CALLED = ROUTINE_KINDS | {"domain"}
 _WORD = re.compile(r"[\w$]+")
 
 
@@ -65,19 +69,26 @@ def run_preflight(connection: Connection, planned: PlanResult) -> tuple[Finding,
     return tuple(found)
 
 
-def answered(connection: Connection, questions: Iterable[Question], options: Options) -> dict[FactId, bool]:
+def answered(
+    connection: Connection, questions: Sequence[Question], options: Options, former: Mapping[FactId, FactId]
+) -> dict[FactId, bool]:
     """The facts of the questions that have such rows, and whether they have no others.
 
-    One that a policy keeps us from answering is as one with such rows, and with others. Any other that cannot be
-    answered is as one without rows: the plan's checks, or its statements, will tell.
+    One that a policy keeps us from answering is as one with such rows, and with others; so is one that would call what
+    somebody else has made. Any other that cannot be answered is as one without rows: the plan's checks, or its
+    statements, will tell. `former` are the names that tables have in live.
     """
     found: dict[FactId, bool] = {}
+    calling = _calling_others(connection, [question.table for question in questions], former)
     timeout_ms = options.preflight_timeout_ms
     deadline = time.monotonic() + timeout_ms * _ALL_CHECKS_FACTOR / 1000
     for question in questions:
         left_ms = min(timeout_ms, round((deadline - time.monotonic()) * 1000))
         if left_ms <= 0:
             break
+        if question.table in calling:
+            found[question.fact] = False
+            continue
         started = time.monotonic()
         try:
             with _reading(connection, left_ms, statement_path(options.search_path)):
@@ -110,11 +121,19 @@ def refuse_blocked(findings: Sequence[Finding]) -> None:
 def _rows(connection: Connection, planned: PlanResult, timeout_ms: int) -> Iterable[Finding]:
     deadline = time.monotonic() + timeout_ms * _ALL_CHECKS_FACTOR / 1000
     asked: set[str] = set()
+    former = {new: old for old, new in planned.renamed.names.items()} if planned.renamed is not None else {}
+    tables = [check.table for statement in planned.plan.statements for check in statement.checks]
+    calling = _calling_others(connection, tables, former)
+    others = read_others(connection).roles if tables else frozenset[str]()
     for position, statement in enumerate(planned.plan.statements, start=1):
         for check in statement.checks:
             if (check.attempt or check.sql) in asked:
                 continue
             asked.add(check.attempt or check.sql)
+            theirs = calling.get(check.table) or _needing_others(check.fact, planned, others)
+            if theirs is not None:
+                yield _not_checked(check, position, f"it would call {theirs} with the rights of this role")
+                continue
             left_ms = min(timeout_ms, round((deadline - time.monotonic()) * 1000))
             if left_ms <= 0:
                 yield _not_checked(check, position, "the time for all checks has elapsed")
@@ -122,6 +141,35 @@ def _rows(connection: Connection, planned: PlanResult, timeout_ms: int) -> Itera
             finding = _asked(connection, check, position, left_ms, planned)
             if finding is not None:
                 yield finding
+
+
+def _calling_others(
+    connection: Connection, tables: Iterable[FactId], former: Mapping[FactId, FactId]
+) -> dict[FactId, str]:
+    """The tables of which reading or checking the rows would call what somebody else has made, and what that is."""
+    now = {table: former.get(table, table) for table in tables}
+    if not now:
+        return {}
+    with _reading(connection, 0):
+        reached = read_reached(connection, now.values())
+    return {table: reached[old] for table, old in now.items() if old in reached}
+
+
+def _needing_others(fact: FactId, planned: PlanResult, others: frozenset[str]) -> str | None:
+    """What of somebody else's the fact needs, directly or not, in the state that the plan leads to."""
+    goal = planned.goal.snapshot
+    live = planned.renamed.live if planned.renamed is not None else planned.live
+    waiting, seen = [fact], {fact}
+    while waiting:
+        needed = waiting.pop()
+        if needed.kind in _CALLED and needed != fact and (owner := owner_of(needed, live)) in others:
+            return f"{needed} of role {owner}"
+        parts = goal.children.get(needed, ()) if needed.kind == "domain" else ()
+        for each in (*goal.dependencies.get(needed, ()), *parts):
+            if each not in seen and each.kind != "schema":
+                seen.add(each)
+                waiting.append(each)
+    return None
 
 
 def _asked(connection: Connection, check: Check, position: int, timeout_ms: int, planned: PlanResult) -> Finding | None:

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from reconciler.catalog.others import read_others
+from reconciler.catalog.others import read_reached
 from reconciler.db.connections import SEARCH_PATH, cursor, server_message, transaction
 from reconciler.db.sqlfiles import trusted
 from reconciler.model.facts import FactId
 from reconciler.model.intent import Intent
-from reconciler.planner.ordering.others import owner_of
 from reconciler.planner.partitions.tree import ancestors, tree
 from reconciler.sqltext.printed_lists import leading_name
 
@@ -144,10 +143,9 @@ class _Reader:
 
     def leave_others(self) -> None:
         """Notes the tables of others: to read them already runs, as this role, what their owners have made for them."""
-        roles = read_others(self._connection).roles
-        for table in self._oids:
-            if (owner := owner_of(table, self._live)) in roles:
-                self._others[table] = f"it belongs to {owner}, whose code would run as this role"
+        reached = read_reached(self._connection, self._oids, ("routine", "type", "relation"))
+        for table, what in reached.items():
+            self._others[table] = f"{what} could run as this role"
 
     def take(self, table: FactId) -> bool:
         """The first rows of the table, and some from anywhere."""

@@ -396,7 +396,7 @@ def _plan(session: Session, live: Snapshot, renamed: Renamed, goal: Goal, intent
         sizes=_sizes(connection, plan, renamed),
         index_use=_index_use(connection, plan, renamed),
         online=options.steps,
-        answers=answered(connection, plan.questions, options),
+        answers=answered(connection, plan.questions, options, {new: old for old, new in renamed.names.items()}),
         replication=read_replication(connection),
     )
 

@@ -81,16 +81,16 @@ def field(table: FactId, column: str) -> Part:
 
 
 def named(table: FactId, context: Context) -> Part:
-    """A text that names a row: its primary key, or where it lies."""
+    """A text that names a row: its primary key, or where it lies. No cast is called, which could be anybody's."""
     keys = _primary_key(table, context)
     if not keys:
-        place = [literal("ctid "), raw(compose("{}::text", field(table, "ctid")))]
+        place = [literal("ctid "), field(table, "ctid")]
         if "partition_key" in context.live.definition(table):
-            place = [raw(compose("{}::pg_catalog.regclass::text", field(table, "tableoid"))), literal(" "), *place]
+            place = [raw(compose("{}::pg_catalog.regclass", field(table, "tableoid"))), literal(" "), *place]
         return raw(compose("pg_catalog.concat({})", joined(place)))
     parts: list[Part] = []
     for position, key in enumerate(keys):
-        parts += [literal(f"{', ' if position else ''}{key} = "), raw(compose("{}::text", field(table, key)))]
+        parts += [literal(f"{', ' if position else ''}{key} = "), field(table, key)]
     return raw(compose("pg_catalog.concat({})", joined(parts)))
 
 

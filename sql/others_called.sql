@@ -1,0 +1,38 @@
+-- What of these roles the tables lead to, of these kinds (routine, type, relation): (schema, table, what, owner). A table
+-- leads to its constraints, defaults, generated columns and indexes, a type to its checks and casts, and each of these
+-- to what it needs.
+with recursive reach(root, classid, objid) as (
+    select c.oid, 'pg_class'::regclass::oid, c.oid
+    from unnest(%(schemas)s::text[], %(tables)s::text[]) w(schema, name)
+    join pg_namespace n on n.nspname = w.schema
+    join pg_class c on c.relnamespace = n.oid and c.relname = w.name
+    union
+    select r.root, x.classid, x.objid
+    from reach r
+    cross join lateral (
+        select d.refclassid, d.refobjid from pg_depend d
+        where d.classid = r.classid and d.objid = r.objid and d.refobjid >= 16384
+        union all
+        select d.classid, d.objid from pg_depend d
+        where d.refclassid = r.classid and d.refobjid = r.objid and d.classid in ('pg_constraint'::regclass,
+                'pg_attrdef'::regclass, 'pg_cast'::regclass)
+        union all
+        select d.classid, d.objid from pg_depend d join pg_index i on i.indexrelid = d.objid
+        where d.refclassid = r.classid and d.refobjid = r.objid and d.classid = 'pg_class'::regclass
+        union all
+        select 'pg_class'::regclass, h.inhrelid from pg_inherits h
+        where r.classid = 'pg_class'::regclass and h.inhparent = r.objid) x(classid, objid)
+)
+select distinct on (n.nspname, c.relname) n.nspname::text, c.relname::text,
+    pg_describe_object(r.classid, r.objid, 0), o.rolname::text
+from reach r
+join pg_class c on c.oid = r.root
+join pg_namespace n on n.oid = c.relnamespace
+left join pg_class t on r.classid = 'pg_class'::regclass and t.oid = r.objid and t.relkind <> 'i'
+left join pg_proc p on r.classid = 'pg_proc'::regclass and p.oid = r.objid
+left join pg_type y on r.classid = 'pg_type'::regclass and y.oid = r.objid
+join pg_roles o on o.oid = coalesce(t.relowner, p.proowner, y.typowner)
+where o.rolname = any(%(others)s)
+    and case when p.oid is not null then 'routine' when y.oid is not null then 'type' else 'relation' end
+        = any(%(kinds)s)
+order by n.nspname, c.relname, r.classid, r.objid
