@@ -102,11 +102,15 @@ def refuse_reach(reach: Reach) -> None:
 class Guard:
     """Watches a load: what it changed beyond the database, and how a statement is run that may try to.
 
-    `role` is one without rights beyond the database, as which the statements at `confined` are run.
+    `role` is one without rights beyond the database, as which those at `confined` are run; `own` is the name of
+    a temporary database, which goes with all that is set for it, or empty.
     """
 
-    def __init__(self, connection: Connection, confined: frozenset[SourceStatement], role: str | None) -> None:
+    def __init__(
+        self, connection: Connection, confined: frozenset[SourceStatement], role: str | None, *, own: str
+    ) -> None:
         self._connection = connection
+        self._own = own
         self._confined = confined
         self._role = role
         self._writes = self._count()
@@ -151,7 +155,9 @@ class Guard:
         query = sql.SQL(
             trusted(for_server(read_sql("scratch/shared.sql"), self._connection.info.server_version))
         ).format(
-            roles=sql.Identifier("pg_catalog", "pg_authid" if is_superuser else "pg_roles"), prefix=sql.Literal(PREFIX)
+            roles=sql.Identifier("pg_catalog", "pg_authid" if is_superuser else "pg_roles"),
+            prefix=sql.Literal(PREFIX),
+            own=sql.Literal(self._own),
         )
         rows = PlainCursor(self._connection).execute(query).fetchall()
         return frozenset((str(kind), str(name), str(digest)) for kind, name, digest in rows)
@@ -166,9 +172,10 @@ def guarded(connection: Connection, source: Source, reach: Reach, *, transaction
     if not reach.running and not reach.effects:
         yield None
         return
+    own = "" if transactional else str(connection.info.dbname)
     unknown = not transactional and reach.first(EffectKind.UNKNOWN) is not None
     if not unknown or connection.info.parameter_status("is_superuser") != "on":
-        yield Guard(connection, frozenset(), None)
+        yield Guard(connection, frozenset(), None, own=own)
         return
     role = str(connection.info.dbname)
     with errors_as(ScratchError, "create the role as which the source runs"):
@@ -178,7 +185,7 @@ def guarded(connection: Connection, source: Source, reach: Reach, *, transaction
         _run(connection, f"REVOKE ALL ON FUNCTION {withheld} FROM PUBLIC, {{user}}", role)
     try:
         running = frozenset(source.statements[index] for index in reach.running)
-        yield Guard(connection, running, role)
+        yield Guard(connection, running, role, own=own)
     finally:
         if not connection.closed:
             with errors_as(ScratchError, "drop the role as which the source ran"):

@@ -166,6 +166,7 @@ _KINDS = frozenset(
 _ON_TABLE = frozenset({"INDEX", "TRIGGER", "RULE", "POLICY"})
 _NAMES = frozenset({"word", "identifier"})
 _NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
+_QUALIFIED = re.compile(rf"\s*(?:{_NAME}\s*\.\s*)?{_NAME}\s*")
 _DEFINES = re.compile(
     r"\s*create\s+(?:(?:or|replace|temp|temporary|unlogged|materialized|recursive|foreign)\s+)*"
     r"(table|view|type|domain|function|procedure|aggregate|sequence)\s+(?:if\s+not\s+exists\s+)?"
@@ -249,7 +250,7 @@ class _Reader:
     def _note(self, index: int, sql: str) -> None:
         """What the statement defines, by name, and where names without a schema are looked for."""
         words = self.leading[index]
-        if words[:1] in {("SET",), ("SELECT",)} and "search_path" in sql.lower():
+        if "search_path" in sql.lower():
             self.paths |= words_of([self.statements[index]]) & self.known.outside
         if words[:1] != ("CREATE",):
             return
@@ -340,8 +341,10 @@ class _Reader:
                     if (schema, text) in self.known.relations:
                         yield place, f"{schema}.{text}"
 
-    def _effects(self, index: int, text: Sequence[Token], *, through: str = "", depth: int = 0) -> Iterator[Effect]:
-        """What the text does when it runs, with what it calls by name."""
+    def _effects(
+        self, index: int, text: Sequence[Token], *, through: str = "", depth: int = 0, of_live: bool = False
+    ) -> Iterator[Effect]:
+        """What the text does when it runs, with what it calls by name; `of_live`: it is of a function in live."""
 
         def effect(kind: EffectKind, what: str) -> Effect:
             return self._effect(kind, index, f"{through}{what}")
@@ -365,12 +368,14 @@ class _Reader:
             elif token.keyword == "LOAD" and following is not None and following.kind == "string":
                 yield effect(EffectKind.UNKNOWN, "loads a library")
             if following is not None and following.text == "(":
-                yield from (effect(kind, what) for kind, what in self._called(name, text, place))
+                yield from (effect(kind, what) for kind, what in self._called(name, text, place, of_live=of_live))
             if name not in called and depth < _DEEPEST:
                 called.add(name)
                 yield from self._bodies(index, name, through, depth)
 
-    def _called(self, name: str, text: Sequence[Token], place: int) -> Iterator[tuple[EffectKind, str]]:
+    def _called(
+        self, name: str, text: Sequence[Token], place: int, *, of_live: bool
+    ) -> Iterator[tuple[EffectKind, str]]:
         """What a call of one of Postgres's own functions does."""
         if _CLUSTER_FUNCTION.fullmatch(name):
             yield EffectKind.CLUSTER, f"calls {name}, which reaches beyond the database and is not rolled back"
@@ -379,18 +384,21 @@ class _Reader:
         elif _RUNS_TEXT.fullmatch(name):
             yield EffectKind.UNKNOWN, f"calls {name}, which runs a query that is handed to it"
         elif name in _SEQUENCES:
-            sequence = text[place + 2] if place + 2 < len(text) else None
-            if sequence is None or not self._is_own_sequence(sequence):
+            words = [token.text.lower() for token in text[place + 2 : place + 4]]
+            ahead = 2 if words == ["pg_get_serial_sequence", "("] else 0
+            sequence = text[place + 2 + ahead] if place + 2 + ahead < len(text) else None
+            if of_live or sequence is None or not self._is_own_sequence(sequence):
                 yield EffectKind.WRITES, f"calls {name}, which is not undone by a rollback"
 
     def _is_own_sequence(self, token: Token) -> bool:
-        """Whether it is the name of a sequence that can only be one of the source's own."""
-        parts = [part for part in _WORD.sub(lambda found: f"\0{_named(found)}\0", _inside(token)).split("\0") if part]
-        if token.kind != "string" or not parts:
+        """Whether it is the name of a sequence, or of its table, that can only be one of the source's own."""
+        found = _QUALIFIED.fullmatch(_inside(token)) if token.kind == "string" else None
+        if found is None:
             return False
+        parts = [_named(part) for part in _WORD.finditer(found.group())]
         if len(parts) == 1:
             return not any(name == parts[0] for schema, name in self.known.relations if schema in self.paths)
-        return len(parts) == 3 and parts[1] == "." and parts[0] in self.known.schemas
+        return parts[0] in self.known.schemas
 
     def _bodies(self, index: int, name: str, through: str, depth: int) -> Iterator[Effect]:
         """What the functions of this name do, the source's and those of the live database outside its schemas."""
@@ -419,7 +427,7 @@ class _Reader:
                 yield self._effect(EffectKind.UNKNOWN, index, f"{called}is written in {function.language}")
             else:
                 body = [*_flattened(_lexed(function.body))]
-                yield from self._effects(index, _without(body, name), through=called, depth=depth + 1)
+                yield from self._effects(index, _without(body, name), through=called, depth=depth + 1, of_live=True)
 
     def _effect(self, kind: EffectKind, index: int, what: str) -> Effect:
         if kind is EffectKind.UNKNOWN and self._connects():
@@ -433,9 +441,10 @@ def _executed(text: Sequence[Token], place: int) -> Iterator[str]:
     before = text[place - 1].keyword if place else ""
     if first.keyword in _ROUTINES or before in {"GRANT", "REVOKE", ","} or first.keyword == "ON":
         return
-    ends = text[place + 2].text.upper() if place + 2 < len(text) else ";"
+    after = place + 2 + (len([*_flattened(_lexed(_inside(first)))]) if first.kind == "string" else 0)
+    ends = text[after].text.upper() if after < len(text) else ";"
     is_prepared = first.kind in _NAMES and place == 0
-    if not is_prepared and not (first.kind == "string" and ends in {";", "USING", "INTO"}):
+    if not is_prepared and not (first.kind == "string" and ends in {";", "INTO", "LOOP", "USING"}):
         yield "puts together a statement as it runs"
 
 
