@@ -86,7 +86,7 @@ def reading_each_other(context: Context) -> Sequence[FactId]:
     """Views that would be created or dropped and that read from each other: no order of statements can do that."""
     for facts, state in ((context.creates, context.goal), (context.drops, context.live)):
         views = sorted(fact for fact in facts if fact.kind == "view")
-        reads = {
+        reads: dict[FactId, set[FactId]] = {
             view: {state.object_of(each) for each in state.dependencies.get(view, ())}.intersection(views) - {view}
             for view in views
         }
