@@ -14,6 +14,7 @@ from reconciler.db.connections import cursor, errors_as, fetch_one, outside_tran
 from reconciler.db.sessions import advisory_holder
 from reconciler.db.sqlfiles import read_sql
 from reconciler.errors import LedgerDamagedError, LedgerError, LedgerVersionError, LockTimeoutError
+from reconciler.ledger.shape import require_shape
 from reconciler.ledger.trust import require_own_ledger, require_readable
 from reconciler.model.plugins import lock_id
 from reconciler.version import program_version
@@ -127,6 +128,7 @@ def ledger_state(connection: Connection) -> LedgerState:
                 raise LedgerError(f"this role may not read migrations.{name}", hint=_GRANT_HINT)
         found = frozenset(name for name, _, _ in tables)
         if "_ledger" not in found:
+            require_shape(connection)
             return LedgerState(tables=found, version=None)
         row = rows.execute("SELECT max(version) FROM migrations._ledger").fetchone()
     return LedgerState(tables=found, version=_checked_version(row[0] if row else None))

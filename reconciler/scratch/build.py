@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
+from reconciler.catalog.snapshot_reader import LEDGER_SCHEMA, managed_schemas, read_snapshot
 from reconciler.db.connections import connect, current_user, execute, fetch_all, transaction
 from reconciler.diff.goal import Desired
-from reconciler.errors import ReconcilerError, ScratchError, SourceError
-from reconciler.ledger.schema import LONGEST_WAIT_MS
+from reconciler.errors import ConfigError, ReconcilerError, ScratchError, SourceError
+from reconciler.ledger.schema import LONGEST_WAIT_MS, TABLES
 from reconciler.model.facts import DATABASE_WIDE_KINDS, RELATION_KINDS, FactId
 from reconciler.scratch.choice import choose_scratch
 from reconciler.scratch.environment import substitutes
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DeclaredBesideError", "build", "build_anywhere", "created_schemas"]
 
+_OF_LEDGER = frozenset(name for table in TABLES for name in (table, f"{table}_id_seq"))
 _TAKE_OVER = (
     "the existing object is in a schema that is not managed here: write the schema before its name in the CREATE"
     " statement and it is taken over, or IF NOT EXISTS and it is left alone"
@@ -75,6 +76,7 @@ def build_anywhere(
     rows there. Another plan in the live database is waited for `wait_ms` (0: no limit). Raises ScratchError or
     SourceError.
     """
+    _refuse_ledger(source, scope)
     past = recorded.schemas if recorded else ()
     named = created_schemas(source)
     claimed = () if scope.all_schemas else tuple(sorted({*past, *named} - {*scope.schemas}))
@@ -125,6 +127,24 @@ def build_anywhere(
             raise error from refused
         scratch.why = "the source declares something in a schema that is not managed"
     return scratch, build(scratch, source, scope, claimed=claimed, named=named, reach=reach, beside=beside)
+
+
+def _refuse_ledger(source: AnySource, scope: Scope) -> None:
+    """Raises ConfigError or SourceError where the ledger's schema is to be managed, or holds what is declared."""
+    if not scope.all_schemas and LEDGER_SCHEMA in scope.schemas:
+        raise ConfigError(
+            f"schema {LEDGER_SCHEMA} holds the ledger, and cannot be managed", hint="name another schema with --schema"
+        )
+    if isinstance(source, DatabaseSource):
+        return
+    for fact in sorted(created_beside(source, {LEDGER_SCHEMA})):
+        if fact.name[1] not in _OF_LEDGER:
+            raise SourceError(
+                f"{statement_about(source, fact)}: {fact} is declared in schema {LEDGER_SCHEMA}, which holds the"
+                " ledger, and is not managed",
+                hint="declare it in another schema, or create it manually: reconciler leaves other tables there alone",
+                left="nothing was changed",
+            )
 
 
 def _held_by_another(live: Connection, beside: frozenset[FactId]) -> str | None:
@@ -198,7 +218,8 @@ def build(
         path = _prepare(connection, scope)
         before = managed_schemas(connection)
         baseline = place.read(before if scope.all_schemas else scope.schemas)
-        around = () if scope.all_schemas else _mentioned(source, {*before}.difference(scope.schemas, claimed))
+        beyond = {*before, LEDGER_SCHEMA}.difference(scope.schemas, claimed)
+        around = () if scope.all_schemas else _mentioned(source, beyond)
         theirs = place.read(around) if around else None
         if place.transactional and beside:
             raise DeclaredBesideError(min(beside))
@@ -235,6 +256,17 @@ def _added_beside(
         old, new = before.facts.get(fact), built.facts.get(fact)
         if fact.schema not in schemas or old == new:
             continue
+        if fact.schema == LEDGER_SCHEMA:
+            if fact.kind != "schema" and built.object_of(fact).name[-1] in _OF_LEDGER:
+                continue  # a dump has the ledger itself
+            if built.object_of(fact).kind == "schema":
+                continue
+            raise SourceError(
+                f"{statement_about(source, fact)}: makes or changes {built.object_of(fact)} in schema {LEDGER_SCHEMA},"
+                " which holds the ledger, and is not managed",
+                hint="declare it in another schema, or create it manually: reconciler leaves other tables there alone",
+                left="nothing was changed",
+            )
         if new is None or (old is not None and fact.kind not in _ADDED_TO_OTHERS):
             changes = "changes" if new is not None else "drops"
             raise SourceError(

@@ -108,10 +108,13 @@ def statement_about(source: Source, fact: FactId) -> str:
     place = places_of(source).of(fact)
     if place is not None:
         return f"{place.origin}:{place.line}"
+    while fact.kind in SATELLITE_KINDS:
+        fact = fact.target
     names = {name.lower() for name in fact.name if name}
     found = source.description
     for statement in source.statements:
         words = {unquoted(token).lower() for token in lexemes(statement.sql) if token.kind in ("word", "identifier")}
-        if len(names & words) > 1:
+        text = statement.sql.lower()  # the body of a DO block is one token
+        if len(names & words) > 1 or all(name in text for name in names):
             found = f"{statement.origin}:{statement.line}"
     return found

@@ -27,7 +27,15 @@ BEGIN
                 granted.role);
         END LOOP;
     END LOOP;
-    IF (SELECT pg_catalog.pg_has_role(nspowner, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = 'migrations') THEN
+    -- A schema that holds tables of the application is not ours alone: its privileges stay.
+    IF (SELECT pg_catalog.pg_has_role(nspowner, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = 'migrations')
+        AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_class AS relation
+            WHERE relation.relnamespace = pg_catalog.to_regnamespace('migrations')
+                AND relation.relkind IN ('r', 'p', 'v', 'm', 'f')
+                AND relation.relname !~ '^_(ledger|journal|marks|migrations|runs|snapshots|sources|statements|steps|declarations)$'
+        )
+    THEN
         REVOKE ALL ON SCHEMA migrations FROM PUBLIC;
         FOR granted IN
             SELECT pg_catalog.pg_get_userbyid(acl.grantee) AS role
