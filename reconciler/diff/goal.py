@@ -8,10 +8,11 @@ does not mention follow live. `exact` makes the source the whole truth for what 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from reconciler.diff.followers import carried_along, needs_of_followers, substitutes_of, undeclared_children
+from reconciler.diff.privileges import Said, merged_privileges, privileges_in
 from reconciler.model.facts import DATABASE_WIDE_KINDS, SATELLITE_KINDS, canonical_json
 from reconciler.model.intent import Intent
 from reconciler.model.temporary_names import is_leftover
@@ -29,6 +30,8 @@ _WITH_STATE = frozenset({"subscription", "user_mapping"})
 _HIDDEN = ("connection", "hidden", "options")
 _NO_INTENT = Intent()
 _SWITCHED = ("row_security", "force_row_security")
+# No source declares them, so that none can stop to do so.
+SETTING_KINDS = frozenset({"database_setting", "role_setting"})
 _FOLLOWING = frozenset({"owner", "privileges", "security_label", "default_privileges"})
 
 
@@ -54,18 +57,37 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """What the source built in scratch, what was there before it ran, and who built it."""
+    """What the source built in scratch, what was there before it ran, and who built it.
+
+    `named` is what it declares although it was there before: objects of the database as a whole, in a scratch inside
+    the live database. `said` is what it says of privileges, `notes` what of it is
+    not managed here.
+    """
 
     snapshot: Snapshot
     baseline: Mapping[FactId, str]
     builder: str
+    named: frozenset[FactId] = frozenset()
+    said: Said = field(default_factory=Said)
+    notes: tuple[str, ...] = ()
 
     def mentions(self, fact: FactId) -> bool:
         """Whether the source itself brought the fact about."""
         text = self.snapshot.facts.get(fact)
-        if text is None or self.baseline.get(fact) == text:
+        if text is None:
+            return False
+        if fact in self.named:
+            return True
+        if self.baseline.get(fact) == text:
             return False
         return fact.kind != "owner" or self.snapshot.definition(fact)["role"] != self.builder
+
+    @property
+    def granted(self) -> Mapping[FactId, frozenset[str]]:
+        """What each grantee has of each object by GRANT and REVOKE of the source itself."""
+        facts = self.snapshot.facts
+        mentioned = (fact for fact in facts if fact.kind == "privileges" and self.mentions(fact))
+        return {fact: held for fact in mentioned if (held := privileges_in(facts[fact])) is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,9 +156,7 @@ def make_goal(
             or (fact.schema in own and _belongs_to_others(owner, desired, recorded, scope))
         ):
             others[fact] = text
-        elif intent.keeps(fact, live) or (
-            fact.kind in _FOLLOWING and not scope.exact and (fact.kind == "default_privileges" or fact.target in facts)
-        ):
+        elif intent.keeps(fact, live) or (fact.kind in _FOLLOWING and not scope.exact and fact.target in facts):
             facts[fact] = text
             following.add(fact)
     # What hangs on a thing that goes, goes with it: a table that is dropped leaves the publications of others.
@@ -145,13 +165,21 @@ def make_goal(
     followed = carried_along(facts, live, foreign)
     facts = {fact: text for fact, text in {**facts, **followed}.items() if text is not None}
     foreign |= followed.keys()
+    changed: Mapping[FactId, str | None] = {}
+    if not scope.exact:
+        changed = _changed_privileges(facts, desired, live, recorded, frozenset(foreign), intent)
+    facts |= {fact: text for fact, text in changed.items() if text is not None}
+    facts = {fact: text for fact, text in facts.items() if changed.get(fact, text) is not None}
+    following -= changed.keys()
+    kept -= changed.keys()
     merged = wanted.with_facts(facts).with_secrets(
         {
             **{fact: hidden for fact, hidden in live.secrets.items() if fact in foreign or fact in following},
             **{fact: hidden for fact, hidden in wanted.secrets.items() if fact in facts and fact not in following},
         }
     )
-    dependencies = _merged(wanted.dependencies, live.dependencies, foreign | following, facts, live)
+    needed = {fact: frozenset({fact.target}) for fact in changed if fact in facts}
+    dependencies = {**_merged(wanted.dependencies, live.dependencies, foreign | following, facts, live), **needed}
     goal = merged.with_relations(
         dependencies={**dependencies, **needs_of_followers(followed, facts, live, dependencies)},
         automatic=_merged(wanted.automatic, live.automatic, foreign | following, facts, live),
@@ -220,6 +248,30 @@ def _whose(fact: FactId, live: Snapshot, ours: Iterable[Collection[FactId]], the
     return None
 
 
+def _changed_privileges(
+    facts: Mapping[FactId, str],
+    desired: Desired,
+    live: Snapshot,
+    recorded: Snapshot | None,
+    foreign: frozenset[FactId],
+    intent: Intent,
+) -> Mapping[FactId, str | None]:
+    """The privileges that are not as the source alone, or live alone, has them; None for those that are usual."""
+    wanted = desired.snapshot
+    pairs = (fact for state in (wanted, live) for fact in state.facts if fact.kind == "privileges")
+    left = {fact for fact in pairs if intent.kept and intent.keeps(fact, live)}
+    return merged_privileges(
+        facts,
+        live=live,
+        recorded=recorded,
+        said=replace(desired.said, granted=desired.granted),
+        declared_defaults=frozenset(fact for fact in wanted.facts if fact.kind == "default_privileges"),
+        alone=foreign | left,
+        maker=desired.builder,
+        version=live.server_version,
+    )
+
+
 def _with_state_of_live(fact: FactId, text: str, live: Snapshot, *, exact: bool) -> str:
     """What this role cannot read stays as it is; subscriptions keep running, and new ones are created disabled."""
     now, wanted = live.find(fact), cast("Definition", json.loads(text))
@@ -246,18 +298,18 @@ def _is_initial(fact: FactId, desired: Desired, live: Snapshot) -> bool:
 def _belongs_to_others(owner: FactId, desired: Desired, recorded: Snapshot | None, scope: Scope) -> bool:
     if is_leftover(owner):
         return False
+    known = recorded is not None and owner in recorded.facts
     if owner in desired.snapshot.facts:
         # In a scratch inside the live database, what is database-wide is there though the source does not mention it.
         wide = owner.kind in DATABASE_WIDE_KINDS and not (scope.exact and scope.all_schemas)
-        known = recorded is not None and owner in recorded.facts
         return wide and not known and not desired.mentions(owner)
     if owner.kind == "schema":
         return not scope.all_schemas
     if owner.kind == "default_privileges":
-        return not scope.exact
+        return not known and not (scope.exact and (scope.all_schemas or owner.name[1]))
     if owner.kind in DATABASE_WIDE_KINDS:
-        return not (scope.exact and scope.all_schemas)
-    return scope.shares(owner.name[0]) and (recorded is None or owner not in recorded.facts)
+        return not (known and owner.kind not in SETTING_KINDS) and not (scope.exact and scope.all_schemas)
+    return scope.shares(owner.name[0]) and not known
 
 
 def is_managed(owner: FactId, record: Snapshot, scope: Scope) -> bool:

@@ -16,6 +16,7 @@ __all__ = [
     "blocks_reads_and_writes",
     "blocks_writes",
     "breaks_clients",
+    "breaks_clients_by_move",
     "breaks_clients_by_rename",
     "changes_version",
     "describe_size",
@@ -132,6 +133,16 @@ def breaks_clients_by_rename(old: FactId, new: FactId) -> Hazard:
         kind=HazardKind.BREAKS_CLIENTS,
         message=f"renames {old} to {'.'.join(new.name)}: clients that use the old name fail",
         fact=old,
+    )
+
+
+def breaks_clients_by_move(extension: FactId, schema: str) -> Hazard:
+    """Clients that name an extension's types and functions with their old schema fail from now on."""
+    return Hazard(
+        kind=HazardKind.BREAKS_CLIENTS,
+        message=f"moves {extension} to schema {schema}: clients that name its types or functions with the old schema,"
+        " or that have not the new one in their search_path, fail",
+        fact=extension,
     )
 
 

@@ -95,11 +95,14 @@ def rename_first(
     """
     if not intent.renames:
         return Renamed(live=live, recorded=recorded)
-    statements = rename_statements(intent.renames, live)
+    present = {fact for fact in live.facts if fact.kind == "schema"}
+    lacking = {fact.name[0] for fact in desired.facts if fact.kind == "schema" and fact not in present}
+    statements = rename_statements(intent.renames, live, frozenset(lacking))
     renames = [*intent.renames]
     with scratch.fresh() as place:
-        schemas = (*live.schemas, *(rename.new.name[0] for rename in renames if rename.new.kind == "schema"))
-        live = replace(live, schemas=tuple(dict.fromkeys(schemas)))
+        named = {rename.new.name[0] for rename in renames if rename.new.kind == "schema"}
+        made = {fact.name[0] for each in statements for fact in each.creates if fact.kind == "schema"}
+        live = replace(live, schemas=tuple(dict.fromkeys((*live.schemas, *sorted(named | made)))))
         copy = copy_of_live(live, place, scope, current_user)
 
         def run(made: Sequence[Statement]) -> Snapshot:
@@ -167,7 +170,8 @@ def _changed(state: Snapshot, copy: Snapshot, after: Snapshot, names: Mapping[Fa
         for fact, text in after.facts.items():
             if fact not in facts and fact not in copy.facts:
                 facts[fact] = text
-    found = replace(state.with_facts(facts), addresses={})
+    granted = {names.get(fact, fact): held for fact, held in state.granted.items()}
+    found = replace(state.with_facts(facts), addresses={}, granted=granted)
     return found.with_relations(
         dependencies={**_known(state.dependencies, facts, names), **_known(after.dependencies, facts), **published},
         automatic={**_known(state.automatic, facts, names), **_known(after.automatic, facts)},

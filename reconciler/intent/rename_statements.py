@@ -33,14 +33,17 @@ _COLUMN_OF: dict[str, LiteralString] = {
 _USED_BY_CLIENTS = frozenset({"schema", "column", "enum_label", *RELATION_KINDS, *ROUTINE_KINDS, *_TYPES})
 
 
-def rename_statements(renames: Sequence[Rename], live: Snapshot) -> list[Statement]:
+def rename_statements(
+    renames: Sequence[Rename], live: Snapshot, new_schemas: frozenset[str] = frozenset()
+) -> list[Statement]:
     """The statements for `renames`, in their order except for names that are still in use.
 
-    Where names change places, one of them gets a temporary name first.
+    An extension that gets one of the `new_schemas` has it created before. Where names change places, one of them gets a
+    temporary name first.
     """
-    made: list[Statement] = []
+    made = [*_moved_extensions(renames, new_schemas)]
     moved: dict[FactId, FactId] = {}
-    for group in _levels(renames):
+    for group in _levels([rename for rename in renames if not rename.schema]):
         moves = [_Move(rename, _after(rename.old, moved), _aim(rename, moved)) for rename in group]
         # What is already held by whoever is not renamed shows when the statements are rehearsed.
         while moves:
@@ -58,6 +61,20 @@ def rename_statements(renames: Sequence[Rename], live: Snapshot) -> list[Stateme
             moves.remove(move)
             moved[move.rename.old] = move.aim
     return made
+
+
+def _moved_extensions(renames: Sequence[Rename], new_schemas: frozenset[str]) -> Iterable[Statement]:
+    moves = [rename for rename in renames if rename.schema]
+    first = {rename.schema: rename for rename in reversed(moves) if rename.schema in new_schemas}
+    for rename in moves:
+        if first.get(rename.schema) is rename:
+            made = FactId("schema", (rename.schema,))
+            yield Statement(sql=compose("CREATE SCHEMA {}", name(rename.schema)), creates=(made,), alters=(rename.old,))
+        yield Statement(
+            sql=compose("ALTER {} SET SCHEMA {}", object_phrase(rename.old), name(rename.schema)),
+            alters=(rename.old,),
+            hazards=(hazards.breaks_clients_by_move(rename.old, rename.schema),),
+        )
 
 
 class _Move:

@@ -18,9 +18,10 @@ from reconciler.redaction.dsn import redact
 from reconciler.sqltext.redacted_sql import redact_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from reconciler.db.connections import Connection
+    from reconciler.model.facts import FactId
     from reconciler.model.snapshot import Snapshot
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "load_plugins",
     "load_recorded",
     "record_migration",
+    "recorded_by_others",
 ]
 
 
@@ -147,6 +149,22 @@ def load_recorded(connection: Connection, plugin: str) -> Recorded | None:
         return None
     idx, snapshot = latest
     return None if snapshot is None else Recorded(hash=last.hash, idx=idx, snapshot=snapshot)
+
+
+def recorded_by_others(connection: Connection, plugin: str, facts: Iterable[FactId]) -> frozenset[FactId]:
+    """Those of the facts that other plugins have in their last record."""
+    wanted = {canonical_json([[fact.kind, list(fact.name)]]): fact for fact in facts}
+    if not wanted or "_snapshots" not in ledger_state(connection):
+        return frozenset()
+    with errors_as(LedgerError, "read the snapshots of other plugins"), cursor(connection) as rows:
+        found = rows.execute(
+            "SELECT DISTINCT w.fact FROM migrations._snapshots s"
+            " JOIN unnest(%s::text[]) w(fact) ON s.snapshot -> 'facts' @> w.fact::jsonb"
+            " WHERE s.plugin_name <> %s AND s.idx ="
+            " (SELECT max(l.idx) FROM migrations._snapshots l WHERE l.plugin_name = s.plugin_name)",
+            [list(wanted), plugin],
+        ).fetchall()
+    return frozenset(wanted[row[0]] for row in found)
 
 
 def load_head(connection: Connection, plugin: str) -> Head:

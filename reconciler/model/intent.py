@@ -126,15 +126,19 @@ class Suggestion:
 class Rename:
     """One object that gets another name or schema; `where` is the place of the hint, if one asked for it.
 
-    One that is `manual` was made outside of any run since the last record, or takes such a one back.
+    One that is `manual` was made outside of any run since the last record, or takes such a one back. An extension keeps
+    its name and gets another `schema`.
     """
 
     old: FactId
     new: FactId
     where: str = ""
     manual: bool = False
+    schema: str = ""
 
     def __str__(self) -> str:
+        if self.schema:
+            return f"{self.old} -> schema {self.schema}"
         return f"{self.old} -> {'.'.join(self.new.name)}"
 
 

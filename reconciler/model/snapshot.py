@@ -74,8 +74,9 @@ class Snapshot:
     is older), `inherited_names` (column -> the name of a NOT NULL constraint that came from a parent), `declared`
     (those of them that the table declares, too), `cloned` (keys of partitions that Postgres made with their parent's)
     and `dependents` (where that lies which needs a fact and is none of the facts itself) travel beside the facts and
-    are no part of the fingerprint. A snapshot that was loaded from the ledger has none. `secrets` (identity -> option
-    -> value) is what the masks in the facts stand for, where it could be read; no JSON holds it.
+    are no part of the fingerprint. A snapshot that was loaded from the ledger has none of them, but it has `granted`:
+    what grantees have by GRANT and REVOKE of the source. `secrets` (identity -> option -> value)
+    is what the masks in the facts stand for, where it could be read; no JSON holds it.
     """
 
     facts: Mapping[FactId, str]
@@ -91,6 +92,7 @@ class Snapshot:
     inherited_names: Mapping[FactId, str] = field(default_factory=dict["FactId", str])
     declared: frozenset[FactId] = frozenset()
     cloned: frozenset[FactId] = frozenset()
+    granted: Mapping[FactId, frozenset[str]] = field(default_factory=dict["FactId", "frozenset[str]"])
 
     def __len__(self) -> int:
         return len(self.facts)
@@ -257,8 +259,11 @@ class Snapshot:
         rows = ",".join(
             f"[{encode_basestring(fact.kind)},{_strings_json(fact.name)},{text}]" for fact, text in self.facts.items()
         )
+        granted = ",".join(
+            f"[{_strings_json(fact.name)},{_strings_json(sorted(held))}]" for fact, held in sorted(self.granted.items())
+        )
         return (
-            f'{{"dialect":"postgresql","facts":[{rows}],"fingerprint":{canonical_json(self.fingerprint)},'
+            f'{{"dialect":"postgresql","facts":[{rows}],"granted":[{granted}],"fingerprint":{canonical_json(self.fingerprint)},'
             f'"schemas":{canonical_json(list(self.schemas))},"server_version":{self.server_version},'
             f'"version":{canonical_json(SNAPSHOT_VERSION)}}}'
         )
@@ -281,6 +286,10 @@ class Snapshot:
                 },
                 schemas=tuple(map(_text, cast("list[Json]", value["schemas"]))),
                 server_version=int(cast("int", value["server_version"])),
+                granted={
+                    FactId("privileges", tuple(map(_text, name))): frozenset(map(_text, held))
+                    for name, held in cast("list[tuple[list[Json], list[Json]]]", value.get("granted", []))
+                },
             )
         except (TypeError, KeyError, RecursionError) as exc:
             raise ValueError("its facts are not [kind, name, definition]") from exc

@@ -21,6 +21,7 @@ from reconciler.planner.ordering.graph import CircleError
 from reconciler.planner.partitions import index_attachment
 from reconciler.planner.rules.registry import RULES, rule_of
 from reconciler.planner.rules.views import reading_each_other
+from reconciler.planner.sql.quoting import compose, name
 from reconciler.planner.strategies.registry import STRATEGIES
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from reconciler.model.snapshot import Snapshot
 
 __all__ = ["make_plan"]
+
+_SHOWN = 5
 
 
 def make_plan(
@@ -132,6 +135,31 @@ def _unmodelled(differences: Sequence[Difference], context: Context) -> set[Fact
     return found
 
 
+def _require_extensions(context: Context, kept: Collection[FactId]) -> None:
+    """Raises PlanError where something that stays as it is uses an extension that is no longer declared."""
+    gone = {fact for fact in context.live.facts if fact.kind == "extension" and fact not in context.goal.facts}
+    if not gone:
+        return
+    alone = {fact: context.live.dependencies.get(fact, frozenset()) for fact in kept if fact.kind != "extension"}
+    users = {
+        fact: extension
+        for dependencies in (context.goal.dependencies, alone)
+        for fact, needed in dependencies.items()
+        for extension in needed & gone
+        if fact in context.goal.facts and fact.kind not in SATELLITE_KINDS
+    }
+    if users:
+        extension = users[min(users)]
+        found = [str(fact) for fact in sorted(users) if users[fact] == extension]
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise PlanError(
+            f"{extension} is no longer declared, but used by {', '.join(found[:_SHOWN])}{more}",
+            hint=f"declare it again ({compose('CREATE EXTENSION {}', name(*extension.name))}),"
+            " or drop what uses it first",
+            left="nothing was changed",
+        )
+
+
 def _reversed(dependencies: Mapping[FactId, Iterable[FactId]]) -> Mapping[FactId, Sequence[FactId]]:
     found: dict[FactId, list[FactId]] = {}
     for fact, needed in dependencies.items():
@@ -148,6 +176,7 @@ def _require_ground(context: Context, kept: Collection[FactId]) -> None:
     database as a whole.
     """
     live, goal = context.live, context.goal
+    _require_extensions(context, kept)
     taken: set[tuple[str, ...]] | None = None
     for fact in sorted(context.creates & context.drops & set(kept)):
         if fact.kind in SATELLITE_KINDS or live.facts[fact] != goal.facts[fact]:

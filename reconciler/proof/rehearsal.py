@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.catalog.others import read_others
 from reconciler.catalog.snapshot_reader import managed_schemas
-from reconciler.db.connections import SEARCH_PATH
+from reconciler.db.connections import SEARCH_PATH, fetch_all
 from reconciler.db.statements import run_permitted, run_statements
 from reconciler.diff.column_order import has_other_order, misread
 from reconciler.diff.diff import Difference, diff
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.catalog.others import Others
+    from reconciler.db.connections import Connection
     from reconciler.diff.goal import Scope
     from reconciler.model.plan import Plan, Statement
     from reconciler.model.snapshot import Snapshot
@@ -74,6 +75,9 @@ def prove(
         _compare(live, copy, "the copy of live differs from live", scope, missing)
         if rows is not None:
             rows.hold(place, copy)
+        if place.transactional:
+            # What was renamed out of the way still uses an extension that the plan drops.
+            missing |= {each.fact for each in plan.differences if each.fact.kind == "extension" and each.after is None}
         statements = [statement for statement in plan.statements if not _is_about(statement, missing, live, goal)]
         try:
             made = [*_without_data(statements, goal)] if rows is None else with_rows(statements)
@@ -177,8 +181,16 @@ def _copy(
     apart: frozenset[FactId] = frozenset()
     if place.transactional:
         wide = {fact: text for fact, text in start.facts.items() if _is_wide(fact, start)}
-        apart = frozenset(fact for fact in live.facts if _is_wide(fact, live) and fact not in wide)
-        live = live.with_facts({**{f: t for f, t in live.facts.items() if not _is_wide(f, live)}, **wide})
+        ours = _roles(place.connection)
+
+        def is_apart(fact: FactId) -> bool:
+            owner = live.object_of(fact)
+            return owner.kind in DATABASE_WIDE_KINDS and not (
+                owner.kind == "default_privileges" and owner.name[0] in ours and owner.name[1] in ("", *live.schemas)
+            )
+
+        apart = frozenset(fact for fact in live.facts if is_apart(fact) and fact not in wide)
+        live = live.with_facts({**{fact: text for fact, text in live.facts.items() if not is_apart(fact)}, **wide})
     views = frozenset(fact for fact in live.facts if fact.kind == "materialized_view")
     hers = frozenset(fact for fact in views if rows is None or uncallable or owner_of(fact, live) in others.roles)
     live = replace(live, unpopulated=live.unpopulated | hers)
@@ -216,6 +228,12 @@ def _copy(
     }
     changed |= {fact for fact in live.facts if fact.kind == "privileges" and fact.target in uncallable}
     return apart | unmodelled | skipped_too | left | without | changed
+
+
+def _roles(connection: Connection) -> frozenset[str]:
+    """The roles whose rights the current one has, so that it may alter their default privileges."""
+    text = "select rolname::text from pg_catalog.pg_roles where pg_catalog.pg_has_role(oid, 'USAGE')"
+    return frozenset(str(row[0]) for row in fetch_all(connection, text))
 
 
 def _children(inheritance: FactId, state: Snapshot) -> Iterable[FactId]:

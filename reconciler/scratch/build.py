@@ -10,30 +10,39 @@ from psycopg import sql
 
 from reconciler.catalog.snapshot_reader import LEDGER_SCHEMA, managed_schemas, read_snapshot
 from reconciler.db.connections import connect, current_user, execute, fetch_all, transaction
-from reconciler.diff.goal import Desired
+from reconciler.diff.goal import SETTING_KINDS, Desired
+from reconciler.diff.privileges import Said
 from reconciler.errors import ConfigError, ReconcilerError, ScratchError, SourceError
 from reconciler.ledger.schema import LONGEST_WAIT_MS, TABLES
 from reconciler.model.facts import DATABASE_WIDE_KINDS, RELATION_KINDS, FactId
 from reconciler.scratch.choice import choose_scratch
 from reconciler.scratch.environment import substitutes
 from reconciler.scratch.place import PREFIX
+from reconciler.scratch.privileges import defaults_apart, read_unmanaged, said_of_privileges, unmanaged_notes
 from reconciler.scratch.reach import guarded, read_reach, refuse_reach
 from reconciler.scratch.schema import SchemaScratch
+from reconciler.source.declared import declared_by
 from reconciler.source.loader import load
 from reconciler.source.places import created_beside, statement_about
 from reconciler.source.screening import leading_keywords
 from reconciler.source.source import DatabaseSource, Source
 from reconciler.sqltext.lexer import tokens
+from reconciler.sqltext.subjects import extension_clauses, subject_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from reconciler.db.connections import Connection
     from reconciler.diff.goal import Scope
     from reconciler.model.snapshot import Snapshot
-    from reconciler.scratch.place import Scratch
+    from reconciler.scratch.place import Place, Scratch
+    from reconciler.source.declared import Declared
+    from reconciler.source.loader import LoadGuard
     from reconciler.source.reach import Reach
-    from reconciler.source.source import AnySource
+    from reconciler.source.source import AnySource, SourceStatement
+
+# What no statement of a source creates.
+_FOLLOWING_LIVE = SETTING_KINDS | {"default_privileges"}
 
 __all__ = ["DeclaredBesideError", "build", "build_anywhere", "created_schemas"]
 
@@ -79,9 +88,10 @@ def build_anywhere(
     _refuse_ledger(source, scope)
     past = recorded.schemas if recorded else ()
     named = created_schemas(source)
+    declared = declared_by(source)
     claimed = () if scope.all_schemas else tuple(sorted({*past, *named} - {*scope.schemas}))
     wider = replace(scope, schemas=(*scope.schemas, *claimed))
-    own = frozenset(fact for fact in recorded or () if fact.kind in DATABASE_WIDE_KINDS)
+    own = frozenset(fact for fact in recorded or () if fact.kind in DATABASE_WIDE_KINDS) | declared.created
     beside = _declared_beside(source, recorded, wider, live)
     own |= beside
     statements = len(source.statements) if isinstance(source, Source) else 0
@@ -99,7 +109,17 @@ def build_anywhere(
         beside=min(beside, default=None),
     )
     try:
-        return scratch, build(scratch, source, scope, claimed=claimed, named=named, reach=reach, beside=beside)
+        return scratch, build(
+            scratch,
+            source,
+            scope,
+            claimed=claimed,
+            named=named,
+            reach=reach,
+            beside=beside,
+            declared=declared,
+            own=own,
+        )
     except SourceError as error:
         if error.finds_existing and not isinstance(scratch, SchemaScratch):
             error.hint = error.hint or _held_by_another(live, beside) or _TAKE_OVER
@@ -126,7 +146,17 @@ def build_anywhere(
         except ReconcilerError as refused:
             raise error from refused
         scratch.why = "the source declares something in a schema that is not managed"
-    return scratch, build(scratch, source, scope, claimed=claimed, named=named, reach=reach, beside=beside)
+    return scratch, build(
+        scratch,
+        source,
+        scope,
+        claimed=claimed,
+        named=named,
+        reach=reach,
+        beside=beside,
+        declared=declared,
+        own=own,
+    )
 
 
 def _refuse_ledger(source: AnySource, scope: Scope) -> None:
@@ -197,11 +227,14 @@ def build(
     named: frozenset[str] = frozenset(),
     reach: Reach,
     beside: frozenset[FactId] = frozenset(),
+    declared: Declared | None = None,
+    own: frozenset[FactId] = frozenset(),
 ) -> Desired:
     """The desired state: what Postgres makes of the source in a fresh place.
 
     `claimed` are schemas beyond the scope that are fresh in the place as well; one counts where the source named it in
-    a CREATE SCHEMA (`named`) or made something in it. `reach` is what the source may do beyond its schemas; `beside` is
+    a CREATE SCHEMA (`named`) or made something in it. `reach` is what the source may do beyond its schemas, `own` what
+    of the database as a whole was recorded or is created by it, `declared` what its words say of that; `beside` is
     what is known to be declared in schemas that are not managed: what the source makes there is desired too.
 
     Raises SourceError with file and line where Postgres refuses it, or where it changes what others have in such a
@@ -224,7 +257,12 @@ def build(
         if place.transactional and beside:
             raise DeclaredBesideError(min(beside))
         with guarded(connection, source, reach, transactional=place.transactional) as guard:
-            load(connection, source, transactional=place.transactional, path=path, guard=guard)
+            unmanaged = read_unmanaged(connection, source)
+            first, defaults = (source, None) if scope.exact else defaults_apart(source)
+            _load(place, first, baseline, own, path, guard)
+            if defaults is not None:
+                load(connection, defaults, transactional=place.transactional, path=path, guard=guard)
+            notes = tuple(unmanaged_notes(source, unmanaged, read_unmanaged(connection, source)))
         present = managed_schemas(connection)
         made = tuple(schema for schema in present if schema not in before or schema in claimed)
         schemas = present if scope.all_schemas else (*scope.schemas, *made)
@@ -235,10 +273,66 @@ def build(
                 raise DeclaredBesideError(min(added))
             inside = snapshot.limited(tuple(schemas), ())
             snapshot = inside.with_facts({**inside.facts, **{fact: snapshot.facts[fact] for fact in added}})
+        said = Said() if scope.exact else said_of_privileges(place, source, snapshot, path)
         snapshot = _without_unmade(snapshot, frozenset(claimed) & frozenset(before) - named)
+    known: frozenset[FactId] = frozenset()
     if place.transactional:
         snapshot, baseline = _apart(snapshot, baseline, frozenset(made).difference(before, claimed), connection)
-    return Desired(snapshot=snapshot, baseline=baseline.facts, builder=place.user)
+        wide = DATABASE_WIDE_KINDS - _FOLLOWING_LIVE
+        known = frozenset(fact for fact in own if fact.kind in wide and fact in snapshot.facts)
+        given_up = {fact for fact in known if snapshot.facts[fact] == baseline.facts.get(fact)}
+        given_up = {fact for fact in given_up if declared is None or not declared.may_name(fact)}
+        snapshot = snapshot.without({fact for fact in snapshot.facts if snapshot.object_of(fact) in given_up})
+    desired = Desired(
+        snapshot=snapshot,
+        baseline=baseline.facts,
+        builder=place.user,
+        named=known & snapshot.facts.keys(),
+        said=said,
+        notes=notes,
+    )
+    return replace(desired, snapshot=replace(snapshot, granted=desired.granted))
+
+
+def _load(
+    place: Place,
+    source: Source,
+    baseline: Snapshot,
+    own: frozenset[FactId],
+    path: Sequence[str],
+    guard: LoadGuard | None,
+) -> None:
+    """Runs the source. In the live database an extension of its own, which is there, becomes as it declares it."""
+    known = _with_extensions_of(baseline, source, own) if place.transactional else source
+    try:
+        load(place.connection, known, transactional=place.transactional, path=path, guard=guard)
+    except SourceError as error:
+        # An extension may be one that cannot be moved or updated; a temporary database begins without it.
+        error.finds_existing |= known is not source
+        raise
+
+
+def _with_extensions_of(place: Snapshot, source: Source, own: frozenset[FactId]) -> Source:
+    """The source where what creates an extension that the place has moves or updates it instead."""
+    statements: list[SourceStatement] = []
+    for statement in source.statements:
+        changes = [statement]
+        if leading_keywords(statement.sql)[:2] == ("CREATE", "EXTENSION"):
+            subject = subject_of(statement.sql)
+            fact = FactId("extension", subject.name) if subject is not None else None
+            if fact is not None and fact in own and fact in place.facts:
+                changes = [replace(statement, sql=text) for text in _changes(fact, place, statement.sql)] or changes
+        statements += changes
+    return source if statements == [*source.statements] else replace(source, statements=tuple(statements))
+
+
+def _changes(extension: FactId, place: Snapshot, created: str) -> Iterable[str]:
+    now, wanted, name = place.definition(extension), extension_clauses(created), sql.Identifier(*extension.name)
+    schema, version = wanted.get("schema", now["schema"]), wanted.get("version", now["version"])
+    if schema != now["schema"]:
+        yield sql.SQL("ALTER EXTENSION {} SET SCHEMA {}").format(name, sql.Identifier(str(schema))).as_string(None)
+    if version != now["version"]:
+        yield sql.SQL("ALTER EXTENSION {} UPDATE TO {}").format(name, str(version)).as_string(None)
 
 
 def _mentioned(source: Source, schemas: set[str]) -> tuple[str, ...]:

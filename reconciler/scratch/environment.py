@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["make_environment", "read_environment", "substitutes"]
 
-# Event triggers, publications, subscriptions and settings would act on the scratch place itself.
-_KINDS = frozenset({"extension", "foreign_data_wrapper", "foreign_server", "language", "default_privileges"})
+# Event triggers, publications, subscriptions, default privileges and settings would act on the scratch place itself.
+_KINDS = frozenset({"extension", "foreign_data_wrapper", "foreign_server", "language"})
 
 
 def make_environment(connection: Connection, surroundings: Snapshot) -> None:
@@ -62,7 +62,10 @@ def read_environment(live: Connection, scope: Scope, own: frozenset[FactId]) -> 
     found = _without_needing(state, managed, own | {fact for fact, at in state.addresses.items() if at[:2] in hiding})
     found = replace(found, schemas=others)
     wide = {
-        fact for fact in found.facts if len(found.object_of(fact).name) < 2 and found.object_of(fact).kind != "schema"
+        fact
+        for fact in found.facts
+        if (owner := found.object_of(fact)).kind == "default_privileges"
+        or (len(owner.name) < 2 and owner.kind != "schema")
     }
     # Who owns what is only referred to is of no account, and not every role may give it to somebody else. But a routine
     # runs as its owner.

@@ -15,6 +15,7 @@ from reconciler.errors import ScratchError
 from reconciler.ledger.schema import lock_key
 from reconciler.model.plugins import lock_id
 from reconciler.scratch.place import PREFIX, Place
+from reconciler.scratch.privileges import without_default_privileges
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -53,6 +54,7 @@ class SchemaScratch:
                 execute(connection, "select pg_catalog.set_config('lock_timeout', %s, true)", (str(_LOCK_TIMEOUT_MS),))
                 for schema in self._schemas:
                     self._set_aside(schema)
+                without_default_privileges(connection)
             user = current_user(connection)
             yield Place(connection=connection, transactional=True, builder=user, user=user)
 

@@ -7,7 +7,7 @@ is for Postgres to say.
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model.intent import Subject
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from reconciler.sqltext.lexer import Token
 
-__all__ = ["Element", "elements_of", "subject_of", "unquoted"]
+__all__ = ["Element", "elements_of", "extension_clauses", "subject_of", "unquoted"]
 
 _TYPES = ("enum", "composite_type", "range_type", "base_type")
 _KINDS: dict[tuple[str, ...], tuple[str, ...]] = {
@@ -92,6 +92,17 @@ def subject_of(sql: str) -> Subject | None:
             return _altered(found)
         case _:
             return None
+
+
+def extension_clauses(sql: str) -> dict[str, str]:
+    """What CREATE EXTENSION says of `schema` and `version`; they follow the name, in any order."""
+    found = [token for token in islice(lexemes(sql), _HEAD) if token.kind != "comment"]
+    _, at = _name(found, _past(found, 2, ("IF", "NOT", "EXISTS")))
+    return {
+        word.text.lower(): unquoted(value)
+        for word, value in pairwise(found[at:])
+        if word.keyword in ("SCHEMA", "VERSION")
+    }
 
 
 def _created(found: Sequence[Token]) -> Subject | None:

@@ -25,13 +25,13 @@ from reconciler.intent.rename_suggestions import suggest
 from reconciler.ledger.declarations import Declared, find_behind, find_overtaken, is_last
 from reconciler.ledger.history import load_migration
 from reconciler.ledger.marks import load_addresses, load_mark
-from reconciler.ledger.migrations import Recorded, load_head, load_recorded
+from reconciler.ledger.migrations import Recorded, load_head, load_recorded, recorded_by_others
 from reconciler.ledger.plugins import load_others
 from reconciler.ledger.trust import damage_note
-from reconciler.model.facts import RELATION_KINDS, FactId, canonical_json
+from reconciler.model.facts import DATABASE_WIDE_KINDS, RELATION_KINDS, FactId, canonical_json
 from reconciler.model.hazards import HazardKind, IndexUse, TableSize
 from reconciler.model.ignore import find_ignored
-from reconciler.model.intent import Intent
+from reconciler.model.intent import Intent, Rename
 from reconciler.options import Drops, Proof, scope_of
 from reconciler.planner.impact.subscribers import of_renames
 from reconciler.planner.partitions.publications import as_before
@@ -43,6 +43,7 @@ from reconciler.proof.sampling import sample_rows
 from reconciler.results import PlanResult
 from reconciler.scratch.build import build_anywhere
 from reconciler.scratch.choice import choose_scratch
+from reconciler.source.declared import declared_by
 from reconciler.source.screening import leading_keywords
 from reconciler.source.source import DatabaseSource, Source
 from reconciler.workflows.borders import require_free_names, require_own_objects, shared_with
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
     from reconciler.diff.drift import ObjectState
     from reconciler.ledger.plugins import Others
     from reconciler.model.ignore import IgnoreRule
-    from reconciler.model.intent import Rename
     from reconciler.model.plan import Plan
     from reconciler.model.snapshot import Snapshot
     from reconciler.options import Options
@@ -90,7 +90,8 @@ def plan_source(
         require_last(connection, plugin, source, options)
     head = load_head(connection, plugin)
     damaged: list[str] = []
-    recorded = _recorded(connection, plugin, damaged if survive_damage else None)
+    found = _recorded(connection, plugin, damaged if survive_damage else None)
+    recorded = _without_shared(connection, plugin, source, found)
     others = load_others(connection, plugin)
     scope = scope_of(plugin, options)
     scope = replace(scope, shared=shared_with(plugin, scope, others, share=options.share))
@@ -126,6 +127,7 @@ def plan_source(
     intent = with_rules(intent, options.ignore, (desired.snapshot, live), session.clock().date())
     manual = find_manual_renames(load_addresses(connection, plugin), live)
     intent = replace(intent, renames=(*intent.renames, *reversed_renames(manual, desired.snapshot, intent)))
+    intent = replace(intent, renames=(*_moved_extensions(connection, desired, live), *intent.renames))
     if intent.renames and live.outside:
         scratch = _with_other_schemas(session, scratch, replace(scope, schemas=schemas), options)
     renamed = rename_first(
@@ -198,6 +200,7 @@ def plan_source(
         notes=(
             *damaged,
             *(source.warnings if isinstance(source, Source) else ()),
+            *desired.notes,
             *intent.warnings,
             *_unreadable(live),
             *_left_behind(scope, desired.snapshot, recorded),
@@ -399,6 +402,32 @@ def _plan(session: Session, live: Snapshot, renamed: Renamed, goal: Goal, intent
         answers=answered(connection, plan.questions, options, {new: old for old, new in renamed.names.items()}),
         replication=read_replication(connection),
     )
+
+
+def _without_shared(
+    connection: Connection, plugin: str, source: AnySource, recorded: Recorded | None
+) -> Recorded | None:
+    """The record without what is no longer declared here, is of the database as a whole, and another plugin's too."""
+    if recorded is None:
+        return None
+    declared = declared_by(source)
+    wide = {fact for fact in recorded.snapshot.facts if fact.kind in DATABASE_WIDE_KINDS}
+    shared = recorded_by_others(connection, plugin, {fact for fact in wide if not declared.may_name(fact)})
+    if not shared:
+        return recorded
+    facts = {fact for fact in recorded.snapshot.facts if recorded.snapshot.object_of(fact) in shared}
+    return replace(recorded, snapshot=recorded.snapshot.without(facts))
+
+
+def _moved_extensions(connection: Connection, desired: Desired, live: Snapshot) -> Iterable[Rename]:
+    """The extensions that the source declares in another schema, where Postgres can move them."""
+    fixed = read_unalterable_extensions(connection, live, desired.snapshot)
+    for fact in sorted(desired.snapshot.facts):
+        if fact.kind != "extension" or fact not in live.facts or fact in fixed or not desired.mentions(fact):
+            continue
+        schema = str(desired.snapshot.definition(fact)["schema"])
+        if schema != live.definition(fact)["schema"]:
+            yield Rename(old=fact, new=fact, schema=schema)
 
 
 def _rows(

@@ -67,4 +67,7 @@ cross join lateral (select
 where c.relkind in ('r', 'p', 'f', 'v', 'm', 'c') and c.relpersistence <> 't' and n.oid = any(%(schemas)s)
     and not exists (select from pg_depend d
         where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+    -- Of a composite type the type is the extension's member.
+    and not exists (select from pg_depend d
+        where d.classid = 'pg_type'::regclass and d.objid = c.reltype and d.deptype = 'e')
 order by c.oid, a.attnum

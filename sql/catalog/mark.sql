@@ -38,7 +38,8 @@ select concat_ws(' ',
         where a.stxnamespace = any((select oids from spaces)::oid[])),
     (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_inherits a
         where a.inhrelid between (select first from relations) and (select last from relations)),
-    (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_description a where a.objoid >= 16384),
+    (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_description a where a.objoid >= 16384
+        or (a.classoid = 'pg_namespace'::regclass and a.objoid = any((select oids from spaces)::oid[]))),
     (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_operator a
         where a.oprnamespace = any((select oids from spaces)::oid[])),
     (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_collation a
@@ -74,6 +75,26 @@ select concat_ws(' ',
     (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_publication a),
     (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_extension a),
     -- Catalogs of the whole cluster, whose system columns not everybody may read.
-    (select format('%%s:%%s', count(*), sum(hashtextextended(a.oid || a.subname || a.subenabled || a.subpublications::text, 0)))
+    (select format('%%s:%%s', count(*), sum(hashtextextended(concat_ws('|', a.oid, a.subname, a.subowner, a.subenabled,
+            a.subbinary, a.substream, a.subslotname, a.subsynccommit, a.subpublications::text,
+            --@ if server >= 150000
+            a.subdisableonerr, a.subtwophasestate,
+            --@ end
+            --@ if server >= 160000
+            a.suborigin, a.subpasswordrequired, a.subrunasowner,
+            --@ end
+            --@ if server >= 170000
+            a.subfailover,
+            --@ end
+            -- Their connection, for those who may read it; see subscription.sql.
+            case when has_column_privilege('pg_subscription', 'subconninfo', 'select') then (
+                select string_agg(w.word, ',' order by w.word) from ts_stat(
+                    format($$select quote_literal(xmin::text)::tsvector from pg_catalog.pg_subscription where oid = %%s$$,
+                    a.oid)) w) end), 0)))
         from pg_subscription a where a.subdbid = (select oid from pg_database where datname = current_database())),
+    (select format('%%s:%%s', count(*), sum(hashtextextended(concat_ws('|', a.provider, a.objoid, a.label), 0)))
+        from pg_shseclabel a where a.classoid = 'pg_subscription'::regclass),
+    -- The table may not be read by everybody; the view hides the options of others' mappings, as check does.
+    (select format('%%s:%%s', count(*), sum(hashtextextended(
+            concat_ws('|', a.umid, a.srvid, a.umuser, a.umoptions::text), 0))) from pg_user_mappings a),
     (select format('%%s:%%s', count(*), sum(hashtextextended(a.oid || a.rolname, 0))) from pg_roles a)) as mark

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.hazards.hazards import breaks_clients
 from reconciler.model.facts import ROUTINE_KINDS, TABLE_KINDS, FactId
+from reconciler.model.privileges import default_privileges_of
 from reconciler.planner.core.nodes import Act
 from reconciler.planner.online.exchanged_columns import moved_behind
-from reconciler.planner.rules.privileges import default_privileges_of
 from reconciler.planner.rules.routines import default_count
 from reconciler.planner.sql.widening import takes_all
 

@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, LiteralString, cast
 from reconciler.db.sqlfiles import trusted
 from reconciler.hazards import hazards
 from reconciler.model.facts import FactId
+from reconciler.model.privileges import (
+    DEFAULT_LETTERS,
+    DEFAULT_OBJECTS,
+    GRANT_OPTION,
+    GRANT_RELATIONS,
+    default_privileges_of,
+    usual_defaults,
+)
 from reconciler.planner.core.rule import Rule, StatementDraft
 from reconciler.planner.sql.object_names import called_with, object_phrase
 from reconciler.planner.sql.quoting import Part, compose, joined, name, raw, role
@@ -18,65 +26,7 @@ if TYPE_CHECKING:
     from reconciler.model.snapshot import Snapshot
     from reconciler.planner.core.context import Context
 
-__all__ = ["DefaultPrivilegesRule", "PrivilegesRule", "default_privileges_of", "unasked_privileges"]
-
-_GRANT_OPTION = " WITH GRANT OPTION"
-_RELATIONS = ("view", "materialized_view", "foreign_table", "table")
-# https://www.postgresql.org/docs/current/ddl-priv.html, table "Summary of Access Privileges"
-_TO_PUBLIC = {
-    "function": "EXECUTE",
-    "procedure": "EXECUTE",
-    "aggregate": "EXECUTE",
-    "language": "USAGE",
-    "domain": "USAGE",
-    "enum": "USAGE",
-    "composite_type": "USAGE",
-    "range_type": "USAGE",
-    "base_type": "USAGE",
-}
-_TO_OWNER: dict[str, frozenset[str]] = {
-    "schema": frozenset({"USAGE", "CREATE"}),
-    "sequence": frozenset({"USAGE", "SELECT", "UPDATE"}),
-    "foreign_data_wrapper": frozenset({"USAGE"}),
-    "foreign_server": frozenset({"USAGE"}),
-    **{kind: frozenset({privilege}) for kind, privilege in _TO_PUBLIC.items()},
-}
-# What ALTER DEFAULT PRIVILEGES calls the types of objects of pg_default_acl, and which kinds of facts they are.
-_DEFAULTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "r": ("TABLES", "table", _RELATIONS),
-    "S": ("SEQUENCES", "sequence", ("sequence",)),
-    "f": ("FUNCTIONS", "function", ("function", "procedure", "aggregate")),
-    "T": ("TYPES", "domain", ("domain", "enum", "composite_type", "range_type", "base_type")),
-    "n": ("SCHEMAS", "schema", ("schema",)),
-    "L": ("LARGE OBJECTS", "", ()),
-}
-_LETTERS = {kind: letter for letter, (_, _, kinds) in _DEFAULTS.items() for kind in kinds}
-_TABLE_PRIVILEGES = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"})
-
-
-def default_privileges_of(target: FactId, grantee: str, owner: str | None, version: int) -> frozenset[str]:
-    """What `grantee` may do with a new `target` without any GRANT."""
-    if target.kind == "default_privileges":
-        return _usual_defaults(target, grantee, version)
-    if target.kind == "column":
-        return frozenset()
-    if grantee == "":
-        return frozenset({_TO_PUBLIC[target.kind]}) if target.kind in _TO_PUBLIC else frozenset()
-    if grantee != owner:
-        return frozenset()
-    if target.kind in _TO_OWNER:
-        return _TO_OWNER[target.kind]
-    return _TABLE_PRIVILEGES | {"MAINTAIN"} if version >= 170000 else _TABLE_PRIVILEGES
-
-
-def _usual_defaults(entry: FactId, grantee: str, version: int) -> frozenset[str]:
-    """An entry for a schema adds to nothing; one for the whole database replaces what Postgres grants by itself."""
-    role_name, schema, letter = entry.name
-    if schema:
-        return frozenset()
-    if letter == "L":
-        return frozenset({"SELECT", "UPDATE"}) if grantee == role_name else frozenset()
-    return default_privileges_of(FactId(_DEFAULTS[letter][1], ()), grantee, role_name, version)
+__all__ = ["DefaultPrivilegesRule", "PrivilegesRule", "unasked_privileges"]
 
 
 def _owner(target: FactId, state: Snapshot) -> str | None:
@@ -90,13 +40,13 @@ def _is_made(target: FactId, context: Context) -> bool:
 
 
 def _bare(privileges: Iterable[str]) -> frozenset[str]:
-    return frozenset(privilege.removesuffix(_GRANT_OPTION) for privilege in privileges)
+    return frozenset(privilege.removesuffix(GRANT_OPTION) for privilege in privileges)
 
 
 def _default_held(entry: FactId, grantee: str, context: Context) -> frozenset[str]:
     """What default privileges give to an object that the plan makes: those that go or shrink have done so by then."""
     fact = FactId("privileges", (entry.kind, *entry.name, grantee))
-    usual = _usual_defaults(entry, grantee, context.version)
+    usual = usual_defaults(entry, grantee, context.version)
     old = _privileges(context.old(fact)) if fact in context.live else usual
     new = _privileges(context.new(fact)) if fact in context.goal else usual
     if fact in context.creates and fact in context.drops:
@@ -111,7 +61,7 @@ def _remaining(old: frozenset[str], new: frozenset[str]) -> frozenset[str]:
 
 def _grantees(target: FactId, context: Context) -> set[str]:
     """Who gets privileges on a new object from default privileges of the user that makes it."""
-    letter = _LETTERS.get(target.kind)
+    letter = DEFAULT_LETTERS.get(target.kind)
     if letter is None:
         return set()
     return {
@@ -123,7 +73,7 @@ def _grantees(target: FactId, context: Context) -> set[str]:
 
 def _held_when_made(target: FactId, grantee: str, owner: str | None, context: Context) -> frozenset[str]:
     """What `grantee` may do with an object that the plan made and gave to its owner."""
-    letter, maker = _LETTERS.get(target.kind), context.current_user
+    letter, maker = DEFAULT_LETTERS.get(target.kind), context.current_user
     if letter is None:
         return default_privileges_of(target, grantee, owner, context.version)
 
@@ -194,7 +144,7 @@ class PrivilegesRule(Rule):
 
     def cascades_to(self, fact: FactId, context: Context) -> Iterable[FactId]:
         """A REVOKE on a table takes the grantee's privileges on its columns along."""
-        if fact.target.kind in _RELATIONS and fact.target in context.live:
+        if fact.target.kind in GRANT_RELATIONS and fact.target in context.live:
             for column in context.live.children.get(fact.target, ()):
                 other = FactId("privileges", (column.kind, *column.name, fact.name[-1]))
                 if column.kind == "column" and other in context.live:
@@ -232,24 +182,24 @@ class PrivilegesRule(Rule):
     ) -> Iterable[StatementDraft]:
         target, grantee = fact.target, fact.name[-1]
         where = self._place(target)
-        lost = {privilege.removesuffix(_GRANT_OPTION) for privilege in held} - {
-            privilege.removesuffix(_GRANT_OPTION) for privilege in wanted
+        lost = {privilege.removesuffix(GRANT_OPTION) for privilege in held} - {
+            privilege.removesuffix(GRANT_OPTION) for privilege in wanted
         }
         if lost:
             yield StatementDraft(sql=self._text("REVOKE {} ON {} FROM {}", lost, target, where, grantee))
         options = {
-            privilege.removesuffix(_GRANT_OPTION)
+            privilege.removesuffix(GRANT_OPTION)
             for privilege in held - wanted
-            if privilege.endswith(_GRANT_OPTION) and privilege.removesuffix(_GRANT_OPTION) in wanted
+            if privilege.endswith(GRANT_OPTION) and privilege.removesuffix(GRANT_OPTION) in wanted
         }
         if options:
             yield StatementDraft(
                 sql=self._text("REVOKE GRANT OPTION FOR {} ON {} FROM {}", options, target, where, grantee)
             )
-        plain = {privilege for privilege in wanted - held if not privilege.endswith(_GRANT_OPTION)}
+        plain = {privilege for privilege in wanted - held if not privilege.endswith(GRANT_OPTION)}
         if refound := plain - options:
             yield self._grant(fact, "GRANT {} ON {} TO {}", refound, where)
-        granted = {p.removesuffix(_GRANT_OPTION) for p in wanted - held if p.endswith(_GRANT_OPTION)}
+        granted = {p.removesuffix(GRANT_OPTION) for p in wanted - held if p.endswith(GRANT_OPTION)}
         if granted:
             yield self._grant(fact, "GRANT {} ON {} TO {} WITH GRANT OPTION", granted, where)
 
@@ -271,8 +221,8 @@ class PrivilegesRule(Rule):
 
     def _place(self, target: FactId) -> Part:
         if target.kind == "default_privileges":
-            return raw(_DEFAULTS[target.name[2]][0])
-        if target.kind in _RELATIONS:
+            return raw(DEFAULT_OBJECTS[target.name[2]][0])
+        if target.kind in GRANT_RELATIONS:
             return raw(compose("TABLE {}", name(*target.name)))
         if target.kind == "column":
             return raw(compose("TABLE {}", name(*target.name[:2])))
