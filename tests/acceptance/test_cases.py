@@ -36,7 +36,7 @@ from lock_watch import LockWatch
 
 from reconciler.client import Reconciler
 from reconciler.model.hazards import HazardKind
-from reconciler.options import Options
+from reconciler.options import Options, Partitions
 from reconciler.source.source import DatabaseSource
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ if TYPE_CHECKING:
 
 CASES = Path(__file__).parent / "cases"
 ROLES = ("case_owner", "case_reader", "case_writer")
-OPTIONS = Options(all_schemas=True, exact=True, scratch="database", allow=frozenset(HazardKind))
+OPTIONS = Options(
+    all_schemas=True, exact=True, scratch="database", allow=frozenset(HazardKind), partitions=Partitions.DECLARED
+)
 
 
 @dataclass(frozen=True, kw_only=True)
