@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from reconciler.db.connections import cursor, errors_as
-from reconciler.errors import ConfigError, LedgerError
+from reconciler.errors import ConfigError, LedgerDamagedError, LedgerError
 from reconciler.ledger.history import load_history
 from reconciler.ledger.managers import SnapshotManager
 from reconciler.ledger.migrations import load_plugins
@@ -57,12 +57,21 @@ class Others:
     schemas: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def load_others(connection: Connection, plugin: str) -> Others:
-    """What is recorded of all plugins but this one; of a schema that this one had before, another is not the first."""
+def load_others(connection: Connection, plugin: str, damaged: list[LedgerDamagedError] | None = None) -> Others:
+    """What is recorded of all plugins but this one; of a schema that this one had before, another is not the first.
+
+    Raises LedgerDamagedError for a snapshot that is damaged, or adds it to `damaged` and passes it over.
+    """
     facts: dict[FactId, str] = {}
     schemas: dict[str, str] = {}
     for name in _by_age(connection):
-        snapshot = SnapshotManager(connection).get_latest_snapshot(name)
+        try:
+            snapshot = SnapshotManager(connection).get_latest_snapshot(name)
+        except LedgerDamagedError as error:
+            if damaged is None:
+                raise
+            damaged.append(error)
+            continue
         if snapshot is None:
             continue
         for schema in schemas_held(snapshot):
@@ -105,7 +114,7 @@ def list_plugins(connection: Connection) -> tuple[PluginEntry, ...]:
 def migrations_since(connection: Connection, plugin: str) -> Mapping[str, str]:
     """The plugins that were migrated after this one was last, and by which migration, in words."""
     latest: dict[str, HistoryEntry] = {}
-    for entry in load_history(connection):
+    for entry in load_history(connection, damaged=[]):
         latest[entry.plugin] = max(latest.get(entry.plugin, entry), entry, key=lambda each: each.idx)
     own = latest.get(plugin)
     return {

@@ -92,7 +92,9 @@ def plan_source(
     damaged: list[str] = []
     found = _recorded(connection, plugin, damaged if survive_damage else None)
     recorded = _without_shared(connection, plugin, source, found)
-    others = load_others(connection, plugin)
+    lost: list[LedgerDamagedError] = []
+    others = load_others(connection, plugin, lost if survive_damage else None)
+    damaged += [note for each in lost if (note := damage_note(each)) not in damaged]
     scope = scope_of(plugin, options)
     scope = replace(scope, shared=shared_with(plugin, scope, others, share=options.share))
     if isinstance(source, Source) and source.is_empty:
