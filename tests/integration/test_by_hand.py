@@ -180,6 +180,9 @@ def test_a_mark_of_an_older_program_tells_nothing(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("alter table migrations._marks drop column addresses, alter column mark set not null")
         connection.execute("alter table migrations._runs drop step_count, drop source_description, drop changes")
+        connection.execute("alter table migrations._runs drop source_digest, drop app_version")
+        connection.execute("alter table migrations._marks drop column later")
+        connection.execute("drop table migrations._declarations")
         connection.execute("delete from migrations._ledger where version >= 3")
     with Reconciler(database) as reconciler:
         assert reconciler.status().unfinished is None
@@ -190,4 +193,4 @@ def test_a_mark_of_an_older_program_tells_nothing(database: str) -> None:
         with psycopg.connect(database, autocommit=True) as connection:
             connection.execute("alter table public.u rename to t")
         reconciler.migrate(DECLARED.replace("x int);", "x int, y int);"))
-        assert reconciler.connection.execute("select count(*) from migrations._ledger").fetchone() == (4,)
+        assert reconciler.connection.execute("select count(*) from migrations._ledger").fetchone() == (5,)
