@@ -242,7 +242,7 @@ class Reconciler:
         failures: dict[str, ReconcilerError] = {}
         for each in self.plugins():
             try:
-                with self.connection.transaction(force_rollback=True):
+                with transaction(self.connection, force_rollback=True):
                     own = rollback.in_last_scope(self.connection, each.name, chosen)
                     found[each.name] = self._check_recorded(each.name, own)
             except ReconcilerError as error:
@@ -296,7 +296,7 @@ class Reconciler:
 
     def plugins(self) -> tuple[PluginEntry, ...]:
         """All recorded plugins, by their names."""
-        with self.connection.transaction():
+        with transaction(self.connection):
             return list_plugins(self.connection)
 
     def rename_plugin(self, old: str, new: str) -> int:

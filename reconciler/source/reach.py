@@ -214,6 +214,7 @@ class _Reader:
         immutable |= {name for name in known.functions if self._is_immutable(name)}
         self.immutable = frozenset(immutable)
         self.running: set[int] = set()
+        self._followed: set[tuple[int, str]] = set()
 
     def read(self, *, with_rows: bool) -> Iterator[Effect]:
         is_deep = with_rows or self.has_event_trigger
@@ -351,7 +352,6 @@ class _Reader:
 
         for _, name in self._outside(text):
             yield effect(EffectKind.WRITES, f"reads or writes {name}, which is outside the managed schemas")
-        called: set[str] = set()
         for place, token in enumerate(text):
             following = text[place + 1] if place + 1 < len(text) else None
             if token.text == "&" and place and text[place - 1].keyword == "U":
@@ -369,8 +369,9 @@ class _Reader:
                 yield effect(EffectKind.UNKNOWN, "loads a library")
             if following is not None and following.text == "(":
                 yield from (effect(kind, what) for kind, what in self._called(name, text, place, of_live=of_live))
-            if name not in called and depth < _DEEPEST:
-                called.add(name)
+            # Once for each statement: bodies that name each other's functions are many paths to the same effects.
+            if (index, name) not in self._followed and depth < _DEEPEST:
+                self._followed.add((index, name))
                 yield from self._bodies(index, name, through, depth)
 
     def _called(

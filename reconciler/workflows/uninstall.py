@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from reconciler.db.connections import errors_as, fetch_one
+from reconciler.db.connections import errors_as, execute, fetch_one, transaction
 from reconciler.diff.goal import SHARED_SCHEMAS
 from reconciler.errors import ConfigError
 from reconciler.ledger.migrations import forget_plugin, load_plugins, load_recorded
@@ -57,9 +57,8 @@ def archive_plugin(connection: Connection, plugin: str, today: date) -> tuple[st
     with errors_as(doing=f"archive plugin {plugin}"):
         for schema in own:
             name = _free_name(connection, f"{schema[:40]}_archived_{today:%Y%m%d}")
-            connection.execute(
-                sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(sql.Identifier(schema), sql.Identifier(name))
-            )
+            rename = sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(sql.Identifier(schema), sql.Identifier(name))
+            execute(connection, rename)
             lines.append(f"schema {schema} is now {name}, with all rows")
     objects = {recorded.snapshot.object_of(fact) for fact in recorded.snapshot.facts if fact.schema not in (None, *own)}
     left = sorted(str(fact) for fact in objects if fact.kind != "schema")
@@ -75,8 +74,8 @@ def forget_uninstalled(connection: Connection, plugin: str, schemas: Iterable[st
     lines: list[str] = []
     for schema in schemas:
         try:
-            with connection.transaction():
-                connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(schema)))
+            with transaction(connection):
+                execute(connection, sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(schema)))
             lines.append(f"schema {schema} is dropped")
         except psycopg.errors.DependentObjectsStillExist:
             lines.append(f"schema {schema} stays: it holds what is not the plugin's")

@@ -18,7 +18,7 @@ from reconciler.embedded import EmbeddedServer
 from reconciler.errors import ReconcilerError, ScratchError, SourceError
 from reconciler.model.facts import DATABASE_WIDE_KINDS, FactId
 from reconciler.model.hazards import HazardKind
-from reconciler.options import Options
+from reconciler.options import Options, WhenBehind
 from reconciler.scratch.stubs import stub_roles
 
 if TYPE_CHECKING:
@@ -218,7 +218,8 @@ SERVED = "create foreign data wrapper w;"
 def test_what_stands_outside_the_managed_schemas_can_be_declared_again(
     database: str, source: str, changed: str, scratch: str
 ) -> None:
-    with Reconciler(database, options=Options(scratch=scratch, allow=frozenset(HazardKind))) as reconciler:
+    options = Options(scratch=scratch, allow=frozenset(HazardKind), when_behind=WhenBehind.APPLY)
+    with Reconciler(database, options=options) as reconciler:
         reconciler.migrate(source)
         assert reconciler.plan(source).plan.sql == ""
         reconciler.migrate(changed)

@@ -14,6 +14,7 @@ PACKAGE = Path(reconciler.__file__).parent
 OTHER_WAYS = {
     "db/connections.py",
     "db/statements.py",  # a plan's, inside of `setting` or `session_setting`
+    "scratch/privileges.py",  # a source's GRANT and REVOKE, in its path
     "source/loader.py",  # a source's; its own queries have all names qualified
     "scratch/database.py",  # CREATE and DROP DATABASE, which no transaction may hold
     "apply/locks.py",  # BEGIN and ROLLBACK of the lease

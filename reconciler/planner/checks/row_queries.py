@@ -158,7 +158,7 @@ def rows_stay(table: FactId | None, context: Context) -> bool:
     touched = context.creates | context.drops | context.alters
     links = [each for each in context.live.children.get(table, ()) if each.kind == "inheritance"]
     # A table that leaves its parent takes its rows with it.
-    links = [each for each in links if each in context.goal or each in context.rerouted]
+    links = [each for each in links if each in context.goal or each in context.decided.rerouted]
     waiting = [table]
     while waiting:
         below = links_below(waiting.pop(), context)

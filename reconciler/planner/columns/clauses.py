@@ -45,7 +45,7 @@ def column_clause(
     table = context.goal.parent(column)
     links = [link for link in context.goal.children.get(table, ()) if link.kind == "inheritance"] if table else []
     attaches = any("bound" in context.new(link) for link in links)
-    if definition.get("inherited") and links and not attaches and table not in context.temporary_parents:
+    if definition.get("inherited") and links and not attaches and table not in context.decided.temporary_parents:
         return None
     parts: list[Part] = [name(column.name[2])]
     if not typed:

@@ -28,7 +28,7 @@ def is_numbered_first(column: FactId, context: Context) -> bool:
     if "identity" not in context.new(column):
         return False
     table = context.goal.parent(column)
-    if table in context.temporary_parents and context.new(column).get("inherited"):
+    if table in context.decided.temporary_parents and context.new(column).get("inherited"):
         return True
     if table is None or table.name not in context.live.heirs:
         return False

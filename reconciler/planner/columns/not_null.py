@@ -64,11 +64,12 @@ def explicit_name(fact: FactId, context: Context) -> str:
     """
     chosen = context.goal.not_null_name(fact)
     taken = context.version >= 180000 and (
-        fact in context.renamed_types
-        or FactId("table", fact.name[:2]) in context.renamed_tables
+        fact in context.decided.renamed_types
+        or FactId("table", fact.name[:2]) in context.decided.renamed_tables
         or context.constraint_holders.get((fact.name[0], chosen), frozenset()) > {fact}
     )
-    is_usual = chosen == _usual_name(fact) and not taken and context.goal.parent(fact) not in context.temporary_parents
+    is_inherited = context.goal.parent(fact) in context.decided.temporary_parents
+    is_usual = chosen == _usual_name(fact) and not taken and not is_inherited
     return "" if is_usual else compose("CONSTRAINT {} ", name(chosen))
 
 
@@ -282,9 +283,9 @@ def _alter(column: FactId, before: Definition, after: Definition, context: Conte
     held = context.live.not_null_name(column)
     wanted = context.goal.not_null_name(column)
     rename: LiteralString = "ALTER TABLE {} RENAME CONSTRAINT {} TO {}"
-    if (other := context.exchanged_names.get(column)) is not None:
+    if (other := context.decided.exchanged_names.get(column)) is not None:
         yield exclusive(compose(rename, on, name(wanted), name(_renamed_apart(other))), table)
-    if column in context.exchanged_names.values():
+    if column in context.decided.exchanged_names.values():
         held = _renamed_apart(column)
     if held != wanted:
         yield exclusive(compose(rename, on, name(held), name(wanted)), table)
@@ -425,7 +426,7 @@ def _set_text(column: FactId) -> str:
 
 def _on_parent(column: FactId, context: Context) -> bool:
     """Whether the constraint comes from the table that is the only parent for a while."""
-    return context.goal.parent(column) in context.temporary_parents and bool(
+    return context.goal.parent(column) in context.decided.temporary_parents and bool(
         _constraint(context.new(column)).get("inherited")
     )
 

@@ -12,11 +12,12 @@ from reconciler.model.facts import SATELLITE_KINDS, FactId
 from reconciler.model.intent import Intent
 from reconciler.model.plan import Rights
 from reconciler.model.temporary_names import free_name
+from reconciler.planner.core.decisions import Decisions
 from reconciler.planner.sql.quoting import Part, compose, literal, name
 from reconciler.redaction.masking import MASK, Secret, SecretText
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from reconciler.model.facts import Definition
     from reconciler.model.hazards import IndexUse, TableSize
@@ -47,25 +48,10 @@ class Context:
     # Columns whose type is recreated. They keep their values: converted once, where the old type stays until then under
     # a temporary name (`renamed_types`), else as text or JSON in between.
     converting: set[FactId] = field(default_factory=set["FactId"])
-    renamed_types: set[FactId] = field(default_factory=set["FactId"])
-    # Columns that hold rows of a table which is rewritten, and so hold JSON meanwhile.
-    holding_rows_as_json: Collection[FactId] = frozenset()
-    # Tables that are recreated and whose rows move; with their partitions they have temporary names meanwhile.
-    recreated_tables: set[FactId] = field(default_factory=set["FactId"])
-    renamed_tables: set[FactId] = field(default_factory=set["FactId"])
     # The answers to the strategies' questions: for each fact that has such rows, whether it has no others.
     answers: Mapping[FactId, bool] = field(default_factory=dict["FactId", bool])
-    # Links of partitions whose rows move to others of their table, and whether these are all that it has.
-    rerouted: Mapping[FactId, bool] = field(default_factory=dict["FactId", bool])
-    # Of recreated tables whose rows are not all their own afterwards: the condition for those that are.
-    rows_that_stay: Mapping[FactId, Part] = field(default_factory=dict["FactId", Part])
-    # Tables to detach from their type, for a while or for good, and those to attach to one when all else is done.
-    detach_type: set[FactId] = field(default_factory=set["FactId"])
-    attach_type: set[FactId] = field(default_factory=set["FactId"])
-    # Tables whose only parent is a temporary table while their links are recreated: its name.
-    temporary_parents: Mapping[FactId, Part] = field(default_factory=dict["FactId", Part])
-    # Of each cycle of columns whose NOT NULL constraints exchange names: the first, and whose name it takes.
-    exchanged_names: Mapping[FactId, FactId] = field(default_factory=dict["FactId", "FactId"])
+    # What the strategies have decided.
+    decided: Decisions = field(default_factory=Decisions)
     intent: Intent = field(default_factory=Intent)
     dependents: Mapping[FactId, Sequence[FactId]] = field(default_factory=dict["FactId", "Sequence[FactId]"])
     # What the plan's renames have renamed already here, but not yet in the database: new name -> the one it has now.
@@ -118,7 +104,7 @@ class Context:
     def via(self, part: FactId) -> Part:
         """The table whose alteration gives its table this column or check: the temporary parent, where it has one."""
         table = self.goal.parent(part)
-        temporary = self.temporary_parents.get(table) if table is not None else None
+        temporary = self.decided.temporary_parents.get(table) if table is not None else None
         return temporary if temporary is not None and self.new(part).get("inherited") else name(*part.name[:2])
 
     def position(self, fact: FactId) -> int:
@@ -158,9 +144,9 @@ class Context:
         owners = self.live.automatic.get(fact, frozenset())
         table = self.live.parent(fact) if fact.kind in ("index", "constraint") else None
         links = [link for link in self.live.children.get(table, ()) if link.kind == "inheritance"] if table else []
-        together = table in self.renamed_tables
+        together = table in self.decided.renamed_tables
         if any(
-            link in self.drops and not (together and FactId("table", link.name[2:]) in self.renamed_tables)
+            link in self.drops and not (together and FactId("table", link.name[2:]) in self.decided.renamed_tables)
             for link in links
         ):
             owners = frozenset(owner for owner in owners if owner.kind not in ("index", "constraint"))

@@ -67,7 +67,7 @@ def _stopped(act: Act, fact: FactId, context: Context) -> Iterator[Hazard]:
         case Act.ALTER, "enum":
             yield from _labels(fact, context)
         case Act.RESTORE, "table":
-            if fact in context.recreated_tables:
+            if fact in context.decided.recreated_tables:
                 yield from _recreated(fact, context)
             if fact in reroute_rows.tables_with_returning_rows(context):
                 yield from _rerouted(fact, context)
@@ -248,7 +248,7 @@ def _renamed(rename: Rename, live: Snapshot, replication: Replication) -> Hazard
 
 def _new_table(table: FactId, context: Context) -> Iterator[Hazard]:
     parents = {parent_of(link) for link in links_of(table, context.goal)}
-    if parents & reroute_rows.tables_with_returning_rows(context) or context.recreated_tables.intersection(
+    if parents & reroute_rows.tables_with_returning_rows(context) or context.decided.recreated_tables.intersection(
         ancestors(table, context.goal)
     ):
         return  # told with these
@@ -522,7 +522,7 @@ def ordered(context: Context) -> Iterator[tuple[Node, Node]]:
     """(earlier, later): rows move before their publication is altered; a column list goes before what it names."""
     if not context.has_subscribers:
         return
-    moving_to = context.recreated_tables | reroute_rows.tables_with_returning_rows(context)
+    moving_to = context.decided.recreated_tables | reroute_rows.tables_with_returning_rows(context)
     for publication in (fact for fact in context.alters if fact.kind == "publication"):
         yield from ((Node(Act.RESTORE, table), Node(Act.ALTER, publication)) for table in moving_to)
     changing = {_table(each) for each in context.alters | context.creates if each.kind == "column"}

@@ -74,7 +74,7 @@ def edges(context: Context) -> Iterable[tuple[Node, Node]]:
     yield from subscribers.ordered(context)
     for claim, node in takes.items():
         for giver in gives.get(claim, ()):
-            if giver != node and context.exchanged_names.get(node.fact) != giver.fact:
+            if giver != node and context.decided.exchanged_names.get(node.fact) != giver.fact:
                 yield giver, node
 
 

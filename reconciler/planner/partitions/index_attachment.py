@@ -312,17 +312,17 @@ def _after_dropping(whole: FactId, context: Context) -> Iterable[tuple[Node, Nod
         return
     for part in context.adopted_in_live.get(whole, ()):
         table = context.live.parent(part)
-        if part.kind == "constraint" and table is not None and table in context.drops - context.renamed_tables:
+        if part.kind == "constraint" and table is not None and table in context.drops - context.decided.renamed_tables:
             yield Node(Act.DROP, table), Node(Act.DROP, whole)
 
 
 def detaches_when_renamed(link: FactId, context: Context) -> bool:
     """Whether a renamed table is detached from its parent before; else it stays attached until it is dropped."""
     child, parent = context.live.parent(link), parent_of(link)
-    if child not in context.renamed_tables:
+    if child not in context.decided.renamed_tables:
         return False
-    if parent in context.renamed_tables:
-        return child in context.recreated_tables  # each moves its own rows
+    if parent in context.decided.renamed_tables:
+        return child in context.decided.recreated_tables  # each moves its own rows
     return "bound" in context.old(link) or parent in context.drops
 
 

@@ -168,7 +168,7 @@ class ConstraintRule(Rule):
         if definition["type"] != "check" or not definition.get("inherited"):
             return []
         table = state.parent(fact)
-        if table in context.temporary_parents:
+        if table in context.decided.temporary_parents:
             return []
         found: list[FactId] = []
         for link in state.children.get(table, ()) if table is not None else ():
@@ -231,7 +231,7 @@ class ConstraintRule(Rule):
                 why = f"{fact} is built" if kind in _INDEXED else f"every row is checked for {fact}"
                 found.append(hazards.blocks_reads_and_writes(table, why, size))
         texts = constraint_statements(fact, None, definition)
-        if table in context.temporary_parents and definition.get("inherited"):
+        if table in context.decided.temporary_parents and definition.get("inherited"):
             texts = [*reparent_tables.with_columns(fact, context)]
             texts.append(compose("ALTER TABLE {} ADD {}", context.via(fact), inline_constraint(fact, context)))
         elif index_attachment.is_made_alone(fact, context):

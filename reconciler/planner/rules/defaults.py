@@ -38,7 +38,7 @@ class DefaultRule(Rule):
         if (
             owner is None
             or owner.kind not in TABLE_KINDS
-            or (context.new(column).get("inherited") and owner not in context.temporary_parents)
+            or (context.new(column).get("inherited") and owner not in context.decided.temporary_parents)
             or column in context.converting
         ):
             return None

@@ -49,7 +49,7 @@ def _types_to_rename(context: Context) -> Iterable[FactId]:
 
 def _read_once_more(context: Context) -> Iterable[FactId]:
     """The renamed tables, which may be typed, and their columns: their values are read once more."""
-    for table in context.renamed_tables:
+    for table in context.decided.renamed_tables:
         yield table
         yield from (child for child in context.live.children.get(table, ()) if child.kind == "column")
 
@@ -92,11 +92,11 @@ def _renamed(kind: FactId, context: Context) -> FactId:
 
 
 def _converts_at_once(column: FactId, context: Context) -> bool:
-    if column in context.holding_rows_as_json:
+    if column in context.decided.holding_rows_as_json:
         return False
     table = context.live.parent(column)
     needed = (context.live.dependencies.get(column, frozenset()) & context.drops) - {table}
-    return needed <= context.renamed_types
+    return needed <= context.decided.renamed_types
 
 
 def convert_to_interim_type(column: FactId, table: FactId, context: Context) -> Iterable[StatementDraft]:
@@ -196,22 +196,22 @@ class ConvertColumns(Strategy):
     """Types that are recreated under columns: renamed out of the way, and dropped when no column has them."""
 
     def settle(self, context: Context) -> None:
-        context.renamed_types.update(_types_to_rename(context))
+        context.decided.renamed_types.update(_types_to_rename(context))
 
     def restored(self, context: Context) -> Collection[FactId]:
-        return context.renamed_types
+        return context.decided.renamed_types
 
     def ordered(self, context: Context) -> Iterable[tuple[Node, Node]]:
-        for kind in context.renamed_types:
+        for kind in context.decided.renamed_types:
             for dependent in context.dependents.get(kind, ()):
                 if dependent in context.converting:
                     yield Node(Act.CREATE, dependent), Node(Act.RESTORE, kind)
-                elif (owner := context.live.object_of(dependent)) in context.renamed_types:
+                elif (owner := context.live.object_of(dependent)) in context.decided.renamed_types:
                     yield Node(Act.RESTORE, owner), Node(Act.RESTORE, kind)
             yield Node(Act.CREATE, kind), Node(Act.RESTORE, kind)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft] | None:
-        return _rename_away(fact, context) if fact in context.renamed_types else None
+        return _rename_away(fact, context) if fact in context.decided.renamed_types else None
 
     def restore(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
-        return _drop_renamed(fact, context) if fact in context.renamed_types else ()
+        return _drop_renamed(fact, context) if fact in context.decided.renamed_types else ()

@@ -17,4 +17,4 @@ class ExchangeNames(Strategy):
     """Of each cycle one constraint has a temporary name meanwhile."""
 
     def settle(self, context: Context) -> None:
-        context.exchanged_names = exchanged_names(context)
+        context.decided.exchanged_names = exchanged_names(context)

@@ -95,8 +95,9 @@ def _family(table: FactId, context: Context) -> Iterable[FactId]:
 def calls_own(part: FactId, context: Context) -> bool:
     """Whether a part of a renamed table calls a routine that is recreated, as it has rows of such a table."""
     routines = (each for each in context.live.dependencies.get(part, ()) if each.kind in ROUTINES)
-    return context.live.object_of(part) in context.renamed_tables and any(
-        routine in context.drops and not context.renamed_tables.isdisjoint(context.live.dependencies.get(routine, ()))
+    renamed = context.decided.renamed_tables
+    return context.live.object_of(part) in renamed and any(
+        routine in context.drops and not renamed.isdisjoint(context.live.dependencies.get(routine, ()))
         for routine in routines
     )
 
@@ -107,9 +108,9 @@ def _dropped_alone(fact: FactId, owners: Sequence[FactId], context: Context) -> 
 
     Names of indexes, keys and statistics belong to the schema and not to the table; so do those of sequences.
     """
-    if not context.renamed_tables:
+    if not context.decided.renamed_tables:
         return owners
-    if fact in context.renamed_tables or calls_own(fact, context):
+    if fact in context.decided.renamed_tables or calls_own(fact, context):
         return ()
     table = context.live.parent(fact)
     match fact.kind:
@@ -118,7 +119,7 @@ def _dropped_alone(fact: FactId, owners: Sequence[FactId], context: Context) -> 
         case "constraint":
             definition = context.old(fact)
             kind = definition["type"]
-            refers = any(each in context.renamed_tables for each in _referred(fact, context))
+            refers = any(each in context.decided.renamed_tables for each in _referred(fact, context))
             alone = kind in ("primary_key", "unique", "exclude") or (kind == "foreign_key" and refers)
             alone = alone or (not definition.get("inherited") and any(_leaving(fact, context)))
         case "policy" | "rule":
@@ -129,24 +130,24 @@ def _dropped_alone(fact: FactId, owners: Sequence[FactId], context: Context) -> 
             alone = detaches_when_renamed(fact, context) or _leaves_parent(fact, context)
         case _:
             alone = False
-    if not alone or (table is not None and table not in context.renamed_tables):
+    if not alone or (table is not None and table not in context.decided.renamed_tables):
         return owners
     return [owner for owner in owners if owner.kind in ("index", "constraint")]
 
 
 def _leaves_parent(link: FactId, context: Context) -> bool:
     """Whether the old table would be altered with a parent that stays, before the rows have moved."""
-    return "bound" not in context.old(link) and FactId("table", link.name[2:]) not in context.renamed_tables
+    return "bound" not in context.old(link) and FactId("table", link.name[2:]) not in context.decided.renamed_tables
 
 
 def _leaving(fact: FactId, context: Context) -> Iterable[FactId]:
     """What the fact needs and is dropped, other than renamed tables and what is dropped with them."""
     for needed in context.live.dependencies.get(fact, ()):
-        if needed in context.drops and context.live.object_of(needed) not in context.renamed_tables:
+        if needed in context.drops and context.live.object_of(needed) not in context.decided.renamed_tables:
             owned = context.live.find(FactId("owned_by", needed.name)) if needed.kind == "sequence" else None
             if (
                 owned is None
-                or FactId("table", (str(owned["schema"]), str(owned["table"]))) not in context.renamed_tables
+                or FactId("table", (str(owned["schema"]), str(owned["table"]))) not in context.decided.renamed_tables
             ):
                 yield needed
 
@@ -157,7 +158,7 @@ def _changing(fact: FactId, context: Context) -> Iterable[FactId]:
         if (
             needed.kind == "column"
             and needed in context.alters
-            and context.live.parent(needed) not in context.renamed_tables
+            and context.live.parent(needed) not in context.decided.renamed_tables
         ):
             yield needed
 
@@ -200,7 +201,7 @@ def _move_rows(table: FactId, context: Context) -> Iterable[StatementDraft]:
 
     Rows that have been rerouted to another partition do not move.
     """
-    which = context.rows_that_stay.get(table)
+    which = context.decided.rows_that_stay.get(table)
     live = {column.name[2]: column for column in columns_of(table, context.live)}
     goal = sorted(columns_of(table, context.goal), key=context.position)
     filled = [column for column in goal if "generated" not in context.new(column)]
@@ -258,7 +259,7 @@ def _gets_other_rows(table: FactId, context: Context) -> bool:
     """Whether other tables bring rows into the new one: a parent, partitions that are there or whose rows move too."""
     others = {*tree(table, context.goal)} - {table}
     return bool(links_of(table, context.goal)) or any(
-        context.persists(other) or other in context.recreated_tables for other in others
+        context.persists(other) or other in context.decided.recreated_tables for other in others
     )
 
 
@@ -304,7 +305,7 @@ def value_for(column: FactId, live: dict[str, FactId], context: Context) -> Part
     hint = context.intent.conversions.get(column)
     if hint is not None:
         return raw(compose("({})", raw(hint)))
-    if any(needed in context.renamed_types for needed in context.live.dependencies.get(column, ())):
+    if any(needed in context.decided.renamed_types for needed in context.live.dependencies.get(column, ())):
         return raw(compose("{}::text::{}", field, raw(after)))
     if before == after:
         return field
@@ -338,7 +339,7 @@ def _numbers_on(column: FactId, context: Context) -> Iterable[StatementDraft]:
 
 def _ordered(context: Context) -> Iterable[tuple[Node, Node]]:
     """(earlier, later): rows move when their new table is complete, and before anything that would check them."""
-    for table in context.recreated_tables:
+    for table in context.decided.recreated_tables:
         rows = Node(Act.RESTORE, table)
         family = {*tree(table, context.goal)}
         for member in family:
@@ -354,7 +355,7 @@ def _ordered(context: Context) -> Iterable[tuple[Node, Node]]:
             for column in (member, *columns_of(member, context.live)):
                 for part in (column, FactId("default", column.name)):
                     for needed in () if calls_own(part, context) else _leaving(part, context):
-                        yield rows, Node(Act.RESTORE if needed in context.renamed_types else Act.DROP, needed)
+                        yield rows, Node(Act.RESTORE if needed in context.decided.renamed_types else Act.DROP, needed)
 
 
 def waits_for_rows(fact: FactId, family: set[FactId], context: Context) -> bool:
@@ -397,10 +398,10 @@ class RecreateTable(Strategy):
         return _recreated_with(gone, context)
 
     def settle(self, context: Context) -> None:
-        context.recreated_tables, context.renamed_tables = _recreated_tables(context)
+        context.decided.recreated_tables, context.decided.renamed_tables = _recreated_tables(context)
 
     def restored(self, context: Context) -> Collection[FactId]:
-        return context.recreated_tables
+        return context.decided.recreated_tables
 
     def ordered(self, context: Context) -> Iterable[tuple[Node, Node]]:
         return _ordered(context)
@@ -409,8 +410,8 @@ class RecreateTable(Strategy):
         return _dropped_alone(fact, owners, context)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft] | None:
-        return _rename_out_of_the_way(fact, context) if fact in context.renamed_tables else None
+        return _rename_out_of_the_way(fact, context) if fact in context.decided.renamed_tables else None
 
     def restore(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
-        if fact in context.recreated_tables:
+        if fact in context.decided.recreated_tables:
             yield from _move_rows(fact, context)

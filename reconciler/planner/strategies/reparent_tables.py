@@ -144,7 +144,7 @@ def _brought(table: FactId, context: Context) -> Iterable[FactId]:
 
 def _attach_temporary_parent(table: FactId, context: Context) -> Iterable[StatementDraft]:
     """Creates the temporary parent like the live table, as far as it inherits, and attaches it."""
-    temporary, held = context.temporary_parents[table], sorted(_held(table, context))
+    temporary, held = context.decided.temporary_parents[table], sorted(_held(table, context))
     named = {column for part in held for column in _declared_within(part, context) if context.persists(column)}
     wanted = sorted({*named, *(part for part in held if part.kind == "column")})
     columns = [_column(part, context.old(part), context.new(part), context) for part in wanted]
@@ -165,7 +165,7 @@ def with_columns(constraint: FactId, context: Context) -> Iterable[str]:
     for column in sorted(_declared_within(constraint, context)):
         new = context.new(column)
         text = _column(column, new, new, context)
-        yield compose("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}", context.temporary_parents[table], text)
+        yield compose("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}", context.decided.temporary_parents[table], text)
 
 
 def _declared_within(part: FactId, context: Context) -> Iterable[FactId]:
@@ -200,7 +200,7 @@ def _column(column: FactId, old: Definition, new: Definition, context: Context) 
 
 def _detach_temporary_parent(table: FactId, context: Context) -> Iterable[StatementDraft]:
     """Removes the temporary parent when the parents are attached."""
-    temporary = context.temporary_parents[table]
+    temporary = context.decided.temporary_parents[table]
     yield exclusive(compose("ALTER TABLE {} NO INHERIT {}", qualified(table), temporary), table)
     yield StatementDraft(sql=compose("DROP TABLE {}", temporary))
 
@@ -224,7 +224,7 @@ def _ordered(context: Context) -> Iterable[tuple[Node, Node]]:
         for link, other in pairwise(links):
             yield Node(Act.CREATE, link), Node(Act.CREATE, other)
         yield from _declared_twice(table, context)
-    for table in context.temporary_parents:
+    for table in context.decided.temporary_parents:
         first, last = Node(Act.PREPARE, table), Node(Act.RESTORE, table)
         yield first, last
         for link in _links(table, context.live):
@@ -246,19 +246,19 @@ class ReparentTables(Strategy):
         return _relinked(context)
 
     def settle(self, context: Context) -> None:
-        context.temporary_parents = _temporary_parents(context)
+        context.decided.temporary_parents = _temporary_parents(context)
 
     def prepared(self, context: Context) -> Collection[FactId]:
-        return context.temporary_parents.keys()
+        return context.decided.temporary_parents.keys()
 
     def restored(self, context: Context) -> Collection[FactId]:
-        return context.temporary_parents.keys()
+        return context.decided.temporary_parents.keys()
 
     def ordered(self, context: Context) -> Iterable[tuple[Node, Node]]:
         return _ordered(context)
 
     def prepare(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
-        return _attach_temporary_parent(fact, context) if fact in context.temporary_parents else ()
+        return _attach_temporary_parent(fact, context) if fact in context.decided.temporary_parents else ()
 
     def restore(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
-        return _detach_temporary_parent(fact, context) if fact in context.temporary_parents else ()
+        return _detach_temporary_parent(fact, context) if fact in context.decided.temporary_parents else ()

@@ -2,7 +2,7 @@
 
 This happens when a bound becomes narrower, a partition is added beside a default one that has its rows, or a partition
 is split or merged. Postgres refuses the first two; with the third the rows would be dropped. The catalogs do not tell
-whether there are such rows. `questions` says what to ask, and a plan that is made with the answers (`Context.rerouted`)
+whether there are such rows. `questions` says what to ask. A plan that is made with the answers (`Decisions.rerouted`)
 copies them to a temporary table while their table is detached, and inserts them through its parent when all partitions
 are attached, before anything is created that would fire or check them. Existing triggers do not fire, since no row is
 added or removed.
@@ -201,7 +201,7 @@ def checks(link: FactId, context: Context) -> Iterable[Check]:
     if child not in context.goal or not _takes_rows(parent, context):
         return
     was = context.names_before_renames.get(parent, parent)
-    if link in context.rerouted:
+    if link in context.decided.rerouted:
         nowhere = _nowhere(parent, context, was=was)
         if nowhere is not None:
             yield Check(
@@ -259,19 +259,19 @@ def _brings_rows(child: FactId, context: Context) -> bool:
 
 def tables_with_returning_rows(context: Context) -> set[FactId]:
     """The tables through which rows are inserted again."""
-    return {parent_of(link) for link in context.rerouted}
+    return {parent_of(link) for link in context.decided.rerouted}
 
 
 def leaves_all_rows(table: FactId, context: Context) -> bool:
     """Whether all rows of a dropped table move before, those of a partition with its parent's."""
     above = (table, *ancestors(table, context.live))
-    return any(context.rerouted.get(link, False) for each in above for link in links_of(each, context.live))
+    return any(context.decided.rerouted.get(link, False) for each in above for link in links_of(each, context.live))
 
 
 def _that_stay(table: FactId, context: Context) -> Part | None:
     """Which rows of a recreated table are not rerouted. None: all."""
     for link in links_of(table, context.live):
-        if link not in context.rerouted:
+        if link not in context.decided.rerouted:
             continue
         each = _of(link, context)
         if "bound" in context.changed(link):
@@ -286,7 +286,7 @@ def _set_rows_apart(link: FactId, context: Context) -> Iterator[StatementDraft]:
     each = _of(link, context)
     table, condition = qualified(each.child), _condition(each, context)
     assert condition is not None
-    which = None if each.goes and context.rerouted[link] else condition
+    which = None if each.goes and context.decided.rerouted[link] else condition
     chosen = raw("" if which is None else compose(" WHERE {}", which))
     aside, columns = _temporary_table(each.child, context), _names(_stored(each.parent, context))
     text = compose("CREATE UNLOGGED TABLE {} AS SELECT {} FROM {}{}", aside, joined(columns), table, chosen)
@@ -316,7 +316,7 @@ def _return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
     numbered = any("identity" in context.new(column) for column in stored)
     first, last = silenced(unsent(parent, context), context)
     yield from first
-    for each in (_of(link, context) for link in sorted(context.rerouted) if parent_of(link) == parent):
+    for each in (_of(link, context) for link in sorted(context.decided.rerouted) if parent_of(link) == parent):
         text = compose(
             "INSERT INTO {} ({}){} SELECT {} FROM {}",
             table,
@@ -343,7 +343,7 @@ def _return_rows(parent: FactId, context: Context) -> Iterator[StatementDraft]:
 
 def leaving(parent: FactId, context: Context) -> Iterator[str]:
     """DELETE statements for the rows that leave partitions which stay: what a detached one loses is not sent."""
-    for each in (_of(link, context) for link in sorted(context.rerouted) if parent_of(link) == parent):
+    for each in (_of(link, context) for link in sorted(context.decided.rerouted) if parent_of(link) == parent):
         condition = _condition(each, context)
         if not each.goes and condition is not None:
             yield compose("DELETE FROM {} WHERE {};", qualified(each.child), condition)
@@ -444,7 +444,7 @@ def _identities(table: FactId, context: Context) -> list[str]:
 
 def _ordered(context: Context) -> Iterator[tuple[Node, Node]]:
     """(earlier, later): rows are copied before their table is detached or dropped; they return to a complete tree."""
-    for link in context.rerouted:
+    for link in context.decided.rerouted:
         each = _of(link, context)
         first, last = Node(Act.PREPARE, link), Node(Act.RESTORE, each.parent)
         yield first, last
@@ -484,16 +484,18 @@ class RerouteRows(Strategy):
         return _detached(context)
 
     def settle(self, context: Context) -> None:
-        context.rerouted = _rerouted(context)
-        context.rows_that_stay = {
-            table: which for table in context.recreated_tables if (which := _that_stay(table, context)) is not None
+        context.decided.rerouted = _rerouted(context)
+        context.decided.rows_that_stay = {
+            table: which
+            for table in context.decided.recreated_tables
+            if (which := _that_stay(table, context)) is not None
         }
 
     def questions(self, context: Context) -> Iterable[Question]:
         return _questions(context)
 
     def prepared(self, context: Context) -> Collection[FactId]:
-        return context.rerouted.keys()
+        return context.decided.rerouted.keys()
 
     def restored(self, context: Context) -> Collection[FactId]:
         return tables_with_returning_rows(context)
@@ -502,7 +504,7 @@ class RerouteRows(Strategy):
         return _ordered(context)
 
     def prepare(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
-        return _set_rows_apart(fact, context) if fact in context.rerouted else ()
+        return _set_rows_apart(fact, context) if fact in context.decided.rerouted else ()
 
     def restore(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         return _return_rows(fact, context) if fact in tables_with_returning_rows(context) else ()

@@ -94,7 +94,7 @@ class RowTypeColumns(Strategy):
         return _held_rows(context)
 
     def settle(self, context: Context) -> None:
-        context.holding_rows_as_json = _held_rows(context).keys()
+        context.decided.holding_rows_as_json = _held_rows(context).keys()
 
     def ordered(self, context: Context) -> Iterable[tuple[Node, Node]]:
         return _ordered(context)

@@ -44,7 +44,7 @@ def _tables_to_attach(context: Context) -> set[FactId]:
     return {
         table
         for table in _typed(context.goal)
-        if context.persists(table) and (table in context.detach_type or _has_another_type(table, context))
+        if context.persists(table) and (table in context.decided.detach_type or _has_another_type(table, context))
     }
 
 
@@ -74,7 +74,7 @@ def _unlike_type(table: FactId, context: Context) -> Iterable[FactId]:
 def follows_type(column: FactId, context: Context) -> bool:
     """Whether ALTER TYPE ... CASCADE alters the column, since its table stays attached to the type."""
     table = context.goal.parent(column) or context.live.parent(column)
-    if table is None or not context.alters or not context.persists(table) or table in context.detach_type:
+    if table is None or not context.alters or not context.persists(table) or table in context.decided.detach_type:
         return False
     if "of_type" not in context.old(table):
         return False
@@ -119,13 +119,13 @@ def _ordered(context: Context) -> Iterable[tuple[Node, Node]]:
     """(earlier, later): columns change while the table is detached from its type, and new ones are added in their
     order.
     """
-    for table in context.detach_type:
+    for table in context.decided.detach_type:
         first = Node(Act.PREPARE, table)
         for fact in (_type(table, context.live), *_columns(table, context.live), *_columns(table, context.goal)):
             if fact is not None:
                 yield from ((first, Node(act, fact)) for act in (Act.DROP, Act.ALTER, Act.CREATE))
         yield first, Node(Act.RESTORE, table)
-    for table in context.attach_type:
+    for table in context.decided.attach_type:
         last = Node(Act.RESTORE, table)
         for fact in (_type(table, context.goal), *_columns(table, context.live), *_columns(table, context.goal)):
             if fact is not None:
@@ -146,20 +146,20 @@ class TypedTables(Strategy):
         return _out_of_order(context)
 
     def settle(self, context: Context) -> None:
-        context.detach_type = _tables_to_detach(context)
-        context.attach_type = _tables_to_attach(context)
+        context.decided.detach_type = _tables_to_detach(context)
+        context.decided.attach_type = _tables_to_attach(context)
 
     def prepared(self, context: Context) -> Collection[FactId]:
-        return context.detach_type
+        return context.decided.detach_type
 
     def restored(self, context: Context) -> Collection[FactId]:
-        return context.attach_type
+        return context.decided.attach_type
 
     def ordered(self, context: Context) -> Iterable[tuple[Node, Node]]:
         return _ordered(context)
 
     def prepare(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
-        return _detach_type(fact) if fact in context.detach_type else ()
+        return _detach_type(fact) if fact in context.decided.detach_type else ()
 
     def restore(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
-        return _attach_type(fact, context) if fact in context.attach_type else ()
+        return _attach_type(fact, context) if fact in context.decided.attach_type else ()
