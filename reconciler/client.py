@@ -163,7 +163,7 @@ class Reconciler:
                 return replace(found_recorded, warnings=(*read.warnings, *found_recorded.warnings))
             older = chosen.when_behind is WhenBehind.APPLY
             try:
-                found = plan_source(self._session, plugin, read, chosen, older=older, survive_damage=True)
+                found = plan_source(self._session, plugin, read, chosen, older=older, to_look=True)
             except BehindError as error:
                 return replace(self._check_recorded(plugin, chosen), behind=error.behind)
             damaged: list[str] = []

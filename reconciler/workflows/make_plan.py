@@ -17,7 +17,7 @@ from reconciler.diff.column_order import in_live_order
 from reconciler.diff.followers import require_followers
 from reconciler.diff.goal import Desired, Goal, Scope, make_goal
 from reconciler.diff.later import may_stay, without_not_null
-from reconciler.errors import BehindError, HazardError, LedgerDamagedError, ScratchError
+from reconciler.errors import BehindError, HazardError, LedgerDamagedError, PlanError, ScratchError
 from reconciler.hazards.policy import refused_of
 from reconciler.intent.manual_renames import find_manual_renames, rename_warnings, reversed_renames
 from reconciler.intent.rename_simulation import Renamed, find_intent, rename_first
@@ -76,13 +76,13 @@ def plan_source(
     options: Options,
     *,
     older: bool = True,
-    survive_damage: bool = False,
+    to_look: bool = False,
 ) -> PlanResult:
     """The plan that brings live to the source, in the transaction that is open; it is to be rolled back.
 
-    With `survive_damage` a record that is damaged is none, with a note. Raises SourceError, ScratchError, PlanError,
-    ProofError, HazardError for a source that declares nothing, and BehindError as soon as that is known for an older
-    one, unless `older`.
+    With `to_look` nothing is to be applied: a record that is damaged is none, with a note, and so is what would keep
+    the plan from being one. Raises SourceError, ScratchError, PlanError, ProofError, HazardError for a source that
+    declares nothing, and BehindError as soon as that is known for an older one, unless `older`.
     """
     connection = session.connection
     declared = _declared(source, options)
@@ -90,10 +90,10 @@ def plan_source(
         require_last(connection, plugin, source, options)
     head = load_head(connection, plugin)
     damaged: list[str] = []
-    found = _recorded(connection, plugin, damaged if survive_damage else None)
+    found = _recorded(connection, plugin, damaged if to_look else None)
     recorded = _without_shared(connection, plugin, source, found)
     lost: list[LedgerDamagedError] = []
-    others = load_others(connection, plugin, lost if survive_damage else None)
+    others = load_others(connection, plugin, lost if to_look else None)
     damaged += [note for each in lost if (note := damage_note(each)) not in damaged]
     scope = scope_of(plugin, options)
     scope = replace(scope, shared=shared_with(plugin, scope, others, share=options.share))
@@ -150,10 +150,17 @@ def plan_source(
     if options.drops is Drops.LATER and renamed.recorded is not None:
         later = may_stay(goal, renamed.live, renamed.recorded)
 
+    in_the_way: dict[str, None] = {}
+
     def planned(stays: frozenset[FactId]) -> tuple[Goal, Plan]:
         reached = set_goal(replace(intent, kept=intent.kept | stays), stays) if stays else goal
-        require_followers(reached, renamed.live, others.facts)
-        require_free_names(reached, others.facts)
+        try:
+            require_followers(reached, renamed.live, others.facts)
+            require_free_names(reached, others.facts)
+        except PlanError as error:
+            if not to_look:
+                raise
+            in_the_way[error.message] = None
         return reached, renamed.before(_plan(session, live, renamed, reached, intent, options), live)
 
     due = later & _due(connection, plugin, declared)
@@ -201,6 +208,7 @@ def plan_source(
         ignored=intent.by_rules,
         notes=(
             *damaged,
+            *in_the_way,
             *(source.warnings if isinstance(source, Source) else ()),
             *desired.notes,
             *intent.warnings,
