@@ -175,6 +175,12 @@ _DEFINES = re.compile(
 )
 _RETURNS_TRIGGER = re.compile(r"\breturns\s+\"?(?:event_)?trigger\b", re.IGNORECASE)
 _AS = re.compile(r"\bas\b", re.IGNORECASE)
+# A string, into which at most the name of the database is put: its words tell what it does.
+_DATABASE = r"(?:pg_catalog \. )?current_database \( \)"
+_STATEMENT = re.compile(
+    rf"''|(?:pg_catalog \. )?format \( '' (?:, {_DATABASE} )*\)"
+    rf"|''(?: \| ?\| (?:pg_catalog \. )?quote_ident \( {_DATABASE} \)(?: \| ?\| '')?)+"
+)
 _BOUND = re.compile(r"\bfor\s+values\b[^;]*[(][^;]*[(]", re.IGNORECASE)
 _DEEPEST = 20
 
@@ -442,11 +448,20 @@ def _executed(text: Sequence[Token], place: int) -> Iterator[str]:
     before = text[place - 1].keyword if place else ""
     if first.keyword in _ROUTINES or before in {"GRANT", "REVOKE", ","} or first.keyword == "ON":
         return
-    after = place + 2 + (len([*_flattened(_lexed(_inside(first)))]) if first.kind == "string" else 0)
-    ends = text[after].text.upper() if after < len(text) else ";"
     is_prepared = first.kind in _NAMES and place == 0
-    if not is_prepared and not (first.kind == "string" and ends in {";", "INTO", "LOOP", "USING"}):
+    if not is_prepared and not _STATEMENT.fullmatch(_expression(text, place + 1)):
         yield "puts together a statement as it runs"
+
+
+def _expression(text: Sequence[Token], place: int) -> str:
+    """What EXECUTE is given, each string as `''`: strings stand before the tokens that are in them."""
+    found: list[str] = []
+    while place < len(text) and text[place].text.upper() not in {";", "INTO", "LOOP", "USING"}:
+        token = text[place]
+        is_string = token.kind == "string"
+        found.append("''" if is_string else token.text.lower())
+        place += 1 + (len([*_flattened(_lexed(_inside(token)))]) if is_string else 0)
+    return " ".join(found)
 
 
 def _file_of(text: Sequence[Token], place: int) -> str | None:

@@ -323,7 +323,10 @@ def test_a_lock_that_is_not_granted_stops_the_load(scratch: psycopg.Connection, 
         scratch.execute("SET lock_timeout = '50ms'")
         error = refusal(scratch, "create table b();\nalter table a add c int;\ncreate table d(e missing)")
         other.rollback()
-    assert error.message == "loading stopped at a.sql:2: canceling statement due to lock timeout"
+    assert error.message == (
+        "loading stopped at a.sql:2: another session holds a lock that it needs, waited in vain"
+        " (canceling statement due to lock timeout)"
+    )
     assert isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
 
 

@@ -30,6 +30,8 @@ HARMLESS = [
     "create function f() returns bigint language sql as $$ select nextval('other.s') $$; create table t (a int);",
     "create table t (a int check (tidy(a) > 0));",
     "do $$ begin execute 'create table x (a int)'; end $$;",
+    "do $$ begin execute format('alter database %I set work_mem = ''8MB''', current_database()); end $$;",
+    "do $$ begin execute 'alter database ' || quote_ident(current_database()) || ' set jit = off'; end $$;",
     """create function f() returns trigger language plpgsql as $$ begin perform pg_notify('a', 'b'); return new; end $$;
     create table t (a int); create trigger f after insert on t for each row execute function f();
     insert into t values (1);""",
@@ -44,6 +46,8 @@ REACHING = {
     "select setval('16384'::oid::regclass, 1);": EffectKind.WRITES,
     "do $$ begin execute $x$ select nextval('other.s') $x$; end $$;": EffectKind.WRITES,
     "do $$ begin execute 'sel' || 'ect 1'; end $$;": EffectKind.UNKNOWN,
+    "do $$ begin execute format('%s', current_database(), 'x'); end $$;": EffectKind.UNKNOWN,
+    "do $$ begin execute format('select setval(''other.s'', %L)', current_database()); end $$;": EffectKind.WRITES,
     "do $$ begin execute format('create table %I ()', a); end $$;": EffectKind.UNKNOWN,
     "select query_to_xml('select 1', true, true, '');": EffectKind.UNKNOWN,
     "/* a comment */ select pg_reload_conf();": EffectKind.CLUSTER,
