@@ -220,6 +220,8 @@ class _Reader:
         immutable |= {name for name in known.functions if self._is_immutable(name)}
         self.immutable = frozenset(immutable)
         self.running: set[int] = set()
+        # Of these, what runs a query or a block; the others call functions to compute a constant, and read no rows.
+        self.querying: set[int] = set()
         self._followed: set[tuple[int, str]] = set()
 
     def read(self, *, with_rows: bool) -> Iterator[Effect]:
@@ -229,6 +231,7 @@ class _Reader:
                 yield from self._locks(index, _lexed(statement.sql))
             if self._runs(index):
                 self.running.add(index)
+                self.querying.add(index)
                 text = [*_flattened(_lexed(statement.sql))]
                 yield from self._effects(index, text)
                 is_deep = is_deep or self._is_deep(index, text)
@@ -365,7 +368,7 @@ class _Reader:
             if token.kind not in _NAMES:
                 continue
             name = _text(token)
-            if name in self.foreign and index in self.running:
+            if name in self.foreign and index in self.querying:
                 yield effect(EffectKind.CLUSTER, f"reads or writes {name}, which is a table of another server")
             if token.keyword == "EXECUTE" and following is not None:
                 yield from (effect(EffectKind.UNKNOWN, what) for what in _executed(text, place))

@@ -29,6 +29,7 @@ HARMLESS = [
     "create function f() returns void language sql as $$ select pg_terminate_backend(1) $$;",
     "create function f() returns bigint language sql as $$ select nextval('other.s') $$; create table t (a int);",
     "create table t (a int check (tidy(a) > 0));",
+    "create foreign table away partition of p for values from (10) to (20) server far;",
     "do $$ begin execute 'create table x (a int)'; end $$;",
     "do $$ begin execute format('alter database %I set work_mem = ''8MB''', current_database()); end $$;",
     "do $$ begin execute 'alter database ' || quote_ident(current_database()) || ' set jit = off'; end $$;",
