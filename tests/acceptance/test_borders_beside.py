@@ -14,6 +14,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from reconciler import Options, Reconciler, ReconcilerError, SourceError, State, WhenBehind
+from reconciler.embedded.binaries import wheel_bindir
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +66,7 @@ DO $do$BEGIN EXECUTE 'CREATE TABLE auth.in_a_do_block (id int)'; END$do$;
 
 def _dump(server: EmbeddedServer, database: str) -> str:
     done = subprocess.run(
-        [str(server.bindir / "pg_dump"), "--schema=auth", "--inserts", database],
+        [str(wheel_bindir() / "pg_dump"), "--schema=auth", "--inserts", database],
         capture_output=True,
         text=True,
         check=True,

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from reconciler import Options, PlanError, Reconciler, State, WhenBehind
+from reconciler.embedded.binaries import wheel_bindir
 
 if TYPE_CHECKING:
     from reconciler.embedded import EmbeddedServer
@@ -64,7 +65,7 @@ CHANGED = (
 def _dump(server: EmbeddedServer, database: str, *options: str) -> str:
     """The schema as pg_dump writes it, without what differs from run to run."""
     found = subprocess.run(
-        [str(server.bindir / "pg_dump"), "--schema-only", *options, database],
+        [str(wheel_bindir() / "pg_dump"), "--schema-only", *options, database],
         capture_output=True,
         text=True,
         check=True,

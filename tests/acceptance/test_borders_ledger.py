@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from reconciler import ConfigError, LedgerError, Options, Reconciler, SourceError
+from reconciler.embedded.binaries import wheel_bindir
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +84,7 @@ def test_a_dump_with_the_ledger_in_it_is_a_declaration_of_the_rest(
     with Reconciler(one) as reconciler:
         reconciler.migrate("CREATE TABLE t (id int)")
     dump = tmp_path / "dump.sql"
-    subprocess.run([str(server.bindir / "pg_dump"), "--schema-only", "--file", str(dump), one], check=True)
+    subprocess.run([str(wheel_bindir() / "pg_dump"), "--schema-only", "--file", str(dump), one], check=True)
     with Reconciler(other) as reconciler:
         reconciler.migrate(dump)
         assert reconciler.plan(dump).plan.is_empty
