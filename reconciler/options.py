@@ -118,6 +118,7 @@ class Options:
     def __post_init__(self) -> None:
         if self.version is not None:
             object.__setattr__(self, "version", version_text(self.version))
+        object.__setattr__(self, "proof", _member(Proof, "proof", self.proof))
         object.__setattr__(self, "when_behind", _member(WhenBehind, "when_behind", self.when_behind))
         object.__setattr__(self, "drops", _member(Drops, "drops", self.drops))
         object.__setattr__(self, "allow", consents(self.allow))

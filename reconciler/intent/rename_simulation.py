@@ -96,6 +96,7 @@ def rename_first(
     if not intent.renames:
         return Renamed(live=live, recorded=recorded)
     present = {fact for fact in live.facts if fact.kind == "schema"}
+    present |= {rename.new for rename in intent.renames}
     lacking = {fact.name[0] for fact in desired.facts if fact.kind == "schema" and fact not in present}
     statements = rename_statements(intent.renames, live, frozenset(lacking))
     renames = [*intent.renames]
@@ -114,7 +115,7 @@ def rename_first(
                     f"{rename.where or 'a rename'}: {exc.message}\n  {exc.statement}",
                     hint="another object has that name: rename or drop it first",
                 ) from exc
-            wide = place.read(copy.extent.all_schemas, dependencies=True)
+            wide = place.read(tuple(dict.fromkeys((*live.schemas, *copy.extent.all_schemas))), dependencies=True)
             known = {address for fact, address in copy.addresses.items() if fact in copy.facts}
             return wide.limited(live.schemas, {fact for fact, address in wide.addresses.items() if address in known})
 

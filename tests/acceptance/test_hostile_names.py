@@ -8,7 +8,7 @@ from psycopg import sql
 
 from reconciler.client import Reconciler
 from reconciler.model.hazards import HazardKind
-from reconciler.options import Options
+from reconciler.options import Options, WhenBehind
 
 NAMES = [
     'quote"inside',
@@ -57,16 +57,17 @@ def _source(name: str) -> str:
 def test_hostile_names_and_texts_go_round_trip(database: str, name: str, scratch: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("create table public.precious (a int)")
-    options = Options(schemas=(name,), scratch=scratch, allow=frozenset(HazardKind))
+    options = Options(schemas=(name,), scratch=scratch, allow=frozenset(HazardKind), when_behind=WhenBehind.APPLY)
     source = _source(name)
+    plugin = name.replace("\n", " ")  # the name of a plugin is one line
     with Reconciler(database, options=options) as reconciler:
-        assert reconciler.migrate(source, plugin=name).idx == 0
-        assert reconciler.plan(source, plugin=name).plan.is_empty
-        assert reconciler.migrate(source.replace("drop table p;", "drop table q;"), plugin=name).statements
-        assert reconciler.migrate("create table t (a int)", plugin=name).idx == 2
-        assert reconciler.migrate(source, plugin=name).idx == 3
-        assert reconciler.check(source, plugin=name).plan.is_empty
-        record = reconciler.show(3, plugin=name)
+        assert reconciler.migrate(source, plugin=plugin).idx == 0
+        assert reconciler.plan(source, plugin=plugin).plan.is_empty
+        assert reconciler.migrate(source.replace("drop table p;", "drop table q;"), plugin=plugin).statements
+        assert reconciler.migrate("create table t (a int)", plugin=plugin).idx == 2
+        assert reconciler.migrate(source, plugin=plugin).idx == 3
+        assert reconciler.check(source, plugin=plugin).plan.is_empty
+        record = reconciler.show(3, plugin=plugin)
     assert record.snapshot is not None
     assert any(fact.name[0] == name for fact in record.snapshot)
     with psycopg.connect(database, autocommit=True) as connection:
