@@ -143,13 +143,14 @@ def make_goal(
     for fact in [fact for fact in facts if fact.kind in _WITH_STATE]:
         if fact in wanted.facts:
             facts[fact] = _with_state_of_live(fact, facts[fact], live, exact=scope.exact)
+    ignored = _ignored(live, intent)
     for fact, text in live.facts.items():
         if fact in facts or fact in wanted.facts:
             continue
         owner = live.object_of(fact)
         whose = _whose(fact, live, (wanted.facts, known), of_plugins)
         if (
-            intent.ignores(fact, live)
+            fact in ignored
             or owner in children
             or whose is False
             or (whose is None and fact.schema not in own)
@@ -198,10 +199,7 @@ def _without_ignored(wanted: Snapshot, live: Snapshot, intent: Intent) -> Snapsh
     """Without what is ignored, its sequences, and what cannot be there without it as long as live has not got it."""
     if not intent.ignored:
         return wanted
-    gone = {fact for fact in wanted.facts if intent.ignores(fact, wanted)}
-    sequences = {fact for fact in wanted.facts if fact.kind == "sequence" and wanted.automatic.get(fact, frozenset())}
-    gone |= {sequence for sequence in sequences if wanted.automatic[sequence] <= gone}
-    gone |= {fact for fact in wanted.facts if wanted.object_of(fact) in gone}
+    gone = _ignored(wanted, intent)
     absent = {fact for fact in gone if fact not in live.facts}
     waiting = absent
     while waiting:
@@ -218,6 +216,16 @@ def _without_ignored(wanted: Snapshot, live: Snapshot, intent: Intent) -> Snapsh
         dependencies={fact: needed - nowhere for fact, needed in wanted.dependencies.items() if fact not in gone},
         automatic={fact: needed - nowhere for fact, needed in wanted.automatic.items() if fact not in gone},
     )
+
+
+def _ignored(state: Snapshot, intent: Intent) -> set[FactId]:
+    """What is ignored, with the sequences that belong to it."""
+    if not intent.ignored:
+        return set()
+    found = {fact for fact in state.facts if intent.ignores(fact, state)}
+    sequences = {fact for fact in state.facts if fact.kind == "sequence" and state.automatic.get(fact, frozenset())}
+    found |= {sequence for sequence in sequences if state.automatic[sequence] <= found}
+    return found | {fact for fact in state.facts if state.object_of(fact) in found}
 
 
 def _with_live_attributes(wanted: Snapshot, live: Snapshot, intent: Intent) -> Snapshot:

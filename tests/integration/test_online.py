@@ -649,7 +649,7 @@ def test_a_cut_off_numbering_that_nobody_wants_any_more_is_taken_away(database: 
 
     with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database) as connection:
         _cut_off(reconciler, after)
-        reconciler.migrate(ROWS_OF_T)
+        reconciler.migrate(ROWS_OF_T, when_behind="apply")
         assert reconciler.plan(ROWS_OF_T).plan.is_empty
         assert not connection.execute("select from pg_class where relname ~ 'reconciler_tmp'").fetchall()
 
