@@ -670,9 +670,15 @@ def _require_nothing_to_change(planned: PlanResult) -> None:
 
 
 def _log_undeclared(reconciler: Reconciler, sources: Collection[str]) -> None:
-    for each in reconciler.plugins():
+    try:
+        recorded = reconciler.plugins()
+    except ReconcilerError as error:
+        # All that was asked for is done by now: a connection that is lost here makes no start fail.
+        _log.warning("which plugins are recorded could not be read: %s", error.message)
+        return
+    for each in recorded:
         if each.name not in sources:
-            logging.getLogger("reconciler").warning(
+            _log.warning(
                 "plugin %s is recorded and no longer declared: its objects stay"
                 " (`reconciler plugin uninstall` drops them)",
                 each.name,
