@@ -175,11 +175,12 @@ _DEFINES = re.compile(
 )
 _RETURNS_TRIGGER = re.compile(r"\breturns\s+\"?(?:event_)?trigger\b", re.IGNORECASE)
 _AS = re.compile(r"\bas\b", re.IGNORECASE)
-# A string, into which at most the name of the database is put: its words tell what it does.
+# A string, into which at most the name of the database is put, or literals as such: its words tell what it does. A
+# string that puts nothing but literals (%L) into itself is 'L' here, any other ''.
 _DATABASE = r"(?:pg_catalog \. )?current_database \( \)"
 _STATEMENT = re.compile(
-    rf"''|(?:pg_catalog \. )?format \( '' (?:, {_DATABASE} )*\)"
-    rf"|''(?: \| ?\| (?:pg_catalog \. )?quote_ident \( {_DATABASE} \)(?: \| ?\| '')?)+"
+    rf"'L?'|(?:pg_catalog \. )?format \( (?:'L?' (?:, {_DATABASE} )*|'L' (?:, (?:'L?'|{_DATABASE}) )*)\)"
+    rf"|'L?'(?: \| ?\| (?:pg_catalog \. )?quote_ident \( {_DATABASE} \)(?: \| ?\| 'L?')?)+"
 )
 _BOUND = re.compile(r"\bfor\s+values\b[^;]*[(][^;]*[(]", re.IGNORECASE)
 _DEEPEST = 20
@@ -457,14 +458,18 @@ def _executed(text: Sequence[Token], place: int) -> Iterator[str]:
 
 
 def _expression(text: Sequence[Token], place: int) -> str:
-    """What EXECUTE is given, each string as `''`: strings stand before the tokens that are in them."""
+    """What EXECUTE is given, each string as `''` or `'L'`: strings stand before the tokens that are in them."""
     found: list[str] = []
     while place < len(text) and text[place].text.upper() not in {";", "INTO", "LOOP", "USING"}:
         token = text[place]
         is_string = token.kind == "string"
-        found.append("''" if is_string else token.text.lower())
+        found.append(_kind_of_string(token) if is_string else token.text.lower())
         place += 1 + (len([*_flattened(_lexed(_inside(token)))]) if is_string else 0)
     return " ".join(found)
+
+
+def _kind_of_string(token: Token) -> str:
+    return "''" if re.search(r"%(?![L%])", _inside(token)) else "'L'"
 
 
 def _file_of(text: Sequence[Token], place: int) -> str | None:

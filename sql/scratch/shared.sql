@@ -30,6 +30,11 @@ where not exists (select from pg_catalog.pg_database d where d.oid OPERATOR(pg_c
     and d.datname OPERATOR(pg_catalog.=) {own})
 union all
 select 'replication origin', o.roname, '' from pg_catalog.pg_replication_origin o
+-- A subscription has one of its own, named after it.
+where not exists (
+    select from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid OPERATOR(pg_catalog.=) s.subdbid
+    where d.datname OPERATOR(pg_catalog.=) {own}
+        and o.roname OPERATOR(pg_catalog.=) pg_catalog.concat('pg_', s.oid))
 --@ if server >= 150000
 union all
 select 'parameter', p.parname, pg_catalog.md5(p.paracl::pg_catalog.text) from pg_catalog.pg_parameter_acl p

@@ -32,6 +32,7 @@ HARMLESS = [
     "create foreign table away partition of p for values from (10) to (20) server far;",
     "do $$ begin execute 'create table x (a int)'; end $$;",
     "do $$ begin execute format('alter database %I set work_mem = ''8MB''', current_database()); end $$;",
+    "do $$ begin execute format('create user mapping for public server s options (password %L)', 'x'); end $$;",
     "do $$ begin execute 'alter database ' || quote_ident(current_database()) || ' set jit = off'; end $$;",
     """create function f() returns trigger language plpgsql as $$ begin perform pg_notify('a', 'b'); return new; end $$;
     create table t (a int); create trigger f after insert on t for each row execute function f();
@@ -48,6 +49,8 @@ REACHING = {
     "do $$ begin execute $x$ select nextval('other.s') $x$; end $$;": EffectKind.WRITES,
     "do $$ begin execute 'sel' || 'ect 1'; end $$;": EffectKind.UNKNOWN,
     "do $$ begin execute format('%s', current_database(), 'x'); end $$;": EffectKind.UNKNOWN,
+    "do $$ begin execute format('select %I(1)', 'f'); end $$;": EffectKind.UNKNOWN,
+    "do $$ begin execute format('do %L', 'begin perform setval(''other.s'', 1); end'); end $$;": EffectKind.WRITES,
     "do $$ begin execute format('select setval(''other.s'', %L)', current_database()); end $$;": EffectKind.WRITES,
     "do $$ begin execute format('create table %I ()', a); end $$;": EffectKind.UNKNOWN,
     "select query_to_xml('select 1', true, true, '');": EffectKind.UNKNOWN,
