@@ -29,7 +29,7 @@ import psycopg
 from reconciler.client import Reconciler
 from reconciler.embedded import EmbeddedServer
 from reconciler.errors import LockTimeoutError
-from reconciler.options import Options
+from reconciler.options import Options, WhenBehind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -220,7 +220,7 @@ def _clients(url: str, statements: Sequence[str], count: int) -> Iterator[Met]:
 def _by_reconciler(url: str, declaration: str, _plain: str, patience_s: float) -> int | None:
     """0, or None where it gave up: what it tried in vain is within, and blocks nobody for long."""
     retries = int(patience_s * 1_000 / _LOCK_TIMEOUT_MS)
-    options = Options(lock_timeout_ms=_LOCK_TIMEOUT_MS, lock_retries=retries)
+    options = Options(lock_timeout_ms=_LOCK_TIMEOUT_MS, lock_retries=retries, when_behind=WhenBehind.APPLY)
     try:
         with Reconciler(url, options=options) as reconciler:
             reconciler.migrate(declaration, allow_data_loss=True)

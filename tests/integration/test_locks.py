@@ -17,7 +17,7 @@ from reconciler.errors import LockTimeoutError, ReconcilerError
 from reconciler.ledger.runs import load_runs
 from reconciler.ledger.schema import lock_plugin
 from reconciler.model.hazards import HazardKind
-from reconciler.options import Options
+from reconciler.options import Options, WhenBehind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +132,8 @@ CHANGES: dict[str, tuple[str, str, str, Sequence[str]]] = {
 
 
 def _migrate(url: str, declaration: str, *, online: bool) -> None:
-    with Reconciler(url, options=Options(online=online, allow=ALL)) as reconciler:
+    options = Options(online=online, allow=ALL, when_behind=WhenBehind.APPLY)  # it goes there and back
+    with Reconciler(url, options=options) as reconciler:
         reconciler.migrate(declaration)
 
 
