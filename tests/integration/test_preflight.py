@@ -488,7 +488,7 @@ def test_owners_and_privileges_that_are_missing_are_found(database: str) -> None
             admin.execute("create table app.t (id int primary key); alter table app.t owner to preflight_other")
             admin.execute(f"grant create on database {admin.info.dbname} to preflight_mover")
             source = "create table app.t (id int primary key, a int); create index on app.t (a); create table app.u ();"
-            options = Options(schemas=("app",), proof=False, scratch="schema")
+            options = Options(schemas=("app",), proof=Proof.OFF, scratch="schema")
             with psycopg.connect(database, autocommit=True) as mover:
                 mover.execute("set role preflight_mover")
                 planned = Reconciler(mover, options=options).plan(source)
