@@ -47,6 +47,7 @@ from reconciler.model.plugins import DEFAULT_PLUGIN, require_plugin_name
 from reconciler.options import Drops, Options, Proof, WhenBehind, scope_of, with_choices
 from reconciler.preflight.preflight import run_preflight
 from reconciler.results import CheckResult, MigrateResult, PlanResult, Status, left_in_place
+from reconciler.scratch.privileges import says_privileges
 from reconciler.source.reading import Reading, read_object, source_from_object, source_from_text
 from reconciler.source.source import DatabaseSource, Source
 from reconciler.workflows.execute_plan import (
@@ -185,7 +186,13 @@ class Reconciler:
 
     def _is_as_recorded(self, source: AnySource, plugin: str, options: Options) -> TypeGuard[Source]:
         """Whether to compare live with the record is to compare it with the declaration, which need not be built."""
-        is_plain = isinstance(source, Source) and not source.hints and options.drops is Drops.NOW
+        # What a source says of privileges that are not managed is known, and said, only as it is built.
+        is_plain = (
+            isinstance(source, Source)
+            and not source.hints
+            and not says_privileges(source)
+            and options.drops is Drops.NOW
+        )
         return is_plain and is_unchanged(self._session, plugin, source, options)
 
     def _check_recorded(self, plugin: str, options: Options) -> CheckResult:

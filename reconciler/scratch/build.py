@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -108,18 +109,19 @@ def build_anywhere(
         wait_ms=wait_ms,
         beside=min(beside, default=None),
     )
+    build_in = partial(
+        build,
+        source=source,
+        scope=scope,
+        claimed=claimed,
+        named=named,
+        reach=reach,
+        beside=beside,
+        declared=declared,
+        own=own,
+    )
     try:
-        return scratch, build(
-            scratch,
-            source,
-            scope,
-            claimed=claimed,
-            named=named,
-            reach=reach,
-            beside=beside,
-            declared=declared,
-            own=own,
-        )
+        return scratch, build_in(scratch)
     except SourceError as error:
         if error.finds_existing and not isinstance(scratch, SchemaScratch):
             error.hint = error.hint or _held_by_another(live, beside) or _TAKE_OVER
@@ -146,17 +148,7 @@ def build_anywhere(
         except ReconcilerError as refused:
             raise error from refused
         scratch.why = "the source declares something in a schema that is not managed"
-    return scratch, build(
-        scratch,
-        source,
-        scope,
-        claimed=claimed,
-        named=named,
-        reach=reach,
-        beside=beside,
-        declared=declared,
-        own=own,
-    )
+    return scratch, build_in(scratch)
 
 
 def _refuse_ledger(source: AnySource, scope: Scope) -> None:

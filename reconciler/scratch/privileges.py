@@ -30,7 +30,14 @@ if TYPE_CHECKING:
     from reconciler.scratch.place import Place
     from reconciler.source.source import Source
 
-__all__ = ["defaults_apart", "read_unmanaged", "said_of_privileges", "unmanaged_notes", "without_default_privileges"]
+__all__ = [
+    "defaults_apart",
+    "read_unmanaged",
+    "said_of_privileges",
+    "says_privileges",
+    "unmanaged_notes",
+    "without_default_privileges",
+]
 
 
 class Unmanaged(NamedTuple):
@@ -79,10 +86,15 @@ def said_of_privileges(place: Place, source: Source, built: Snapshot, path: Sequ
 
 def read_unmanaged(connection: Connection, source: Source) -> Mapping[tuple[str, str], Unmanaged]:
     """The privileges on what is not managed here; none where the source has neither GRANT nor REVOKE."""
-    if not any(_grants(each.sql) for each in source.statements):
+    if not says_privileges(source):
         return {}
     rows = fetch_all(connection, sql.SQL(trusted(read_sql("scratch/unmanaged_privileges.sql"))))
     return {(kind, identity): Unmanaged(extension, acl, usual) for kind, identity, extension, acl, usual in rows}
+
+
+def says_privileges(source: Source) -> bool:
+    """Whether the source has a GRANT or a REVOKE."""
+    return any(_grants(each.sql) for each in source.statements)
 
 
 def unmanaged_notes(

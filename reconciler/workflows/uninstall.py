@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from reconciler.db.connections import errors_as, execute, fetch_one, transaction
+from reconciler.db.connections import errors_as, execute, fetch_all, transaction
 from reconciler.diff.goal import SHARED_SCHEMAS
 from reconciler.errors import ConfigError
 from reconciler.ledger.migrations import forget_plugin, load_plugins, load_recorded
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["archive_plugin", "forget_uninstalled", "own_schemas"]
 
 _SHOWN = 10
+_NAME_BYTES = 63  # NAMEDATALEN - 1
 
 
 def own_schemas(connection: Connection, plugin: str) -> tuple[str, ...]:
@@ -56,7 +57,7 @@ def archive_plugin(connection: Connection, plugin: str, today: date) -> tuple[st
     lines: list[str] = []
     with errors_as(doing=f"archive plugin {plugin}"):
         for schema in own:
-            name = _free_name(connection, f"{schema[:40]}_archived_{today:%Y%m%d}")
+            name = _free_name(connection, schema, f"_archived_{today:%Y%m%d}")
             rename = sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(sql.Identifier(schema), sql.Identifier(name))
             execute(connection, rename)
             lines.append(f"schema {schema} is now {name}, with all rows")
@@ -85,9 +86,15 @@ def forget_uninstalled(connection: Connection, plugin: str, schemas: Iterable[st
     return (*lines, f"plugin {plugin} is forgotten")
 
 
-def _free_name(connection: Connection, wanted: str) -> str:
-    number, name = 1, wanted
-    while fetch_one(connection, "select from pg_catalog.pg_namespace where nspname = %s", (name,)) is not None:
+def _free_name(connection: Connection, schema: str, suffix: str) -> str:
+    """The schema's name, as far as it fits, with the suffix, and a number where that is taken."""
+    taken = {str(name) for (name,) in fetch_all(connection, "select nspname::text from pg_catalog.pg_namespace")}
+    number, ending = 1, suffix
+    while (name := _cut(schema, _NAME_BYTES - len(ending)) + ending) in taken:
         number += 1
-        name = f"{wanted}_{number}"
+        ending = f"{suffix}_{number}"
     return name
+
+
+def _cut(text: str, most_bytes: int) -> str:
+    return text.encode()[:most_bytes].decode(errors="ignore")

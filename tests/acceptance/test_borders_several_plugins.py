@@ -120,3 +120,18 @@ def test_the_commands_about_plugins(database: str, capsys: pytest.CaptureFixture
         found = somebody.execute(sql.SQL("SELECT mail FROM {}.people").format(sql.Identifier(row[0])))
         assert found.fetchall() == [("a",)]
     assert said("plugin", "list") == "No plugin is recorded.\n"
+
+
+def test_a_schema_with_a_long_name_of_many_bytes_is_archived(database: str) -> None:
+    schema = "ü" * 31
+    with Reconciler(database, options=Options(schemas=(schema,))) as reconciler:
+        reconciler.migrate("CREATE TABLE t (id int)", plugin="long")
+        line, *_ = reconciler.uninstall_plugin("long", archive=True)
+        reconciler.migrate("CREATE TABLE t (id int)", plugin="long")
+        again, *_ = reconciler.uninstall_plugin("long", archive=True)
+        rows = reconciler.connection.execute(
+            "SELECT nspname FROM pg_namespace WHERE nspname LIKE '%archived%'"
+        ).fetchall()
+    assert {name for (name,) in rows} == {
+        each.removeprefix(f"schema {schema} is now ").removesuffix(", with all rows") for each in (line, again)
+    }

@@ -175,6 +175,8 @@ def test_what_is_not_managed_is_named_with_its_place(live: Live) -> None:
     """
     with Reconciler(live.url, options=live.options) as reconciler:
         done = reconciler.migrate(source)
+        found = reconciler.check(source)
+    assert found.warnings == done.warnings, "what is not done is said each time that somebody looks"
     for line, what in (
         (
             4,
