@@ -104,7 +104,7 @@ class Reconciler:
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         self.options = options or Options()
-        self._session = Session(database, clock)
+        self._session = Session(database, clock, ledger_schema=self.options.ledger_schema)
 
     def __enter__(self) -> Self:
         return self
@@ -633,6 +633,11 @@ class Reconciler:
     def _chosen(self, options: Options | None) -> Options:
         """The options as they hold here: inside of the caller's transaction nothing is done in steps unasked."""
         chosen = options or self.options
+        if chosen.ledger_schema not in (None, self.options.ledger_schema):
+            raise ConfigError(
+                f"the ledger's schema cannot be {chosen.ledger_schema} for one use case",
+                hint="name it in the options of the Reconciler itself",
+            )
         if chosen.online is None and not self._session.is_idle:
             return replace(chosen, online=False)
         return chosen

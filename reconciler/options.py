@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.errors import ConfigError
 from reconciler.hazards.policy import consents
-from reconciler.model.plugins import DEFAULT_PLUGIN, derive_schema_name, require_plugin_name
+from reconciler.model.plugins import DEFAULT_PLUGIN, derive_schema_name, require_ledger_schema, require_plugin_name
 from reconciler.model.replication import USUAL_LAG, MaxLag
 from reconciler.model.versions import version_text
 
@@ -80,6 +80,8 @@ class Options:
     `partitions` says whether a child of a declared table may be there that the source does not name, `share` that the
     plugin may manage a schema that another one managed first. What the rules `ignore` fit is left alone. Where several
     plugins run, each does so after those that `depends_on` names for it.
+    The ledger is in schema `ledger_schema`: None where it is found, `migrations` for a new one. It holds for all that a
+    `Reconciler` does, whose own options say it.
 
     `version` is the application's: a declaration of a lower one than was recorded is behind. `when_behind` says what
     `migrate` does with such a declaration, or an earlier migration's; `fail` makes every use case refuse it. With
@@ -114,6 +116,7 @@ class Options:
     share: bool = False
     ignore: tuple[IgnoreRule, ...] = ()
     depends_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    ledger_schema: str | None = None
 
     def __post_init__(self) -> None:
         if self.version is not None:
@@ -122,6 +125,8 @@ class Options:
         object.__setattr__(self, "when_behind", _member(WhenBehind, "when_behind", self.when_behind))
         object.__setattr__(self, "drops", _member(Drops, "drops", self.drops))
         object.__setattr__(self, "allow", consents(self.allow))
+        if self.ledger_schema is not None:
+            require_ledger_schema(self.ledger_schema)
 
     @property
     def longest_wait_ms(self) -> int:

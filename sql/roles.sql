@@ -9,7 +9,7 @@
 --
 -- reconciler_reader    reads catalogs and the ledger: check (without a source), status, history, show, dump
 -- reconciler_migrator  everything else: plan, apply, check with a source, repair, adopt, rollback, reset, at start-up
--- reconciler_ledger    owns schema `migrations` and nothing else
+-- reconciler_ledger    owns the ledger's schema (`migrations`, or write the one that you name) and nothing else
 --
 -- The application itself needs none of them. Scratch `database` needs CREATEDB: ALTER ROLE reconciler_migrator CREATEDB.
 CREATE ROLE reconciler_ledger NOLOGIN;

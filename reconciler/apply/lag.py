@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.db.connections import fetch_all
+from reconciler.db.ledger_schema import ledger_schema
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.model.replication import Reader, Replication
 
@@ -51,6 +52,7 @@ def read_replication(connection: Connection) -> Replication:
         standbys=tuple(standbys),
         hot=hot,
         alterable=frozenset(alterable),
+        ledger=ledger_schema(connection),
     )
 
 

@@ -25,6 +25,7 @@ from psycopg import sql
 from reconciler.catalog.dependencies import with_dependencies
 from reconciler.catalog.privileges import changed_privileges
 from reconciler.db.connections import errors_as, execute, fetch_all, fetch_one, pinned, setting, transaction
+from reconciler.db.ledger_schema import ledger_schema
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import DatabaseError
 from reconciler.model.facts import FactId, canonical_json
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FOR_CATALOGS",
-    "LEDGER_SCHEMA",
     "managed_schemas",
     "read_mark",
     "read_rights",
@@ -51,7 +51,6 @@ __all__ = [
     "read_with_dependents",
 ]
 
-LEDGER_SCHEMA = "migrations"
 # Compiling costs more than running; parallel workers would mix up the order of columns.
 FOR_CATALOGS: Mapping[str, str] = {"jit": "off", "max_parallel_workers_per_gather": "0"}
 
@@ -204,7 +203,7 @@ def managed_schemas(connection: Connection) -> tuple[str, ...]:
         " where n.nspname !~ '^pg_' and n.nspname not in ('information_schema', %s)"
         " and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_namespace'::regclass"
         " and d.objid = n.oid and d.deptype = 'e') order by 1",
-        (LEDGER_SCHEMA,),
+        (ledger_schema(connection),),
     )
     return tuple(cast("str", row[0]) for row in rows)
 
@@ -254,7 +253,7 @@ def _schemas_of(connection: Connection, addresses: Collection[Address]) -> set[s
         {
             "catalogs": [address[0] for address in addresses],
             "objects": [address[1] for address in addresses],
-            "ledger": LEDGER_SCHEMA,
+            "ledger": ledger_schema(connection),
         },
     )
     return {str(row[0]) for row in rows}

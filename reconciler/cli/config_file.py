@@ -70,6 +70,7 @@ class Configuration:
     drops: str | None = None
     partitions: str | None = None
     share: bool | None = None
+    ledger_schema: str | None = None
     ignore: tuple[IgnoreRule, ...] | None = None
     name: str | None = None
 
@@ -135,6 +136,7 @@ def parse_configuration(table: dict[str, object], path: Path) -> Configuration:
         drops=strings.get("drops"),
         partitions=strings.get("partitions"),
         share=flags.get("share"),
+        ledger_schema=strings.get("ledger_schema"),
         ignore=_ignore_rules(values.get("ignore"), path),
         name=path.name,
     )
@@ -322,6 +324,7 @@ _KINDS: dict[str, Callable[[object], object]] = {
     "drops": _string,
     "partitions": _string,
     "share": _flag,
+    "ledger_schema": _string,
     "ignore": _tables,
 }
 

@@ -10,6 +10,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import PipelineStatus, TransactionStatus
 
 from reconciler.db.connections import connect, current_user
+from reconciler.db.ledger_schema import name_ledger_schema
 from reconciler.db.targets import dsn_of
 from reconciler.errors import ConfigError
 
@@ -27,10 +28,13 @@ class Session:
 
     `database` is a URL, a conninfo string, or what says where the database is (a connection is opened when it is needed
     and closed by `close`), a psycopg connection, or a SQLAlchemy connection or session on psycopg, which are never
-    closed here.
+    closed here. The ledger is in `ledger_schema`, or where it is found.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self, database: Database, clock: Callable[[], datetime] | None = None, *, ledger_schema: str | None = None
+    ) -> None:
+        self._ledger_schema = ledger_schema
         self.clock = clock or (lambda: datetime.now(UTC))
         self._dsn = dsn_of(database)
         self._connection: Connection | None = None if self._dsn is not None else _as_psycopg(database)
@@ -45,6 +49,7 @@ class Session:
             self._connection = connect(self._dsn or "", autocommit=True)
         if self._dsn is None:
             _require_usable(self._connection)
+        name_ledger_schema(self._connection, self._ledger_schema)
         return self._connection
 
     @property

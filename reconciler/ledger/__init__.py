@@ -1,4 +1,4 @@
-"""What was done, by whom, from which source: the tables in schema `migrations`.
+"""What was done, by whom, from which source: the tables in the ledger's schema, usually `migrations`.
 
 Every function takes an open connection and leaves its transaction alone: begin and commit are the caller's, so that the
 record of a migration stands or falls with the migration. In order: `lock_plugin`, `ensure_ledger`, the work,

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from reconciler.db.connections import cursor, errors_as
+from reconciler.db.connections import errors_as
+from reconciler.db.ledger_schema import ledger_cursor
 from reconciler.errors import LedgerError
 from reconciler.ledger.migrations import load_head
 from reconciler.ledger.schema import ledger_state
@@ -80,7 +81,7 @@ def find_overtaken(connection: Connection, plugin: str, declared: Declared) -> B
     known = _same(rows, declared)
     if head.idx is None or not _is_head(head, known, declared) or not _are_kept(connection):
         return None
-    with errors_as(LedgerError, f"read the runs of plugin {plugin}"), cursor(connection) as found:
+    with errors_as(LedgerError, f"read the runs of plugin {plugin}"), ledger_cursor(connection) as found:
         row = found.execute(_UNFINISHED, {"plugin": plugin}).fetchone()
     if row is None:
         return None
@@ -92,10 +93,10 @@ def find_overtaken(connection: Connection, plugin: str, declared: Declared) -> B
 
 _UNFINISHED = """
     SELECT run.id, run.source_digest, run.desired_fingerprint
-    FROM migrations._runs AS run
+    FROM :ledger._runs AS run
     WHERE run.plugin_name = %(plugin)s AND (
         run.outcome = 'running'
-        OR EXISTS (SELECT FROM migrations._steps AS step WHERE step.run_id = run.id AND step.idx IS NULL)
+        OR EXISTS (SELECT FROM :ledger._steps AS step WHERE step.run_id = run.id AND step.idx IS NULL)
     )
     ORDER BY run.id DESC LIMIT 1
 """
@@ -121,9 +122,9 @@ def save_declaration(connection: Connection, plugin: str, idx: int, declared: De
         same = (row.digest, row.fingerprint) == (declared.digest, declared.fingerprint)
         if same and row.version is not None and (version is None or is_higher(row.version, version)):
             version = row.version
-    with errors_as(LedgerError, f"record the declaration of plugin {plugin}"), cursor(connection) as rows:
+    with errors_as(LedgerError, f"record the declaration of plugin {plugin}"), ledger_cursor(connection) as rows:
         rows.execute(
-            "INSERT INTO migrations._declarations (plugin_name, digest, fingerprint, idx, app_version)"
+            "INSERT INTO :ledger._declarations (plugin_name, digest, fingerprint, idx, app_version)"
             " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (plugin_name, fingerprint, digest)"
             " DO UPDATE SET idx = excluded.idx, app_version = excluded.app_version",
             [plugin, declared.digest, declared.fingerprint, idx, version],
@@ -132,13 +133,13 @@ def save_declaration(connection: Connection, plugin: str, idx: int, declared: De
 
 def declare_again(connection: Connection, plugin: str, target: int, idx: int, fingerprint: str) -> None:
     """Writes down that migration `idx` is as the texts say that declared migration `target`: a rollback to that."""
-    with errors_as(LedgerError, f"record the declaration of plugin {plugin}"), cursor(connection) as rows:
+    with errors_as(LedgerError, f"record the declaration of plugin {plugin}"), ledger_cursor(connection) as rows:
         rows.execute(
-            "INSERT INTO migrations._declarations (plugin_name, digest, fingerprint, idx)"
+            "INSERT INTO :ledger._declarations (plugin_name, digest, fingerprint, idx)"
             " SELECT DISTINCT known.plugin_name, known.digest, %(fingerprint)s, %(idx)s"
-            " FROM migrations._declarations AS known"
-            " JOIN migrations._sources AS source ON source.plugin_name = known.plugin_name AND source.idx = %(target)s"
-            " JOIN migrations._migrations AS migration ON migration.id = source.migration_id"
+            " FROM :ledger._declarations AS known"
+            " JOIN :ledger._sources AS source ON source.plugin_name = known.plugin_name AND source.idx = %(target)s"
+            " JOIN :ledger._migrations AS migration ON migration.id = source.migration_id"
             " WHERE known.plugin_name = %(plugin)s AND known.fingerprint = migration.hash"
             " ON CONFLICT (plugin_name, fingerprint, digest) DO UPDATE SET idx = excluded.idx",
             {"plugin": plugin, "target": target, "idx": idx, "fingerprint": fingerprint},
@@ -172,9 +173,9 @@ def _highest(rows: list[_Row]) -> str | None:
 def _load(connection: Connection, plugin: str) -> list[_Row]:
     if not _are_kept(connection):
         return []
-    with errors_as(LedgerError, f"read the declarations of plugin {plugin}"), cursor(connection) as rows:
+    with errors_as(LedgerError, f"read the declarations of plugin {plugin}"), ledger_cursor(connection) as rows:
         found = rows.execute(
-            "SELECT digest, fingerprint, idx, app_version FROM migrations._declarations WHERE plugin_name = %s",
+            "SELECT digest, fingerprint, idx, app_version FROM :ledger._declarations WHERE plugin_name = %s",
             [plugin],
         ).fetchall()
     return [_Row(digest=digest, fingerprint=text, idx=idx, version=version) for digest, text, idx, version in found]

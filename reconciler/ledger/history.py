@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
-from reconciler.db.connections import cursor, errors_as
+from reconciler.db.connections import errors_as
+from reconciler.db.ledger_schema import ledger_cursor
 from reconciler.errors import LedgerDamagedError, LedgerError
 from reconciler.ledger.managers import SnapshotManager, parse_entries
 from reconciler.ledger.migrations import RecordedStatement
@@ -75,7 +76,7 @@ def load_history(
     found: list[HistoryEntry] = []
     for name, text in _of_plugins(connection, state, "_journal", _JOURNALS, plugin):
         try:
-            entries = sorted(parse_entries(name, text), key=lambda entry: entry.idx)
+            entries = sorted(parse_entries(connection, name, text), key=lambda entry: entry.idx)
         except LedgerDamagedError as error:
             if damaged is None:
                 raise
@@ -103,17 +104,17 @@ def load_history(
 
 _SOURCES = """
     SELECT source.plugin_name, source.idx, source.migration_id, source.description,
-        (SELECT count(*) FROM migrations._statements AS statement
+        (SELECT count(*) FROM :ledger._statements AS statement
          WHERE statement.plugin_name = source.plugin_name AND statement.idx = source.idx)
-    FROM migrations._sources AS source
+    FROM :ledger._sources AS source
     WHERE %(plugin)s::text IS NULL OR source.plugin_name = %(plugin)s
 """
 _HASHES = """
-    SELECT id, plugin_name, hash FROM migrations._migrations
+    SELECT id, plugin_name, hash FROM :ledger._migrations
     WHERE %(plugin)s::text IS NULL OR plugin_name = %(plugin)s ORDER BY created_at, id
 """
 _JOURNALS = """
-    SELECT plugin_name, entries::text FROM migrations._journal
+    SELECT plugin_name, entries::text FROM :ledger._journal
     WHERE %(plugin)s::text IS NULL OR plugin_name = %(plugin)s ORDER BY plugin_name COLLATE "C"
 """
 
@@ -123,7 +124,7 @@ def _of_plugins(
 ) -> list[TupleRow]:
     if table not in state:
         return []
-    with errors_as(LedgerError, "read the history"), cursor(connection) as rows:
+    with errors_as(LedgerError, "read the history"), ledger_cursor(connection) as rows:
         return rows.execute(query, {"plugin": plugin}).fetchall()
 
 
@@ -135,26 +136,28 @@ def load_migration(connection: Connection, plugin: str, idx: int) -> MigrationRe
     snapshot = SnapshotManager(connection).load_snapshot(plugin, idx)
     if ledger_version(connection) is None:
         return MigrationRecord(entry=entry, snapshot=snapshot)
-    with errors_as(LedgerError, f"read migration {idx} of plugin {plugin}"), cursor(connection) as rows:
+    with errors_as(LedgerError, f"read migration {idx} of plugin {plugin}"), ledger_cursor(connection) as rows:
         statements = rows.execute(
-            "SELECT sql, hazards::text, transactional, duration_ms FROM migrations._statements"
+            "SELECT sql, hazards::text, transactional, duration_ms FROM :ledger._statements"
             " WHERE plugin_name = %s AND idx = %s ORDER BY position",
             [plugin, idx],
         ).fetchall()
         source = rows.execute(
-            "SELECT text FROM migrations._sources WHERE plugin_name = %s AND idx = %s", [plugin, idx]
+            "SELECT text FROM :ledger._sources WHERE plugin_name = %s AND idx = %s", [plugin, idx]
         ).fetchone()
     return MigrationRecord(
         entry=entry,
-        statements=tuple(_recorded_statement(*row) for row in statements),
+        statements=tuple(_recorded_statement(connection, *row) for row in statements),
         source_text=source[0] if source else None,
         snapshot=snapshot,
         run=next((run for run in load_runs(connection, plugin) if run.idx == idx), None),
     )
 
 
-def _recorded_statement(text: str, hazards: str, transactional: bool, duration_ms: float | None) -> RecordedStatement:
-    with damage("a row of migrations._statements", "set its hazards to '[]': they are evidence for people"):
+def _recorded_statement(
+    connection: Connection, text: str, hazards: str, transactional: bool, duration_ms: float | None
+) -> RecordedStatement:
+    with damage(connection, "a row of :ledger._statements", "set its hazards to '[]': they are evidence for people"):
         return RecordedStatement(
             sql=text,
             hazards=tuple(cast("list[Json]", json.loads(hazards))),

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
-from reconciler.db.connections import cursor, errors_as
+from reconciler.db.connections import errors_as
+from reconciler.db.ledger_schema import ledger_cursor, ledger_text
 from reconciler.errors import LedgerDamagedError, LedgerError
 from reconciler.ledger.schema import ledger_state
 from reconciler.ledger.trust import damage
@@ -51,7 +52,7 @@ class Journal:
 
 
 class JournalManager:
-    """Reads and writes the plugins' rows of migrations._journal. Methods raise LedgerError."""
+    """Reads and writes the plugins' rows of _journal. Methods raise LedgerError."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -60,20 +61,20 @@ class JournalManager:
         """The plugin's journal, or None where it has none."""
         if "_journal" not in ledger_state(self._connection):
             return None
-        with errors_as(LedgerError, f"read the journal of plugin {plugin}"), cursor(self._connection) as rows:
+        with errors_as(LedgerError, f"read the journal of plugin {plugin}"), ledger_cursor(self._connection) as rows:
             row = rows.execute(
-                "SELECT version, dialect, entries::text FROM migrations._journal WHERE plugin_name = %s", [plugin]
+                "SELECT version, dialect, entries::text FROM :ledger._journal WHERE plugin_name = %s", [plugin]
             ).fetchone()
         if row is None:
             return None
-        return Journal(version=row[0], dialect=row[1], entries=parse_entries(plugin, row[2]))
+        return Journal(version=row[0], dialect=row[1], entries=parse_entries(self._connection, plugin, row[2]))
 
     def save_journal(self, plugin: str, journal: Journal) -> None:
         """Writes the whole journal of `plugin`, instead of the one that is there."""
         entries = canonical_json([cast("Json", asdict(entry)) for entry in journal.entries])
-        with errors_as(LedgerError, f"write the journal of plugin {plugin}"), cursor(self._connection) as rows:
+        with errors_as(LedgerError, f"write the journal of plugin {plugin}"), ledger_cursor(self._connection) as rows:
             rows.execute(
-                "INSERT INTO migrations._journal (plugin_name, version, dialect, entries)"
+                "INSERT INTO :ledger._journal (plugin_name, version, dialect, entries)"
                 " VALUES (%s, %s, %s, %s::jsonb) ON CONFLICT (plugin_name) DO UPDATE"
                 " SET version = excluded.version, dialect = excluded.dialect, entries = excluded.entries",
                 [plugin, journal.version, journal.dialect, entries],
@@ -81,9 +82,9 @@ class JournalManager:
 
     def add_entry(self, plugin: str, entry: JournalEntry) -> None:
         """Adds one entry at the end, and the journal itself where there is none."""
-        with errors_as(LedgerError, f"write the journal of plugin {plugin}"), cursor(self._connection) as rows:
+        with errors_as(LedgerError, f"write the journal of plugin {plugin}"), ledger_cursor(self._connection) as rows:
             rows.execute(
-                "INSERT INTO migrations._journal AS journal (plugin_name, version, dialect, entries)"
+                "INSERT INTO :ledger._journal AS journal (plugin_name, version, dialect, entries)"
                 " VALUES (%s, %s, %s, %s::jsonb)"
                 " ON CONFLICT (plugin_name) DO UPDATE SET entries = journal.entries || excluded.entries",
                 [plugin, JOURNAL_VERSION, DIALECT, canonical_json([cast("Json", asdict(entry))])],
@@ -95,26 +96,24 @@ class JournalManager:
         Makes the plugin's journal row where there is none and locks it until the transaction ends, so that nobody
         else is given the same.
         """
-        with errors_as(LedgerError, f"take the next idx of plugin {plugin}"), cursor(self._connection) as rows:
+        with errors_as(LedgerError, f"take the next idx of plugin {plugin}"), ledger_cursor(self._connection) as rows:
             rows.execute(
-                "INSERT INTO migrations._journal (plugin_name, version, dialect) VALUES (%s, %s, %s)"
+                "INSERT INTO :ledger._journal (plugin_name, version, dialect) VALUES (%s, %s, %s)"
                 " ON CONFLICT (plugin_name) DO NOTHING",
                 [plugin, JOURNAL_VERSION, DIALECT],
             )
             journal = rows.execute(
-                "SELECT entries::text FROM migrations._journal WHERE plugin_name = %s FOR UPDATE", [plugin]
+                "SELECT entries::text FROM :ledger._journal WHERE plugin_name = %s FOR UPDATE", [plugin]
             ).fetchone()
-            stored = rows.execute(
-                "SELECT max(idx) FROM migrations._snapshots WHERE plugin_name = %s", [plugin]
-            ).fetchone()
-        taken = [entry.idx for entry in parse_entries(plugin, journal[0])] if journal else []
+            stored = rows.execute("SELECT max(idx) FROM :ledger._snapshots WHERE plugin_name = %s", [plugin]).fetchone()
+        taken = [entry.idx for entry in parse_entries(self._connection, plugin, journal[0])] if journal else []
         if stored and stored[0] is not None:
             taken.append(stored[0])
         return max(taken, default=-1) + 1
 
 
 class SnapshotManager:
-    """Reads and writes the plugins' rows of migrations._snapshots. Methods raise LedgerError.
+    """Reads and writes the plugins' rows of _snapshots. Methods raise LedgerError.
 
     Row idx holds the state after migration idx; the state before it is the row of idx - 1. The baseline that adopting
     a live schema writes as idx 0 is what the first real migration has as its previous.
@@ -131,9 +130,12 @@ class SnapshotManager:
                 f"plugin {plugin} has no state before idx {idx}",
                 hint="store the state that was found as idx 0 first, as `reconciler adopt` does",
             )
-        with errors_as(LedgerError, f"write snapshot {row} of plugin {plugin}"), cursor(self._connection) as rows:
+        with (
+            errors_as(LedgerError, f"write snapshot {row} of plugin {plugin}"),
+            ledger_cursor(self._connection) as rows,
+        ):
             rows.execute(
-                "INSERT INTO migrations._snapshots (plugin_name, idx, snapshot) VALUES (%s, %s, %s::jsonb)"
+                "INSERT INTO :ledger._snapshots (plugin_name, idx, snapshot) VALUES (%s, %s, %s::jsonb)"
                 " ON CONFLICT (plugin_name, idx) DO UPDATE SET snapshot = excluded.snapshot",
                 [plugin, row, snapshot.to_json()],
             )
@@ -143,13 +145,13 @@ class SnapshotManager:
         if "_snapshots" not in ledger_state(self._connection):
             return None
         row = _row(idx, role)
-        with errors_as(LedgerError, f"read snapshot {row} of plugin {plugin}"), cursor(self._connection) as rows:
+        with errors_as(LedgerError, f"read snapshot {row} of plugin {plugin}"), ledger_cursor(self._connection) as rows:
             found = rows.execute(
-                "SELECT snapshot::text, snapshot ->> 'fingerprint' FROM migrations._snapshots"
+                "SELECT snapshot::text, snapshot ->> 'fingerprint' FROM :ledger._snapshots"
                 " WHERE plugin_name = %s AND idx = %s",
                 [plugin, row],
             ).fetchone()
-        return _parse_snapshot(found[0], found[1], f"{row} of plugin {plugin}") if found else None
+        return _parse_snapshot(self._connection, found[0], found[1], f"{row} of plugin {plugin}") if found else None
 
     def get_latest_snapshot(self, plugin: str) -> Snapshot | None:
         """The state after the plugin's last migration; None as for `load_snapshot`."""
@@ -160,26 +162,30 @@ class SnapshotManager:
         """The highest idx that has a snapshot, with that (None: another program wrote it); None where there is none."""
         if "_snapshots" not in ledger_state(self._connection):
             return None
-        with errors_as(LedgerError, f"read the snapshots of plugin {plugin}"), cursor(self._connection) as rows:
+        with errors_as(LedgerError, f"read the snapshots of plugin {plugin}"), ledger_cursor(self._connection) as rows:
             found = rows.execute(
-                "SELECT idx, snapshot::text, snapshot ->> 'fingerprint' FROM migrations._snapshots"
+                "SELECT idx, snapshot::text, snapshot ->> 'fingerprint' FROM :ledger._snapshots"
                 " WHERE plugin_name = %s ORDER BY idx DESC LIMIT 1",
                 [plugin],
             ).fetchone()
-        return (found[0], _parse_snapshot(found[1], found[2], f"{found[0]} of plugin {plugin}")) if found else None
+        return (
+            (found[0], _parse_snapshot(self._connection, found[1], found[2], f"{found[0]} of plugin {plugin}"))
+            if found
+            else None
+        )
 
 
 def _row(idx: int, role: SnapshotRole) -> int:
     return idx if role == "current" else idx - 1
 
 
-def _parse_snapshot(text: str, fingerprint: str | None, which: str) -> Snapshot | None:
+def _parse_snapshot(connection: Connection, text: str, fingerprint: str | None, which: str) -> Snapshot | None:
     """The snapshot in a stored row, or None where another program, or another format of ours, is the author.
 
     `fingerprint` is the one stored in it. Raises LedgerError where it is not that of the facts.
     """
-    hint = "restore its row of migrations._snapshots, or `reconciler reset` the plugin and adopt it"
-    with damage(f"snapshot {which}", hint):
+    hint = "restore its row of :ledger._snapshots, or `reconciler reset` the plugin and adopt it"
+    with damage(connection, f"snapshot {which}", hint):
         try:
             snapshot = Snapshot.from_json(text)
         except UnknownSnapshotError:
@@ -187,15 +193,15 @@ def _parse_snapshot(text: str, fingerprint: str | None, which: str) -> Snapshot 
     if fingerprint != snapshot.fingerprint:
         raise LedgerDamagedError(
             f"snapshot {which} is damaged: its facts do not have the fingerprint that was stored with them",
-            hint=hint,
+            hint=ledger_text(connection, hint),
         )
     return snapshot
 
 
-def parse_entries(plugin: str, text: str) -> tuple[JournalEntry, ...]:
+def parse_entries(connection: Connection, plugin: str, text: str) -> tuple[JournalEntry, ...]:
     """The entries of a journal row. Raises LedgerError where they are none."""
-    hint = "restore migrations._journal, or `reconciler reset` the plugin and adopt it"
-    with damage(f"the journal of plugin {plugin}", hint):
+    hint = "restore :ledger._journal, or `reconciler reset` the plugin and adopt it"
+    with damage(connection, f"the journal of plugin {plugin}", hint):
         raw = json.loads(text)
         if not isinstance(raw, list):
             raise TypeError("its entries are no list")

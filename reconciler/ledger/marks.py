@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 from psycopg import sql
 
-from reconciler.db.connections import cursor, errors_as
+from reconciler.db.connections import errors_as
+from reconciler.db.ledger_schema import ledger_cursor
 from reconciler.errors import LedgerError
 from reconciler.ledger.schema import ledger_state
 from reconciler.ledger.trust import MARK_IS_TRUSTED, TRUSTED_ROLES, damage
@@ -26,8 +27,8 @@ __all__ = ["Mark", "load_addresses", "load_mark", "save_mark"]
 _VERSION_WITH_ADDRESSES = 3
 _VERSION_WITH_LATER = 5
 _UNFINISHED: LiteralString = (
-    "EXISTS (SELECT FROM migrations._runs WHERE plugin_name = %(plugin)s AND outcome = 'running')"
-    " OR EXISTS (SELECT FROM migrations._steps WHERE plugin_name = %(plugin)s AND idx IS NULL)"
+    "EXISTS (SELECT FROM :ledger._runs WHERE plugin_name = %(plugin)s AND outcome = 'running')"
+    " OR EXISTS (SELECT FROM :ledger._steps WHERE plugin_name = %(plugin)s AND idx IS NULL)"
 )
 
 
@@ -52,9 +53,9 @@ class Mark:
 def save_mark(connection: Connection, plugin: str, mark: Mark, addresses: Mapping[FactId, Address]) -> None:
     """Keeps the plugin's mark, instead of the one before, and where live's objects lay in the catalogs."""
     places = [[fact.kind, list(fact.name), *address] for fact, address in addresses.items()]
-    with errors_as(LedgerError, f"write the mark of plugin {plugin}"), cursor(connection) as rows:
+    with errors_as(LedgerError, f"write the mark of plugin {plugin}"), ledger_cursor(connection) as rows:
         rows.execute(
-            "INSERT INTO migrations._marks"
+            "INSERT INTO :ledger._marks"
             " (plugin_name, idx, mark, schemas, desired_fingerprint, scope, addresses, later)"
             " VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s::jsonb)"
             " ON CONFLICT (plugin_name) DO UPDATE SET idx = excluded.idx, mark = excluded.mark,"
@@ -78,9 +79,9 @@ def load_addresses(connection: Connection, plugin: str) -> Mapping[FactId, Addre
     state = ledger_state(connection)
     if "_marks" not in state or (state.version or 0) < _VERSION_WITH_ADDRESSES:
         return {}
-    with errors_as(LedgerError, f"read the mark of plugin {plugin}"), cursor(connection) as rows:
+    with errors_as(LedgerError, f"read the mark of plugin {plugin}"), ledger_cursor(connection) as rows:
         row = rows.execute(
-            "SELECT addresses::text FROM migrations._marks WHERE plugin_name = %s AND addresses IS NOT NULL", [plugin]
+            "SELECT addresses::text FROM :ledger._marks WHERE plugin_name = %s AND addresses IS NOT NULL", [plugin]
         ).fetchone()
     try:
         places = cast("list[tuple[str, list[str], int, int, int]]", json.loads(row[0]) if row else [])
@@ -103,12 +104,14 @@ def load_mark(connection: Connection, plugin: str) -> Mark | None:
         is_trusted=MARK_IS_TRUSTED,
         later=sql.SQL("mark.later::text" if (state.version or 0) >= _VERSION_WITH_LATER else "NULL"),
     )
-    with errors_as(LedgerError, f"read the mark of plugin {plugin}"), cursor(connection) as rows:
+    with errors_as(LedgerError, f"read the mark of plugin {plugin}"), ledger_cursor(connection) as rows:
         row = rows.execute(query, {"plugin": plugin}).fetchone()
     if row is None:
         return None
     idx, mark, schemas, desired_fingerprint, scope, settled, later = row
-    with damage(f"the mark of plugin {plugin}", "delete its row of migrations._marks: the next run writes it again"):
+    with damage(
+        connection, f"the mark of plugin {plugin}", "delete its row of :ledger._marks: the next run writes it again"
+    ):
         return Mark(
             idx=idx,
             mark=mark,
@@ -128,13 +131,13 @@ _MARK: LiteralString = """
     {roles}
     SELECT mark.idx, mark.mark, mark.schemas, mark.desired_fingerprint, mark.scope::text,
         NOT ({unfinished}) AND {is_trusted} AND EXISTS (
-            SELECT FROM migrations._sources AS source
-            JOIN migrations._migrations AS migration ON migration.id = source.migration_id
+            SELECT FROM :ledger._sources AS source
+            JOIN :ledger._migrations AS migration ON migration.id = source.migration_id
             WHERE source.plugin_name = mark.plugin_name AND source.idx = mark.idx
                 AND migration.plugin_name = mark.plugin_name AND migration.hash = mark.desired_fingerprint
         ) AND NOT EXISTS (
-            SELECT FROM migrations._snapshots AS later
+            SELECT FROM :ledger._snapshots AS later
             WHERE later.plugin_name = mark.plugin_name AND later.idx > mark.idx
         ), {later}
-    FROM migrations._marks AS mark WHERE mark.plugin_name = %(plugin)s
+    FROM :ledger._marks AS mark WHERE mark.plugin_name = %(plugin)s
 """

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from reconciler.db.connections import cursor, errors_as
+from reconciler.db.connections import errors_as
+from reconciler.db.ledger_schema import ledger_cursor
 from reconciler.errors import LedgerError
 from reconciler.ledger.managers import JournalEntry, JournalManager, SnapshotManager
 from reconciler.ledger.schema import TABLES, ledger_state
@@ -51,7 +52,7 @@ class RecordedStatement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
-    """A row of migrations._migrations. `created_at` is in milliseconds since 1970."""
+    """A row of _migrations. `created_at` is in milliseconds since 1970."""
 
     id: int
     hash: str
@@ -99,18 +100,18 @@ def record_migration(
     when = max(created_at, last.created_at) if last else created_at
     journals.add_entry(plugin, JournalEntry(idx=idx, when=when, tag=tag or migration_tag(plugin, idx, when)))
     SnapshotManager(connection).save_snapshot(plugin, idx, "current", snapshot)
-    with errors_as(LedgerError, f"record migration {idx} of plugin {plugin}"), cursor(connection) as rows:
+    with errors_as(LedgerError, f"record migration {idx} of plugin {plugin}"), ledger_cursor(connection) as rows:
         row = rows.execute(
-            "INSERT INTO migrations._migrations (plugin_name, hash, created_at) VALUES (%s, %s, %s) RETURNING id",
+            "INSERT INTO :ledger._migrations (plugin_name, hash, created_at) VALUES (%s, %s, %s) RETURNING id",
             [plugin, migration_hash, when],
         ).fetchone()
         rows.execute(
-            "INSERT INTO migrations._sources (plugin_name, idx, migration_id, text, description)"
+            "INSERT INTO :ledger._sources (plugin_name, idx, migration_id, text, description)"
             " VALUES (%s, %s, %s, %s, %s)",
             [plugin, idx, row[0] if row else None, source_text, redact(source_description)],
         )
         rows.executemany(
-            "INSERT INTO migrations._statements (plugin_name, idx, position, sql, hazards, transactional, duration_ms)"
+            "INSERT INTO :ledger._statements (plugin_name, idx, position, sql, hazards, transactional, duration_ms)"
             " VALUES (%s, %s, %s, %s, %s::jsonb, %s, %s)",
             [
                 (
@@ -129,12 +130,12 @@ def record_migration(
 
 
 def last_migration(connection: Connection, plugin: str) -> Migration | None:
-    """The plugin's last row of migrations._migrations."""
+    """The plugin's last row of _migrations."""
     if "_migrations" not in ledger_state(connection):
         return None
-    with errors_as(LedgerError, f"read the migrations of plugin {plugin}"), cursor(connection) as rows:
+    with errors_as(LedgerError, f"read the migrations of plugin {plugin}"), ledger_cursor(connection) as rows:
         row = rows.execute(
-            "SELECT id, hash, created_at FROM migrations._migrations WHERE plugin_name = %s"
+            "SELECT id, hash, created_at FROM :ledger._migrations WHERE plugin_name = %s"
             " ORDER BY created_at DESC, id DESC LIMIT 1",
             [plugin],
         ).fetchone()
@@ -156,12 +157,12 @@ def recorded_by_others(connection: Connection, plugin: str, facts: Iterable[Fact
     wanted = {canonical_json([[fact.kind, list(fact.name)]]): fact for fact in facts}
     if not wanted or "_snapshots" not in ledger_state(connection):
         return frozenset()
-    with errors_as(LedgerError, "read the snapshots of other plugins"), cursor(connection) as rows:
+    with errors_as(LedgerError, "read the snapshots of other plugins"), ledger_cursor(connection) as rows:
         found = rows.execute(
-            "SELECT DISTINCT w.fact FROM migrations._snapshots s"
+            "SELECT DISTINCT w.fact FROM :ledger._snapshots s"
             " JOIN unnest(%s::text[]) w(fact) ON s.snapshot -> 'facts' @> w.fact::jsonb"
             " WHERE s.plugin_name <> %s AND s.idx ="
-            " (SELECT max(l.idx) FROM migrations._snapshots l WHERE l.plugin_name = s.plugin_name)",
+            " (SELECT max(l.idx) FROM :ledger._snapshots l WHERE l.plugin_name = s.plugin_name)",
             [list(wanted), plugin],
         ).fetchall()
     return frozenset(wanted[row[0]] for row in found)
@@ -172,8 +173,8 @@ def load_head(connection: Connection, plugin: str) -> Head:
     last = last_migration(connection, plugin)
     idx: int | None = None
     if "_snapshots" in ledger_state(connection):
-        with errors_as(LedgerError, f"read the snapshots of plugin {plugin}"), cursor(connection) as rows:
-            row = rows.execute("SELECT max(idx) FROM migrations._snapshots WHERE plugin_name = %s", [plugin]).fetchone()
+        with errors_as(LedgerError, f"read the snapshots of plugin {plugin}"), ledger_cursor(connection) as rows:
+            row = rows.execute("SELECT max(idx) FROM :ledger._snapshots WHERE plugin_name = %s", [plugin]).fetchone()
         idx = row[0] if row else None
     return Head(idx=idx, hash=last.hash if last else None)
 
@@ -182,10 +183,10 @@ def load_plugins(connection: Connection) -> tuple[str, ...]:
     """The names of all plugins that have a journal or a migration, sorted."""
     state = ledger_state(connection)
     names: set[str] = set()
-    with errors_as(LedgerError, "list the plugins"), cursor(connection) as rows:
+    with errors_as(LedgerError, "list the plugins"), ledger_cursor(connection) as rows:
         for table in ("_journal", "_migrations"):
             if table in state:
-                query = sql.SQL("SELECT DISTINCT plugin_name FROM {}").format(sql.Identifier("migrations", table))
+                query = sql.SQL("SELECT DISTINCT plugin_name FROM :ledger.{}").format(sql.Identifier(table))
                 names.update(row[0] for row in rows.execute(query))
     return tuple(sorted(names))
 
@@ -198,8 +199,8 @@ def forget_plugin(connection: Connection, plugin: str) -> int:
     state = ledger_state(connection)
     require_own_ledger(connection, TABLES)
     deleted = 0
-    with errors_as(LedgerError, f"reset plugin {plugin}"), cursor(connection) as rows:
+    with errors_as(LedgerError, f"reset plugin {plugin}"), ledger_cursor(connection) as rows:
         for table in sorted(state.tables - {"_ledger"}):
-            query = sql.SQL("DELETE FROM {} WHERE plugin_name = %s").format(sql.Identifier("migrations", table))
+            query = sql.SQL("DELETE FROM :ledger.{} WHERE plugin_name = %s").format(sql.Identifier(table))
             deleted += rows.execute(query, [plugin]).rowcount
     return deleted

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from reconciler.db.connections import cursor, errors_as
+from reconciler.db.connections import errors_as
+from reconciler.db.ledger_schema import ledger_cursor
 from reconciler.errors import ConfigError, LedgerDamagedError, LedgerError
 from reconciler.ledger.history import load_history
 from reconciler.ledger.managers import SnapshotManager
@@ -136,10 +137,10 @@ def rename_plugin(connection: Connection, old: str, new: str) -> int:
     state = ledger_state(connection)
     require_own_ledger(connection, TABLES)
     changed = 0
-    with errors_as(LedgerError, f"rename plugin {old}"), cursor(connection) as rows:
+    with errors_as(LedgerError, f"rename plugin {old}"), ledger_cursor(connection) as rows:
         for table in sorted(state.tables - {"_ledger"}):
-            query = sql.SQL("UPDATE {} SET plugin_name = %s WHERE plugin_name = %s")
-            changed += rows.execute(query.format(sql.Identifier("migrations", table)), [new, old]).rowcount
+            query = sql.SQL("UPDATE :ledger.{} SET plugin_name = %s WHERE plugin_name = %s")
+            changed += rows.execute(query.format(sql.Identifier(table)), [new, old]).rowcount
     return changed
 
 
@@ -148,8 +149,8 @@ def _by_age(connection: Connection) -> tuple[str, ...]:
     names = load_plugins(connection)
     if "_migrations" not in ledger_state(connection):
         return names
-    with errors_as(LedgerError, "list the plugins"), cursor(connection) as rows:
+    with errors_as(LedgerError, "list the plugins"), ledger_cursor(connection) as rows:
         first: dict[str, int] = dict(
-            rows.execute("SELECT plugin_name, min(id) FROM migrations._migrations GROUP BY 1").fetchall()
+            rows.execute("SELECT plugin_name, min(id) FROM :ledger._migrations GROUP BY 1").fetchall()
         )
     return tuple(sorted(names, key=lambda name: (name not in first, first.get(name, 0))))

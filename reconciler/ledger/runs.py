@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
-from reconciler.db.connections import cursor, errors_as, without_values
+from reconciler.db.connections import errors_as, without_values
+from reconciler.db.ledger_schema import ledger_cursor
 from reconciler.errors import LedgerError, PreflightError
 from reconciler.ledger.schema import lease_holder, ledger_state
 from reconciler.ledger.trust import damage
@@ -90,9 +91,9 @@ def start_run(
 
     `changes` are what it will do, by which an unfinished one is told from drift.
     """
-    with errors_as(LedgerError, f"record a run of plugin {plugin}"), cursor(connection) as rows:
+    with errors_as(LedgerError, f"record a run of plugin {plugin}"), ledger_cursor(connection) as rows:
         row = rows.execute(
-            "INSERT INTO migrations._runs"
+            "INSERT INTO :ledger._runs"
             " (plugin_name, kind, started_at, outcome, desired_fingerprint, live_before, program_version,"
             " step_count, source_description, source_digest, app_version, changes)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb) RETURNING id",
@@ -130,9 +131,9 @@ def finish_run(
     failed_statement: str | None = None,
 ) -> None:
     """Writes down how the run ended. Passwords are taken out of `error` and `failed_statement`."""
-    with errors_as(LedgerError, f"record the end of run {run_id}"), cursor(connection) as rows:
+    with errors_as(LedgerError, f"record the end of run {run_id}"), ledger_cursor(connection) as rows:
         found = rows.execute(
-            "UPDATE migrations._runs SET outcome = %s, finished_at = %s, idx = %s, live_after = %s,"
+            "UPDATE :ledger._runs SET outcome = %s, finished_at = %s, idx = %s, live_after = %s,"
             " statement_count = %s, error = %s, sqlstate = %s, failed_statement = %s WHERE id = %s",
             [
                 outcome.value,
@@ -211,15 +212,15 @@ def load_runs(connection: Connection, plugin: str | None = None, *, limit: int |
         return ()
     with (
         errors_as(LedgerError, "read the runs"),
-        damage("a row of migrations._runs", _DAMAGED),
-        cursor(connection) as rows,
+        damage(connection, "a row of :ledger._runs", _DAMAGED),
+        ledger_cursor(connection) as rows,
     ):
         rows.execute(_RUNS, {"plugin": plugin, "limit": limit})
         names = [column.name for column in rows.description or ()]
         found = [Run(**dict(zip(names, row, strict=True))) for row in rows.fetchall()]
     open_plugins = {run.plugin for run in found if run.outcome == RunOutcome.RUNNING}
     at_work = {plugin for plugin in open_plugins if lease_holder(connection, plugin) is not None}
-    with damage("a row of migrations._runs", _DAMAGED):
+    with damage(connection, "a row of :ledger._runs", _DAMAGED):
         return tuple(
             replace(
                 run,
@@ -240,7 +241,7 @@ _RUNS = """
     SELECT id, plugin_name AS plugin, kind, started_at, finished_at, outcome, idx, desired_fingerprint, live_before,
         live_after, statement_count, error, sqlstate, failed_statement, program_version, database_user,
         host(client_address) AS client_address, application_name
-    FROM migrations._runs
+    FROM :ledger._runs
     WHERE %(plugin)s::text IS NULL OR plugin_name = %(plugin)s
     ORDER BY id DESC
     LIMIT %(limit)s

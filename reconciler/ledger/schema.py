@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from reconciler.db.connections import cursor, errors_as, fetch_one, outside_transaction, pause, transaction
+from reconciler.db.ledger_schema import ledger_cursor, ledger_named_elsewhere, ledger_schema, ledger_text
 from reconciler.db.sessions import advisory_holder
 from reconciler.db.sqlfiles import read_sql
 from reconciler.errors import LedgerDamagedError, LedgerError, LedgerVersionError, LockTimeoutError
@@ -72,7 +73,7 @@ _ASK_FOR_LEASE = """
 """
 
 _GRANT_HINT = (
-    "GRANT USAGE ON SCHEMA migrations and SELECT ON ALL TABLES IN SCHEMA migrations to this role, "
+    "GRANT USAGE ON SCHEMA :ledger and SELECT ON ALL TABLES IN SCHEMA :ledger to this role, "
     "or connect as the role that applies migrations"
 )
 # A view, a child, a generated column, a type with a cast, row security or a partial index of somebody else's would run
@@ -99,7 +100,7 @@ _FIND_TABLES = """
         END
     FROM pg_catalog.pg_class AS relation
     JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = relation.relnamespace
-    WHERE namespace.nspname = 'migrations' AND relation.relkind IN ('r', 'p', 'v', 'm', 'f')
+    WHERE namespace.nspname = :'ledger' AND relation.relkind IN ('r', 'p', 'v', 'm', 'f')
         AND relation.relname = ANY(%s)
 """
 
@@ -120,25 +121,45 @@ def ledger_state(connection: Connection) -> LedgerState:
 
     Raises LedgerVersionError where it is too new, LedgerError where this role may not read it.
     """
-    with errors_as(LedgerError, "read the ledger"), cursor(connection) as rows:
+    with errors_as(LedgerError, "read the ledger"), ledger_cursor(connection) as rows:
         tables = sorted(rows.execute(_FIND_TABLES, [list(TABLES)]).fetchall())
         for name, readable, foreign in tables:
-            require_readable(name, foreign)
+            require_readable(connection, name, foreign)
             if not readable:
-                raise LedgerError(f"this role may not read migrations.{name}", hint=_GRANT_HINT)
+                raise LedgerError(
+                    ledger_text(connection, f"this role may not read :ledger.{name}"),
+                    hint=ledger_text(connection, _GRANT_HINT),
+                )
         found = frozenset(name for name, _, _ in tables)
         if "_ledger" not in found:
+            looked_in = ledger_schema(connection)
+            _require_none_elsewhere(connection)
+            if ledger_schema(connection) != looked_in:
+                return ledger_state(connection)  # it was moved since this connection found it
             require_shape(connection)
             return LedgerState(tables=found, version=None)
-        row = rows.execute("SELECT max(version) FROM migrations._ledger").fetchone()
-    return LedgerState(tables=found, version=_checked_version(row[0] if row else None))
+        row = rows.execute("SELECT max(version) FROM :ledger._ledger").fetchone()
+    return LedgerState(tables=found, version=_checked_version(connection, row[0] if row else None))
 
 
-def _checked_version(version: int | None) -> int:
+def _require_none_elsewhere(connection: Connection) -> None:
+    """Raises LedgerError where a schema was named for the ledger that has none, and another schema has it."""
+    elsewhere = ledger_named_elsewhere(connection)
+    if elsewhere is not None:
+        named = ledger_schema(connection)
+        raise LedgerError(
+            f"the ledger of this database is in schema {elsewhere}, not in {named}",
+            left="nothing was changed",
+            hint="name that one with --ledger-schema (library: Options.ledger_schema), or none; to move the ledger,"
+            f" ALTER SCHEMA {elsewhere} RENAME TO {named}, or ALTER TABLE ... SET SCHEMA for each of its tables",
+        )
+
+
+def _checked_version(connection: Connection, version: int | None) -> int:
     if version is None:
         raise LedgerDamagedError(
-            "the ledger is damaged: migrations._ledger has no row",
-            hint="restore it, or drop the tables of schema migrations and run `reconciler adopt`",
+            ledger_text(connection, "the ledger is damaged: :ledger._ledger has no row"),
+            hint=ledger_text(connection, "restore it, or drop the tables of schema :ledger and run `reconciler adopt`"),
         )
     if version > LEDGER_VERSION:
         raise LedgerVersionError(
@@ -169,14 +190,14 @@ def ensure_ledger(connection: Connection, wait_ms: int = LONGEST_WAIT_MS) -> Non
     version = ledger_state(connection).version or 0
     if version == LEDGER_VERSION:
         return
-    with _making(), cursor(connection) as statements:
+    with _making(connection), ledger_cursor(connection) as statements:
         # CREATE SCHEMA IF NOT EXISTS wants the right to create schemas even where there is one.
-        if not statements.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'migrations'").fetchone():
-            statements.execute("CREATE SCHEMA migrations")
+        if not statements.execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = :'ledger'").fetchone():
+            statements.execute("CREATE SCHEMA :ledger")
         for number in range(version + 1, LEDGER_VERSION + 1):
             statements.execute(read_sql(f"ledger/{number:03d}.sql").encode())
             statements.execute(
-                "INSERT INTO migrations._ledger (version, program_version) VALUES (%s, %s)",
+                "INSERT INTO :ledger._ledger (version, program_version) VALUES (%s, %s)",
                 [number, program_version()],
             )
         statements.execute(read_sql("ledger/revoke.sql").encode())
@@ -342,14 +363,17 @@ def _no_transaction(what: str) -> LedgerError:
 
 
 @contextmanager
-def _making() -> Generator[None]:
+def _making(connection: Connection) -> Generator[None]:
+    # Asked before: the transaction may be of no use afterwards.
+    hint = ledger_text(
+        connection,
+        "grant this role CREATE ON DATABASE, or CREATE and USAGE ON SCHEMA :ledger where that exists; "
+        "commands that only read need neither",
+    )
     try:
         with errors_as(LedgerError, "make the ledger's tables"):
             yield
     except LedgerError as exc:
         if exc.hint is None and isinstance(exc.__cause__, psycopg.errors.InsufficientPrivilege):
-            exc.hint = (
-                "grant this role CREATE ON DATABASE, or CREATE and USAGE ON SCHEMA migrations where that exists; "
-                "commands that only read need neither"
-            )
+            exc.hint = hint
         raise

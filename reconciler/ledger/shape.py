@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.db.connections import cursor
+from reconciler.db.ledger_schema import ledger_cursor, ledger_schema
 from reconciler.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -34,24 +34,25 @@ _COLUMNS = """
     SELECT relation.relname::text, pg_catalog.array_agg(attribute.attname::text ORDER BY attribute.attnum)
     FROM pg_catalog.pg_class AS relation
     JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = relation.oid
-    WHERE relation.relnamespace = pg_catalog.to_regnamespace('migrations') AND relation.relname = ANY(%s)
-        AND attribute.attnum > 0 AND NOT attribute.attisdropped
+    WHERE relation.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = :'ledger')
+        AND relation.relname = ANY(%s) AND attribute.attnum > 0 AND NOT attribute.attisdropped
     GROUP BY relation.relname ORDER BY relation.relname
 """
 
 
 def require_shape(connection: Connection) -> None:
     """Raises LedgerError where a table of the ledger's name is another program's, with what it seems to be."""
-    with cursor(connection) as rows:
+    with ledger_cursor(connection) as rows:
         found = rows.execute(_COLUMNS, [list(_SHARED)]).fetchall()
     for table, columns in found:
         if _SHARED[table] <= set(columns):
             continue
         program = next((name for name, known in _OTHERS if known <= set(columns)), None)
         whose = f"like that of {program}" if program is not None else "like that of another program"
+        schema = ledger_schema(connection)
         raise LedgerError(
-            f"migrations.{table} is not the ledger's, but {whose}: it has the columns {', '.join(columns)}",
+            f"{schema}.{table} is not the ledger's, but {whose}: it has the columns {', '.join(columns)}",
             left="nothing was changed",
-            hint=f"reconciler keeps its record in schema migrations: rename migrations.{table}, or move it"
-            " (ALTER TABLE ... SET SCHEMA), where its program can be told so",
+            hint=f"reconciler keeps its record in schema {schema}: name another one with --ledger-schema (library:"
+            f" Options.ledger_schema), or rename {schema}.{table}",
         )

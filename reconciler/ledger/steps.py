@@ -1,4 +1,4 @@
-"""The steps of runs, one for each transaction, in migrations._steps. Does I/O on a connection handed in.
+"""The steps of runs, one for each transaction, in _steps. Does I/O on a connection handed in.
 
 The row of a step stands or falls with the step.
 """
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from psycopg import sql
 
-from reconciler.db.connections import cursor, errors_as
+from reconciler.db.connections import errors_as
+from reconciler.db.ledger_schema import ledger_cursor
 from reconciler.errors import LedgerError
 from reconciler.ledger.migrations import RecordedStatement
 from reconciler.ledger.runs import RunKind
@@ -83,9 +84,9 @@ def begin_step(
     statements: Sequence[Statement],
 ) -> None:
     """Writes down that the step begins."""
-    with errors_as(LedgerError, f"record step {step} of run {run_id}"), cursor(connection) as rows:
+    with errors_as(LedgerError, f"record step {step} of run {run_id}"), ledger_cursor(connection) as rows:
         rows.execute(
-            "INSERT INTO migrations._steps (run_id, plugin_name, step, step_count, sql, hazards, transactional)"
+            "INSERT INTO :ledger._steps (run_id, plugin_name, step, step_count, sql, hazards, transactional)"
             " VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s)",
             [
                 run_id,
@@ -101,9 +102,9 @@ def begin_step(
 
 def end_step(connection: Connection, run_id: int, step: int, durations_ms: Sequence[float]) -> None:
     """Writes down that the step is done."""
-    with errors_as(LedgerError, f"record step {step} of run {run_id}"), cursor(connection) as rows:
+    with errors_as(LedgerError, f"record step {step} of run {run_id}"), ledger_cursor(connection) as rows:
         rows.execute(
-            "UPDATE migrations._steps SET finished_at = clock_timestamp(), duration_ms = %s"
+            "UPDATE :ledger._steps SET finished_at = clock_timestamp(), duration_ms = %s"
             " WHERE run_id = %s AND step = %s",
             [list(durations_ms), run_id, step],
         )
@@ -115,10 +116,10 @@ def _recorded(hazard: Hazard) -> dict[str, Json]:
 
 def load_progress(connection: Connection, run_id: int) -> tuple[bool, int]:
     """Whether the run has succeeded, and how many of its steps are committed."""
-    with errors_as(LedgerError, f"read the steps of run {run_id}"), cursor(connection) as rows:
+    with errors_as(LedgerError, f"read the steps of run {run_id}"), ledger_cursor(connection) as rows:
         row = rows.execute(
-            "SELECT run.outcome = 'succeeded', (SELECT count(*) FROM migrations._steps AS step"
-            " WHERE step.run_id = run.id AND step.finished_at IS NOT NULL) FROM migrations._runs AS run WHERE id = %s",
+            "SELECT run.outcome = 'succeeded', (SELECT count(*) FROM :ledger._steps AS step"
+            " WHERE step.run_id = run.id AND step.finished_at IS NOT NULL) FROM :ledger._runs AS run WHERE id = %s",
             [run_id],
         ).fetchone()
     return (bool(row[0]), int(row[1])) if row else (False, 0)
@@ -128,9 +129,9 @@ def end_cut_off_runs(connection: Connection, plugin: str, finished_at: datetime)
     """Marks runs as failed that were killed between two steps; only for who knows that none of them lives."""
     if "_steps" not in ledger_state(connection):
         return
-    with errors_as(LedgerError, f"read the runs of plugin {plugin}"), cursor(connection) as rows:
+    with errors_as(LedgerError, f"read the runs of plugin {plugin}"), ledger_cursor(connection) as rows:
         rows.execute(
-            "UPDATE migrations._runs SET outcome = 'failed', finished_at = %s,"
+            "UPDATE :ledger._runs SET outcome = 'failed', finished_at = %s,"
             " error = 'interrupted; a later run resumed from what it had reached'"
             " WHERE plugin_name = %s AND outcome = 'running'",
             [finished_at, plugin],
@@ -145,20 +146,20 @@ def take_steps(
     With `run_id` only those of that run: the others stay unfinished.
     """
     values = {"plugin": plugin, "idx": idx, "run": run_id}
-    with errors_as(LedgerError, f"read the steps of plugin {plugin}"), cursor(connection) as rows:
+    with errors_as(LedgerError, f"read the steps of plugin {plugin}"), ledger_cursor(connection) as rows:
         found = rows.execute(
-            "SELECT sql, hazards::text, transactional, duration_ms FROM migrations._steps"
+            "SELECT sql, hazards::text, transactional, duration_ms FROM :ledger._steps"
             " WHERE plugin_name = %(plugin)s AND idx IS NULL"
             " AND finished_at IS NOT NULL AND (%(run)s::bigint IS NULL OR run_id = %(run)s)"
             " ORDER BY run_id, step",
             values,
         ).fetchall()
         rows.execute(
-            "UPDATE migrations._steps SET idx = %(idx)s WHERE plugin_name = %(plugin)s"
+            "UPDATE :ledger._steps SET idx = %(idx)s WHERE plugin_name = %(plugin)s"
             " AND idx IS NULL AND (%(run)s::bigint IS NULL OR run_id = %(run)s)",
             values,
         )
-    with damage(f"a step of plugin {plugin} in migrations._steps", _DAMAGED):
+    with damage(connection, f"a step of plugin {plugin} in :ledger._steps", _DAMAGED):
         return tuple(
             RecordedStatement(sql=text, hazards=tuple(hazards), transactional=transactional, duration_ms=duration)
             for texts, all_hazards, transactional, durations in found
@@ -180,15 +181,15 @@ def load_unfinished(connection: Connection, plugin: str) -> UnfinishedRun | None
     query = sql.SQL(_UNFINISHED).format(sql.SQL(_WITH_CHANGES if known else "NULL, NULL, NULL"))
     with (
         errors_as(LedgerError, f"read the steps of plugin {plugin}"),
-        damage(f"an unfinished run of plugin {plugin} in migrations._runs", _DAMAGED_RUN),
-        cursor(connection) as rows,
+        damage(connection, f"an unfinished run of plugin {plugin} in :ledger._runs", _DAMAGED_RUN),
+        ledger_cursor(connection) as rows,
     ):
         found = rows.execute(query, {"plugin": plugin}).fetchall()
     if not found:
         return None
     is_running = lease_holder(connection, plugin) is not None
     changes: dict[FactId, tuple[str | None, ...]] = {}
-    with damage(f"an unfinished run of plugin {plugin} in migrations._runs", _DAMAGED_RUN):
+    with damage(connection, f"an unfinished run of plugin {plugin} in :ledger._runs", _DAMAGED_RUN):
         for row in found:
             for kind, name, before, after in cast("list[_Change]", json.loads(row[-1] or "[]")):
                 fact = FactId(str(kind), tuple(map(str, name)))
@@ -220,8 +221,8 @@ _UNFINISHED = """
         CASE WHEN run.outcome = 'failed' THEN run.error END,
         count(step.step) FILTER (WHERE step.finished_at IS NOT NULL), max(step.step_count),
         (array_agg(step.sql[1] ORDER BY step.step DESC))[1], {}
-    FROM migrations._runs AS run
-    LEFT JOIN migrations._steps AS step ON step.run_id = run.id AND step.idx IS NULL
+    FROM :ledger._runs AS run
+    LEFT JOIN :ledger._steps AS step ON step.run_id = run.id AND step.idx IS NULL
     WHERE run.plugin_name = %(plugin)s AND (run.outcome = 'running' OR step.run_id IS NOT NULL)
     GROUP BY run.id ORDER BY run.id
 """

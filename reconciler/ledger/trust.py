@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from reconciler.db.connections import cursor, errors_as
+from reconciler.db.ledger_schema import ledger_schema, ledger_text
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import LedgerDamagedError, LedgerError
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MARK_IS_TRUSTED", "TRUSTED_ROLES", "damage", "damage_note", "require_own_ledger", "require_readable"]
 
-_SCHEMA = "migrations"
 _SHOWN = 5
 # What reading a value raises that is not what it should be; psycopg's is for times that Python cannot hold.
 _DAMAGE = (
@@ -51,7 +51,7 @@ MARK_IS_TRUSTED = sql.SQL("""
             WHERE acl.privilege_type IN ('INSERT', 'UPDATE')
                 AND (acl.grantee = 0 OR NOT pg_catalog.pg_has_role(acl.grantee, relation.relowner, 'MEMBER'))
         ) AS writer(role)
-        WHERE namespace.nspname = 'migrations' AND relation.relkind = 'r'
+        WHERE namespace.nspname = :'ledger' AND relation.relkind = 'r'
             AND relation.relname IN ('_marks', '_migrations', '_snapshots', '_sources')
             AND writer.role NOT IN (SELECT role FROM trusted)
             AND NOT COALESCE((
@@ -68,7 +68,11 @@ def require_own_ledger(connection: Connection, tables: Sequence[str]) -> None:
     Raises LedgerError, with what is not and the statements that mend it.
     """
     query = (read_sql("ledger/trusted.sql") + read_sql("ledger/foreign_parts.sql")).encode()
-    values = {"schema": _SCHEMA, "tables": list(tables), "sequences": [f"{table}_id_seq" for table in tables]}
+    values = {
+        "schema": ledger_schema(connection),
+        "tables": list(tables),
+        "sequences": [f"{table}_id_seq" for table in tables],
+    }
     with errors_as(LedgerError, "look at the ledger's tables"), cursor(connection) as rows:
         found = rows.execute(query, values).fetchall()
     if not found:
@@ -93,13 +97,14 @@ def _hint(found: Sequence[tuple[str, ...]]) -> str:
     )
 
 
-def require_readable(name: str, why: str | None) -> None:
+def require_readable(connection: Connection, name: str, why: str | None) -> None:
     """Raises LedgerError where reading the table `name` would run code of others: `why` is what it has."""
     if why is not None:
+        table = f"{ledger_schema(connection)}.{name}"
         raise LedgerError(
-            f"the ledger is not as reconciler makes it: {_SCHEMA}.{name} {why}",
+            f"the ledger is not as reconciler makes it: {table} {why}",
             left="nothing was changed",
-            hint=f"find out who made it, and rename it or drop it: reconciler makes {_SCHEMA}.{name} as a plain table",
+            hint=f"find out who made it, and rename it or drop it: reconciler makes {table} as a plain table",
         )
 
 
@@ -109,9 +114,15 @@ def damage_note(error: LedgerDamagedError) -> str:
 
 
 @contextmanager
-def damage(what: str, hint: str) -> Generator[None]:
-    """Turns what a value causes that is not of the form that reconciler writes into "`what` is damaged"."""
+def damage(connection: Connection, what: str, hint: str) -> Generator[None]:
+    """Turns what a value causes that is not of the form that reconciler writes into "`what` is damaged".
+
+    Both texts may name the ledger's schema by `:ledger`.
+    """
     try:
         yield
     except _DAMAGE as exc:
-        raise LedgerDamagedError(f"{what} is damaged: {str(exc) or type(exc).__name__}", hint=hint) from exc
+        raise LedgerDamagedError(
+            f"{ledger_text(connection, what)} is damaged: {str(exc) or type(exc).__name__}",
+            hint=ledger_text(connection, hint),
+        ) from exc

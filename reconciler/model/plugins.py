@@ -9,19 +9,22 @@ from reconciler.errors import ConfigError
 
 __all__ = [
     "DEFAULT_PLUGIN",
+    "USUAL_LEDGER_SCHEMA",
     "baseline_tag",
     "derive_schema_name",
     "lock_id",
     "migration_tag",
+    "require_ledger_schema",
     "require_plugin_name",
     "rollback_tag",
 ]
 
 DEFAULT_PLUGIN = "default"
+USUAL_LEDGER_SCHEMA = "migrations"
 
 # The two names of the core plugin, whose tables are the application's own.
 _CORE_PLUGINS = frozenset({"plugin-sql", "@elizaos/plugin-sql"})
-_RESERVED_SCHEMAS = frozenset({"public", "pg_catalog", "information_schema", "migrations"})
+_RESERVED_SCHEMAS = frozenset({"public", "pg_catalog", "information_schema", USUAL_LEDGER_SCHEMA})
 _MAX_IDENTIFIER_BYTES = 63  # NAMEDATALEN - 1; the derived names are ASCII
 _MAX_LOCK_ID = 2**63 - 1  # the advisory lock functions take a signed bigint
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -50,6 +53,21 @@ def require_plugin_name(plugin: str) -> None:
         raise ConfigError(
             f"{plugin} cannot be the name of a plugin: names that begin with pg_ are the server's own",
             hint="choose another name with --plugin",
+        )
+
+
+def require_ledger_schema(name: str) -> None:
+    """Raises ConfigError for a name that the ledger's schema cannot have."""
+    if name.startswith("pg_") or name in ("public", "information_schema"):
+        raise ConfigError(
+            f"schema {name} cannot hold the ledger: it is the server's, or everybody's",
+            hint="name another one; reconciler creates it",
+        )
+    fits = 0 < len(name.encode()) <= _MAX_IDENTIFIER_BYTES
+    if not fits or not name.isprintable() or name != name.strip() or re.search(r"""["'\\]""", name):
+        raise ConfigError(
+            f"{name!r} cannot be the name of the ledger's schema",
+            hint="it has up to 63 bytes, no quotation mark, no backslash and no line break",
         )
 
 

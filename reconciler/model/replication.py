@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from reconciler.errors import ConfigError
+from reconciler.model.plugins import USUAL_LEDGER_SCHEMA
 
 __all__ = ["USUAL_LAG", "MaxLag", "Reader", "Replication", "describe_bytes"]
 
@@ -51,7 +52,7 @@ class Reader:
 class Replication:
     """Who reads the log: `slots` are the logical ones of this database, `others` those of other databases.
 
-    `alterable` are the publications that this role may alter.
+    `alterable` are the publications that this role may alter, `ledger` is the ledger's schema.
     """
 
     slots: tuple[Reader, ...] = ()
@@ -59,6 +60,7 @@ class Replication:
     standbys: tuple[Reader, ...] = ()
     hot: bool = False
     alterable: frozenset[str] = frozenset()
+    ledger: str = USUAL_LEDGER_SCHEMA
 
     @property
     def subscribers(self) -> tuple[Reader, ...]:

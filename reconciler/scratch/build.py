@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from reconciler.catalog.snapshot_reader import LEDGER_SCHEMA, managed_schemas, read_snapshot
+from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
 from reconciler.db.connections import connect, current_user, execute, fetch_all, transaction
+from reconciler.db.ledger_schema import ledger_schema
 from reconciler.diff.goal import SETTING_KINDS, Desired
 from reconciler.diff.privileges import Said
 from reconciler.errors import ConfigError, ReconcilerError, ScratchError, SourceError
@@ -48,6 +49,8 @@ _FOLLOWING_LIVE = SETTING_KINDS | {"default_privileges"}
 __all__ = ["DeclaredBesideError", "build", "build_anywhere", "created_schemas"]
 
 _OF_LEDGER = frozenset(name for table in TABLES for name in (table, f"{table}_id_seq"))
+_NOT_THERE = "declare it in another schema, or create it manually: reconciler leaves other tables there alone"
+_MOVE_LEDGER = "let the ledger be in another one (--ledger-schema)"
 _TAKE_OVER = (
     "the existing object is in a schema that is not managed here: write the schema before its name in the CREATE"
     " statement and it is taken over, or IF NOT EXISTS and it is left alone"
@@ -86,7 +89,7 @@ def build_anywhere(
     rows there. Another plan in the live database is waited for `wait_ms` (0: no limit). Raises ScratchError or
     SourceError.
     """
-    _refuse_ledger(source, scope)
+    _refuse_ledger(source, scope, ledger_schema(live))
     past = recorded.schemas if recorded else ()
     named = created_schemas(source)
     declared = declared_by(source)
@@ -151,20 +154,21 @@ def build_anywhere(
     return scratch, build_in(scratch)
 
 
-def _refuse_ledger(source: AnySource, scope: Scope) -> None:
+def _refuse_ledger(source: AnySource, scope: Scope, ledger: str) -> None:
     """Raises ConfigError or SourceError where the ledger's schema is to be managed, or holds what is declared."""
-    if not scope.all_schemas and LEDGER_SCHEMA in scope.schemas:
+    if not scope.all_schemas and ledger in scope.schemas:
         raise ConfigError(
-            f"schema {LEDGER_SCHEMA} holds the ledger, and cannot be managed", hint="name another schema with --schema"
+            f"schema {ledger} holds the ledger, and cannot be managed",
+            hint=f"name another schema with --schema, or {_MOVE_LEDGER}",
         )
     if isinstance(source, DatabaseSource):
         return
-    for fact in sorted(created_beside(source, {LEDGER_SCHEMA})):
+    for fact in sorted(created_beside(source, {ledger})):
         if fact.name[1] not in _OF_LEDGER:
             raise SourceError(
-                f"{statement_about(source, fact)}: {fact} is declared in schema {LEDGER_SCHEMA}, which holds the"
-                " ledger, and is not managed",
-                hint="declare it in another schema, or create it manually: reconciler leaves other tables there alone",
+                f"{statement_about(source, fact)}: {fact} is declared in schema {ledger}, which holds the ledger, and"
+                " is not managed",
+                hint=f"{_NOT_THERE}, or {_MOVE_LEDGER}",
                 left="nothing was changed",
             )
 
@@ -243,7 +247,8 @@ def build(
         path = _prepare(connection, scope)
         before = managed_schemas(connection)
         baseline = place.read(before if scope.all_schemas else scope.schemas)
-        beyond = {*before, LEDGER_SCHEMA}.difference(scope.schemas, claimed)
+        ledger = ledger_schema(connection)
+        beyond = {*before, ledger}.difference(scope.schemas, claimed)
         around = () if scope.all_schemas else _mentioned(source, beyond)
         theirs = place.read(around) if around else None
         if place.transactional and beside:
@@ -260,7 +265,7 @@ def build(
         schemas = present if scope.all_schemas else (*scope.schemas, *made)
         snapshot = place.read((*schemas, *around), dependencies=True)
         if theirs is not None:
-            added = _added_beside(snapshot, theirs, around, source, scope)
+            added = _added_beside(snapshot, theirs, around, source, scope, ledger)
             if place.transactional and added:
                 raise DeclaredBesideError(min(added))
             inside = snapshot.limited(tuple(schemas), ())
@@ -334,7 +339,7 @@ def _mentioned(source: Source, schemas: set[str]) -> tuple[str, ...]:
 
 
 def _added_beside(
-    built: Snapshot, before: Snapshot, schemas: Sequence[str], source: Source, scope: Scope
+    built: Snapshot, before: Snapshot, schemas: Sequence[str], source: Source, scope: Scope, ledger: str
 ) -> frozenset[FactId]:
     """What the source added in schemas that are not managed. Raises SourceError where it changed or dropped one."""
     added: set[FactId] = set()
@@ -342,15 +347,15 @@ def _added_beside(
         old, new = before.facts.get(fact), built.facts.get(fact)
         if fact.schema not in schemas or old == new:
             continue
-        if fact.schema == LEDGER_SCHEMA:
+        if fact.schema == ledger:
             if fact.kind != "schema" and built.object_of(fact).name[-1] in _OF_LEDGER:
                 continue  # a dump has the ledger itself
             if built.object_of(fact).kind == "schema":
                 continue
             raise SourceError(
-                f"{statement_about(source, fact)}: makes or changes {built.object_of(fact)} in schema {LEDGER_SCHEMA},"
+                f"{statement_about(source, fact)}: makes or changes {built.object_of(fact)} in schema {ledger},"
                 " which holds the ledger, and is not managed",
-                hint="declare it in another schema, or create it manually: reconciler leaves other tables there alone",
+                hint=f"{_NOT_THERE}, or {_MOVE_LEDGER}",
                 left="nothing was changed",
             )
         if new is None or (old is not None and fact.kind not in _ADDED_TO_OTHERS):

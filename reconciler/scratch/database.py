@@ -21,6 +21,7 @@ from reconciler.db.connections import (
     transaction,
     watched,
 )
+from reconciler.db.ledger_schema import share_ledger_schema
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import ConnectError, ScratchError
 from reconciler.redaction.dsn import libpq_dsn
@@ -119,6 +120,7 @@ class DatabaseScratch:
                 f"the temporary database was created, but {exc.message}",
                 hint="behind a pooler, give the server itself: --scratch postgresql://...",
             ) from exc
+        share_ledger_schema(connection, self._live)
         with connection, watched(connection):
             before = _backend(connection)
             yield connection

@@ -1,22 +1,22 @@
--- Version 1 of the ledger. Run once, in one transaction, under the ledger's advisory lock, in schema "migrations".
+-- Version 1 of the ledger. Run once, in one transaction, under the ledger's advisory lock, in the ledger's schema.
 -- The first three tables are those of elizaOS's dynamic migrator, column by column, so that a database which already
 -- has them is taken over as it is; everything they lack stands in tables of our own.
 
-CREATE TABLE IF NOT EXISTS migrations._migrations (
+CREATE TABLE IF NOT EXISTS :ledger._migrations (
     id SERIAL PRIMARY KEY,
     plugin_name TEXT NOT NULL,
     hash TEXT NOT NULL,
     created_at BIGINT NOT NULL
 );
 
-CREATE TABLE IF NOT EXISTS migrations._journal (
+CREATE TABLE IF NOT EXISTS :ledger._journal (
     plugin_name TEXT PRIMARY KEY,
     version TEXT NOT NULL,
     dialect TEXT NOT NULL DEFAULT 'postgresql',
     entries JSONB NOT NULL DEFAULT '[]'
 );
 
-CREATE TABLE IF NOT EXISTS migrations._snapshots (
+CREATE TABLE IF NOT EXISTS :ledger._snapshots (
     id SERIAL PRIMARY KEY,
     plugin_name TEXT NOT NULL,
     idx INTEGER NOT NULL,
@@ -26,14 +26,14 @@ CREATE TABLE IF NOT EXISTS migrations._snapshots (
 );
 
 -- Which versions of these files have been run here.
-CREATE TABLE migrations._ledger (
+CREATE TABLE :ledger._ledger (
     version integer PRIMARY KEY,
     created_at timestamptz NOT NULL DEFAULT now(),
     program_version text NOT NULL
 );
 
 -- Every run that tried to change something, also the failed ones, which leave no row in _migrations.
-CREATE TABLE migrations._runs (
+CREATE TABLE :ledger._runs (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     plugin_name text NOT NULL,
     kind text NOT NULL CHECK (kind IN ('apply', 'repair', 'adopt', 'rollback')),
@@ -54,10 +54,10 @@ CREATE TABLE migrations._runs (
     application_name text NOT NULL DEFAULT current_setting('application_name')
 );
 
-CREATE INDEX _runs_plugin_name ON migrations._runs (plugin_name, id);
+CREATE INDEX _runs_plugin_name ON :ledger._runs (plugin_name, id);
 
 -- The SQL of each migration, in the order in which it ran.
-CREATE TABLE migrations._statements (
+CREATE TABLE :ledger._statements (
     plugin_name text NOT NULL,
     idx integer NOT NULL,
     position integer NOT NULL, -- from 1
@@ -69,7 +69,7 @@ CREATE TABLE migrations._statements (
 );
 
 -- What each migration declared. The row of _migrations that belongs to an idx is named here, since it has none itself.
-CREATE TABLE migrations._sources (
+CREATE TABLE :ledger._sources (
     plugin_name text NOT NULL,
     idx integer NOT NULL,
     migration_id integer NOT NULL,
@@ -79,7 +79,7 @@ CREATE TABLE migrations._sources (
 );
 
 -- The cheap mark of the live catalog at the moment when it was last seen to equal what is declared.
-CREATE TABLE migrations._marks (
+CREATE TABLE :ledger._marks (
     plugin_name text PRIMARY KEY,
     idx integer NOT NULL,
     mark text NOT NULL,

@@ -1,6 +1,6 @@
 -- Version 2 of the ledger: what a run has reached that takes several transactions. A step's row is written in the
 -- transaction of the step itself, or before and after what runs in none.
-CREATE TABLE migrations._steps (
+CREATE TABLE :ledger._steps (
     run_id bigint NOT NULL,
     plugin_name text NOT NULL,
     step integer NOT NULL, -- from 1
@@ -15,4 +15,4 @@ CREATE TABLE migrations._steps (
     PRIMARY KEY (run_id, step)
 );
 
-CREATE INDEX _steps_plugin_name ON migrations._steps (plugin_name) WHERE idx IS NULL;
+CREATE INDEX _steps_plugin_name ON :ledger._steps (plugin_name) WHERE idx IS NULL;

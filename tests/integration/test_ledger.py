@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 
 import reconciler
 from reconciler.db import connections
+from reconciler.db.ledger_schema import ledger_cursor
 from reconciler.db.sqlfiles import read_sql
 from reconciler.errors import ConnectError, LedgerError, LedgerVersionError, LockTimeoutError
 from reconciler.ledger.history import load_history, load_migration
@@ -166,7 +167,8 @@ def test_public_gets_nothing_even_where_default_privileges_grant_all(conn: conne
 def test_every_table_and_sequence_of_the_ledger_is_named_by_the_revoke(made: connections.Connection) -> None:
     made.execute("GRANT ALL ON ALL TABLES IN SCHEMA migrations TO PUBLIC")
     made.execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA migrations TO PUBLIC")
-    made.execute(read_sql("ledger/revoke.sql").encode())
+    with ledger_cursor(made) as statements:
+        statements.execute(read_sql("ledger/revoke.sql").encode())
     granted = """
         SELECT relname FROM pg_class, aclexplode(relacl)
         WHERE relnamespace = to_regnamespace('migrations') AND grantee = 0

@@ -462,9 +462,9 @@ def _of_all_tables(replication: Replication, context: Context) -> Hazard | None:
         return None
     who = _subscribers(", ".join(fact.name[0] for fact in wide), replication)
     text = (
-        f"{wide[0]} sends all tables, and so the ledger's: {who} stop where schema migrations is not there, or has a"
-        " ledger of its own; publish FOR TABLES IN SCHEMA instead, or make its tables there first, empty, with"
-        " what pg_dump --schema-only --schema migrations prints"
+        f"{wide[0]} sends all tables, and so the ledger's: {who} stop where schema {replication.ledger} is not"
+        " there, or has a ledger of its own; publish FOR TABLES IN SCHEMA instead, or make its tables there first,"
+        f" empty, with what pg_dump --schema-only --schema {replication.ledger} prints"
     )
     return stops_subscribers(wide[0], text)
 
