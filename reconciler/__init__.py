@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from reconciler.model.hazards import Hazard, HazardKind, TableSize
     from reconciler.model.ignore import IgnoreRule
     from reconciler.model.intent import Hint, HintKind, Rename, Subject, Suggestion
+    from reconciler.model.outlook import Outlook, Speeds
     from reconciler.model.plan import (
         LockMode,
         Online,
@@ -138,6 +139,7 @@ __all__ = [
     "Online",
     "OpenConnection",
     "Options",
+    "Outlook",
     "Partitions",
     "Phase",
     "Plan",
@@ -175,6 +177,7 @@ __all__ = [
     "SourceError",
     "SourcePart",
     "SourceStatement",
+    "Speeds",
     "StalePlanError",
     "State",
     "Statement",
@@ -244,6 +247,7 @@ _MODULES = {
     "Online": "model.plan",
     "OpenConnection": "db.targets",
     "Options": "options",
+    "Outlook": "model.outlook",
     "Partitions": "options",
     "Phase": "model.events",
     "Plan": "model.plan",
@@ -272,6 +276,7 @@ _MODULES = {
     "Source": "source.source",
     "SourcePart": "source.source",
     "SourceStatement": "source.source",
+    "Speeds": "model.outlook",
     "State": "diff.drift",
     "Statement": "model.plan",
     "Status": "results",

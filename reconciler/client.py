@@ -58,6 +58,7 @@ from reconciler.workflows.execute_plan import (
     run_plan,
 )
 from reconciler.workflows.make_plan import plan_source, require_last, with_rules
+from reconciler.workflows.outlook import look_ahead
 from reconciler.workflows.plugin_order import run_in_order
 from reconciler.workflows.repair import restrict_to_drift
 from reconciler.workflows.uninstall import archive_plugin, forget_uninstalled, own_schemas
@@ -366,8 +367,9 @@ class Reconciler:
             require_live(self.connection, planned.plan, planned.extent)
 
     def refresh_findings(self, planned: PlanResult) -> PlanResult:
-        """The same with the preflight's findings of now, checked in separate transactions."""
-        return replace(planned, findings=run_preflight(self.connection, planned))
+        """The same with the preflight's findings, and sizes and speeds, of now, read in separate transactions."""
+        findings = run_preflight(self.connection, planned)
+        return replace(planned, findings=findings, outlook=look_ahead(self.connection, planned))
 
     # --- changing --------------------------------------------------------------------------------------------------
 

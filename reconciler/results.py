@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.diff.drift import ObjectState, State
 from reconciler.hazards.policy import refused_of, unused_consents
+from reconciler.model.outlook import Outlook
 
 if TYPE_CHECKING:
     from reconciler.diff.goal import Goal, Scope
@@ -40,7 +41,7 @@ class PlanResult:
     `behind` is set where the declaration is older than what the database is at, `later` has what it no longer declares
     and is not dropped yet.
     `notes` are the warnings that came of making it, `rename_warnings` those of renames that nobody declared; what is
-    allowed can change until it is applied.
+    allowed can change until it is applied. `outlook` has what was read of live with the findings.
     """
 
     plugin: str
@@ -66,6 +67,7 @@ class PlanResult:
     behind: Behind | None = None
     later: tuple[FactId, ...] = ()
     ignored: tuple[str, ...] = ()
+    outlook: Outlook = field(default_factory=Outlook)
 
     @property
     def extent(self) -> Extent:

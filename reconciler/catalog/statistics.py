@@ -49,7 +49,8 @@ def read_sizes(connection: Connection, tables: Sequence[FactId]) -> dict[FactId,
     rows = fetch_all(
         connection,
         "select n.nspname::text, c.relname::text, sum(case when p.reltuples < 0 then -1 else p.reltuples end)::bigint,"
-        " sum(pg_catalog.pg_total_relation_size(p.oid))::bigint from pg_catalog.pg_class c"
+        " sum(pg_catalog.pg_total_relation_size(p.oid))::bigint, sum(pg_catalog.pg_relation_size(p.oid)) = 0"
+        " from pg_catalog.pg_class c"
         " join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
         " cross join lateral ("
         "   select q.oid, q.reltuples from pg_catalog.pg_class q where q.oid = c.oid and c.relkind <> 'p'"
@@ -59,7 +60,10 @@ def read_sizes(connection: Connection, tables: Sequence[FactId]) -> dict[FactId,
         " and c.relkind in ('r', 'p') group by 1, 2",
         ([table.name[0] for table in tables], [table.name[1] for table in tables]),
     )
-    return {FactId("table", (schema, table)): TableSize(rows=count, bytes=size) for schema, table, count, size in rows}
+    return {
+        FactId("table", (schema, table)): TableSize(rows=count, bytes=size, is_empty=bool(is_empty))
+        for schema, table, count, size, is_empty in rows
+    }
 
 
 def read_index_use(connection: Connection, indexes: Sequence[tuple[str, str]]) -> dict[tuple[str, str], IndexUse]:

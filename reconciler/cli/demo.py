@@ -110,7 +110,7 @@ def _drift(reconciler: Reconciler, dsn: str, show: Callable[[str], None]) -> Non
 def _change(reconciler: Reconciler, show: Callable[[str], None]) -> None:
     show("\n== 8. Change the declaration: a new enum value in the middle, a new column in the middle; plan\n")
     planned = reconciler.plan(_source(_NEXT_SCHEMA), plugin=_PLUGIN)
-    show(plan_text(planned))
+    show(plan_text(planned, details=True))
     show("== 9. Apply exactly that plan\n")
     show(result_text(reconciler.apply(planned), "applied"))
     again = reconciler.migrate(_source(_NEXT_SCHEMA), plugin=_PLUGIN)

@@ -63,6 +63,7 @@ class CommandOptions:
     dry_run: bool
     configuration: str = "the configuration"
     show_ignored: bool = False
+    details: bool = False
 
 
 def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) -> CommandOptions:
@@ -132,6 +133,7 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) ->
         dry_run=bool(values.get("dry_run")),
         configuration=found.name or "the configuration",
         show_ignored=bool(values.get("show_ignored")),
+        details=bool(values.get("details")),
     )
 
 
@@ -326,6 +328,7 @@ def planning(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
             is_flag=True,
             help="Manage objects in a schema that another plugin managed first, beside its own.",
         ),
+        click.option("--details", is_flag=True, help="Show each statement of a plan, with its locks and reasons."),
         click.option("--show-ignored", is_flag=True, help="List what the configuration's ignore rules leave alone."),
         click.option("--exact", is_flag=True, help="Owners, privileges and unknown objects must be as declared too."),
         click.option("--all-schemas", is_flag=True, help="Manage every schema of the database."),

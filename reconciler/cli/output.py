@@ -47,7 +47,7 @@ def show_plan(planned: PlanResult, chosen: CommandOptions, source: AnySource | N
 
             print_data(json.to_text(sarif.log(planned, places_of(source), version=program_version())))
         case _:
-            print_text(text.plan_text(planned))
+            print_text(text.plan_text(planned, details=chosen.details))
     if found.unmodelled and chosen.output != "text":
         print_note(text.unmodelled_text(found).rstrip())
     if found.unmodelled and not chosen.options.ignore_unmodelled:

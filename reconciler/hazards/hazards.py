@@ -40,9 +40,11 @@ __all__ = [
 
 
 def describe_size(size: TableSize | None) -> str:
-    """`about 1,200 rows, 3 MB`; empty where nothing is known."""
+    """`about 1,200 rows, 3 MB`, or `empty`; no text where nothing is known."""
     if size is None:
         return ""
+    if size.is_empty:
+        return "empty"
     rows = "never analysed" if size.rows < 0 else f"about {size.rows:,} rows"
     return f"{rows}, {describe_bytes(size.bytes)}"
 

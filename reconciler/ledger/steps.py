@@ -111,7 +111,8 @@ def end_step(connection: Connection, run_id: int, step: int, durations_ms: Seque
 
 
 def _recorded(hazard: Hazard) -> dict[str, Json]:
-    return {"kind": hazard.kind.value, "message": hazard.message}
+    size: dict[str, Json] = {} if hazard.size is None else {"bytes": hazard.size.bytes}
+    return {"kind": hazard.kind.value, "message": hazard.message, **size}
 
 
 def load_progress(connection: Connection, run_id: int) -> tuple[bool, int]:

@@ -38,10 +38,14 @@ class HazardKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSize:
-    """A table's estimated rows (-1: never analysed) and its bytes on disk, indexes and TOAST included."""
+    """A table's estimated rows (-1: never analysed) and its bytes on disk, indexes and TOAST included.
+
+    `is_empty` is no estimate: its main fork, and those of its partitions, have no page.
+    """
 
     rows: int
     bytes: int
+    is_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

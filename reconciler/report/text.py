@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from reconciler.diff.diff import Change
 from reconciler.diff.drift import State
-from reconciler.hazards.hazards import describe_size
-from reconciler.hazards.policy import consent_for, flags
 from reconciler.redaction.masking import redact_message
+from reconciler.report.plan_text import plan_lines
+from reconciler.report.statements import INDENT, numbered, statement_lines
 from reconciler.sqltext.redacted_sql import redact_sql
 
 if TYPE_CHECKING:
@@ -25,10 +25,7 @@ if TYPE_CHECKING:
     from reconciler.ledger.migrations import RecordedStatement
     from reconciler.ledger.plugins import PluginEntry
     from reconciler.ledger.steps import UnfinishedRun
-    from reconciler.model.checks import Finding
-    from reconciler.model.facts import FactId
-    from reconciler.model.hazards import Hazard
-    from reconciler.model.plan import LockMode, Plan, Statement
+    from reconciler.model.plan import Plan
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
 
 __all__ = [
@@ -42,7 +39,6 @@ __all__ = [
     "unmodelled_text",
 ]
 
-_INDENT = "     "
 _VALUE_WIDTH = 100
 _SHOWN_FACTS = 6
 _IN_LIVE = {
@@ -77,41 +73,12 @@ _RESUMED = {
 }
 
 
-def plan_text(planned: PlanResult) -> str:
-    """The plan: each statement with what it does and costs, and what stands in the way."""
+def plan_text(planned: PlanResult, *, details: bool = False) -> str:
+    """The plan: what it amounts to, what stands in the way, each object; with `details` its statements, too."""
     plan = planned.plan
     if plan.is_empty:
         return f"In sync: {_plugin(planned.plugin)} is as declared in {planned.source_description}.\n"
-    steps = "" if plan.is_one_transaction else f" in {len(plan.steps)} steps, each committed separately"
-    lines = [f"Plan for {_plugin(planned.plugin)}: {_count(len(plan.statements), 'statement')}{steps}.", ""]
-    lines += _statements(plan.statements)
-    lines += _findings(planned.findings)
-    if planned.suggestions:
-        lines.append("Possible renames, not planned as such:")
-        for each in planned.suggestions:
-            lines += [f"  {each}", f"     if it is one, write beside it: {each.line}"]
-        lines.append("")
-    refused = planned.refused
-    if refused:
-        lines.append("Refused by apply unless allowed:")
-        for hazard in refused:
-            lines += [f"  {_hazard(hazard)}", f"    {flags([consent_for(hazard)])}"]
-        lines.append("")
-    return _text(lines) + unmodelled_text(plan)
-
-
-def _findings(findings: Sequence[Finding]) -> list[str]:
-    """What stands in the way of the plan, and what to know before it runs."""
-    lines: list[str] = []
-    for title, blocks in (("Blocking problems, because of which apply would refuse:", True), ("Warnings:", False)):
-        found = [finding for finding in findings if finding.blocks is blocks]
-        if found:
-            lines.append(title)
-            for finding in found:
-                place = "" if finding.statement is None else f"{finding.statement}. "
-                lines += [f"  {place}{redact_message(finding.message)}", f"     {finding.hint}"]
-            lines.append("")
-    return lines
+    return _text(plan_lines(planned, details=details)) + unmodelled_text(plan)
 
 
 def unmodelled_text(plan: Plan) -> str:
@@ -147,9 +114,9 @@ def result_text(result: MigrateResult, verb: str) -> str:
     what = _count(len(result.statements), "statement")
     if result.dry_run:
         return _text(
-            [*_statements(result.statements), f"Dry run: {what} for {_plugin(result.plugin)}, nothing changed."]
+            [*statement_lines(result.statements), f"Dry run: {what} for {_plugin(result.plugin)}, nothing changed."]
         )
-    lines = [*_statements(result.statements)]
+    lines = [*statement_lines(result.statements)]
     lines.append(f"{verb.capitalize()}: {what}, recorded as migration {result.idx} of {_plugin(result.plugin)}.")
     return _text(lines)
 
@@ -239,61 +206,14 @@ def migration_text(record: MigrationRecord) -> str:
     return _text(lines)
 
 
-def _statements(statements: Iterable[Statement]) -> list[str]:
-    lines: list[str] = []
-    shown = 1
-    for position, statement in enumerate(statements, start=1):
-        if statement.step != shown:
-            shown = statement.step
-            lines += [f"== step {shown}", ""]
-        lines += _numbered(position, statement.sql)
-        for verb, facts in (("creates", statement.creates), ("drops", statement.drops), ("alters", statement.alters)):
-            if facts:
-                lines.append(f"{_INDENT}{verb} {_facts(facts)}")
-        if statement.because is not None:
-            lines.append(f"{_INDENT}recreated because {statement.because}")
-        lines += [f"{_INDENT}{_hazard(hazard)}" for hazard in statement.hazards]
-        if statement.lock is not None:
-            lines.append(f"{_INDENT}{_lock(statement.lock, statement.locks)}")
-        if not statement.transactional:
-            lines.append(f"{_INDENT}outside of a transaction")
-        if statement.batched is not None:
-            lines.append(f"{_INDENT}in batches, each a transaction")
-        lines.append("")
-    return lines
-
-
 def _recorded_statement(position: int, statement: RecordedStatement) -> list[str]:
-    lines = _numbered(position, statement.sql)
+    lines = numbered(position, statement.sql)
     for hazard in statement.hazards:
         if isinstance(hazard, dict):
-            lines.append(f"{_INDENT}hazard {hazard.get('kind')}: {hazard.get('message')}")
+            lines.append(f"{INDENT}hazard {hazard.get('kind')}: {hazard.get('message')}")
     if statement.duration_ms is not None:
-        lines.append(f"{_INDENT}took {statement.duration_ms:.1f} ms")
+        lines.append(f"{INDENT}took {statement.duration_ms:.1f} ms")
     return [*lines, ""]
-
-
-def _numbered(position: int, sql: str) -> list[str]:
-    first, *rest = redact_sql(sql).split("\n")
-    return [f"{position:>3}. {first}", *(f"{_INDENT}{line}" for line in rest)]
-
-
-def _facts(facts: Sequence[FactId]) -> str:
-    """The facts without those that are parts of another of them, as a table's columns are."""
-    heads = {fact.name for fact in facts}
-    kept = [fact for fact in facts if not any(fact.name[:size] in heads for size in range(1, len(fact.name)))]
-    shown = ", ".join(str(fact) for fact in kept[:_SHOWN_FACTS])
-    return f"{shown} and {len(kept) - _SHOWN_FACTS} more" if len(kept) > _SHOWN_FACTS else shown
-
-
-def _hazard(hazard: Hazard) -> str:
-    size = describe_size(hazard.size)
-    return f"hazard {hazard.kind}: {hazard.message}{f' ({size})' if size else ''}"
-
-
-def _lock(lock: LockMode, table: FactId | None) -> str:
-    on = f" on {table}" if table is not None else ""
-    return f"lock {lock}{on}: blocks {lock.blocks or 'neither reads nor writes'}"
 
 
 def _object_state(state: ObjectState) -> list[str]:

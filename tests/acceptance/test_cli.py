@@ -93,7 +93,9 @@ def execute(database: str, *statements: str) -> None:
 def test_plan_exits_2_before_and_0_after_the_apply(reconcile: Callable[..., Output], source: Path) -> None:
     before = reconcile("plan", source)
     assert before.code == 2
-    assert 'CREATE TABLE "public"."notes"' in before.out
+    assert "+ table public.notes" in before.out
+    assert "CREATE TABLE" not in before.out
+    assert 'CREATE TABLE "public"."notes"' in reconcile("plan", source, "--details").out
     assert reconcile("apply", source).code == 0
     after = reconcile("plan", source)
     assert (after.code, after.out.startswith("In sync")) == (0, True)
@@ -489,7 +491,7 @@ def test_a_person_at_the_terminal_sees_the_plan_and_is_asked(
 
     answer(value=False)
     shown = reconcile("apply", source)
-    assert (shown.code, answers, "CREATE TABLE" in shown.out) == (0, ["Apply this plan?"], True)
+    assert (shown.code, answers, "+ table public.notes" in shown.out) == (0, ["Apply this plan?"], True)
     assert "nothing was changed" in shown.err
     assert "no migration is recorded" in reconcile("status").out
     answer(value=True)

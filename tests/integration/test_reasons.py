@@ -50,7 +50,7 @@ def test_what_is_recreated_names_what_changes_at_the_root(database: str) -> None
         ("enum public.mood", None),
         ("column public.t.m", "enum public.mood changes (labels)"),
     } <= reasons
-    assert "recreated because column public.t.v changes (type)" in plan_text(planned)
+    assert "recreated because column public.t.v changes (type)" in plan_text(planned, details=True)
     assert "-- recreated because column public.t.v changes (type)\nDROP VIEW" in script(planned.plan.statements)
     because = [each["because"] for each in plan_document(planned)["statements"]]
     assert "column public.t.v changes (type)" in because

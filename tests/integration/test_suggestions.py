@@ -125,7 +125,7 @@ def test_on_a_terminal_it_is_asked_and_done(
     asked = _answers(monkeypatch, yes=True)
     after = tmp_path / "after.sql"
     before = after.read_text()
-    code, out, err = reconcile(command, after)
+    code, out, err = reconcile(command, "--details", after)
     assert code == (0 if command == "apply" else 2)
     assert len(asked) == 1
     assert 'RENAME COLUMN "mail" TO "email"' in out
