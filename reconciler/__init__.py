@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reconciler.diff.goal import Goal, Scope
     from reconciler.errors import (
         ApplyError,
+        AuditError,
         BehindError,
         ConfigError,
         ConnectError,
@@ -89,6 +90,7 @@ __all__ = [
     "ApplyError",
     "Arrival",
     "AsyncReconciler",
+    "AuditError",
     "BackfillProgress",
     "Behind",
     "BehindError",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ApplyError",
+    "AuditError",
     "BehindError",
     "ConfigError",
     "ConnectError",
@@ -68,6 +69,7 @@ __all__ = [
 #   LedgerError            the ledger's tables are not as they must be
 #     LedgerDamagedError   a row is not of the form that reconciler writes
 #     LedgerVersionError   they were written by a newer program
+#   AuditError             the log of DDL cannot be made, read or believed
 #   UnexpectedError        what no other stands for
 #   PluginFailuresError    several plugins, some of which failed
 # KeyboardInterrupt
@@ -265,6 +267,10 @@ class LedgerDamagedError(LedgerError):
 
 class LedgerVersionError(LedgerError):
     """The ledger was written by a newer version of reconciler."""
+
+
+class AuditError(ReconcilerError):
+    """The log of DDL cannot be made, read or believed."""
 
 
 class PluginFailuresError(ReconcilerError):

@@ -17,5 +17,5 @@ spaces as (
     union select s.stxnamespace from given g join pg_statistic_ext s on s.oid = g.objid
         and g.classid = 'pg_statistic_ext'::regclass)
 select n.nspname::text from pg_namespace n
-where n.oid in (select oid from spaces) and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', %(ledger)s)
+where n.oid in (select oid from spaces) and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'reconciler_audit', %(ledger)s)
 order by 1

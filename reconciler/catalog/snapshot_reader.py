@@ -196,11 +196,11 @@ def _trusted(text: str) -> sql.SQL:
 
 
 def managed_schemas(connection: Connection) -> tuple[str, ...]:
-    """Every schema of users: none of the system's, nor the ledger's, nor an extension's. For `--all-schemas`."""
+    """Every schema of users: none of the system's, the ledger's, the log's, or an extension's. For `--all-schemas`."""
     rows = fetch_all(
         connection,
         "select n.nspname from pg_catalog.pg_namespace n"
-        " where n.nspname !~ '^pg_' and n.nspname not in ('information_schema', %s)"
+        " where n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'reconciler_audit', %s)"
         " and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_namespace'::regclass"
         " and d.objid = n.oid and d.deptype = 'e') order by 1",
         (ledger_schema(connection),),

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.audit import audit
 from reconciler.cli.console import (
     BEHIND,
     DIFFERENCES,
@@ -593,6 +594,7 @@ def demo() -> int:
 
 cli.add_command(rollback)
 cli.add_command(plugin)
+cli.add_command(audit)
 
 if __name__ == "__main__":
     main()

@@ -34,6 +34,7 @@ __all__ = [
     "check_document",
     "diff_document",
     "error_document",
+    "head",
     "history_document",
     "migration_document",
     "plan_document",
@@ -56,7 +57,7 @@ def to_text(document: dict[str, object]) -> str:
 def plan_document(planned: PlanResult) -> dict[str, object]:
     """What `plan` found."""
     return {
-        **_head("plan", planned.plugin),
+        **head("plan", planned.plugin),
         "source": planned.source_description,
         "scratch": planned.scratch,
         "desired_fingerprint": planned.desired_fingerprint,
@@ -73,14 +74,14 @@ def plan_document(planned: PlanResult) -> dict[str, object]:
 
 def diff_document(plan: Plan) -> dict[str, object]:
     """What `diff` found: no plugin takes part."""
-    return {**_head("diff", None), **_plan(plan)}
+    return {**head("diff", None), **_plan(plan)}
 
 
 def check_document(result: CheckResult) -> dict[str, object]:
     """What `check` found; objects in sync are counted only."""
     moved = [each for each in result.objects if each.state.value != "in sync"]
     return {
-        **_head("check", result.plugin),
+        **head("check", result.plugin),
         "recorded_idx": result.recorded_idx,
         "has_drift": result.has_drift,
         "in_sync_count": len(result.objects) - len(moved),
@@ -95,7 +96,7 @@ def check_document(result: CheckResult) -> dict[str, object]:
 def result_document(result: MigrateResult) -> dict[str, object]:
     """What `apply`, `repair` or `adopt` did."""
     return {
-        **_head("result", result.plugin),
+        **head("result", result.plugin),
         "idx": result.idx,
         "dry_run": result.dry_run,
         "skipped": result.skipped,
@@ -109,7 +110,7 @@ def result_document(result: MigrateResult) -> dict[str, object]:
 def status_document(status: Status) -> dict[str, object]:
     """What the ledger knows of a plugin."""
     return {
-        **_head("status", status.plugin),
+        **head("status", status.plugin),
         "has_run": status.has_run,
         "snapshots": status.snapshots,
         "last_migration": _entry(status.last_migration) if status.last_migration else None,
@@ -122,7 +123,7 @@ def status_document(status: Status) -> dict[str, object]:
 def plugins_document(plugins: Iterable[PluginEntry]) -> dict[str, object]:
     """The recorded plugins."""
     return {
-        **_head("plugins", None),
+        **head("plugins", None),
         "plugins": [
             {
                 "name": each.name,
@@ -138,18 +139,18 @@ def plugins_document(plugins: Iterable[PluginEntry]) -> dict[str, object]:
 
 def all_document(kind: str, documents: Iterable[dict[str, object]]) -> dict[str, object]:
     """The documents of all plugins in one."""
-    return {**_head(kind, None), "plugins": list(documents)}
+    return {**head(kind, None), "plugins": list(documents)}
 
 
 def history_document(entries: Iterable[HistoryEntry], plugin: str | None) -> dict[str, object]:
     """All recorded migrations."""
-    return {**_head("history", plugin), "migrations": [_entry(each) for each in entries]}
+    return {**head("history", plugin), "migrations": [_entry(each) for each in entries]}
 
 
 def migration_document(record: MigrationRecord) -> dict[str, object]:
     """One recorded migration."""
     return {
-        **_head("migration", record.entry.plugin),
+        **head("migration", record.entry.plugin),
         **_entry(record.entry),
         "statements": [
             {
@@ -172,13 +173,13 @@ def _behind(behind: Behind | None) -> dict[str, object] | None:
 
 def reset_document(plugin: str, rows: int) -> dict[str, object]:
     """What `reset` deleted from the ledger."""
-    return {**_head("reset", plugin), "rows": rows}
+    return {**head("reset", plugin), "rows": rows}
 
 
 def error_document(error: ReconcilerError, exit_code: int) -> dict[str, object]:
     """Why a command failed. It goes to standard error."""
     return {
-        **_head("error", None),
+        **head("error", None),
         "error": type(error).__name__,
         "message": redact_message(error.message),
         "hint": error.hint,
@@ -191,7 +192,8 @@ def error_document(error: ReconcilerError, exit_code: int) -> dict[str, object]:
     }
 
 
-def _head(kind: str, plugin: str | None) -> dict[str, object]:
+def head(kind: str, plugin: str | None = None) -> dict[str, object]:
+    """How every document begins."""
     return {"format": f"reconciler/{kind}", "format_version": FORMAT_VERSION, "plugin": plugin}
 
 

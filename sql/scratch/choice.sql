@@ -13,7 +13,11 @@ select r.rolcreatedb or r.rolsuper,
             and f.relnamespace not in (select oid from managed) order by 1 limit 1),
     (select e.extname::text from pg_catalog.pg_extension e
         where e.extnamespace in (select oid from managed) and not e.extrelocatable order by 1 limit 1),
-    (select t.evtname::text from pg_catalog.pg_event_trigger t where t.evtenabled not in ('D', 'R') order by 1 limit 1),
+    -- The log's own write rows that are rolled back with all else.
+    (select t.evtname::text from pg_catalog.pg_event_trigger t where t.evtenabled not in ('D', 'R')
+        and not (t.evtname like 'reconciler\_audit\_%%' and t.evtfoid in (select p.oid from pg_catalog.pg_proc p
+            where p.pronamespace = pg_catalog.to_regnamespace('reconciler_audit')))
+        order by 1 limit 1),
     (select case when s.setrole = 0 then 'database' else 'role' end
         from pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c
         where c ~ '^default_transaction_read_only=' and (s.setrole = 0 or pg_catalog.pg_get_userbyid(s.setrole) = session_user)
