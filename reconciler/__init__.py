@@ -58,6 +58,15 @@ if TYPE_CHECKING:
     from reconciler.model.facts import Address, Definition, FactId, Json
     from reconciler.model.hazards import Hazard, HazardKind, TableSize
     from reconciler.model.ignore import IgnoreRule
+    from reconciler.model.incidents import (
+        Acknowledgement,
+        ClosedBy,
+        DriftedFact,
+        Incident,
+        IncidentChange,
+        IncidentChanges,
+        IncidentStatus,
+    )
     from reconciler.model.intent import Hint, HintKind, Rename, Subject, Suggestion
     from reconciler.model.outlook import Outlook, Speeds
     from reconciler.model.plan import (
@@ -85,6 +94,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Acknowledgement",
     "Address",
     "AnySource",
     "ApplyError",
@@ -97,6 +107,7 @@ __all__ = [
     "Change",
     "Check",
     "CheckResult",
+    "ClosedBy",
     "ConfigError",
     "ConnectError",
     "Connection",
@@ -106,6 +117,7 @@ __all__ = [
     "Declaration",
     "Definition",
     "Difference",
+    "DriftedFact",
     "Drops",
     "EmbeddedServerError",
     "EmptySourceError",
@@ -124,6 +136,10 @@ __all__ = [
     "HintKind",
     "HistoryEntry",
     "IgnoreRule",
+    "Incident",
+    "IncidentChange",
+    "IncidentChanges",
+    "IncidentStatus",
     "Journal",
     "JournalEntry",
     "JournalManager",
@@ -206,6 +222,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Acknowledgement": "model.incidents",
     "Address": "model.facts",
     "AnySource": "source.source",
     "Arrival": "model.checks",
@@ -215,12 +232,14 @@ _MODULES = {
     "Change": "diff.diff",
     "Check": "model.checks",
     "CheckResult": "results",
+    "ClosedBy": "model.incidents",
     "Connection": "db.connections",
     "Database": "db.targets",
     "DatabaseSource": "source.source",
     "Declaration": "source.source",
     "Definition": "model.facts",
     "Difference": "diff.diff",
+    "DriftedFact": "model.incidents",
     "Drops": "options",
     "Event": "model.events",
     "Extent": "model.snapshot",
@@ -236,6 +255,10 @@ _MODULES = {
     "HintKind": "model.intent",
     "HistoryEntry": "ledger.history",
     "IgnoreRule": "model.ignore",
+    "Incident": "model.incidents",
+    "IncidentChange": "model.incidents",
+    "IncidentChanges": "model.incidents",
+    "IncidentStatus": "model.incidents",
     "Journal": "ledger.managers",
     "JournalEntry": "ledger.managers",
     "JournalManager": "ledger.managers",

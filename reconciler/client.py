@@ -16,7 +16,7 @@ from reconciler.apply.transaction import require_live
 from reconciler.catalog.snapshot_reader import read_snapshot
 from reconciler.db.connections import errors_as, pause, transaction
 from reconciler.db.session import Session
-from reconciler.diff.drift import State, compare, with_followed
+from reconciler.diff.drift import State, compare, drifted_facts, with_followed
 from reconciler.diff.goal import Desired, make_goal
 from reconciler.errors import (
     BehindError,
@@ -32,6 +32,7 @@ from reconciler.hazards.policy import refused_of
 from reconciler.intent.manual_renames import find_manual_renames, rename_warnings
 from reconciler.intent.rename_simulation import with_renames
 from reconciler.ledger.history import HistoryEntry, MigrationRecord, load_history, load_migration
+from reconciler.ledger.incidents import load_incidents
 from reconciler.ledger.managers import JournalManager, SnapshotManager
 from reconciler.ledger.marks import load_addresses, load_mark
 from reconciler.ledger.migrations import forget_plugin, load_recorded
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from reconciler.ledger.plugins import Others
     from reconciler.ledger.runs import Run
     from reconciler.model.events import Event
+    from reconciler.model.incidents import Incident
     from reconciler.model.snapshot import Extent
     from reconciler.source.source import AnySource, Declaration
 
@@ -183,6 +185,8 @@ class Reconciler:
             warnings=(*found.warnings, *damaged),
             unfinished=unfinished,
             ignored=found.ignored,
+            drift=drifted_facts(objects, found.live, recorded.snapshot if recorded else None),
+            live=found.live,
         )
 
     def _is_as_recorded(self, source: AnySource, plugin: str, options: Options) -> TypeGuard[Source]:
@@ -216,15 +220,18 @@ class Reconciler:
         )
         manual = find_manual_renames(load_addresses(self.connection, plugin), live)
         unfinished = load_unfinished(self.connection, plugin)
-        objects = compare(recorded.snapshot, live, goal, unfinished.changes if unfinished else None)
+        compared = compare(recorded.snapshot, live, goal, unfinished.changes if unfinished else None)
+        objects = self._with_followed(plugin, extent, compared, others)
         return CheckResult(
             plugin=plugin,
-            objects=self._with_followed(plugin, extent, objects, others),
+            objects=objects,
             plan=plan,
             recorded_idx=recorded.idx,
             warnings=(*intent.warnings, *rename_warnings(manual, recorded.snapshot, live)),
             unfinished=unfinished,
             ignored=intent.by_rules,
+            drift=drifted_facts(objects, live, recorded.snapshot),
+            live=live,
         )
 
     def _with_followed(
@@ -256,6 +263,29 @@ class Reconciler:
             except ReconcilerError as error:
                 failures[each.name] = error
         return found, failures
+
+    def record_incidents(self, result: CheckResult) -> CheckResult:
+        """The same result with its incidents: drift that is new opens one, what is over is closed.
+
+        Where this role may not write the ledger nothing is recorded; then `incidents.unrecorded` says why.
+        """
+        from reconciler.workflows.incidents import record_incidents
+
+        return replace(result, incidents=record_incidents(self._session, result))
+
+    def incidents(self, *, plugin: str | None = None, closed: bool = False) -> tuple[Incident, ...]:
+        """The incidents of one plugin or of all, newest first; with `closed` also those that are over."""
+        with transaction(self.connection):
+            return load_incidents(self.connection, plugin, closed=closed, at=self._session.clock())
+
+    def acknowledge(self, incident: int, reason: str, *, until: datetime | None = None) -> Incident:
+        """Takes the drift of an incident for known, for good or until a time; another drift of the same is not.
+
+        Raises ConfigError where there is no such incident, it is over, or the reason is missing.
+        """
+        from reconciler.workflows.incidents import acknowledge
+
+        return acknowledge(self._session, incident, reason, until)
 
     def check_migration(
         self, source: Declaration, *, plugin: str = DEFAULT_PLUGIN, options: Options | None = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.diff.drift import ObjectState, State
 from reconciler.hazards.policy import refused_of, unused_consents
+from reconciler.model.incidents import IncidentStatus
 from reconciler.model.outlook import Outlook
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from reconciler.model.checks import Finding
     from reconciler.model.facts import FactId
     from reconciler.model.hazards import Hazard
+    from reconciler.model.incidents import DriftedFact, IncidentChanges
     from reconciler.model.intent import Suggestion
     from reconciler.model.plan import Plan, Statement
     from reconciler.model.snapshot import Extent, Snapshot
@@ -97,7 +99,8 @@ class CheckResult:
     """What `check` found: the state of each object, and the plan that would bring live to the declaration.
 
     `unfinished` is a run that is at work, or was interrupted; what it changes is in that state, and is no drift. Where
-    the declaration is `behind`, live is compared with what was recorded instead.
+    the declaration is `behind`, live is compared with what was recorded instead. `drift` has each thing that somebody
+    changed by hand, `live` what it was found in, `incidents` what became of it in the ledger, where that was asked.
     """
 
     plugin: str
@@ -108,6 +111,21 @@ class CheckResult:
     unfinished: UnfinishedRun | None = None
     behind: Behind | None = None
     ignored: tuple[str, ...] = ()
+    drift: tuple[DriftedFact, ...] = ()
+    live: Snapshot | None = None
+    incidents: IncidentChanges | None = None
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether there is drift, and all of it is acknowledged."""
+        if not self.drift or self.incidents is None:
+            return False
+        known = {
+            (each.fact, each.fingerprint)
+            for each in self.incidents.standing
+            if each.status is IncidentStatus.ACKNOWLEDGED
+        }
+        return all((each.fact, each.fingerprint) in known for each in self.drift)
 
     def of(self, *states: State) -> tuple[ObjectState, ...]:
         """The objects in one of these states."""

@@ -1,9 +1,8 @@
 """The command `reconciler`. Does I/O.
 
-Exit codes: 0 done or in sync; 1 error; 2 differences pending (plan, check, diff); 3 refused because of a hazard;
-4 drift or conflict (check); 5 proof failed; 6 a run is unfinished (check); 7 the declaration is older than what the
-database is at. Heavy imports stand inside the commands, so
-that `--help` is light.
+Exit codes: 0 done or in sync, also where all drift is acknowledged; 1 error; 2 differences pending (plan, check, diff);
+3 refused because of a hazard; 4 drift or conflict (check); 5 proof failed; 6 a run is unfinished (check); 7 the
+declaration is older than what the database is at. Heavy imports stand inside the commands, so that `--help` is light.
 """
 
 from __future__ import annotations
@@ -42,6 +41,7 @@ from reconciler.cli.console import (
     print_warnings,
     working,
 )
+from reconciler.cli.incidents import incidents
 from reconciler.cli.options import (
     PLAN_FORMATS,
     CommandOptions,
@@ -262,8 +262,9 @@ def check(*, all_plugins: bool, **values: Any) -> int:
         return _check_all(chosen, values)
     source = source_of(chosen) if chosen.sources else None
     with open_reconciler(chosen) as reconciler, working("checking"):
-        result = reconciler.check(source, plugin=chosen.plugin)
+        result = reconciler.record_incidents(reconciler.check(source, plugin=chosen.plugin))
     print_warnings(result.warnings)
+    _tell_unrecorded([result])
     tell_ignored(result.ignored, chosen)
     match chosen.output:
         case "json":
@@ -273,6 +274,13 @@ def check(*, all_plugins: bool, **values: Any) -> int:
         case _:
             print_text(text.check_text(result))
     return _code_of(result)
+
+
+def _tell_unrecorded(results: Sequence[CheckResult]) -> None:
+    """Says where drift could not be written down as incidents."""
+    why = {each.incidents.unrecorded for each in results if each.incidents is not None and each.drift}
+    for each in sorted(filter(None, why)):
+        print_note(f"no incident is recorded: {each}")
 
 
 def _check_all(chosen: CommandOptions, values: dict[str, Any]) -> int:
@@ -285,6 +293,8 @@ def _check_all(chosen: CommandOptions, values: dict[str, Any]) -> int:
         )
     with open_reconciler(chosen) as reconciler, working("checking"):
         results, failures = reconciler.check_all()
+        results = {name: reconciler.record_incidents(result) for name, result in results.items()}
+    _tell_unrecorded(list(results.values()))
     for result in results.values():
         print_warnings(f"plugin {result.plugin}: {warning}" for warning in result.warnings)
         tell_ignored(result.ignored, chosen)
@@ -302,7 +312,7 @@ def _check_all(chosen: CommandOptions, values: dict[str, Any]) -> int:
 def _code_of(result: CheckResult) -> int:
     from reconciler.diff.drift import State
 
-    if result.has_drift:
+    if result.has_drift and not result.is_acknowledged:
         return DRIFT
     if result.unfinished is not None:
         return UNFINISHED
@@ -592,6 +602,7 @@ def demo() -> int:
     return DONE
 
 
+cli.add_command(incidents)
 cli.add_command(rollback)
 cli.add_command(plugin)
 cli.add_command(audit)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from reconciler.diff.diff import Difference
+from reconciler.diff.diff import Change, Difference
 from reconciler.model.facts import SATELLITE_KINDS, FactId
+from reconciler.model.incidents import DriftedFact
 from reconciler.model.temporary_names import is_half_made, is_leftover
 from reconciler.sqltext.roundtrip import alike
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from reconciler.model.intent import Rename
     from reconciler.model.snapshot import Snapshot
 
-__all__ = ["ObjectState", "State", "compare", "with_followed"]
+__all__ = ["ObjectState", "State", "compare", "drifted_facts", "with_followed"]
 
 
 class State(StrEnum):
@@ -66,7 +67,8 @@ class ObjectState:
     Of what an unfinished run changes: live -> what that leads to, or what it found -> live where it has done it.
 
     `renames` are those that are still to be made; the object goes by its new name then. `cause` names the migration
-    with which it changed, where another plugin made it.
+    with which it changed, where another plugin made it. `moved` are the facts that drifted or are in
+    conflict themselves.
     """
 
     object: FactId
@@ -74,6 +76,7 @@ class ObjectState:
     differences: tuple[Difference, ...] = ()
     renames: tuple[Rename, ...] = ()
     cause: str | None = None
+    moved: frozenset[FactId] = frozenset()
 
     @property
     def meaning(self) -> str:
@@ -96,6 +99,7 @@ def compare(
     own = {None, *live.schemas}
     states: dict[FactId, State] = {}
     found: dict[FactId, list[Difference]] = {}
+    moved: dict[FactId, set[FactId]] = {}
     for fact in live.facts.keys() | target.facts.keys() | (recorded.facts.keys() if recorded else set[FactId]()):
         if fact in goal.foreign and fact.schema not in own:
             continue  # what others made of ours, read only because it follows
@@ -125,15 +129,57 @@ def compare(
         if state is not State.IN_SYNC and fact not in goal.foreign:
             old, new = (now, wanted) if now != wanted or secret else (before, now)
             found.setdefault(owner, []).append(Difference(fact=fact, before=old, after=new, secret=secret))
+            if state in (State.DRIFTED, State.CONFLICT):
+                moved.setdefault(owner, set()).add(fact)
         states[owner] = max(states.get(owner, State.IN_SYNC), state, key=_GRAVITY.index)
     return tuple(
         ObjectState(
             object=owner,
             state=state,
             differences=tuple(sorted(found.get(owner, ()), key=lambda difference: difference.fact)),
+            moved=frozenset(moved.get(owner, ())),
         )
         for owner, state in sorted(states.items())
     )
+
+
+def drifted_facts(objects: Sequence[ObjectState], live: Snapshot, recorded: Snapshot | None) -> tuple[DriftedFact, ...]:
+    """What drifted, one for each thing that somebody did: of a table that was dropped the table, not its columns too.
+
+    `live` and `recorded` are as they were read. A rename by hand is one that is gone and, within an object that
+    is recorded, one that was added.
+    """
+    found: list[DriftedFact] = []
+    for each in objects:
+        if each.state not in (State.DRIFTED, State.CONFLICT):
+            continue
+        drifted = {difference.fact: difference for difference in each.differences if difference.fact in each.moved}
+        for fact, difference in drifted.items():
+            above = live.parent(fact) or (recorded.parent(fact) if recorded is not None else None)
+            if (
+                above is not None
+                and above in drifted
+                and drifted[above].change is difference.change is not Change.CHANGED
+            ):
+                continue
+            found.append(
+                DriftedFact(
+                    object=each.object,
+                    fact=fact,
+                    live=difference.before,
+                    expected=difference.after,
+                    is_conflict=each.state is State.CONFLICT,
+                )
+            )
+        for rename in each.renames:
+            if rename.manual:
+                # The recorded name is the one that a repair gives back.
+                expected = recorded.facts.get(rename.new) if recorded is not None else None
+                found.append(DriftedFact(object=each.object, fact=rename.new, live=None, expected=expected))
+                if recorded is not None and live.object_of(rename.old) in recorded.facts:
+                    new = live.facts.get(rename.old)
+                    found.append(DriftedFact(object=each.object, fact=rename.old, live=new, expected=None))
+    return tuple(found)
 
 
 def with_followed(

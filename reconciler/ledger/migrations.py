@@ -11,7 +11,7 @@ from reconciler.db.connections import errors_as
 from reconciler.db.ledger_schema import ledger_cursor
 from reconciler.errors import LedgerError
 from reconciler.ledger.managers import JournalEntry, JournalManager, SnapshotManager
-from reconciler.ledger.schema import TABLES, ledger_state
+from reconciler.ledger.schema import OF_RECORD, TABLES, ledger_state
 from reconciler.ledger.trust import require_own_ledger
 from reconciler.model.facts import Json, canonical_json
 from reconciler.model.plugins import migration_tag
@@ -200,7 +200,7 @@ def forget_plugin(connection: Connection, plugin: str) -> int:
     require_own_ledger(connection, TABLES)
     deleted = 0
     with errors_as(LedgerError, f"reset plugin {plugin}"), ledger_cursor(connection) as rows:
-        for table in sorted(state.tables - {"_ledger"}):
+        for table in sorted(state.tables & OF_RECORD):
             query = sql.SQL("DELETE FROM :ledger.{} WHERE plugin_name = %s").format(sql.Identifier(table))
             deleted += rows.execute(query, [plugin]).rowcount
     return deleted

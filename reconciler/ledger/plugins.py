@@ -13,7 +13,7 @@ from reconciler.errors import ConfigError, LedgerDamagedError, LedgerError
 from reconciler.ledger.history import load_history
 from reconciler.ledger.managers import SnapshotManager
 from reconciler.ledger.migrations import load_plugins
-from reconciler.ledger.schema import TABLES, ledger_state
+from reconciler.ledger.schema import OF_PLUGINS, TABLES, ledger_state
 from reconciler.ledger.trust import require_own_ledger
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def rename_plugin(connection: Connection, old: str, new: str) -> int:
     require_own_ledger(connection, TABLES)
     changed = 0
     with errors_as(LedgerError, f"rename plugin {old}"), ledger_cursor(connection) as rows:
-        for table in sorted(state.tables - {"_ledger"}):
+        for table in sorted(state.tables & OF_PLUGINS):
             query = sql.SQL("UPDATE :ledger.{} SET plugin_name = %s WHERE plugin_name = %s")
             changed += rows.execute(query.format(sql.Identifier(table)), [new, old]).rowcount
     return changed

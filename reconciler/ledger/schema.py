@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = [
     "LEDGER_VERSION",
     "LONGEST_WAIT_MS",
+    "OF_PLUGINS",
+    "OF_RECORD",
     "TABLES",
     "TELL_AFTER_MS",
     "LedgerState",
@@ -46,7 +48,7 @@ __all__ = [
     "who_is_at_work",
 ]
 
-LEDGER_VERSION = 5
+LEDGER_VERSION = 6
 # Those of elizaOS first, then ours.
 TABLES = (
     "_migrations",
@@ -59,7 +61,16 @@ TABLES = (
     "_marks",
     "_steps",
     "_declarations",
+    "_incidents",
+    "_acknowledgements",
+    "_outbox",
+    "_targets",
+    "_watchers",
 )
+# Those whose rows are a plugin's, and of these those that are the record of it: what is forgotten with the plugin. That
+# its drift was an incident, and who is to be told of its end, stays.
+OF_PLUGINS = frozenset(TABLES) - {"_ledger", "_acknowledgements", "_targets", "_watchers"}
+OF_RECORD = OF_PLUGINS - {"_incidents", "_outbox"}
 _POLL_MS = 200
 # Who waits longer says for whom.
 TELL_AFTER_MS = 2_000

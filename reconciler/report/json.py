@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reconciler.hazards.policy import consent_for
+from reconciler.model.incidents import describe_incident
 from reconciler.redaction.masking import redact_message
 from reconciler.sqltext.redacted_sql import redact_sql
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from reconciler.ledger.steps import UnfinishedRun
     from reconciler.model.checks import Finding
     from reconciler.model.hazards import Hazard
+    from reconciler.model.incidents import Incident, IncidentChanges
     from reconciler.model.intent import Rename, Suggestion
     from reconciler.model.plan import Plan, Statement
     from reconciler.model.versions import Behind
@@ -36,6 +38,7 @@ __all__ = [
     "error_document",
     "head",
     "history_document",
+    "incidents_document",
     "migration_document",
     "plan_document",
     "plugins_document",
@@ -46,7 +49,7 @@ __all__ = [
 ]
 
 # The second number grows with each addition, the first where something that was there goes or means something else.
-FORMAT_VERSION = "1.4"
+FORMAT_VERSION = "1.5"
 
 
 def to_text(document: dict[str, object]) -> str:
@@ -90,6 +93,21 @@ def check_document(result: CheckResult) -> dict[str, object]:
         "unmodelled": [_difference(each) for each in result.plan.unmodelled],
         "unfinished": _unfinished(result.unfinished) if result.unfinished else None,
         "behind": _behind(result.behind),
+        "is_acknowledged": result.is_acknowledged,
+        "incidents": None if result.incidents is None else _changes(result.incidents),
+    }
+
+
+def incidents_document(incidents: Iterable[Incident], plugin: str | None) -> dict[str, object]:
+    """The incidents of one plugin or of all."""
+    return {**_head("incidents", plugin), "incidents": [describe_incident(each) for each in incidents]}
+
+
+def _changes(changes: IncidentChanges) -> dict[str, object]:
+    return {
+        "standing": [describe_incident(each) for each in changes.standing],
+        "resolved": [describe_incident(each) for each in changes.resolved],
+        "unrecorded": changes.unrecorded,
     }
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.diff.diff import Change
 from reconciler.diff.drift import State
 from reconciler.redaction.masking import redact_message
+from reconciler.report.incidents import changes_lines
 from reconciler.report.plan_text import plan_lines
 from reconciler.report.statements import INDENT, numbered, statement_lines
 from reconciler.sqltext.redacted_sql import redact_sql
@@ -101,6 +102,8 @@ def check_text(result: CheckResult) -> str:
         lines += [*_unfinished(result.unfinished), ""]
     if result.behind is not None:
         lines += [f"behind: {result.behind}", "  the database was compared with what was recorded", ""]
+    if result.incidents is not None and (told := changes_lines(result.incidents)):
+        lines += [*told, ""]
     found = [f"{count[state]} {state}" for state in (*_MOVED, State.IN_SYNC) if count[state]]
     recorded = "nothing recorded yet" if result.recorded_idx is None else f"recorded: migration {result.recorded_idx}"
     lines.append(f"{_plugin(result.plugin)} ({recorded}): {', '.join(found) or 'no objects'}.")

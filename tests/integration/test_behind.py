@@ -333,6 +333,10 @@ def test_a_ledger_of_the_version_before_knows_its_declarations(database: str) ->
     start(database, V1)
     start(database, V2)
     with psycopg.connect(database) as connection:
+        connection.execute(
+            "drop table migrations._incidents, migrations._acknowledgements, migrations._outbox, migrations._targets,"
+            " migrations._watchers"
+        )
         connection.execute("drop table migrations._declarations")
         connection.execute("alter table migrations._marks drop column later")
         connection.execute("alter table migrations._runs drop column source_digest, drop column app_version")

@@ -185,6 +185,10 @@ def test_a_mark_of_an_older_program_tells_nothing(database: str) -> None:
         connection.execute("alter table migrations._runs drop step_count, drop source_description, drop changes")
         connection.execute("alter table migrations._runs drop source_digest, drop app_version")
         connection.execute("alter table migrations._marks drop column later")
+        connection.execute(
+            "drop table migrations._incidents, migrations._acknowledgements, migrations._outbox, migrations._targets,"
+            " migrations._watchers"
+        )
         connection.execute("drop table migrations._declarations")
         connection.execute("delete from migrations._ledger where version >= 3")
     with Reconciler(database) as reconciler:

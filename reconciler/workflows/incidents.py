@@ -1,0 +1,60 @@
+"""What a check found, written down as incidents where this role may write. Does I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.db.connections import current_user, transaction
+from reconciler.diff.drift import State
+from reconciler.ledger.incidents import Look, acknowledge_incident, load_incidents, record_look, why_unrecorded
+from reconciler.model.incidents import IncidentChanges
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from reconciler.db.session import Session
+    from reconciler.model.facts import FactId
+    from reconciler.model.incidents import Incident
+    from reconciler.results import CheckResult
+
+__all__ = ["acknowledge", "record_incidents"]
+
+
+def record_incidents(session: Session, result: CheckResult, *, healed: bool = False) -> IncidentChanges:
+    """Opens, updates and closes incidents by what the check found, in a transaction of its own.
+
+    Where this role may not write them down, nothing is done, and what can be read of them is given.
+    """
+    at = session.clock()
+    with transaction(session.connection):
+        if (why := why_unrecorded(session.connection)) is not None:
+            return IncidentChanges(standing=load_incidents(session.connection, result.plugin, at=at), unrecorded=why)
+        return record_look(session.connection, _look(result, at, healed=healed))
+
+
+def _look(result: CheckResult, at: datetime, *, healed: bool) -> Look:
+    def facts(state: State) -> frozenset[FactId]:
+        return frozenset(each.fact for object_ in result.of(state) for each in object_.differences)
+
+    return Look(
+        plugin=result.plugin,
+        at=at,
+        drift=result.drift,
+        live=result.live.facts if result.live is not None else {},
+        unsettled=facts(State.UNFINISHED),
+        followed=facts(State.FOLLOWED),
+        healed=healed,
+    )
+
+
+def acknowledge(session: Session, incident_id: int, reason: str, until: datetime | None) -> Incident:
+    """Writes down that this role takes the incident for known. Raises as `acknowledge_incident`."""
+    with transaction(session.connection):
+        return acknowledge_incident(
+            session.connection,
+            incident_id,
+            by=current_user(session.connection),
+            reason=reason,
+            until=until,
+            at=session.clock(),
+        )
