@@ -100,7 +100,7 @@ def check_document(result: CheckResult) -> dict[str, object]:
 
 def incidents_document(incidents: Iterable[Incident], plugin: str | None) -> dict[str, object]:
     """The incidents of one plugin or of all."""
-    return {**_head("incidents", plugin), "incidents": [describe_incident(each) for each in incidents]}
+    return {**head("incidents", plugin), "incidents": [describe_incident(each) for each in incidents]}
 
 
 def _changes(changes: IncidentChanges) -> dict[str, object]:
