@@ -445,10 +445,10 @@ class Reconciler:
             with errors_as(DatabaseError, "apply the plan"):
                 return run_plan(self._session, planned, started, kind, on_event)
         except ReconcilerError as error:
-            record_failure(self._session, planned, kind, started, error)
+            record_failure(self._session, planned, kind, started, error, wait_ms=planned.options.longest_wait_ms)
             raise
         except KeyboardInterrupt as exc:
-            raise self._interrupted(exc, planned, planned.plugin, kind, started) from exc.__cause__ or exc
+            raise self._interrupted(exc, planned, planned.options, planned.plugin, kind, started) from exc.__cause__ or exc
 
     def adopt(
         self,
@@ -618,17 +618,19 @@ class Reconciler:
                 pause(_LOOK_AGAIN_S)
             except StalePlanError as error:
                 if attempt == _REPLANS:
-                    record_failure(self._session, planned, kind, started, error, plugin=plugin)
+                    wait_ms = options.longest_wait_ms
+                    record_failure(self._session, planned, kind, started, error, wait_ms=wait_ms, plugin=plugin)
                     raise
                 attempt += 1
             except ReconcilerError as error:
                 if not dry_run:
-                    record_failure(self._session, planned, kind, started, error, plugin=plugin)
+                    wait_ms = options.longest_wait_ms
+                    record_failure(self._session, planned, kind, started, error, wait_ms=wait_ms, plugin=plugin)
                 raise
             except KeyboardInterrupt as exc:
                 if dry_run:
                     raise
-                raise self._interrupted(exc, planned, plugin, kind, started) from exc.__cause__ or exc
+                raise self._interrupted(exc, planned, options, plugin, kind, started) from exc.__cause__ or exc
 
     def _planned(
         self, plugin: str, source: AnySource | Reading, options: Options, kind: RunKind, *, dry_run: bool
@@ -655,11 +657,18 @@ class Reconciler:
             return plan_source(self._session, plugin, whole, options, older=older)
 
     def _interrupted(
-        self, exc: KeyboardInterrupt, planned: PlanResult | None, plugin: str, kind: RunKind, started: datetime
+        self,
+        exc: KeyboardInterrupt,
+        planned: PlanResult | None,
+        options: Options,
+        plugin: str,
+        kind: RunKind,
+        started: datetime,
     ) -> RunInterruptedError:
         """The same with what it left, which is in the ledger then."""
         error = exc if isinstance(exc, RunInterruptedError) else RunInterruptedError(exc, hint="run it again")
-        record_failure(self._session, planned, kind, started, error, plugin=plugin)
+        wait_ms = options.longest_wait_ms
+        record_failure(self._session, planned, kind, started, error, wait_ms=wait_ms, plugin=plugin)
         return error
 
     def _chosen(self, options: Options | None) -> Options:

@@ -257,16 +257,20 @@ def record_failure(
     started: datetime,
     error: ReconcilerError | RunInterruptedError,
     *,
+    wait_ms: int,
     plugin: str | None = None,
 ) -> None:
-    """Writes the failed run down in a transaction of its own, on another connection where ours was lost."""
+    """Writes the failed run down in a transaction of its own, on another connection where ours was lost.
+
+    It waits as long as the run itself would for whoever is making the ledger's tables.
+    """
     error.left = error.left or _NOTHING
     if error.is_recorded:
         return
     keep_values = planned is not None and planned.options.record_values
     try:
         with transaction(session.connection):
-            ensure_ledger(session.connection)
+            ensure_ledger(session.connection, wait_ms)
             record_run(
                 session.connection,
                 plugin=planned.plugin if planned else plugin or DEFAULT_PLUGIN,

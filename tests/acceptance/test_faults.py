@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,8 @@ class Ground:
         """Starts the test's own server again, as its operator would."""
         if self._data is None:
             return
+        if self._server is not None:
+            _await_own_recovery(self.url)
         self.stop()
         self._server = EmbeddedServer(self._data, bindir=self._bindir)
         self.url = self._server.start().url
@@ -104,6 +107,19 @@ class Ground:
         if self._server is not None:
             self._server.stop()
             self._server = None
+
+
+def _await_own_recovery(url: str) -> None:
+    """A server one of whose processes crashed recovers by itself; told to stop meanwhile, 18 hangs for a minute."""
+    while True:
+        try:
+            psycopg.connect(url).close()
+        except psycopg.OperationalError as error:
+            if "refused" in str(error):
+                return
+            time.sleep(0.02)
+        else:
+            return
 
 
 @contextmanager

@@ -94,6 +94,10 @@ def test_who_sits_on_a_lock_is_named_and_waited_for_only_so_long(database: str, 
     assert f"process {process} of role postgres, mallory" in caught.value.message
     assert caught.value.message.partition(" (tried")[0].endswith(": select ...")
     assert "secret" not in caught.value.describe()
+    # Writing the failure down is given up as early.
+    notes = getattr(caught.value, "__notes__", [])
+    assert len(notes) == (what == "the ledger's own tables")
+    assert all("could not be recorded" in note and "waited 0.1 s" in note for note in notes)
 
 
 def test_nothing_that_is_read_stays_locked_while_a_database_is_built(database: str) -> None:
