@@ -7,8 +7,10 @@
     connection      a psycopg connection to `database`, in a transaction, closed at the end
 
 The servers are the embedded one (Postgres 18) and 15; tests marked `every_server` run on 14, 16 and 17 too, where
-`make servers` has fetched them (servers.py), and those marked `one_server` on the first only. `--pg-bindir`, or RECONCILER_TEST_BINDIR in the environment, names others
-in their place: bin folders separated as in PATH, where the word `embedded` stands for the embedded one.
+`make servers` has fetched them (servers.py), and those marked `one_server` on the first only. `two_servers` is for a
+test of a module that is marked otherwise; the mark that is nearest counts, and a parameter's is nearer than its test's.
+`--pg-bindir`, or RECONCILER_TEST_BINDIR in the environment, names others in their place: bin folders separated as in
+PATH, where the word `embedded` stands for the embedded one.
 Databases are dropped after their test, and roles that a test makes are for the test to drop.
 """
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,23 +59,37 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server" in metafunc.fixturenames:
-        more = metafunc.definition.get_closest_marker("every_server") is not None
-        bindirs = _bindirs(metafunc.config.getoption("--pg-bindir"), more=more)
-        if metafunc.definition.get_closest_marker("one_server") is not None:
-            bindirs = bindirs[:1]
+        bindirs = _bindirs(metafunc.config.getoption("--pg-bindir"), _servers(metafunc.definition))
         metafunc.parametrize("server", bindirs, indirect=True, scope="session", ids=_server_id)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    here: list[pytest.Item] = []
+    elsewhere: list[pytest.Item] = []
     for item in items:
         if Path(__file__).parent / "unit" in item.path.parents:
             item.add_marker(pytest.mark.unit)
+        params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        runs = "server" not in params or params["server"] in _bindirs(config.getoption("--pg-bindir"), _servers(item))
+        (here if runs else elsewhere).append(item)
+    if elsewhere:
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = here
 
 
-def _bindirs(option: str | None, *, more: bool) -> list[str]:
+def _servers(node: pytest.Item) -> str:
+    """The nearest mark that says on which servers a test runs."""
+    marks = (mark.name for mark in node.iter_markers())
+    return next((name for name in marks if name in {"one_server", "two_servers", "every_server"}), "two_servers")
+
+
+@cache
+def _bindirs(option: str | None, servers: str) -> list[str]:
     if option:
-        return [part for part in option.split(os.pathsep) if part]
-    return [EMBEDDED, *present((15, 14, 16, 17) if more else (15,))]
+        bindirs = [part for part in option.split(os.pathsep) if part]
+    else:
+        bindirs = [EMBEDDED, *present((15, 14, 16, 17) if servers == "every_server" else (15,))]
+    return bindirs[:1] if servers == "one_server" else bindirs
 
 
 def _server_id(bindir: str) -> str:

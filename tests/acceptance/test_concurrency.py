@@ -17,6 +17,8 @@ from pooler import pgbouncer
 if TYPE_CHECKING:
     from reconciler.embedded import EmbeddedServer
 
+pytestmark = pytest.mark.one_server
+
 
 @pytest.mark.parametrize(
     "pooled",

@@ -8,6 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import psycopg
+import pytest
 from each_statement import before_each
 
 from reconciler.client import Reconciler
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.model.plan import Statement
+
+pytestmark = pytest.mark.one_server
 
 BEFORE = "create table kept (id int primary key, label text); create view labels as select label from kept;"
 AFTER = """

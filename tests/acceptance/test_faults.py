@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from reconciler.model.events import Event
     from reconciler.model.plan import Plan, Statement
 
+pytestmark = pytest.mark.one_server
+
 BEFORE = """
 create table parent (id int primary key);
 create table kept (id int generated always as identity primary key, n int, p int, label text);

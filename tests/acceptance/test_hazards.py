@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from reconciler.model.plan import Plan
     from reconciler.model.snapshot import Snapshot
 
+pytestmark = pytest.mark.one_server
+
 DOCUMENT = Path(__file__).parents[2] / "docs" / "hazards.md"
 OPTIONS = Options(all_schemas=True, exact=True, scratch="database", allow=frozenset(HazardKind), online=False)
 

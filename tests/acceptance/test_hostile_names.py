@@ -10,6 +10,8 @@ from reconciler.client import Reconciler
 from reconciler.model.hazards import HazardKind
 from reconciler.options import Options, WhenBehind
 
+pytestmark = pytest.mark.one_server
+
 NAMES = [
     'quote"inside',
     'x"; drop table precious; --',

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from reconciler.embedded import EmbeddedServer
     from reconciler.model.plan import Statement
 
+pytestmark = pytest.mark.one_server
+
 BEFORE = "create table t (id int primary key, a int, b int);"
 AFTER = (
     BEFORE.replace("a int", "a int not null")
@@ -152,7 +154,6 @@ def test_a_signal_ends_the_command_and_it_says_what_is_left(
         assert reconciler.migrate(AFTER).idx == 1
 
 
-@pytest.mark.one_server
 def test_who_finds_no_connection_slot_is_not_asked_for_the_password(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("create role crowded login password 'x' connection limit 0")

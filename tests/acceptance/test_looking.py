@@ -151,7 +151,14 @@ def _filled(source: str, live: str, pid: int, file: Path) -> str:
 
 
 @pytest.mark.every_server
-@pytest.mark.parametrize("scratch", ["schema", "auto", "server"])
+@pytest.mark.parametrize(
+    "scratch",
+    [
+        "schema",
+        pytest.param("auto", marks=pytest.mark.one_server),
+        pytest.param("server", marks=pytest.mark.one_server),
+    ],
+)
 def test_no_source_changes_anything_outside_of_scratch(
     scratch: str, live: str, make_database: Callable[[], str], server: EmbeddedServer, tmp_path: Path
 ) -> None:

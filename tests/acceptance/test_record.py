@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from reconciler.model.plan import Statement
 
+pytestmark = pytest.mark.one_server
+
 A = "create table a (id int primary key, label text); create view labels as select label from a;"
 B = A + "create table b (id int primary key);"
 DRIFTS = "alter table public.a add extra int"
@@ -85,7 +87,6 @@ def test_a_repair_that_reaches_the_whole_declaration_lets_the_next_start_skip(da
         assert reconciler.migrate(A).skipped
 
 
-@pytest.mark.one_server
 def test_a_run_that_leaves_out_what_it_cannot_make_does_not_let_the_next_one_skip(database: str) -> None:
     with Reconciler(database) as reconciler, psycopg.connect(database) as connection:
         reconciler.migrate(A)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from reconciler.results import MigrateResult
 
+pytestmark = pytest.mark.one_server
+
 PLUGIN = "@elizaos/plugin-notes"
 SCHEMA = "notes"
 NOTES = """

@@ -15,6 +15,8 @@ from reconciler.options import Options
 if TYPE_CHECKING:
     from reconciler.results import PlanResult
 
+pytestmark = pytest.mark.one_server
+
 TABLE = "create table t (a int, b int);"
 INDEXED = TABLE + "create index t_a on t (a);"
 

@@ -15,7 +15,6 @@ from reconciler.workflows import compare
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.every_server
 
 LIVE = "create table t (c int, a int, b text);"
 DECLARED = "create table t (a int, b text, c int);"

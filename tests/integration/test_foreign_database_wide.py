@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from reconciler.embedded import EmbeddedServer
     from reconciler.results import MigrateResult
 
+pytestmark = pytest.mark.one_server
+
 WAYS = ("schema", "database", "server")
 GONE = """
     SELECT array(SELECT extname::text FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1),

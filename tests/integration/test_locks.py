@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from reconciler.model.plan import Statement
 
+pytestmark = pytest.mark.one_server
+
 ALL = frozenset(HazardKind)
 ORDERS = "create table orders (id int primary key, v int not null default 0);"
 ITEMS = "create table items (id int primary key, order_id int not null, v int not null default 0{});"
@@ -152,7 +154,6 @@ def _there_and_back(url: str, change: str, monkeypatch: pytest.MonkeyPatch, *, o
 
 
 @pytest.mark.parametrize("change", ["a foreign key", "views over a column's type", "a sequence's type"])
-@pytest.mark.one_server
 def test_a_change_takes_all_its_locks_first_and_no_client_is_the_victim(
     database: str, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,7 +169,6 @@ def test_no_client_is_the_victim_of_any_change(
     _there_and_back(database, change, monkeypatch, online=online)
 
 
-@pytest.mark.one_server
 def test_what_is_not_managed_is_locked_first_too(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A foreign key, a partition and a child in a schema that the declaration does not have."""
     parts = "create table parts (id int primary key, v int) partition by range (id);"
@@ -185,7 +185,6 @@ def test_what_is_not_managed_is_locked_first_too(database: str, monkeypatch: pyt
     assert watch.late == []
 
 
-@pytest.mark.one_server
 def test_a_lock_on_either_table_of_a_key_is_told_with_its_holder(database: str) -> None:
     _migrate(database, ORDERS + ITEMS.format(""), online=False)
     options = Options(lock_timeout_ms=50, lock_retries=1)
@@ -205,7 +204,6 @@ def test_a_lock_on_either_table_of_a_key_is_told_with_its_holder(database: str) 
         assert "secret" not in told
 
 
-@pytest.mark.one_server
 def test_a_run_that_hangs_between_two_statements_lets_clients_go_on(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,7 +227,6 @@ def test_a_run_that_hangs_between_two_statements_lets_clients_go_on(
             assert reconciler.migrate(after).idx == 1
 
 
-@pytest.mark.one_server
 def test_who_waits_for_another_run_gives_up_and_says_for_whom(database: str, caplog: pytest.LogCaptureFixture) -> None:
     _migrate(database, ORDERS, online=False)
     options = Options(lock_timeout_ms=1_200, lock_retries=1)
@@ -245,7 +242,6 @@ def test_who_waits_for_another_run_gives_up_and_says_for_whom(database: str, cap
         assert [whom in record.getMessage() for record in caplog.records] == [True]
 
 
-@pytest.mark.one_server
 def test_a_lease_that_is_held_is_given_up_on_too(database: str) -> None:
     _migrate(database, ORDERS, online=False)
     with locks.lease(database, "default", 0):

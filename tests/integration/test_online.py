@@ -19,6 +19,8 @@ from reconciler.report.text import status_text
 if TYPE_CHECKING:
     from reconciler.model.plan import Plan, Statement
 
+pytestmark = pytest.mark.one_server
+
 BEFORE = """
 create table parent (id int primary key);
 create table t (id int primary key, a int, b int, p int, label text);
@@ -59,6 +61,7 @@ def _texts(plan: Plan) -> list[str]:
     return [statement.sql for statement in plan.statements]
 
 
+@pytest.mark.two_servers
 @pytest.mark.parametrize("after", CHANGES.values(), ids=CHANGES)
 def test_a_change_in_steps_ends_where_the_declaration_says(database: str, after: str) -> None:
     _prepare(database)
@@ -389,6 +392,7 @@ INDEX_CHANGES = {
 }
 
 
+@pytest.mark.two_servers
 @pytest.mark.parametrize("change", INDEX_CHANGES)
 def test_an_index_of_a_partitioned_table_is_built_in_its_partitions_while_clients_write(
     database: str, change: str
@@ -411,6 +415,7 @@ def test_an_index_of_a_partitioned_table_is_built_in_its_partitions_while_client
             assert reconciler.plan(after).plan.is_empty
 
 
+@pytest.mark.two_servers
 def test_a_partition_is_detached_while_its_parent_is_used(database: str) -> None:
     _prepare(database, PARTITIONED, "insert into public.p values (1, 1), (2, 2)")
     with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database, autocommit=True) as connection:
@@ -423,6 +428,7 @@ def test_a_partition_is_detached_while_its_parent_is_used(database: str) -> None
         assert connection.execute(checks).fetchone() == (0,), "what Postgres adds meanwhile is gone again"
 
 
+@pytest.mark.two_servers
 def test_with_a_default_partition_it_is_detached_under_a_lock(database: str) -> None:
     rest = "create table rest partition of p default;"
     _prepare(database, PARTITIONED + rest, "insert into public.p values (1, 1), (2, 2)")
@@ -433,6 +439,7 @@ def test_with_a_default_partition_it_is_detached_under_a_lock(database: str) -> 
         assert reconciler.plan(DETACHED + rest).plan.is_empty
 
 
+@pytest.mark.two_servers
 @pytest.mark.parametrize("after", [PARTITIONED, DETACHED], ids=["and it is to stay", "and it is to go"])
 def test_a_detach_that_was_cut_off_is_finished(database: str, after: str) -> None:
     _prepare(database, PARTITIONED, "insert into public.p values (1, 1), (2, 2)")
@@ -696,6 +703,7 @@ TREE_CHANGES = {
 }
 
 
+@pytest.mark.two_servers
 @pytest.mark.parametrize("tree", TREES)
 @pytest.mark.parametrize("change", TREE_CHANGES)
 def test_tables_that_belong_together_get_their_column_in_steps(database: str, tree: str, change: str) -> None:

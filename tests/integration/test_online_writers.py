@@ -14,6 +14,8 @@ from reconciler.options import Options
 if TYPE_CHECKING:
     from reconciler.model.plan import Statement
 
+pytestmark = pytest.mark.one_server
+
 ONLINE = Options(online=True)
 
 

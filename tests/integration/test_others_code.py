@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from reconciler.embedded import EmbeddedServer
 
-pytestmark = pytest.mark.every_server
 
 # She may create in the managed schema, and everything in it is hers: each of these once called a harmless function.
 HERS = """

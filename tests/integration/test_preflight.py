@@ -21,6 +21,8 @@ from reconciler.source.source import DatabaseSource
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.one_server
+
 T = "create table t (id int primary key, a int, b text, c numeric);"
 ROWS = "insert into public.t (id, a, b, c) select n, nullif(n, 3), 'x' || n % 4, n from generate_series(1, 5) n"
 # Name of the case: before, rows, after, and what is said.

@@ -15,6 +15,8 @@ from reconciler.model.plan import Statement
 from reconciler.model.replication import Reader
 from reconciler.options import Options
 
+pytestmark = pytest.mark.one_server
+
 
 def test_how_far_an_index_is_can_be_followed(database: str) -> None:
     """The build waits in a function until the progress was seen."""

@@ -11,6 +11,8 @@ from reconciler.errors import SourceError
 from reconciler.model.hazards import HazardKind
 from reconciler.options import Options
 
+pytestmark = pytest.mark.one_server
+
 BEFORE = """
 create type mood as enum ('sad', 'ok');
 create table users (

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from psycopg.rows import TupleRow
 
+pytestmark = pytest.mark.one_server
+
 
 OWNER = "guards_of_rows"
 FUNCTIONS = """

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from reconciler.model.plan import Plan
 
+pytestmark = pytest.mark.one_server
+
 OPTIONS = Options(proof=Proof.ROWS, allow=frozenset(HazardKind))
 BEFORE = """
 create type mood as enum ('a', 'b', 'c');

@@ -15,6 +15,8 @@ from reconciler.options import Options, Proof
 if TYPE_CHECKING:
     from typing import LiteralString
 
+pytestmark = pytest.mark.one_server
+
 SOURCE = "create table things (id bigint primary key);"
 DISTURBED: dict[str, tuple[LiteralString, str]] = {
     "a foreign key to a table outside": (

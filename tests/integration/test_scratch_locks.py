@@ -19,6 +19,8 @@ from reconciler.options import Options, Proof
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+pytestmark = pytest.mark.one_server
+
 SOURCE = "create table users (id bigint primary key);"
 
 

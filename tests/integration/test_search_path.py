@@ -14,8 +14,6 @@ from reconciler.model.checks import FindingKind
 from reconciler.options import Options
 from reconciler.report import json
 
-pytestmark = pytest.mark.every_server
-
 BEFORE = """
     create table limits (low int);
     create table t (id int primary key, v int);

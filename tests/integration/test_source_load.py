@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from reconciler.embedded import EmbeddedServer
 
+pytestmark = pytest.mark.one_server
+
 BOTH = pytest.mark.parametrize("transactional", [True, False], ids=["transaction", "autocommit"])
 
 

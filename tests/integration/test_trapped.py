@@ -179,7 +179,9 @@ def test_a_trap_raises_an_alarm(server: EmbeddedServer, template: str) -> None:
     assert len(traps.alarms(server.log_file, before)) == len(queries) + 1
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=() if way == "by a URL" else pytest.mark.one_server) for way in WAYS]
+)
 def test_no_use_of_the_api_calls_what_others_made(way: str, trapped: str) -> None:
     if way == "pooled" and pgbouncer() is None:
         pytest.skip("pgbouncer is not installed")
