@@ -448,7 +448,9 @@ class Reconciler:
             record_failure(self._session, planned, kind, started, error, wait_ms=planned.options.longest_wait_ms)
             raise
         except KeyboardInterrupt as exc:
-            raise self._interrupted(exc, planned, planned.options, planned.plugin, kind, started) from exc.__cause__ or exc
+            raise self._interrupted(exc, planned, planned.options, planned.plugin, kind, started) from (
+                exc.__cause__ or exc
+            )
 
     def adopt(
         self,
