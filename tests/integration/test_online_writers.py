@@ -137,6 +137,20 @@ REQUIRED = {
         "select count(*) filter (where ref = 8) = 300 from public.t",
         "insert into public.t (v) select generate_series(1, 300)",
     ),
+    "a text, not null and a default, rows backfilled": Case(
+        _table("ref int"),
+        _table("ref varchar(5) not null default 'none' -- reconciler: backfill 'v' || v\n"),
+        "insert into public.t (v) values (1)",
+        "select count(*) filter (where ref = 'none') > 1 and count(*) filter (where ref = 'v' || v) = 300 from public.t",
+        "insert into public.t (v) select generate_series(1, 300)",
+    ),
+    "jsonb, not null and a default": Case(
+        _table("ref json"),
+        _table("ref jsonb not null default '{}'"),
+        "insert into public.t (v) values (1)",
+        "select count(*) filter (where ref = '{}') > 1 and bool_and(ref is not null) from public.t",
+        "insert into public.t (v, ref) select n, '[]' from generate_series(1, 300) n",
+    ),
     "another type, not null and a default from a new function": Case(
         _table("ref int"),
         "create function seven() returns int language sql as 'select 7';"

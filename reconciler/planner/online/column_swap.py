@@ -29,7 +29,7 @@ from reconciler.planner.online.temporary_columns import (
     without_trigger,
 )
 from reconciler.planner.partitions import publications
-from reconciler.planner.sql.casts import is_a_number, is_the_same_everywhere
+from reconciler.planner.sql.casts import is_a_number, is_the_same_everywhere, type_beside
 from reconciler.planner.sql.object_names import qualified, split_name
 from reconciler.planner.sql.quoting import Part, compose, literal, name, raw
 
@@ -60,7 +60,8 @@ def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Cont
     said = hinted_value(column, context) if becomes_required(column, context) else None
     if said is not None:
         template: LiteralString = "SET {} = COALESCE({}, {}) WHERE (({}) AND {} IS NOT NULL) IS NOT TRUE"
-        change = compose(template, name(shadow), raw(expression), raw(said), arrived, name(shadow))
+        value = _beside_another(column, expression, context)
+        change = compose(template, name(shadow), raw(value), raw(said), arrived, name(shadow))
     firing = said is not None and column in context.intent.firing
     yield from fill(change, table, tuple(found), filling_of_changed(column, context), context, firing=firing)
     what = f"values of {column} did not arrive in the new column"
@@ -202,4 +203,10 @@ def _or_missing(column: FactId, expression: str, context: Context) -> str:
     if given is None:
         return expression
     meanwhile = raw(compose("CASE TG_OP WHEN 'INSERT' THEN {} ELSE {} END", raw(given), raw(said or "NULL")))
-    return compose("COALESCE({}, {})", raw(expression), meanwhile)
+    return compose("COALESCE({}, {})", raw(_beside_another(column, expression, context)), meanwhile)
+
+
+def _beside_another(column: FactId, expression: str, context: Context) -> str:
+    """The converted value so that one expression can hold it and a value of the new type, and cut nowhere yet."""
+    kind = type_beside(str(context.old(column)["type"]), str(context.new(column)["type"]))
+    return expression if kind is None else compose("({})::{}", raw(expression), raw(kind))

@@ -17,6 +17,7 @@ __all__ = [
     "is_the_same_everywhere",
     "rewrites",
     "same_family",
+    "type_beside",
 ]
 
 # Among the types of one family every cast is at least an assignment cast (pg_cast), so that ALTER TYPE needs no USING
@@ -171,6 +172,17 @@ def can_lose(old: str, new: str) -> bool:
     if (before, after) in _WIDER or {before, after} <= _INTEGERS:
         return False
     return (same_family(old, new) and before not in _STRINGS) or (before in _NUMBERS and after == "boolean")
+
+
+def type_beside(old: str, new: str) -> str | None:
+    """What a value that an assignment would convert is cast to, where Postgres finds no common type of both.
+
+    It is a type without a modifier: an explicit cast to varchar(n) would cut silently what the assignment refuses.
+    """
+    before, after = base_type(old), base_type(new)
+    if after in _STRINGS and before not in _STRINGS:
+        return "pg_catalog.text"
+    return after if before != after and {before, after} == {"json", "jsonb"} else None
 
 
 def rewrites(old: str, new: str) -> bool:
