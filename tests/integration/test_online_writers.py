@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
@@ -9,7 +10,9 @@ import pytest
 from each_statement import before_each
 
 from reconciler.client import Reconciler
-from reconciler.options import Options
+from reconciler.errors import ReconcilerError
+from reconciler.model.hazards import HazardKind
+from reconciler.options import Options, Proof
 
 if TYPE_CHECKING:
     from reconciler.model.plan import Statement
@@ -237,3 +240,34 @@ def test_inserts_that_leave_a_column_out_never_fail_while_it_becomes_required(da
         assert held == (True,)
         assert not client.execute("select from pg_class where relname ~ 'reconciler_tmp'").fetchall()
         assert not client.execute("select from pg_proc where proname ~ 'reconciler_tmp'").fetchall()
+
+
+def test_what_a_hint_names_is_tried_before_a_client_could_meet_it(database: str) -> None:
+    """PL/pgSQL looks for a table when it runs: in a client's INSERT, with the client's path."""
+    other = "create table other (id int primary key, k text);"
+    before = other + _table("ref int")
+    hint = "coalesce((select o.k from other o where o.id = t.v), 'none')"
+    added = other + _table(f"ref int,\n s text not null -- reconciler: backfill {hint}\n")
+    exchanged = added.replace("ref int,", f"ref text not null, -- reconciler: backfill {hint}")
+    writes = (
+        "insert into public.t (v, ref) values (1, 1)",
+        "insert into public.t (v, ref, s) values (1, 1, 's')",
+    )
+    rows = "insert into public.other values (1, 'one'); insert into public.t (v, ref) select 1, nullif(n, 7)"
+    _prepare(database, before, f"{rows} from generate_series(1, 300) n")
+    with psycopg.connect(database, autocommit=True, options="-c search_path=pg_catalog") as client:
+        changes = ((added, "count(*)", "s"), (exchanged, "1", "ref"))
+        for write, (after, number, column) in zip(writes, changes, strict=True):
+            found_nothing = pytest.raises(ReconcilerError, match='relation "other" does not exist')
+            with Reconciler(database, options=replace(ONLINE, proof=Proof.OFF)) as reconciler, found_nothing:
+                reconciler.migrate(after)
+            client.execute(write.encode())
+            assert not client.execute("select from pg_proc where proname ~ 'reconciler_tmp'").fetchall()
+            options = replace(ONLINE, search_path=("public",), allow=frozenset({HazardKind.DATA_LOSS}))
+            case = Case("", after, write, "")
+            with Reconciler(database, options=options) as reconciler:
+                assert _write_between(reconciler, client, case)
+                assert reconciler.plan(after).plan.is_empty
+            said = f"select count(*) filter (where {column} = 'one') = {number} from public.t where id <= 300"
+            found = client.execute(said.encode()).fetchone()
+            assert found == (True,)

@@ -186,7 +186,8 @@ def _keep_equal(
         )
     )
     body = compose("BEGIN NEW.{} := {}; RETURN NEW; END", name(shadow), value)
-    yield from triggered(shadow, body, table, context, joined=joined)
+    said = hinted_value(column, context) if becomes_required(column, context) else None
+    yield from triggered(shadow, body, table, context, joined=joined, as_owner=said is not None, said=said)
 
 
 def _or_missing(column: FactId, expression: str, context: Context) -> str:

@@ -175,7 +175,8 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
     template: LiteralString = "BEGIN IF NEW.{} IS NULL THEN NEW.{} := {}; END IF; RETURN NEW; END"
     of_row = raw(compose("(SELECT {} FROM (SELECT NEW.*) AS {})", raw(value), name(table.name[1])) if said else value)
     body = compose(template, name(shadow), name(shadow), of_row)
-    yield from triggered(shadow, body, table, context, joined=added or bool(hidden), as_owner=needs_rights)
+    joined = added or bool(hidden)
+    yield from triggered(shadow, body, table, context, joined=joined, as_owner=needs_rights, said=said)
     text = compose("SET {} = ({}) WHERE {} IS NULL", name(shadow), raw(value), name(shadow))
     firing = column in context.intent.firing
     yield from fill(text, table, (), filling_of_new(column, context), context, firing=firing)

@@ -91,12 +91,29 @@ def shadow_name(column: FactId, kind: str) -> str:
 
 
 def triggered(
-    shadow: str, body: str, table: FactId, context: Context, *, joined: bool, as_owner: bool = False
+    shadow: str,
+    body: str,
+    table: FactId,
+    context: Context,
+    *,
+    joined: bool,
+    as_owner: bool = False,
+    said: str | None = None,
 ) -> Iterable[StatementDraft]:
-    """The trigger that sets the new column in each row as it is written, with the rights of who writes it or ours."""
+    """The trigger that sets the new column in each row as it is written, with the rights of who writes it or ours.
+
+    What a hint `said` of it is tried first, in the same transaction: PL/pgSQL would look only when a client writes.
+    """
     schema = table.name[0]
     if not online.adopt(FactId("function", (schema, shadow, "")), context):
-        rights = raw("SECURITY DEFINER SET search_path TO pg_catalog, pg_temp " if as_owner else "")
+        if said is not None:
+            text = compose("SELECT {} FROM ONLY {} WHERE false", raw(said), qualified(table))
+            yield StatementDraft(
+                sql=text, lock=LockMode.ACCESS_SHARE, locks=table, stage=Stage.BEFORE, joined=joined, brief=True
+            )
+            joined = True
+        # The path of our statements, which hints are read with.
+        rights = raw("SECURITY DEFINER SET search_path FROM CURRENT " if as_owner else "")
         template: LiteralString = "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql {}AS {}"
         text = compose(template, name(schema, shadow), rights, literal(body))
         yield StatementDraft(sql=text, locks=table, stage=Stage.BEFORE, joined=joined)
