@@ -7,7 +7,7 @@ import re
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString, Self
 
 import psycopg
 import pytest
@@ -20,6 +20,7 @@ import reconciler
 from reconciler.client import Reconciler
 from reconciler.errors import ReconcilerError, RowsNotCarriedOverError
 from reconciler.options import Options, Proof
+from reconciler.planner.sql.quoting import compose, name, raw
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -32,6 +33,9 @@ WRITES = re.compile(r"(INSERT INTO|UPDATE|UPDATE ONLY|DELETE FROM) \{\} |CREATE 
 # What these write is for people to run on a subscriber, and no statement of a plan.
 SHOWN = {"reroute_rows.leaving", "subscribers._touch"}
 _PASSWORD = "arrive"
+REFERRING = 30
+# The statement before which a guard appears: the first that find a temporary column in place.
+LATE = 2
 
 
 def test_each_function_that_writes_rows_has_a_change_in_the_matrix() -> None:
@@ -144,7 +148,7 @@ def _run(server: EmbeddedServer, cases: list[Case], proof: Proof) -> None:
     done = refused = 0
     with _databases(server) as urls:
         for number, case in enumerate(cases):
-            verdict = _judge(server, urls[case.role], case, f"case_{number}", proof)
+            verdict = _judge(urls[case.role], case, f"case_{number}", proof)
             done += verdict == "done"
             refused += verdict == "refused"
             if verdict not in ("done", "refused"):
@@ -159,9 +163,12 @@ def _databases(server: EmbeddedServer) -> Generator[dict[str, tuple[str, str]]]:
     found: dict[str, tuple[str, str]] = {}
     with psycopg.connect(server.url, autocommit=True) as admin:
         admin.execute("create role arrive_group")
-        for role, options in (("owner", ""), ("member", "in role arrive_group"), ("bypassrls", "bypassrls")):
+        options_of = {"owner": "", "member": "in role arrive_group", "bypassrls": "bypassrls", "setter": ""}
+        for role, options in options_of.items():
             name, words = sql.Identifier(f"arrive_{role}"), sql.SQL(options)  # pyright: ignore[reportArgumentType]
             admin.execute(sql.SQL("create role {} login password {} {}").format(name, sql.Literal(_PASSWORD), words))
+        if admin.info.server_version >= 150000:
+            admin.execute("grant set on parameter session_replication_role to arrive_setter")
         for role in ROLES:
             database = f"arrive_{role}"
             admin.execute(sql.SQL("create database {} template template0").format(sql.Identifier(database)))
@@ -175,6 +182,8 @@ def _databases(server: EmbeddedServer) -> Generator[dict[str, tuple[str, str]]]:
         finally:
             for role in ROLES:
                 admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(f"arrive_{role}")))
+            if admin.info.server_version >= 150000:
+                admin.execute("revoke set on parameter session_replication_role from arrive_setter")
             for role in (*ROLES[1:], "group"):
                 admin.execute(sql.SQL("drop role {}").format(sql.Identifier(f"arrive_{role}")))
 
@@ -183,45 +192,60 @@ class _CutOffError(Exception):
     """What a run ends with where a case stops it."""
 
 
-def _judge(server: EmbeddedServer, urls: tuple[str, str], case: Case, schema: str, proof: Proof) -> str:
+def _judge(urls: tuple[str, str], case: Case, schema: str, proof: Proof) -> str:
     """`done`, `refused`, or what is wrong."""
     boss_url, url = urls
     guard = case.guard.sql.replace("{t}", case.place).replace("{s}", schema).replace("{audit}", "audit")
-    kept = guard if case.place == "t" or case.change.guard_after else ""
+    is_kept = case.mode != "late" and (case.place == "t" or case.change.guard_after)
     audit = "create table audit (what text);\n"
     options = Options(
         schemas=(schema,),
         online=case.mode != "plain",
+        keep_column_order=case.mode == "ordered",
         proof=proof,
         allow=frozenset({"all"}),
         lock_timeout_ms=500,
+        search_path=(schema,) if "table other" in case.change.before else (),
     )
+    reads = case.change.reads
     with psycopg.connect(boss_url, autocommit=True) as boss:
-        _prepare(boss, case, schema, case.change.before + audit, guard)
-        before = _read(boss, schema)
-        assert len(before) == ROWS
-        with _writing(boss_url, schema, before, at_once=case.writes) as complaints:
-            said = _change(url, case, schema, case.change.after + audit + kept, options)
-        after = _read(boss, schema)
-        adds = case.change.adds
-        if case.guard.changes:
-            before, after = ({key: row.replace("!", "") for key, row in rows.items()} for rows in (before, after))
+        _prepare(boss, case, schema, case.change.before + audit, "" if case.mode == "late" else guard)
+        before = _read(boss, schema, reads[0])
+        assert len(before) == ROWS + (REFERRING if case.guard.refers else 0)
+        with _writing(boss_url, schema, before, reads[0], at_once=case.writes) as complaints:
+            after = case.change.after + audit + (guard if is_kept else "")
+            with _Late(boss_url, schema, guard if case.mode == "late" else "") as late:
+                said = _change(url, case, schema, after, options, late)
+        arrived = _read(boss, schema, reads[1] if said == "done" else reads[0])
         try:
             if complaints:
                 return f"a client's write failed: {complaints[0]}"
-            if before != after:
-                differing = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
-                example = differing[0]
-                return f"LOST ({said}): {len(differing)}, e.g. {before.get(example)} -> {after.get(example)}"
-            if said == "done" and adds is not None:
-                text = sql.SQL("select count(*) from {} where {} is null")
-                row = boss.execute(text.format(sql.Identifier(schema, "t"), sql.Identifier(adds))).fetchone()
-                assert row is not None
-                if row[0]:
-                    return f"{row[0]} rows have no {adds}"
-            return said
+            return _lost(boss, case, schema, before, arrived, said) or said
         finally:
             boss.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(schema)))
+
+
+def _lost(
+    boss: psycopg.Connection, case: Case, schema: str, before: dict[int, str], after: dict[int, str], said: str
+) -> str | None:
+    """What is wrong with the rows; None where all is right."""
+    if case.guard.changes:
+        before, after = ({key: row.replace("!", "") for key, row in rows.items()} for rows in (before, after))
+    if before != after:
+        differing = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
+        example = differing[0]
+        return f"LOST ({said}): {len(differing)}, e.g. {before.get(example)} -> {after.get(example)}"
+    if said == "done":
+        wrong = compose("({}) IS NOT TRUE", raw(case.change.holds))
+        if case.change.adds is not None:
+            wrong = compose("{} OR {} IS NULL", raw(wrong), name(case.change.adds))
+        row = boss.execute(
+            compose("SELECT count(*) FROM {} WHERE {}", name(schema, "t"), raw(wrong)).encode()
+        ).fetchone()
+        assert row is not None
+        if row[0]:
+            return f"{row[0]} rows have no {case.change.adds}, or another than they should"
+    return None
 
 
 def _prepare(boss: psycopg.Connection, case: Case, schema: str, tables: str, guard: str) -> None:
@@ -236,7 +260,12 @@ def _prepare(boss: psycopg.Connection, case: Case, schema: str, tables: str, gua
         if "t text not null" not in case.change.after and "v text not null" in case.change.after:
             rest = sql.SQL("insert into {} select g, 'k' || g % 3, g from generate_series(41, 60) g")
         boss.execute(rest.format(sql.Identifier(spread)))
+        if "table other" in tables:
+            boss.execute("insert into other select id, k, v from t where id <= 40")
         boss.execute(guard.encode())
+        if case.guard.refers and guard:
+            boss.execute("insert into ref select g, g from generate_series(11, 40) g")
+            boss.execute("set constraints all immediate")
         boss.execute(sql.SQL("alter schema {} owner to {}").format(sql.Identifier(schema), sql.Identifier(owner)))
         for (table,) in boss.execute(
             "select oid::regclass::text from pg_class where relnamespace = %s::regnamespace and relkind in ('r', 'p')",
@@ -249,18 +278,47 @@ def _prepare(boss: psycopg.Connection, case: Case, schema: str, tables: str, gua
             boss.execute(f"alter function {function} owner to {owner}".encode())
 
 
-def _read(boss: psycopg.Connection, schema: str) -> dict[int, str]:
-    """All rows that a superuser sees, as text."""
-    text = sql.SQL("select id, concat_ws('|', id, k, v) from {}").format(sql.Identifier(schema, "t"))
-    return {int(key): str(row) for key, row in boss.execute(text).fetchall()}
+def _read(boss: psycopg.Connection, schema: str, values: str) -> dict[int, str]:
+    """All rows that a superuser sees, as text; those of a table that refers to it have negative keys."""
+    text = compose("SELECT id, ROW({})::text FROM {}", raw(values), name(schema, "t"))
+    if boss.execute("select to_regclass(%s)", (f"{schema}.ref",)).fetchone() != (None,):
+        text += compose(" UNION ALL SELECT -id, ROW(t_id)::text FROM {}", name(schema, "ref"))
+    return {int(key): str(row) for key, row in boss.execute(text.encode()).fetchall()}
 
 
-def _change(url: str, case: Case, schema: str, after: str, options: Options) -> str:
+class _Late:
+    """A guard that somebody creates in the middle of a run, when the table is not locked."""
+
+    def __init__(self, url: str, schema: str, guard: str) -> None:
+        self._guard = guard
+        self._connection = psycopg.connect(url, autocommit=True)
+        self._connection.execute(sql.SQL("set search_path to {}").format(sql.Identifier(schema)))
+        self._connection.execute("set lock_timeout to '50ms'")
+
+    def __call__(self, position: int) -> None:
+        if not self._guard or position < LATE:
+            return
+        try:
+            with self._connection.transaction():
+                self._connection.execute(self._guard.encode())
+            self._guard = ""
+        except psycopg.errors.LockNotAvailable:
+            pass  # the run holds the table: at the next statement
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+
+def _change(url: str, case: Case, schema: str, after: str, options: Options, late: _Late) -> str:
     """Runs the change; a run that is resumed is stopped before two of its statements first."""
     stops = [3, 6] if case.mode == "resumed" else []
     while True:
 
         def progress(position: int, _statement: Statement) -> None:
+            late(position)
             if stops and position >= stops[0]:
                 raise _CutOffError
 
@@ -277,7 +335,7 @@ def _change(url: str, case: Case, schema: str, after: str, options: Options) -> 
 
 
 @contextmanager
-def _writing(url: str, schema: str, rows: dict[int, str], *, at_once: bool) -> Generator[list[str]]:
+def _writing(url: str, schema: str, rows: dict[int, str], values: str, *, at_once: bool) -> Generator[list[str]]:
     """Somebody who adds rows and changes them while the run works; `rows` follows. Gives what failed because of us."""
     complaints: list[str] = []
     if not at_once:
@@ -285,23 +343,29 @@ def _writing(url: str, schema: str, rows: dict[int, str], *, at_once: bool) -> G
         return
     end = threading.Event()
     table = sql.Identifier(schema, "t")
+    shown = compose("SELECT ROW({})::text FROM {} WHERE id = %s", raw(values), name(schema, "t")).encode()
+    writes: tuple[LiteralString, ...] = (
+        "insert into {} (id, k, v) values (%s, 'new', 7)",
+        "update {} set v = 1000 where id = %s",
+        "delete from {} where id = %s",
+    )
 
     def work() -> None:
         with psycopg.connect(url, autocommit=True) as client:
             for number in range(100, 100_000):
                 if end.is_set():
                     return
-                for key, text in (
-                    (number, "insert into {} (id, k, v) values (%s, 'new', 7)"),
-                    (number % 60 + 1, "update {} set v = 1000 where id = %s"),
-                ):
+                for key, text in zip((number, number % ROWS + 1, number - 7), writes, strict=True):
+                    if key in range(ROWS + 1, 100):
+                        continue
                     try:
                         with client.transaction():
-                            client.execute(sql.SQL(text).format(table), (key,))  # pyright: ignore[reportArgumentType]
-                            shown = sql.SQL("select concat_ws('|', id, k, v) from {} where id = %s").format(table)
+                            client.execute(sql.SQL(text).format(table), (key,))
                             found = client.execute(shown, (key,)).fetchone()
                         if found is not None:
                             rows[key] = str(found[0])
+                        else:
+                            rows.pop(key, None)
                     except psycopg.Error as exc:
                         if "reconciler" in str(exc):
                             complaints.append(str(exc))
