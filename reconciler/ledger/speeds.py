@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.db.connections import cursor, errors_as
+from reconciler.db.connections import errors_as
+from reconciler.db.ledger_schema import ledger_cursor
 from reconciler.errors import LedgerError
 from reconciler.ledger.schema import ledger_state
 from reconciler.model.hazards import HazardKind
@@ -23,7 +24,7 @@ _LAST = 500
 _FIND_SPEEDS = """
     SELECT hazard ->> 'kind', sum((hazard ->> 'bytes')::float8) / sum(found.duration_ms) * 1000
     FROM (
-        SELECT duration_ms, hazards FROM migrations._statements
+        SELECT duration_ms, hazards FROM :ledger._statements
         WHERE duration_ms > %s AND jsonb_typeof(hazards) = 'array' ORDER BY idx DESC LIMIT %s
     ) AS found
     CROSS JOIN LATERAL jsonb_array_elements(found.hazards) AS hazard
@@ -36,7 +37,7 @@ def load_speeds(connection: Connection) -> Speeds:
     """The speeds that the last migrations had, or the usual ones where none of them worked on a large table."""
     if "_statements" not in ledger_state(connection):
         return USUAL_SPEEDS
-    with errors_as(LedgerError, "read how long earlier statements took"), cursor(connection) as rows:
+    with errors_as(LedgerError, "read how long earlier statements took"), ledger_cursor(connection) as rows:
         found = dict(rows.execute(_FIND_SPEEDS, [_LONG_MS, _LAST, _LARGE_BYTES]).fetchall())
     rewrite, read = found.get(HazardKind.TABLE_REWRITE.value), found.get(HazardKind.BLOCKING_LOCK.value)
     if rewrite is None and read is None:
