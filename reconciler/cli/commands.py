@@ -43,6 +43,7 @@ from reconciler.cli.console import (
 )
 from reconciler.cli.incidents import incidents
 from reconciler.cli.options import (
+    CHECK_FORMATS,
     PLAN_FORMATS,
     CommandOptions,
     connecting,
@@ -248,16 +249,16 @@ _ALL_PLUGINS = click.option("--all-plugins", is_flag=True, help="All plugins tha
 
 @cli.command(short_help="Show which objects changed.")
 @_ALL_PLUGINS
-@reconciling
+@partial(reconciling, formats=CHECK_FORMATS)
 def check(*, all_plugins: bool, **values: Any) -> int:
     """Show which objects moved; exit 4 on drift or conflict, 6 on an unfinished run, 2 if only the declaration changed.
 
     Without a SOURCE, and with one that is older than what the database is at (exit 7), the database is compared with
     what was recorded.
     """
-    from reconciler.report import json, sql, text
+    from reconciler.report import json, sql
 
-    chosen = read_options(values)
+    chosen = read_options(values, formats=CHECK_FORMATS)
     if all_plugins:
         return _check_all(chosen, values)
     source = source_of(chosen) if chosen.sources else None
@@ -272,7 +273,7 @@ def check(*, all_plugins: bool, **values: Any) -> int:
         case "sql":
             print_data(sql.script(result.plan.statements, result.plan.unmodelled))
         case _:
-            print_text(text.check_text(result))
+            _show_checks([result], chosen)
     return _code_of(result)
 
 
@@ -283,9 +284,26 @@ def _tell_unrecorded(results: Sequence[CheckResult]) -> None:
         print_note(f"no incident is recorded: {each}")
 
 
+def _show_checks(results: Sequence[CheckResult], chosen: CommandOptions) -> None:
+    """What was found, in a form for people."""
+    match chosen.output:
+        case "markdown":
+            from reconciler.report.markdown import check_markdown
+
+            print_data(check_markdown(results))
+        case "html":
+            from reconciler.report.html import check_html
+
+            print_data(check_html(results))
+        case _:
+            from reconciler.report.text import check_text, plugins_text
+
+            print_text("\n".join(map(check_text, results)) or plugins_text(()))
+
+
 def _check_all(chosen: CommandOptions, values: dict[str, Any]) -> int:
     """Compares each plugin with its record; one that cannot be compared does not stop the others."""
-    from reconciler.report import json, text
+    from reconciler.report import json
 
     if values["sources"] or values["plugin"] or chosen.output == "sql":
         raise ConfigError(
@@ -301,7 +319,7 @@ def _check_all(chosen: CommandOptions, values: dict[str, Any]) -> int:
     if chosen.output == "json":
         print_data(json.to_text(json.all_document("checks", map(json.check_document, results.values()))))
     else:
-        print_text("\n".join(text.check_text(result) for result in results.values()) or text.plugins_text(()))
+        _show_checks(list(results.values()), chosen)
     for name, error in failures.items():
         print_note(f"error: plugin {name}: {error.describe()}")
     codes = {FAILED} if failures else set[int]()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from reconciler.source.source import AnySource
 
 __all__ = [
+    "CHECK_FORMATS",
     "PLAN_FORMATS",
     "CommandOptions",
     "connecting",
@@ -42,7 +43,8 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
 FORMATS = ("text", "json", "sql")
-PLAN_FORMATS = (*FORMATS, "sarif")
+CHECK_FORMATS = (*FORMATS, "markdown", "html")
+PLAN_FORMATS = (*CHECK_FORMATS, "sarif")
 _SOURCE_FORMATS = ("auto", "plain", "flyway", "goose", "dbmate", "golang-migrate", "prisma", "drizzle")
 _DESTRUCTIVE = "RECONCILER_ALLOW_DESTRUCTIVE"
 _USUAL = Options()

@@ -46,6 +46,14 @@ def show_plan(planned: PlanResult, chosen: CommandOptions, source: AnySource | N
             from reconciler.version import program_version
 
             print_data(json.to_text(sarif.log(planned, places_of(source), version=program_version())))
+        case "markdown":
+            from reconciler.report.markdown import plan_markdown
+
+            print_data(plan_markdown(planned))
+        case "html":
+            from reconciler.report.html import plan_html
+
+            print_data(plan_html(planned))
         case _:
             print_text(text.plan_text(planned, details=chosen.details))
     if found.unmodelled and chosen.output != "text":

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from reconciler.report.summary import Held, ObjectChange, Summary, Tally
     from reconciler.results import PlanResult
 
-__all__ = ["SYMBOLS", "describe_held", "describe_seconds", "describe_tallies", "plan_lines"]
+__all__ = ["SYMBOLS", "count_text", "describe_held", "describe_seconds", "describe_tallies", "plan_lines"]
 
 SYMBOLS = {Change.ADDED: "+", Change.REMOVED: "-", Change.CHANGED: "~"}
 _SHOWN = 4
@@ -65,14 +65,17 @@ def plan_lines(planned: PlanResult, *, details: bool = False) -> list[str]:
         lines += ["", *statement_lines(planned.plan.statements)]
     else:
         quiet = sum(each.quiet for each in summary.objects)
-        small = f", {_count(quiet, 'hazard')} of little weight here" if quiet else ""
-        lines += ["", f"{_count(summary.statements, 'statement')}{small}: --details shows them, with locks and reasons"]
+        small = f", {count_text(quiet, 'hazard')} of little weight here" if quiet else ""
+        lines += [
+            "",
+            f"{count_text(summary.statements, 'statement')}{small}: --details shows them, with locks and reasons",
+        ]
     return lines
 
 
 def _extent(planned: PlanResult, summary: Summary) -> str:
     """`9 statements in 1 transaction`, or the steps."""
-    statements = _count(summary.statements, "statement")
+    statements = count_text(summary.statements, "statement")
     if planned.plan.is_one_transaction:
         return f"{statements} in 1 transaction"
     return f"{statements} in {summary.steps} steps, each committed separately"
@@ -176,5 +179,6 @@ def _listed(texts: Sequence[str], separator: str, *, shown: int = _SHOWN) -> str
     return f"{separator.join(unique[:shown])}{more}"
 
 
-def _count(number: int, noun: str) -> str:
+def count_text(number: int, noun: str) -> str:
+    """`1 statement`, `1,200 statements`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -214,11 +214,11 @@ def _part(each: FactId, difference: Difference, default: Difference | None) -> P
         values = {name: pair[1] if added else pair[0] for name, pair in difference.attributes.items()}
         if "definition" in values:
             values.pop("type", None)  # a constraint's definition says it
-        words = [_attribute(name, value) for name, value in _type_first(values) if value not in (None, False)]
+        said = [_attribute(name, value) for name, value in _type_first(values) if value not in (None, False)]
         if default is not None:
             pair = default.attributes.get("expression", (None, None))
-            words.append(f"DEFAULT {value_text(pair[1] if added else pair[0])}")
-        text = "" if len(values) > 1 and _is_long(values) else " ".join(words)
+            said.append(f"DEFAULT {value_text(pair[1] if added else pair[0])}")
+        text = "" if len(values) > 1 and _is_long(values) else " ".join(said)
         return Part(change=difference.change, what=what, detail=text)
     lines: list[str] = []
     words: list[str] = []
