@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -141,3 +143,14 @@ def test_the_time_is_what_this_database_took_before(database: str) -> None:
     assert rewritten.hazards
     assert again.outlook.speeds.is_measured
     assert again.outlook.seconds(hazard) == pytest.approx(2, rel=0.2)
+
+
+def test_the_page_shows_what_is_printed(planned: PlanResult) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reports.md").read_text()
+    shown = page.split("```text\n")[1].split("\n```")[0].splitlines()
+    assert [_unmeasured(line) for line in shown] == [_unmeasured(line) for line in plan_lines(planned)]
+
+
+def _unmeasured(line: str) -> str:
+    """The line without bytes, which depend on the server's vacuum."""
+    return re.sub(r"\d+ [kM]?B(ytes)?\b", "SIZE", line.rstrip())
