@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from reconciler.model.privileges import GRANT_OPTION, granted_by
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -32,23 +34,28 @@ _PRIVILEGES = {
 _ACL_ITEM = re.compile(r'((?:"(?:[^"]|"")*"|[^="])*)=([^/]*)/(.*)', re.DOTALL)
 
 
-def changed_privileges(acl: Sequence[str], acl_default: Sequence[str]) -> Iterable[tuple[str, list[str]]]:
+def changed_privileges(
+    acl: Sequence[str], acl_default: Sequence[str], owner: str | None
+) -> Iterable[tuple[str, list[str]]]:
     """(grantee, privileges) for each grantee whose privileges are not those it has by default; '' is PUBLIC.
 
-    A null acl means the default, so the default spelled out gives nothing either.
+    A null acl means the default, so the default spelled out gives nothing either. What another role than the `owner`
+    granted names that role; without an owner nobody is another.
     """
-    actual, default = _by_grantee(acl), _by_grantee(acl_default)
+    actual, default = _by_grantee(acl, owner), _by_grantee(acl_default, owner)
     for grantee in sorted(actual.keys() | default.keys()):
         if actual.get(grantee) != default.get(grantee):
             yield grantee, sorted(actual.get(grantee, ()))
 
 
-def _by_grantee(acl: Sequence[str]) -> dict[str, set[str]]:
+def _by_grantee(acl: Sequence[str], owner: str | None) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for item in acl:
-        grantee, letters, _grantor = _parse_acl_item(item)
+        grantee, letters, grantor = _parse_acl_item(item)
+        other = None if owner in (None, grantor) else grantor
         for letter, option in re.findall(r"(\w)(\*?)", letters):
-            found.setdefault(grantee, set()).add(_PRIVILEGES[letter] + (" WITH GRANT OPTION" if option else ""))
+            privilege = _PRIVILEGES[letter] + (GRANT_OPTION if option else "")
+            found.setdefault(grantee, set()).add(granted_by(privilege, other))
     return found
 
 
@@ -57,6 +64,8 @@ def _parse_acl_item(item: str) -> tuple[str, str, str]:
     if match is None:
         raise ValueError(f"not an aclitem: {item!r}")
     grantee, letters, grantor = match.groups()
-    if grantee.startswith('"'):
-        grantee = grantee[1:-1].replace('""', '"')
-    return grantee, letters, grantor
+    return _unquoted(grantee), letters, _unquoted(grantor)
+
+
+def _unquoted(role: str) -> str:
+    return role[1:-1].replace('""', '"') if role.startswith('"') else role

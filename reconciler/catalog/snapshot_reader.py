@@ -30,6 +30,7 @@ from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import DatabaseError
 from reconciler.model.facts import FactId, canonical_json
 from reconciler.model.plan import Rights
+from reconciler.model.privileges import GRANT_RELATIONS
 from reconciler.model.snapshot import Snapshot
 from reconciler.redaction.masking import Secret, conceal
 
@@ -373,6 +374,8 @@ def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) 
     attached: list[TupleRow] = []
     inherited_names: dict[FactId, str] = {}
     owners: dict[str, str] = {}
+    owner_of: dict[tuple[str, ...], str] = {}
+    columns: list[tuple[list[str], list[str]]] = []
     declared: set[FactId] = set()
     cloned: set[FactId] = set()
     for row in rows:
@@ -401,9 +404,16 @@ def _snapshot(rows: Iterable[TupleRow], schemas: tuple[str, ...], version: int) 
             if owner not in owners:
                 owners[owner] = canonical_json({"role": owner})
             facts[FactId("owner", (kind, *name))] = owners[owner]
-        if acl is not None:
-            for grantee, privileges in changed_privileges(acl, acl_default):
+            if kind in GRANT_RELATIONS:
+                owner_of[tuple(name)] = owner
+        if acl is not None and kind == "column":
+            columns.append((name, acl))
+        elif acl is not None:
+            for grantee, privileges in changed_privileges(acl, acl_default, owner):
                 facts[FactId("privileges", (kind, *name, grantee))] = canonical_json({"privileges": [*privileges]})
+    for name, acl in columns:
+        for grantee, privileges in changed_privileges(acl, (), owner_of.get(tuple(name[:2]))):
+            facts[FactId("privileges", ("column", *name, grantee))] = canonical_json({"privileges": [*privileges]})
     if attached:
         by_address = {address: fact for fact, address in addresses.items()}
         for kind, name, definition, classid, objid, subid, *_ in attached:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from reconciler.diff.followers import carried_along, needs_of_followers, substitutes_of, undeclared_children
-from reconciler.diff.privileges import Said, merged_privileges, privileges_in
+from reconciler.diff.privileges import Said, merged_privileges, privileges_in, with_grantors_of_live
 from reconciler.model.facts import DATABASE_WIDE_KINDS, SATELLITE_KINDS, canonical_json
 from reconciler.model.intent import Intent
 from reconciler.model.temporary_names import is_leftover
@@ -166,7 +166,7 @@ def make_goal(
     followed = carried_along(facts, live, foreign)
     facts = {fact: text for fact, text in {**facts, **followed}.items() if text is not None}
     foreign |= followed.keys()
-    changed: Mapping[FactId, str | None] = {}
+    changed: Mapping[FactId, str | None] = with_grantors_of_live(facts, live)
     if not scope.exact:
         changed = _changed_privileges(facts, desired, live, recorded, frozenset(foreign), intent)
     facts |= {fact: text for fact, text in changed.items() if text is not None}

@@ -14,21 +14,28 @@ from typing import TYPE_CHECKING, cast
 from reconciler.model.facts import FactId, canonical_json
 from reconciler.model.privileges import (
     DEFAULT_LETTERS,
+    GRANT_OPTION,
+    GRANT_RELATIONS,
+    as_held,
     default_privileges_of,
+    grantor_of,
+    of_owner,
     taken,
     united,
     usual_defaults,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from reconciler.model.facts import Json
     from reconciler.model.snapshot import Snapshot
 
-__all__ = ["Said", "merged_privileges", "privileges_in"]
+__all__ = ["Said", "merged_privileges", "privileges_in", "with_grantors_of_live", "without_grantors"]
 
 _NOTHING: frozenset[str] = frozenset()
+# A quick look at a definition's text.
+_GRANTED_BY = " GRANTED BY "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +52,62 @@ class Said:
 def privileges_in(text: str | None) -> frozenset[str] | None:
     """The privileges of a definition."""
     return None if text is None else frozenset(cast("list[str]", json.loads(text)["privileges"]))
+
+
+def without_grantors(facts: Mapping[FactId, str], grantors: Collection[str] | None = None) -> dict[FactId, str]:
+    """The privileges that `grantors`, or all other roles than the owner, granted: as if the owner had."""
+    changed: dict[FactId, str] = {}
+    for fact, text in facts.items():
+        if fact.kind == "privileges" and _GRANTED_BY in text:
+            held = privileges_in(text) or _NOTHING
+            if (plain := of_owner(held, grantors)) != held:
+                changed[fact] = _text(plain)
+    return changed
+
+
+def with_grantors_of_live(facts: Mapping[FactId, str], live: Snapshot) -> dict[FactId, str]:
+    """What the source as a whole declares, where it names no grantor, as live has it."""
+    changed: dict[FactId, str] = {}
+    for fact, text in live.facts.items():
+        if fact.kind == "privileges" and _GRANTED_BY in text and fact in facts:
+            asked = privileges_in(facts[fact]) or _NOTHING
+            if (found := as_held(asked, privileges_in(text) or _NOTHING)) != asked:
+                changed[fact] = _text(found)
+    return changed
+
+
+def _text(privileges: Iterable[str]) -> str:
+    return canonical_json({"privileges": [*sorted(privileges)]})
+
+
+def _without_lost(facts: Mapping[FactId, str], changed: dict[FactId, str | None]) -> None:
+    """Takes out what was granted by a role that may not grant it any more: Postgres takes it along."""
+    while True:
+        lost: dict[FactId, str | None] = {}
+        for pair in {*facts, *changed}:
+            text = changed.get(pair, facts.get(pair))
+            if pair.kind != "privileges" or text is None or _GRANTED_BY not in text:
+                continue
+            held = privileges_in(text) or _NOTHING
+            kept = frozenset(each for each in held if _may_grant(each, pair.target, {**facts, **changed}))
+            if kept != held:
+                lost[pair] = _text(kept) if kept else None
+        if not lost:
+            return
+        changed |= lost
+
+
+def _may_grant(privilege: str, target: FactId, facts: Mapping[FactId, str | None]) -> bool:
+    grantor = grantor_of(privilege)
+    if grantor is None:
+        return True
+    word = of_owner([privilege.removesuffix(GRANT_OPTION)])
+    objects = [target, *(FactId(kind, target.name[:2]) for kind in GRANT_RELATIONS if target.kind == "column")]
+    for each in objects:
+        held = privileges_in(facts.get(FactId("privileges", (each.kind, *each.name, grantor)))) or _NOTHING
+        if {f"{one}{GRANT_OPTION}" for one in word} <= of_owner(held):
+            return True
+    return False
 
 
 def merged_privileges(
@@ -86,9 +149,10 @@ def merged_privileges(
             held = privileges_in(live.facts.get(pair))
             held = usual if held is None else held
             wanted = _of_existing(pair, held, usual, given or usual, granted, revoked, recorded)
-        text = None if wanted == usual else canonical_json({"privileges": [*sorted(wanted)]})
+        text = None if wanted == usual else _text(wanted)
         if text != facts.get(pair):
             found[pair] = text
+    _without_lost(facts, found)
     return found
 
 
@@ -105,11 +169,13 @@ def _of_existing(
     before = recorded.granted.get(pair) if recorded is not None else None
     if granted is None:
         return taken(held, revoked | ((before or _NOTHING) - usual))
-    kept = given
+    granted, kept = as_held(granted, held), given
     if recorded is not None and before is not None:
         then = privileges_in(recorded.facts.get(pair))
-        kept = (usual if then is None else then) - (before - granted)
-    return united(granted, taken((held & kept) - usual, revoked))
+        kept = as_held(usual if then is None else then, held) - (as_held(before, held) - granted)
+    # What others granted beside the owner gives nothing more.
+    beside = frozenset(each for each in held if grantor_of(each) is not None and of_owner([each]) <= of_owner(granted))
+    return united(granted, taken(((held & kept) - usual) | beside, revoked))
 
 
 class _Defaults:

@@ -12,6 +12,7 @@ from reconciler.db.statements import run_permitted, run_statements
 from reconciler.diff.column_order import has_other_order, misread
 from reconciler.diff.diff import Difference, diff
 from reconciler.diff.followers import follows
+from reconciler.diff.privileges import without_grantors
 from reconciler.errors import ApplyError, ProofError
 from reconciler.model.facts import DATABASE_WIDE_KINDS, SATELLITE_KINDS, TABLE_KINDS, FactId, canonical_json
 from reconciler.planner.ordering.others import as_restored, owner_of, routines_of
@@ -277,6 +278,9 @@ def _with_settable_owners(live: Snapshot, goal: Snapshot, others: Others, user: 
 
     Whether others' objects can be changed is for Postgres to say when the plan is applied.
     """
+    live, goal = (
+        state.with_facts({**state.facts, **without_grantors(state.facts, others.unsettable)}) for state in (live, goal)
+    )
     kept = {fact for fact, text in live.facts.items() if goal.facts.get(fact) in (None, text)}
     owners = {fact: live.facts[fact] for fact in kept if fact.kind == "owner"}
     present = set(owners.values()) - {canonical_json({"role": user})}
@@ -288,8 +292,13 @@ def _with_settable_owners(live: Snapshot, goal: Snapshot, others: Others, user: 
     granted = {FactId("privileges", (*fact.name, user)) for fact in ours} & kept
 
     def with_ours(state: Snapshot) -> Snapshot:
+        given = {fact: text for fact, text in state.facts.items() if FactId("owner", fact.name[:-1]) in ours}
         return state.with_facts(
-            {fact: ours.get(fact, text) for fact, text in state.facts.items() if fact not in granted}
+            {
+                fact: ours.get(fact, text)
+                for fact, text in {**state.facts, **without_grantors(given, (user,))}.items()
+                if fact not in granted
+            }
         )
 
     return with_ours(live), with_ours(goal)

@@ -259,7 +259,10 @@ def build(
             _load(place, first, baseline, own, path, guard)
             if defaults is not None:
                 load(connection, defaults, transactional=place.transactional, path=path, guard=guard)
-            notes = tuple(unmanaged_notes(source, unmanaged, read_unmanaged(connection, source)))
+            notes = (
+                *unmanaged_notes(source, unmanaged, read_unmanaged(connection, source)),
+                *_kept_extensions(source, baseline, own),
+            )
         present = managed_schemas(connection)
         made = tuple(schema for schema in present if schema not in before or schema in claimed)
         schemas = present if scope.all_schemas else (*scope.schemas, *made)
@@ -330,6 +333,24 @@ def _changes(extension: FactId, place: Snapshot, created: str) -> Iterable[str]:
         yield sql.SQL("ALTER EXTENSION {} SET SCHEMA {}").format(name, sql.Identifier(str(schema))).as_string(None)
     if version != now["version"]:
         yield sql.SQL("ALTER EXTENSION {} UPDATE TO {}").format(name, str(version)).as_string(None)
+
+
+def _kept_extensions(source: Source, before: Snapshot, own: frozenset[FactId]) -> Iterable[str]:
+    """A line for each extension of others that CREATE EXTENSION IF NOT EXISTS leaves otherwise than it says."""
+    for statement in source.statements:
+        if leading_keywords(statement.sql)[:2] != ("CREATE", "EXTENSION"):
+            continue
+        subject = subject_of(statement.sql)
+        now = before.find(FactId("extension", subject.name)) if subject is not None else None
+        if subject is None or now is None or FactId("extension", subject.name) in own:
+            continue
+        wanted = extension_clauses(statement.sql)
+        if any(str(now[clause]) != value for clause, value in wanted.items()):
+            yield (
+                f"{statement.where}: extension {subject.name[0]} is there already, in schema {now['schema']} and of"
+                f" version {now['version']}, and is not managed: IF NOT EXISTS leaves it as it is (write CREATE"
+                " EXTENSION alone to have it as declared)"
+            )
 
 
 def _mentioned(source: Source, schemas: set[str]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
 from reconciler.db.connections import current_user, fetch_all, transaction
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.db.statements import run_permitted
+from reconciler.diff.privileges import without_grantors
 from reconciler.model.facts import ANY_ARGUMENTS, DATABASE_WIDE_KINDS, ROUTINE_KINDS, FactId
 from reconciler.model.snapshot import Snapshot
 from reconciler.planner.ordering.others import as_restored, routines_of
@@ -80,7 +81,7 @@ def read_environment(live: Connection, scope: Scope, own: frozenset[FactId]) -> 
         if fact.kind == "extension":
             schema = FactId("schema", (str(found.definition(fact)["schema"]),))
             kept.setdefault(schema, "{}")
-    return found.with_facts(kept)
+    return found.with_facts({**kept, **without_grantors(kept)})
 
 
 def _hiding_the_system(live: Connection) -> frozenset[tuple[int, int]]:

@@ -19,11 +19,12 @@ from reconciler.diff.privileges import Said, privileges_in
 from reconciler.model.facts import FactId
 from reconciler.model.privileges import DEFAULT_OBJECTS, default_privileges_of
 from reconciler.source.screening import changes_settings, leading_keywords
+from reconciler.sqltext.lexer import tokens
 from reconciler.sqltext.revokes import as_grant
-from reconciler.sqltext.subjects import subject_of
+from reconciler.sqltext.subjects import subject_of, unquoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from reconciler.db.connections import Connection
     from reconciler.model.snapshot import Snapshot
@@ -32,12 +33,23 @@ if TYPE_CHECKING:
 
 __all__ = [
     "defaults_apart",
+    "grantor_notes",
     "read_unmanaged",
     "said_of_privileges",
     "says_privileges",
     "unmanaged_notes",
     "without_default_privileges",
 ]
+
+
+_SETS_ROLE = {
+    ("SET", "ROLE"),
+    ("RESET", "ROLE"),
+    ("SET", "LOCAL", "ROLE"),
+    ("SET", "SESSION", "ROLE"),
+    ("SET", "SESSION", "AUTHORIZATION"),
+    ("RESET", "SESSION", "AUTHORIZATION"),
+}
 
 
 class Unmanaged(NamedTuple):
@@ -113,14 +125,21 @@ def unmanaged_notes(
             f"{where}privileges on {kind} {identity} are not managed, because it belongs to {whose}:"
             " run the GRANT or REVOKE by hand"
         )
-    role = ""
+
+
+def grantor_notes(source: Source, beyond: Collection[str]) -> Iterable[str]:
+    """A line for each GRANT and REVOKE of the source as one of the roles `beyond`, as which this one may not act."""
+    grantor = ""
     for statement in source.statements:
         words = leading_keywords(statement.sql)
-        if words[:2] in {("SET", "ROLE"), ("RESET", "ROLE")} or words[:3] == ("SET", "LOCAL", "ROLE"):
-            named = statement.sql.split()[-1]
-            role = "" if words[0] == "RESET" or named.upper() == "NONE" else named
-        elif role and _grants(statement.sql):
-            yield f"{statement.where}: that {role} is the grantor is not managed: the owner of the object is"
+        if words[:2] in _SETS_ROLE or words[:3] in _SETS_ROLE:
+            named = unquoted([each for each in tokens(statement.sql) if each.text != ";"][-1])
+            grantor = "" if words[0] == "RESET" or named in ("none", "default") else named
+        elif grantor in beyond and _grants(statement.sql):
+            yield (
+                f"{statement.where}: that {grantor} is the grantor is not managed, because this role may not act as"
+                f" {grantor}: the owner of the object is"
+            )
 
 
 def _grants(text: str) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from reconciler.apply.lag import read_replication
+from reconciler.catalog.others import read_others
 from reconciler.catalog.snapshot_reader import managed_schemas, read_rights, read_snapshot, read_with_dependents
 from reconciler.catalog.statistics import read_index_use, read_sizes, read_unalterable_extensions
 from reconciler.db.connections import transaction
@@ -17,6 +18,7 @@ from reconciler.diff.column_order import in_live_order
 from reconciler.diff.followers import require_followers
 from reconciler.diff.goal import Desired, Goal, Scope, make_goal
 from reconciler.diff.later import may_stay, without_not_null
+from reconciler.diff.privileges import without_grantors
 from reconciler.errors import BehindError, HazardError, LedgerDamagedError, PlanError, ScratchError
 from reconciler.hazards.policy import refused_of
 from reconciler.intent.manual_renames import find_manual_renames, rename_warnings, reversed_renames
@@ -43,6 +45,7 @@ from reconciler.proof.sampling import sample_rows
 from reconciler.results import PlanResult
 from reconciler.scratch.build import build_anywhere
 from reconciler.scratch.choice import choose_scratch
+from reconciler.scratch.privileges import grantor_notes
 from reconciler.source.declared import declared_by
 from reconciler.source.screening import leading_keywords
 from reconciler.source.source import DatabaseSource, Source
@@ -124,6 +127,7 @@ def plan_source(
         else:
             live = read_with_dependents(connection, schemas, beside)
     require_own_objects(desired, before, others)
+    desired = _with_possible_grantors(connection, source, desired)
     user = session.user
     intent = _intent(session.connection, plugin, source, desired, live, recorded, scope)
     intent = with_rules(intent, options.ignore, (desired.snapshot, live), session.clock().date())
@@ -220,6 +224,17 @@ def plan_source(
         ),
         rename_warnings=tuple(rename_warnings(manual, desired.snapshot, live)),
     )
+
+
+def _with_possible_grantors(connection: Connection, source: AnySource, desired: Desired) -> Desired:
+    """What roles granted that this one cannot act as, as if the owner had, and a note for each of those."""
+    state = desired.snapshot
+    if not without_grantors(state.facts):
+        return desired
+    beyond = read_others(connection).unsettable
+    notes = grantor_notes(source, beyond) if isinstance(source, Source) else ()
+    facts = {**state.facts, **without_grantors(state.facts, beyond)}
+    return replace(desired, snapshot=state.with_facts(facts), notes=(*desired.notes, *notes))
 
 
 def _refuse_empty(source: Source, options: Options) -> None:

@@ -57,6 +57,27 @@ def _migrate(url: str, options: Options, source: str, plugin: str = "default") -
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_an_extension_that_is_there_is_left_and_told_of_or_becomes_ours(
+    way: str, server: EmbeddedServer, database: str
+) -> None:
+    _run(database, "CREATE SCHEMA tools; CREATE EXTENSION pg_trgm SCHEMA tools")
+    where = "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'pg_trgm'"
+    table = "CREATE TABLE t (a text);"
+    done = _migrate(database, _options(way, server), f"CREATE EXTENSION IF NOT EXISTS pg_trgm;{table}")
+    assert done.warnings == (), "it is there, as is asked for"
+    done = _migrate(database, _options(way, server), f"CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public;{table}")
+    assert ":1: extension pg_trgm is there already, in schema tools " in done.warnings[0]
+    assert _one(database, where) == ("tools",)
+    _migrate(database, _options(way, server), table)
+    assert _one(database, where) == ("tools",), "what is not ours is not dropped"
+    _migrate(database, _options(way, server), f"CREATE EXTENSION pg_trgm SCHEMA public;{table}")
+    assert _one(database, where) == ("public",)
+    done = _migrate(database, _options(way, server), f"CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA tools;{table}")
+    assert _one(database, where) == ("tools",), "it is ours by now, so it is as declared"
+    assert done.warnings == ()
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_what_no_source_declares_stays_usable_and_is_not_recorded(
     way: str, server: EmbeddedServer, database: str
 ) -> None:

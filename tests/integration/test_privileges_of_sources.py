@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from reconciler.client import Reconciler
 from reconciler.diff.drift import State
 from reconciler.model.hazards import HazardKind
-from reconciler.options import Options
+from reconciler.options import Options, WhenBehind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -170,8 +172,6 @@ def test_what_is_not_managed_is_named_with_its_place(live: Live) -> None:
         GRANT USAGE ON LANGUAGE plpgsql TO priv_app;
         REVOKE EXECUTE ON FUNCTION pg_catalog.pg_sleep(double precision) FROM PUBLIC;
         GRANT SELECT ON pg_catalog.pg_user_mapping TO priv_app;
-        GRANT SELECT ON t TO priv_admin WITH GRANT OPTION;
-        SET ROLE priv_admin; GRANT SELECT ON t TO priv_app; RESET ROLE;
     """
     with Reconciler(live.url, options=live.options) as reconciler:
         done = reconciler.migrate(source)
@@ -184,8 +184,88 @@ def test_what_is_not_managed_is_named_with_its_place(live: Live) -> None:
         ),
         (5, "language plpgsql are not managed, because it belongs to extension plpgsql"),
         (6, "function pg_catalog.pg_sleep("),
-        (9, "that priv_admin is the grantor is not managed"),
         (7, "table pg_catalog.pg_user_mapping are not managed, because it belongs to Postgres itself"),
     ):
         assert any(what in warning and f":{line}: " in warning for warning in done.warnings), (what, done.warnings)
     assert live.holds("has_function_privilege('priv_app', 'similarity(text, text)', 'EXECUTE')")
+
+
+# Of each kind, what is granted; a role that has it with the grant option grants it to another.
+GRANTABLE = {
+    "TABLE t": "SELECT, INSERT ON t",
+    "COLUMN": "UPDATE (a) ON t",
+    "VIEW v": "SELECT ON v",
+    "FUNCTION f": "EXECUTE ON FUNCTION f()",
+    "SCHEMA s": "USAGE ON SCHEMA s",
+    "TYPE e": "USAGE ON TYPE e",
+    "SEQUENCE q": "USAGE ON SEQUENCE q",
+}
+GRANTED_TO = """
+    CREATE TABLE t (a int, b int); CREATE VIEW v AS SELECT 1 AS one; CREATE SCHEMA s; CREATE TYPE e AS ENUM ('x');
+    CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE SEQUENCE q;
+"""
+BY_ADMIN = """(SELECT count(*) FROM (
+    SELECT relacl AS acl FROM pg_class UNION ALL SELECT attacl FROM pg_attribute UNION ALL SELECT proacl FROM pg_proc
+    UNION ALL SELECT nspacl FROM pg_namespace UNION ALL SELECT typacl FROM pg_type) s, unnest(acl) item
+    WHERE item::text ~ '^priv_app=.*/priv_admin$')"""
+
+
+def test_a_grant_is_made_by_the_role_that_the_source_grants_as(live: Live) -> None:
+    options = "".join(f"GRANT {what} TO priv_admin WITH GRANT OPTION;" for what in GRANTABLE.values())
+    granted = "".join(f"GRANT {what} TO priv_app;" for what in GRANTABLE.values())
+    as_admin = f"SET ROLE priv_admin; {granted} RESET ROLE;"
+    live.options = replace(live.options, when_behind=WhenBehind.APPLY)
+    live.migrate(GRANTED_TO)
+    # In one plan with what it needs, on new and on existing objects.
+    live.migrate(GRANTED_TO + options + as_admin)
+    assert live.holds(f"{BY_ADMIN} = {len(GRANTABLE)}")
+    # By hand: gone, and by the owner instead.
+    live.by_hand("SET ROLE priv_admin; REVOKE SELECT ON t FROM priv_app; RESET ROLE; GRANT SELECT ON t TO priv_app")
+    with Reconciler(live.url, options=live.options) as reconciler:
+        assert reconciler.check(GRANTED_TO + options + as_admin).has_drift
+    live.migrate(GRANTED_TO + options + as_admin)
+    assert live.holds("(SELECT relacl::text ~ 'priv_app=ar/priv_admin' FROM pg_class WHERE relname = 't')")
+    # Who granted it is not said any more: it stays as it is.
+    assert live.migrate(GRANTED_TO + options + granted) == ()
+    # The object is made again.
+    other = GRANTED_TO.replace("a int, b int", "a int, b int, c int").replace("RETURNS int", "RETURNS bigint")
+    live.migrate(other + options + as_admin)
+    assert live.holds(f"{BY_ADMIN} = {len(GRANTABLE)}")
+    # The grantor's own right goes, and with it what it granted.
+    live.migrate(other)
+    assert live.holds(f"{BY_ADMIN} = 0")
+    live.migrate(other + options + as_admin)
+    live.migrate(other + options.replace(" WITH GRANT OPTION", ""))
+    assert live.holds(f"{BY_ADMIN} = 0")
+    live.migrate(other + options + as_admin)
+    live.migrate(other + options + "".join(f"REVOKE {what} FROM priv_app;" for what in GRANTABLE.values()))
+    assert live.holds(f"{BY_ADMIN} = 0")
+
+
+def test_what_somebody_granted_as_whom_we_may_not_act_stays(server: EmbeddedServer, live: Live) -> None:
+    """The copy has it from its owner; what is to be granted as that role is the owner's, and named."""
+    source = "CREATE TABLE t (a int); GRANT SELECT ON t TO priv_admin WITH GRANT OPTION; GRANT SELECT ON t TO priv_app;"
+    live.by_hand("CREATE ROLE priv_maker LOGIN CREATEDB PASSWORD 'maker'")
+    try:
+        live.by_hand(f"""
+            DO $$BEGIN EXECUTE format('GRANT ALL ON DATABASE %I TO priv_maker', current_database()); END$$;
+            GRANT ALL ON SCHEMA public TO priv_maker; ALTER SCHEMA public OWNER TO priv_maker;
+            SET ROLE priv_maker;
+            {source.replace("priv_app", "priv_owner")}
+            SET ROLE priv_admin; GRANT SELECT ON t TO priv_app; RESET ROLE;
+        """)
+        url = make_conninfo(live.url, user="priv_maker", password="maker")
+        is_held = "(SELECT relacl::text LIKE '%priv_app=r/priv_admin%' FROM pg_class WHERE oid = 't'::regclass)"
+        with Reconciler(url, options=live.options) as reconciler:
+            done = reconciler.migrate(source.replace("a int", "a bigint"))
+            assert [statement.sql for statement in done.statements if "GRANT" in statement.sql] == []
+            assert live.holds(is_held)
+            assert reconciler.plan(source.replace("a int", "a bigint")).plan.is_empty
+            if live.options.scratch == server.url:
+                by_admin = "CREATE TABLE u (a int); GRANT SELECT ON u TO priv_admin WITH GRANT OPTION;\n"
+                by_admin += "SET ROLE priv_admin; GRANT SELECT ON u TO priv_app; RESET ROLE"
+                done = reconciler.migrate(source.replace("a int", "a bigint") + by_admin)
+                assert any(":2: that priv_admin is the grantor is not managed" in each for each in done.warnings)
+                assert live.may("SELECT", "u")
+    finally:
+        live.by_hand("REASSIGN OWNED BY priv_maker TO CURRENT_USER; DROP OWNED BY priv_maker; DROP ROLE priv_maker")

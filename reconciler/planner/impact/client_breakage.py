@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.hazards.hazards import breaks_clients
 from reconciler.model.facts import ROUTINE_KINDS, TABLE_KINDS, FactId
-from reconciler.model.privileges import default_privileges_of
+from reconciler.model.privileges import GRANT_OPTION, default_privileges_of, of_owner
 from reconciler.planner.core.nodes import Act
 from reconciler.planner.online.exchanged_columns import moved_behind
 from reconciler.planner.rules.routines import default_count
@@ -244,4 +244,4 @@ def _revoked(fact: FactId, context: Context) -> Iterable[Hazard]:
 def _privileges(fact: FactId, state: Snapshot, usual: frozenset[str]) -> frozenset[str]:
     definition = state.find(fact)
     found = frozenset(cast("list[str]", definition["privileges"])) if definition is not None else usual
-    return frozenset(privilege.removesuffix(" WITH GRANT OPTION") for privilege in found)
+    return frozenset(privilege.removesuffix(GRANT_OPTION) for privilege in of_owner(found))

@@ -13,14 +13,17 @@ from reconciler.model.privileges import (
     GRANT_OPTION,
     GRANT_RELATIONS,
     default_privileges_of,
+    granted_by,
+    grantor_of,
+    of_owner,
     usual_defaults,
 )
 from reconciler.planner.core.rule import Rule, StatementDraft
 from reconciler.planner.sql.object_names import called_with, object_phrase
-from reconciler.planner.sql.quoting import Part, compose, joined, name, raw, role
+from reconciler.planner.sql.quoting import Part, compose, dollar_quoted, joined, name, raw, role
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from reconciler.model.facts import Definition
     from reconciler.model.snapshot import Snapshot
@@ -151,8 +154,13 @@ class PrivilegesRule(Rule):
                     yield other
 
     def after_create_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
-        """After the owner, whose own privileges come and go with ownership; a table's before its columns'."""
+        """After the owner, whose own privileges come and go with ownership; a table's before its columns'; who
+        grants must have got the right to it.
+        """
         target = fact.target
+        if fact in context.goal:
+            for grantor in {by for each in _privileges(context.new(fact)) if (by := grantor_of(each)) is not None}:
+                yield from (other for other in _of_grantor(target, grantor, context.goal) if other != fact)
         yield FactId("owner", (target.kind, *target.name))
         if target.kind == "column":
             table = context.goal.parent(target)
@@ -182,33 +190,63 @@ class PrivilegesRule(Rule):
     ) -> Iterable[StatementDraft]:
         target, grantee = fact.target, fact.name[-1]
         where = self._place(target)
-        lost = {privilege.removesuffix(GRANT_OPTION) for privilege in held} - {
-            privilege.removesuffix(GRANT_OPTION) for privilege in wanted
-        }
-        if lost:
-            yield StatementDraft(sql=self._text("REVOKE {} ON {} FROM {}", lost, target, where, grantee))
-        options = {
-            privilege.removesuffix(GRANT_OPTION)
-            for privilege in held - wanted
-            if privilege.endswith(GRANT_OPTION) and privilege.removesuffix(GRANT_OPTION) in wanted
-        }
-        if options:
-            yield StatementDraft(
-                sql=self._text("REVOKE GRANT OPTION FOR {} ON {} FROM {}", options, target, where, grantee)
-            )
-        plain = {privilege for privilege in wanted - held if not privilege.endswith(GRANT_OPTION)}
-        if refound := plain - options:
-            yield self._grant(fact, "GRANT {} ON {} TO {}", refound, where)
-        granted = {p.removesuffix(GRANT_OPTION) for p in wanted - held if p.endswith(GRANT_OPTION)}
-        if granted:
-            yield self._grant(fact, "GRANT {} ON {} TO {} WITH GRANT OPTION", granted, where)
+        for grantor in sorted({grantor_of(each) for each in held | wanted}, key=lambda by: by or ""):
+            had = frozenset(granted_by(each, None) for each in held if grantor_of(each) == grantor)
+            gets = frozenset(granted_by(each, None) for each in wanted if grantor_of(each) == grantor)
+            lost = _bare(had) - _bare(gets)
+            if grantor is not None:
+                lost = frozenset(each for each in lost if _may_grant_on(target, grantor, each, context.goal))
+            if lost:
+                cascade = self._cascades(fact, lost, context)
+                text = self._text("REVOKE {} ON {} FROM {}{}", lost, target, where, grantee, cascade)
+                yield StatementDraft(sql=_acting_as(grantor, text))
+            options = {
+                privilege.removesuffix(GRANT_OPTION)
+                for privilege in had - gets
+                if privilege.endswith(GRANT_OPTION) and privilege.removesuffix(GRANT_OPTION) in gets
+            }
+            if options:
+                cascade = self._cascades(fact, options, context)
+                text = self._text(
+                    "REVOKE GRANT OPTION FOR {} ON {} FROM {}{}", options, target, where, grantee, cascade
+                )
+                yield StatementDraft(sql=_acting_as(grantor, text))
+            plain = {privilege for privilege in gets - had if not privilege.endswith(GRANT_OPTION)}
+            if refound := plain - options:
+                yield self._grant(fact, "GRANT {} ON {} TO {}{}", refound, where, grantor)
+            granted = {each.removesuffix(GRANT_OPTION) for each in gets - had if each.endswith(GRANT_OPTION)}
+            if granted:
+                yield self._grant(fact, "GRANT {} ON {} TO {}{} WITH GRANT OPTION", granted, where, grantor)
 
-    def _grant(self, fact: FactId, template: LiteralString, privileges: set[str], where: Part) -> StatementDraft:
+    def _cascades(self, fact: FactId, privileges: Collection[str], context: Context) -> Part:
+        """CASCADE where live has what the grantee granted in turn: the goal has none of it then."""
+        target, grantee = fact.target, fact.name[-1]
+        below = [target, *(each for each in context.live.children.get(target, ()) if each.kind == "column")]
+        for each in (child for one in below for child in context.live.children.get(one, ())):
+            if each.kind == "privileges" and any(
+                grantor_of(held) == grantee and granted_by(held, None).removesuffix(GRANT_OPTION) in privileges
+                for held in _privileges(context.old(each))
+            ):
+                return raw(" CASCADE")
+        return raw("")
+
+    def _grant(
+        self, fact: FactId, template: LiteralString, privileges: Collection[str], where: Part, grantor: str | None
+    ) -> StatementDraft:
         target, grantee = fact.target, fact.name[-1]
         found = (hazards.opens_access(fact, f"PUBLIC gets {', '.join(sorted(privileges))}"),) if not grantee else ()
-        return StatementDraft(sql=self._text(template, privileges, target, where, grantee), hazards=found)
+        text = self._text(template, privileges, target, where, grantee, raw(""))
+        return StatementDraft(sql=_acting_as(grantor, text), hazards=found)
 
-    def _text(self, template: LiteralString, privileges: set[str], target: FactId, where: Part, grantee: str) -> str:
+    def _text(
+        self,
+        template: LiteralString,
+        privileges: Collection[str],
+        target: FactId,
+        where: Part,
+        grantee: str,
+        cascade: Part,
+    ) -> str:
         if target.kind == "default_privileges":
             role_name, schema, _ = target.name
             within = raw(compose(" IN SCHEMA {}", name(schema)) if schema else "")
@@ -217,7 +255,7 @@ class PrivilegesRule(Rule):
         words: list[Part] = [raw(privilege) for privilege in sorted(privileges)]
         if target.kind == "column":
             words = [raw(compose("{} ({})", word, name(target.name[2]))) for word in words]
-        return compose(template, joined(words), where, role(grantee))
+        return compose(template, joined(words), where, role(grantee), cascade)
 
     def _place(self, target: FactId) -> Part:
         if target.kind == "default_privileges":
@@ -232,6 +270,35 @@ class PrivilegesRule(Rule):
         if target.kind == "foreign_server":
             return raw(compose("FOREIGN SERVER {}", name(*target.name)))
         return object_phrase(target)
+
+
+def _of_grantor(target: FactId, grantor: str, state: Snapshot) -> Iterable[FactId]:
+    """What the grantor has of the object: its right to grant it. A table's is for its columns too."""
+    table = state.parent(target) if target.kind == "column" else None
+    for each in (target, *((table,) if table is not None else ())):
+        fact = FactId("privileges", (each.kind, *each.name, grantor))
+        if fact in state:
+            yield fact
+
+
+def _may_grant_on(target: FactId, grantor: str, privilege: str, state: Snapshot) -> bool:
+    """Where it may not any more, what it granted went along with its right to it."""
+    held = {each for fact in _of_grantor(target, grantor, state) for each in _privileges(state.definition(fact))}
+    owner = _owner(target, state)
+    return owner == grantor or f"{privilege}{GRANT_OPTION}" in of_owner(held)
+
+
+def _acting_as(grantor: str | None, text: str) -> str:
+    """The statement as that role runs it, whatever role is set; None: as we do, which counts as the owner's."""
+    if grantor is None:
+        return text
+    body = compose(
+        "\nDECLARE ours text := pg_catalog.current_setting('role');\nBEGIN\n    SET LOCAL ROLE {};\n    {};\n"
+        "    PERFORM pg_catalog.set_config('role', ours, true);\nEND\n",
+        role(grantor),
+        raw(text),
+    )
+    return compose("DO {}", dollar_quoted(body, "grant"))
 
 
 def _privileges(definition: Definition) -> frozenset[str]:
