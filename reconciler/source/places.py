@@ -87,10 +87,12 @@ def created_beside(source: Source, schemas: Collection[str]) -> frozenset[FactId
     What IF NOT EXISTS leaves open is not among them, nor what stands in a DO block.
     """
     found: set[FactId] = set()
-    for statement in source.statements:
-        words = [token.keyword for token in islice(lexemes(statement.sql), _HEAD) if token.kind != "comment"]
+    for statement in source.statements if schemas else ():
         subject = subject_of(statement.sql)
-        if subject is None or len(subject.name) < 2 or subject.name[0] not in schemas or _leaves_open(words):
+        if subject is None or len(subject.name) < 2 or subject.name[0] not in schemas:
+            continue
+        words = [token.keyword for token in islice(lexemes(statement.sql), _HEAD) if token.kind != "comment"]
+        if _leaves_open(words):
             continue
         part = () if subject.part is None else (subject.part,)
         if words[:1] == ["CREATE"] or (part and "ADD" in words and "ALTER" not in words[1:]):

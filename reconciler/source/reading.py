@@ -225,9 +225,8 @@ def _masked(part: SourcePart, pieces: Sequence[Piece]) -> str:
     kept: list[str] = []
     position = 0
     for piece in pieces:
-        if (shown := redact_sql(piece.sql)) != piece.sql:
-            kept += [redact_sql(part.text[position : piece.start]), shown]
-            position = piece.end
+        kept += [redact_sql(part.text[position : piece.start]), redact_sql(piece.sql)]
+        position = piece.end
     return "".join([*kept, redact_sql(part.text[position:])])
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.sqltext.lexer import tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from reconciler.source.source import SourceStatement
     from reconciler.sqltext.lexer import Token
@@ -29,8 +29,10 @@ class _Made(NamedTuple):
     what: str
 
 
-def skipped_definitions(statements: Iterable[SourceStatement]) -> Iterator[str]:
+def skipped_definitions(statements: Sequence[SourceStatement]) -> Iterator[str]:
     """A warning for each statement that makes nothing because one before it made the name otherwise."""
+    if not any("EXISTS" in statement.sql.upper() for statement in statements):
+        return
     made: dict[tuple[str, str], tuple[_Made, SourceStatement]] = {}
     for statement in statements:
         start = statement.sql.lstrip()[:6].upper()

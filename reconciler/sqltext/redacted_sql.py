@@ -8,6 +8,7 @@ escapes, with Unicode escapes, dollar-quoted, or continued on the next line, wit
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.errors import SourceError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["conceal_in", "keeps_secret", "redact_sql", "with_placeholders"]
 
+# Without one of these a statement holds neither a string nor a comment.
+_QUOTING = re.compile(r"'|\$|--|/\*")
 # Nothing else can make a statement hold a secret, so that most need not be read token by token.
 _SUSPECT = re.compile(
     r"pass|pwd|secret|token|credential|key|auth|bearer|sas|signature|mapping|subscription|conn|://|\\[0-9a-fux+]"
@@ -42,6 +45,8 @@ _UNICODE_ESCAPE = re.compile(r"\\(?:\+(?P<long>[0-9a-fA-F]{6})|(?P<short>[0-9a-f
 _MASKED = f"'{MASK}'"
 _WORD = re.compile(r"[^\s=:@/?&'\"(),;]+")
 _SHORTEST_SECRET = 4
+# Of how many tokens a statement's kind is told.
+_HEAD = 6
 # Fails where it is run again: the mask must not become anybody's password.
 _LOUD = "$$BEGIN RAISE EXCEPTION 'this block dealt with a secret and was not kept'; END$$"
 
@@ -58,7 +63,7 @@ class _Literal(NamedTuple):
 
 def redact_sql(statement: str) -> str:
     """A statement without the secrets in it; all of its strings are masked where its quotes do not match."""
-    if _SUSPECT.search(statement) is None:
+    if _QUOTING.search(statement) is None or _SUSPECT.search(statement) is None:
         return statement
     try:
         tokens = list(lexemes(statement))
@@ -130,10 +135,13 @@ def _comment(text: str) -> str:
 def keeps_secret(statement: str) -> bool:
     """Whether the body of a routine seems to hold a secret: it is kept as it is, since it is what will run."""
     try:
+        read = [*islice((token for token in lexemes(statement) if token.kind != "comment"), _HEAD)]
+        if _kind_of(read) != "routine":
+            return False
         read = [token for token in lexemes(statement) if token.kind != "comment"]
     except SourceError:
         return False
-    bodies = [each.value for each in _literals(read) if each.is_body and _kind_of(read) == "routine"]
+    bodies = [each.value for each in _literals(read) if each.is_body]
     return any(redact_sql(body) != body for body in bodies)
 
 
@@ -156,7 +164,7 @@ def with_placeholders(statement: str) -> tuple[str, int]:
 
 def _kind_of(read: Sequence[Token]) -> str:
     """What the statement is about, as far as that says which of its strings are secret."""
-    words = [token.keyword for token in read[:6]]
+    words = [token.keyword for token in read[:_HEAD]]
     match words:
         case ["DO", *_]:
             return "block"

@@ -14,6 +14,8 @@ def as_grant(sql: str) -> str | None:
 
     ALTER DEFAULT PRIVILEGES ... REVOKE is turned round as well.
     """
+    if "REVOKE" not in sql.upper():
+        return None
     found = list(tokens(sql))
     words = [token.keyword for token in found]
     if words[:3] == ["ALTER", "DEFAULT", "PRIVILEGES"]:

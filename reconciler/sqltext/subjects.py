@@ -60,7 +60,7 @@ _MODIFIERS = frozenset(
      "TRUSTED", "PROCEDURAL", "DEFAULT"}
 )  # fmt: skip
 _UNNAMED = frozenset({"PRIMARY", "UNIQUE", "CHECK", "FOREIGN", "LIKE"})
-_HEAD = 400
+_BEGINNING, _HEAD = 24, 400  # tokens
 
 
 class Element(NamedTuple):
@@ -84,19 +84,28 @@ def unquoted(token: Token) -> str:
 
 def subject_of(sql: str) -> Subject | None:
     """What the statement makes or alters; None for one that makes no object of its own."""
-    found = [token for token in islice(lexemes(sql), _HEAD) if token.kind != "comment"]
-    match [token.keyword for token in found[:2]]:
-        case ["CREATE", _]:
-            return _created(found)
-        case ["ALTER", _]:
-            return _altered(found)
-        case _:
-            return None
+    # The name stands at the beginning; only what is made for a table may name that one far behind.
+    for tokens in (_BEGINNING, _HEAD):
+        found = _beginning(sql, tokens)
+        match [token.keyword for token in found[:2]]:
+            case ["CREATE", _]:
+                subject = _created(found)
+            case ["ALTER", _]:
+                subject = _altered(found)
+            case _:
+                return None
+        if subject is not None or len(found) < tokens:
+            return subject
+    return None
+
+
+def _beginning(sql: str, tokens: int) -> list[Token]:
+    return [*islice((token for token in lexemes(sql) if token.kind != "comment"), tokens)]
 
 
 def extension_clauses(sql: str) -> dict[str, str]:
     """What CREATE EXTENSION says of `schema` and `version`; they follow the name, in any order."""
-    found = [token for token in islice(lexemes(sql), _HEAD) if token.kind != "comment"]
+    found = _beginning(sql, _HEAD)
     _, at = _name(found, _past(found, 2, ("IF", "NOT", "EXISTS")))
     return {
         word.text.lower(): unquoted(value)

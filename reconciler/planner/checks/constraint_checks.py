@@ -127,8 +127,10 @@ def _key(fact: FactId, table: FactId, definition: str, context: Context) -> Iter
 def index_checks(fact: FactId, context: Context) -> Iterable[Check]:
     """Values that are there twice, for a unique index."""
     table, definition = context.goal.parent(fact), context.new(fact)
+    if not definition.get("unique") or not rows_stay(table, context):
+        return
     added = new_values(context.goal.dependencies.get(fact, ()), context)
-    if not definition.get("unique") or not rows_stay(table, context) or not is_understood(fact, context, added):
+    if not is_understood(fact, context, added):
         return
     assert table is not None
     using = str(definition["using"])

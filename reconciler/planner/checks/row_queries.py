@@ -128,7 +128,7 @@ def new_values(columns: Iterable[FactId], context: Context) -> dict[str, str]:
         definition, default = context.new(column), FactId("default", column.name)
         value = str(context.new(default)["expression"]) if default in context.goal else "NULL"
         needed = {*context.goal.dependencies.get(column, ()), *context.goal.dependencies.get(default, ())}
-        unsettled = needed & (context.creates | context.drops | context.alters) - {column, default}
+        unsettled = any(context.touches(each) for each in needed - {column, default})
         typed = any(each.kind in _WITH_DEFAULTS for each in needed) and default not in context.goal
         if definition.keys() & {"generated", "identity"} or unsettled or typed or not _is_constant(value):
             continue
@@ -155,7 +155,6 @@ def rows_stay(table: FactId | None, context: Context) -> bool:
         return False
     if is_filled_in(table, context):
         return False
-    touched = context.creates | context.drops | context.alters
     links = [each for each in context.live.children.get(table, ()) if each.kind == "inheritance"]
     # A table that leaves its parent takes its rows with it.
     links = [each for each in links if each in context.goal or each in context.decided.rerouted]
@@ -164,13 +163,12 @@ def rows_stay(table: FactId | None, context: Context) -> bool:
         below = links_below(waiting.pop(), context)
         links += below
         waiting += [FactId("table", each.name[:2]) for each in below]
-    if not touched.isdisjoint(links):
+    if any(map(context.touches, links)):
         return False
     # What is attached brings rows along, unless it is new itself.
     return all(
         FactId("table", each.name[:2]) in context.creates and FactId("table", each.name[:2]) not in context.live
-        for each in context.creates
-        if each.kind == "inheritance" and table.name in (each.name[:2], each.name[2:])
+        for each in context.new_links.get(table.name, ())
     )
 
 
@@ -202,7 +200,6 @@ def is_understood(fact: FactId, context: Context, added: Mapping[str, str] = _NO
     to its table."""
     if says_old_names(context):
         return False
-    touched = context.creates | context.drops | context.alters
     calls = False
     for needed in context.goal.dependencies.get(fact, ()):
         match needed.kind:
@@ -216,7 +213,7 @@ def is_understood(fact: FactId, context: Context, added: Mapping[str, str] = _NO
                     return False
             case _:
                 calls = calls or needed.kind in ROUTINE_KINDS or needed.kind == "operator"
-                if needed in touched:
+                if context.touches(needed):
                     return False
     # A function may call others, or look at other tables: nothing says so.
-    return not calls or not (context.intent.backfills or any(each.kind in ROUTINE_KINDS for each in touched))
+    return not calls or not (context.intent.backfills or context.touches_routines)

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model.checks import Check
-from reconciler.model.facts import ROUTINE_KINDS, FactId
 from reconciler.planner.checks.row_queries import (
     REMOVE_OR_CHANGE,
     field,
@@ -24,6 +23,7 @@ from reconciler.sqltext.printed_lists import bracketed, leading_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from reconciler.model.facts import FactId
     from reconciler.planner.core.context import Context
 
 __all__ = ["conversion_checks", "domain_checks", "label_checks"]
@@ -40,11 +40,10 @@ def conversion_checks(column: FactId, using: str, context: Context) -> Iterable[
         return
     assert table is not None
     said = column in context.intent.conversions
-    touched = context.creates | context.drops | context.alters
-    if said and any(each.kind in ROUTINE_KINDS for each in touched):
+    if said and context.touches_routines:
         return
     needed = context.goal.dependencies.get(column, frozenset())
-    if any(each in touched for each in needed if each.kind not in ("table", "constraint", "index")):
+    if any(context.touches(each) for each in needed if each.kind not in ("table", "constraint", "index")):
         return
     if says_old_names(context):
         return

@@ -8,7 +8,7 @@ from functools import cached_property
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from reconciler.model.facts import SATELLITE_KINDS, FactId
+from reconciler.model.facts import ROUTINE_KINDS, SATELLITE_KINDS, FactId
 from reconciler.model.intent import Intent
 from reconciler.model.plan import Rights
 from reconciler.model.temporary_names import free_name
@@ -239,6 +239,27 @@ class Context:
     def persists(self, fact: FactId) -> bool:
         """True where the fact is in both states and is neither dropped nor recreated."""
         return fact in self.live and fact in self.goal and fact not in self.drops and fact not in self.creates
+
+    def touches(self, fact: FactId) -> bool:
+        """Whether the plan creates, drops or alters the fact."""
+        return fact in self.creates or fact in self.drops or fact in self.alters
+
+    @cached_property
+    def touches_routines(self) -> bool:
+        """Whether it does so with any routine. To be asked when it is decided what happens to each fact."""
+        return any(each.kind in ROUTINE_KINDS for found in (self.creates, self.drops, self.alters) for each in found)
+
+    @cached_property
+    def new_links(self) -> Mapping[tuple[str, ...], Sequence[FactId]]:
+        """The links that are created, of each table that is their child or their parent. To be asked when it is decided
+        what happens to each fact.
+        """
+        found: dict[tuple[str, ...], list[FactId]] = {}
+        for link in self.creates:
+            if link.kind == "inheritance":
+                for table in {link.name[:2], link.name[2:]}:
+                    found.setdefault(table, []).append(link)
+        return found
 
     @property
     def has_subscribers(self) -> bool:

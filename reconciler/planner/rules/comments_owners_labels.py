@@ -79,7 +79,10 @@ class OwnerRule(Rule):
     def _moves_with_table(self, fact: FactId, context: Context) -> bool:
         """A table's owner owns its serial sequences: Postgres moves them along and refuses to do it alone."""
         table = self._table(fact, context)
-        return table is not None and FactId("owner", (table.kind, *table.name)) in context.creates | context.alters
+        if table is None:
+            return False
+        owner = FactId("owner", (table.kind, *table.name))
+        return owner in context.creates or owner in context.alters
 
     def after_create_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
         target = fact.target

@@ -171,7 +171,7 @@ class EnumRule(_Type):
         old, new = self._labels(context.old(fact)), self._labels(context.new(fact))
         added = [compose("{}", literal(label)) for label in new if label not in old]
         said = {**context.intent.conversions, **context.intent.backfills}
-        texts = [text for column, text in said.items() if column in context.creates | context.alters]
+        texts = [text for column, text in said.items() if column in context.creates or column in context.alters]
         if any(quoted in text for text in texts for quoted in added):
             return True
         return any(

@@ -346,7 +346,7 @@ def _ordered(context: Context) -> Iterable[tuple[Node, Node]]:
             links = [link for link in context.goal.heirs.get(member.name, ()) if link in context.creates]
             parts = [part for part in context.goal.children.get(member, ()) if part.kind in ("column", "default")]
             for fact in (member, *links, *parts):
-                if fact in context.creates | context.alters:
+                if fact in context.creates or fact in context.alters:
                     yield Node(Act.CREATE if fact in context.creates else Act.ALTER, fact), rows
         for fact in context.creates:
             if waits_for_rows(fact, family, context):
