@@ -236,6 +236,15 @@ class Snapshot:
             self.with_facts({fact: text for fact, text in self.facts.items() if fact not in facts}) if facts else self
         )
 
+    def apart_from(self, facts: Collection[FactId]) -> Snapshot:
+        """The same without these facts and without what pg_depend says of them."""
+        if not facts:
+            return self
+        return self.without(facts).with_relations(
+            dependencies={fact: needed for fact, needed in self.dependencies.items() if fact not in facts},
+            automatic={fact: needed for fact, needed in self.automatic.items() if fact not in facts},
+        )
+
     def with_secrets(self, secrets: Mapping[FactId, Mapping[str, Secret]]) -> Snapshot:
         """The same facts with these values behind their masks."""
         return replace(self, secrets=secrets)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.catalog.others import read_others
@@ -13,12 +15,13 @@ from reconciler.diff.column_order import has_other_order, misread
 from reconciler.diff.diff import Difference, diff
 from reconciler.diff.followers import follows
 from reconciler.diff.privileges import without_grantors
-from reconciler.errors import ApplyError, ProofError
+from reconciler.errors import ApplyError, PlanError, ProofError
 from reconciler.model.facts import DATABASE_WIDE_KINDS, SATELLITE_KINDS, TABLE_KINDS, FactId, canonical_json
 from reconciler.planner.ordering.others import as_restored, owner_of, routines_of
 from reconciler.planner.planner import make_plan
 from reconciler.planner.rules.registry import RULES
 from reconciler.planner.rules.views import reads_one_of
+from reconciler.proof.closure import beyond_reach
 from reconciler.proof.rows import around_rows, with_rows
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["copy_of_live", "prove"]
 
+_log = logging.getLogger("reconciler")
 _SHOWN = 10
 _NO_DATA = "\nWITH NO DATA"
 # SQLSTATE classes: data exception, integrity constraint violation, and what a function in PL/pgSQL raises.
@@ -55,12 +59,45 @@ def prove(
 ) -> tuple[str, ...]:
     """What was not rehearsed, where the plan leads from a copy of live to the goal, fact by fact, and keeps the `rows`.
 
+    What the plan cannot reach is not copied, unless the rehearsal without it fails.
     What others have made in live runs in the copy with their rights; where it cannot, it does not run.
 
     Functions that its statements call find names without a schema in `search_path`. What Postgres chooses for the
     `foreign` objects that follow belongs to no goal.
     Raises ProofError otherwise, with the failing statement, the facts that are left over, or the table and column.
     """
+    rehearse = partial(
+        _rehearse,
+        plan,
+        scratch=scratch,
+        scope=scope,
+        current_user=current_user,
+        rows=rows,
+        search_path=search_path,
+        foreign=foreign,
+    )
+    # Rows may set off anything, a function that looks at any table.
+    if rows is None and (beyond := beyond_reach(plan, live, goal)):
+        try:
+            return rehearse(live.apart_from(beyond), goal.apart_from(beyond))
+        except (PlanError, ProofError):
+            _log.info("the rehearsal on a part of live failed; it is repeated on the whole")
+    return rehearse(live, goal)
+
+
+def _rehearse(
+    plan: Plan,
+    live: Snapshot,
+    goal: Snapshot,
+    *,
+    scratch: Scratch,
+    scope: Scope,
+    current_user: str,
+    rows: RowRehearsal | None,
+    search_path: str,
+    foreign: frozenset[FactId],
+) -> tuple[str, ...]:
+    """The same for a part of live and of the goal, or the whole of both."""
     with scratch.fresh() as place:
         others = read_others(place.connection)
         beyond = _out_of_reach(live, goal, place)

@@ -55,6 +55,10 @@ _TAKE_OVER = (
     "the existing object is in a schema that is not managed here: write the schema before its name in the CREATE"
     " statement and it is taken over, or IF NOT EXISTS and it is left alone"
 )
+_OUTSIDE = (
+    "the existing object is outside the managed schemas: name its schema with --schema,"
+    " or build elsewhere with --scratch database or --scratch postgresql://..."
+)
 # What can be said of an object that is not declared: its definition stays as it is.
 _ADDED_TO_OTHERS = frozenset({"comment", "privileges", "security_label"})
 
@@ -130,23 +134,20 @@ def build_anywhere(
             error.hint = error.hint or _held_by_another(live, beside) or _TAKE_OVER
         if not error.finds_existing or not isinstance(scratch, SchemaScratch):
             raise
+        error.hint = _OUTSIDE
+        if wish != "auto":
+            raise
         try:
-            if wish != "auto":
-                raise error
             scratch = choose_scratch(live, "database", wider, dsn=dsn, own=own)
         except ReconcilerError as refused:
-            error.hint = (
-                "the existing object is outside the managed schemas: name its schema with --schema,"
-                " or build elsewhere with --scratch database or --scratch postgresql://..."
-            )
             raise error from refused
         scratch.why = (
             "the source declares something outside the managed schemas that already exists in the live database"
         )
     except DeclaredBesideError as error:
+        if wish != "auto":
+            raise
         try:
-            if wish != "auto":
-                raise error
             scratch = choose_scratch(live, "database", wider, dsn=dsn, own=own)
         except ReconcilerError as refused:
             raise error from refused

@@ -9,7 +9,7 @@ import pytest
 from psycopg import sql
 
 from reconciler.client import Reconciler
-from reconciler.errors import ScratchError
+from reconciler.errors import ScratchError, SourceError
 from reconciler.options import Options, Proof
 
 if TYPE_CHECKING:
@@ -81,6 +81,17 @@ def test_who_may_not_make_databases_takes_the_schema_all_the_same(database: str)
     finally:
         with psycopg.connect(database, autocommit=True) as connection:
             connection.execute("reassign owned by modest to current_user; drop owned by modest; drop role modest")
+
+
+def test_what_the_wanted_scratch_has_already_is_an_error_that_ends(database: str) -> None:
+    published = "create publication news;"
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(published)
+    with (
+        Reconciler(database, options=Options(scratch="schema")) as reconciler,
+        pytest.raises(SourceError, match="already exists"),
+    ):
+        reconciler.migrate(published)
 
 
 def test_a_wish_that_cannot_be_granted_says_which(database: str) -> None:
