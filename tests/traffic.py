@@ -33,8 +33,8 @@ class Met:
 
 
 @contextmanager
-def traffic(url: str, statements: Sequence[str], clients: int = 8) -> Iterator[Met]:
-    """Clients at work inside; each has run a transaction before it begins."""
+def traffic(url: str, statements: Sequence[str], clients: int = 8, pause_s: float = 0.01) -> Iterator[Met]:
+    """Clients at work inside; each has run a transaction before it begins, and pauses `pause_s` at most after each."""
     met, stop, ready = Met(), threading.Event(), threading.Barrier(clients + 1)
 
     def work(number: int) -> None:
@@ -56,7 +56,8 @@ def traffic(url: str, statements: Sequence[str], clients: int = 8) -> Iterator[M
                     first = False
                     ready.wait()
                 # Between two transactions a real client is somewhere else for a moment, too.
-                stop.wait(chosen.random() * 0.01)
+                if pause_s:
+                    stop.wait(chosen.random() * pause_s)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(clients)]
     for thread in threads:

@@ -8,12 +8,21 @@ import secrets
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
-from psycopg import sql
 
+from reconciler.apply.gates import Gates, NoGates
+from reconciler.apply.relations import (
+    HARMLESS,
+    LOCK_ERRORS,
+    Relation,
+    lock,
+    lock_in_turn,
+    read_relations,
+    refused,
+    set_for_now,
+)
 from reconciler.db.connections import connect, errors_as, execute, fetch_all, fetch_one, transaction
 from reconciler.db.connections import pause as wait
 from reconciler.db.sessions import shown_query
@@ -44,49 +53,28 @@ __all__ = [
 
 Result = TypeVar("Result")
 
-# A deadlock that is resolved against us is a lock that was not granted, too.
-LOCK_ERRORS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
-
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 # A statement that is over at once waits for its lock at most, and then takes milliseconds.
 _BRIEF_FACTOR = 3
 _SLOW = frozenset({HazardKind.TABLE_REWRITE, HazardKind.BLOCKING_LOCK})
-_MODES = tuple(LockMode)
-# What lets clients read and write, and conflicts with itself: pg_locks' words for it and for the stronger ones.
-_HARMLESS = LockMode.SHARE_UPDATE_EXCLUSIVE
-_MAINTENANCE = [
-    "ShareUpdateExclusiveLock",
-    "ShareLock",
-    "ShareRowExclusiveLock",
-    "ExclusiveLock",
-    "AccessExclusiveLock",
-]
 # What all waits of a transaction may take together, of the time after which clients look for deadlocks.
 _BEFORE_CLIENTS = 0.8
 # How long to wait for a lock while another one is held: at the first tries, and at later ones.
 _BRIEF_MS = 50
 _BRIEF_TRIES = 10
-_LONGEST_BRIEF_MS = 200
+_LONGEST_BRIEF_MS = 250
 _OWN_DEADLOCK_MS = 20
-# How often all locks are asked for in one transaction, and the longest pause between.
-_ROUNDS = 20
-_ROUND_PAUSE_S = 0.05
+_LONGEST_OWN_DEADLOCK_MS = 80
+# How long all of it may take behind gates.
+_GATED_MS = 250
+# For how long all locks are asked for again and again in one transaction, and the longest pause between.
+_ROUNDS_S = 5.0
+_ROUND_PAUSE_S = 0.02
 # How long a transaction may hold strong locks while its client says nothing; looking at live again takes less.
 FROZEN_MS = 10_000
 # Postgres 15 and newer can grant a setting.
 _PARAMETER_GRANTS = 150_000
-_TABLES = frozenset({"r", "p"})
-_COMPOSITE = "c"
-_WORDS = {
-    "r": "TABLE",
-    "p": "TABLE",
-    "v": "VIEW",
-    "m": "MATERIALIZED VIEW",
-    "S": "SEQUENCE",
-    "f": "FOREIGN TABLE",
-    "c": "TYPE",
-}
 _TIMEOUTS = """
     select s.name, s.setting from pg_catalog.pg_settings s where s.name in ('deadlock_timeout',
         'idle_in_transaction_session_timeout', 'lock_timeout', 'statement_timeout', 'tcp_user_timeout')
@@ -96,11 +84,15 @@ _random = secrets.SystemRandom()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockRetryPolicy:
-    """How long to wait for a lock, and how often to try again. `pause` sleeps; it may raise to end the waiting."""
+    """How long to wait for a lock, and how often to try again. `pause` sleeps; it may raise to end the waiting.
+
+    `connect` opens another connection to the same database, for gates.
+    """
 
     timeout_ms: int
     retries: int
     pause: Callable[[float], None] = wait
+    connect: Callable[[], Connection] | None = None
 
     def pauses_s(self) -> Generator[float]:
         """The pauses before each further try: random below a limit that doubles, so that two do not meet again."""
@@ -108,21 +100,6 @@ class LockRetryPolicy:
         for _ in range(self.retries):
             yield _random.uniform(limit / 2, limit)
             limit = min(limit * 2, _LONGEST_PAUSE_S)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relation:
-    """A relation to be locked; `kind` is pg_class's letter. `is_maintained`: somebody works on it who is no client."""
-
-    oid: int
-    name: tuple[str, ...]
-    kind: str
-    owner: str
-    mode: LockMode
-    is_maintained: bool = False
-
-    def __str__(self) -> str:
-        return f"{_WORDS[self.kind].lower()} {'.'.join(self.name)}"
 
 
 class LockTries:
@@ -140,6 +117,17 @@ class LockTries:
         """How long to wait for a lock while others are held: clients that are slow get more time at later tries."""
         doubled: int = _BRIEF_MS << min(self.count // _BRIEF_TRIES, 8)
         return min(doubled, _LONGEST_BRIEF_MS)
+
+    @property
+    def gated_ms(self) -> int:
+        """How long clients may wait at gates."""
+        doubled: int = _GATED_MS << min(self.count // _BRIEF_TRIES, 8)
+        return doubled
+
+    @property
+    def own_deadlock_ms(self) -> int:
+        """After which time behind gates the server is to look who waits for whom: by then who is inside must wait."""
+        return min(_OWN_DEADLOCK_MS << min(self.count // 2, 8), _LONGEST_OWN_DEADLOCK_MS)
 
     def left_ms(self, timeout_ms: int) -> int:
         """How long a statement may wait for what was not locked before it, while others are locked."""
@@ -234,8 +222,8 @@ def lock_relations(
     granted at the try before comes first. The first may be waited for long, as nothing is held meanwhile. Whoever goes
     the other way is waited for briefly: he may wait for what is held here. All waits together end before
     deadlock_timeout, so that the server never has to choose a client as the victim of a deadlock; where this role may,
-    its own deadlock_timeout is so short that it is the one who gives way. Whoever goes the other way all the time
-    leaves a moment free at some time: rounds in which only a brief wait was in vain follow each other quickly.
+    its own deadlock_timeout is so short that it is the one who gives way. Whoever goes the other way all the time meets
+    gates then (gates.py); else a moment is waited for in which none of them is inside.
 
     Who works on a table without being a client is waited for before, behind a lock that clients do not mind.
     Autovacuum gives way to whoever waits for `deadlock_timeout`, which as a strong lock would hold clients up, or
@@ -243,21 +231,27 @@ def lock_relations(
     Raises psycopg's LockNotAvailable or DeadlockDetected.
     """
     tries.deadline = None
-    relations = _relations(connection, statements)
+    relations = read_relations(connection, statements)
     if not relations:
         return
-    deadlock_ms = _prepare(connection)
-    for _ in range(_ROUNDS - 1):
-        try:
-            with transaction(connection):
-                _lock_all(connection, tries.ordered(relations), patience, tries, deadlock_ms)
-            return
-        except LOCK_ERRORS:
-            if tries.waiting_for is tries.wanted[0]:
-                raise
-            tries.failed()
-        patience.pause(_random.uniform(0, _ROUND_PAUSE_S))
-    _lock_all(connection, tries.ordered(relations), patience, tries, deadlock_ms)
+    deadlock_ms, may_set = _prepare(connection)
+    until = time.monotonic() + _ROUNDS_S
+    with Gates(patience.connect if may_set and len(relations) > 1 else None) as gates:
+        while True:
+            ordered = tries.ordered(relations)
+            # Every other round: one without shows whether somebody holds the first lock for long.
+            behind = tries.count % 2 == 1 and gates.are_open()
+            try:
+                with transaction(connection):
+                    _lock_all(connection, ordered, patience, tries, deadlock_ms, gates if behind else None)
+                return
+            except NoGates:
+                continue
+            except LOCK_ERRORS:
+                if time.monotonic() > until or (tries.waiting_for is ordered[0] and not behind):
+                    raise
+                tries.failed()
+            patience.pause(_random.uniform(0, _ROUND_PAUSE_S))
 
 
 def _lock_all(
@@ -266,72 +260,37 @@ def _lock_all(
     patience: LockRetryPolicy,
     tries: LockTries,
     deadlock_ms: int,
+    gates: Gates | None,
 ) -> None:
-    """One round: the first lock is waited for as long as it may take, the others briefly."""
+    """One round: the first lock is waited for as long as it may take, the others briefly; or all behind gates."""
     for relation in relations:
         if relation.is_maintained:
             limit_ms = max(patience.timeout_ms, 2 * deadlock_ms) if patience.timeout_ms else 0
             tries.waiting_for = relation
-            _lock(connection, relation, _HARMLESS, limit_ms)
+            lock(connection, relation, HARMLESS, limit_ms)
     longest_ms = patience.timeout_ms
     if len(relations) > 1:
         longest_ms = min(longest_ms or deadlock_ms, round(_BEFORE_CLIENTS * deadlock_ms))
-    tries.deadline = deadline = time.monotonic() + longest_ms / 1000
-    timeout_ms = longest_ms
-    for place, relation in enumerate(relations):
-        if place:
-            left_ms = round((deadline - time.monotonic()) * 1000)
-            timeout_ms = max(1, min(tries.brief_ms, left_ms))
-        tries.waiting_for = relation
-        _lock(connection, relation, relation.mode, timeout_ms)
+    first_ms = longest_ms
+    if gates is not None:
+        relations = gates.lock(connection, relations, min(tries.gated_ms, longest_ms), tries)
+        first_ms = tries.brief_ms
+    tries.deadline = time.monotonic() + longest_ms / 1000
+    if not relations:
+        tries.waiting_for = None
+        return
+    try:
+        lock_in_turn(connection, relations, longest_ms, first_ms, tries.brief_ms)
+    except LOCK_ERRORS as exc:
+        tries.waiting_for = refused(exc, relations)
+        raise
     tries.waiting_for = None
 
 
-def _relations(connection: Connection, statements: Sequence[Statement]) -> list[Relation]:
-    """What the statements will lock strongly, of that which this role may lock, each after what clients lock before."""
-    wanted = dict.fromkeys(lock for statement in statements for lock in statement.relation_locks)
-    if not wanted:
-        return []
-    rows = fetch_all(
-        connection,
-        trusted(read_sql("apply/relations.sql")),
-        {
-            "schemas": [lock.relation.name[0] for lock in wanted],
-            "names": [lock.relation.name[1] for lock in wanted],
-            "former_schemas": [lock.former.name[0] if lock.former else None for lock in wanted],
-            "former_names": [lock.former.name[1] if lock.former else None for lock in wanted],
-            "modes": [_MODES.index(lock.mode) for lock in wanted],
-            "reach": [",".join(sorted(lock.reach)) for lock in wanted],
-            "exclusive": _MODES.index(LockMode.ACCESS_EXCLUSIVE),
-            "foreign_key": _MODES.index(LockMode.SHARE_ROW_EXCLUSIVE),
-            "blocking": next(place for place, mode in enumerate(_MODES) if mode.blocks),
-            "maintenance": _MAINTENANCE,
-        },
-    )
-    found = {
-        int(oid): Relation(
-            oid=int(oid),
-            name=(str(schema), str(name)),
-            kind=str(kind),
-            owner=str(owner),
-            mode=_MODES[int(mode)],
-            is_maintained=bool(is_maintained),
-        )
-        for oid, schema, name, kind, owner, mode, _, is_maintained in rows
-    }
-    before = {int(row[0]): {int(oid) for oid in row[6]} & found.keys() for row in rows}
-    ordered: list[Relation] = []
-    sorter = TopologicalSorter(before)
-    sorter.prepare()
-    while sorter.is_active():
-        ready = sorted(sorter.get_ready(), key=lambda oid: found[oid].name)
-        ordered += [found[oid] for oid in ready]
-        sorter.done(*ready)
-    return ordered
+def _prepare(connection: Connection) -> tuple[int, bool]:
+    """Lets a transaction that is about to hold strong locks give way.
 
-
-def _prepare(connection: Connection) -> int:
-    """Lets a transaction that is about to hold strong locks give way; the server's deadlock_timeout in milliseconds.
+    Gives the server's deadlock_timeout in milliseconds, and whether this role may set its own.
 
     A run that hangs, or is cut off from the server, between two statements holds its locks for some seconds at most.
     """
@@ -347,30 +306,10 @@ def _prepare(connection: Connection) -> int:
         granted = fetch_one(connection, "select pg_catalog.has_parameter_privilege('deadlock_timeout', 'SET')")
         may_set = granted is not None and bool(granted[0])
     if may_set:
-        _set(connection, "deadlock_timeout", min(_OWN_DEADLOCK_MS, deadlock_ms))
-    _set(connection, "idle_in_transaction_session_timeout", min(idle_ms or FROZEN_MS, FROZEN_MS))
-    _set(connection, "tcp_user_timeout", FROZEN_MS)
-    return deadlock_ms
-
-
-def _lock(connection: Connection, relation: Relation, mode: LockMode, timeout_ms: int) -> None:
-    """Waits for the lock.
-
-    LOCK takes tables, and of a view all that it reads too. The others are altered in a way that changes nothing and
-    takes ACCESS EXCLUSIVE: to the owner that they have, or without an attribute that no composite type has.
-    """
-    _set(connection, "lock_timeout", timeout_ms)
-    identifier = sql.Identifier(*relation.name)
-    if relation.kind in _TABLES:
-        template = sql.SQL("LOCK TABLE ONLY {} IN {} MODE")
-        execute(connection, template.format(identifier, sql.SQL(trusted(mode.value))))
-    elif relation.kind == _COMPOSITE:
-        template = sql.SQL("ALTER TYPE {} DROP ATTRIBUTE IF EXISTS {} CASCADE")
-        execute(connection, template.format(identifier, sql.Identifier(f"reconciler_{secrets.token_hex(16)}")))
-    else:
-        words = sql.SQL(trusted(_WORDS[relation.kind]))
-        template = sql.SQL("ALTER {} {} OWNER TO {}")
-        execute(connection, template.format(words, identifier, sql.Identifier(relation.owner)))
+        set_for_now(connection, "deadlock_timeout", min(_OWN_DEADLOCK_MS, deadlock_ms))
+    set_for_now(connection, "idle_in_transaction_session_timeout", min(idle_ms or FROZEN_MS, FROZEN_MS))
+    set_for_now(connection, "tcp_user_timeout", FROZEN_MS)
+    return deadlock_ms, may_set
 
 
 @contextmanager
@@ -391,25 +330,20 @@ def set_timeouts(
     that should be instant, however large the table is, is cancelled where it is not.
     """
     strong = statement.lock is None or statement.lock.blocks_clients
-    _set(connection, "lock_timeout", tries.left_ms(patience.timeout_ms) if strong else 0)
+    set_for_now(connection, "lock_timeout", tries.left_ms(patience.timeout_ms) if strong else 0)
     brief = statement.brief and not any(hazard.kind in _SLOW for hazard in statement.hazards)
     if brief:
-        _set(connection, "statement_timeout", max(_BRIEF_FACTOR * patience.timeout_ms, 1_000))
+        set_for_now(connection, "statement_timeout", max(_BRIEF_FACTOR * patience.timeout_ms, 1_000))
     elif not strong:
-        _set(connection, "statement_timeout", 0)
+        set_for_now(connection, "statement_timeout", 0)
     else:
-        _set(connection, "statement_timeout", usual_ms)
+        set_for_now(connection, "statement_timeout", usual_ms)
 
 
 def statement_timeout_ms(connection: Connection) -> int:
     """What the role, the database or the caller has set."""
     row = fetch_one(connection, "select setting::int from pg_catalog.pg_settings where name = 'statement_timeout'")
     return int(row[0]) if row else 0
-
-
-def _set(connection: Connection, setting: str, milliseconds: int) -> None:
-    with errors_as(doing="prepare a statement"):
-        execute(connection, "select pg_catalog.set_config(%s, %s, true)", (setting, str(milliseconds)))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from reconciler.apply.locks import LockRetryPolicy, lease
 from reconciler.apply.steps import Run, run_steps
 from reconciler.apply.transaction import Record, marked_schemas, remember_declaration
 from reconciler.catalog.snapshot_reader import FOR_CATALOGS, read_mark, read_snapshot
-from reconciler.db.connections import transaction
+from reconciler.db.connections import connect, transaction
 from reconciler.db.search_path import statement_path
 from reconciler.diff.diff import diff
 from reconciler.errors import ReconcilerError, RunInterruptedError, StalePlanError, UnmodelledError
@@ -128,7 +128,11 @@ def run_plan(
         kind=kind,
         started_at=started,
         clock=session.clock,
-        patience=LockRetryPolicy(timeout_ms=options.lock_timeout_ms, retries=options.lock_retries),
+        patience=LockRetryPolicy(
+            timeout_ms=options.lock_timeout_ms,
+            retries=options.lock_retries,
+            connect=lambda: connect(session.dsn, autocommit=True, application_name="reconciler gate"),
+        ),
         lease=lambda: lease(session.dsn, planned.plugin, options.longest_wait_ms),
         begin=lambda: require_head_of(session.connection, planned),
         max_lag=options.max_lag,

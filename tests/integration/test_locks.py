@@ -13,15 +13,17 @@ from traffic import traffic
 
 from reconciler.apply import locks
 from reconciler.client import Reconciler
-from reconciler.errors import LockTimeoutError, ReconcilerError
+from reconciler.errors import ConnectError, LockTimeoutError, ReconcilerError
 from reconciler.ledger.runs import load_runs
 from reconciler.ledger.schema import lock_plugin
 from reconciler.model.hazards import HazardKind
 from reconciler.options import Options, WhenBehind
+from reconciler.workflows import execute_plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from reconciler.db.connections import Connection
     from reconciler.model.plan import Statement
 
 pytestmark = pytest.mark.one_server
@@ -124,6 +126,14 @@ CHANGES: dict[str, tuple[str, str, str, Sequence[str]]] = {
         + ITEMS.format(""),
         ("update orders set v = v + 1 where id = {k}", "update only children set w = 1 where id = {k}"),
     ),
+    "a column of three tables": (
+        ORDERS + ITEMS.format("") + "create table parts (id int primary key, v int not null default 0);",
+        BOTH_ROWS + FILLED.format("parts"),
+        ORDERS.replace("default 0", "default 0, w int")
+        + ITEMS.format(", w int")
+        + "create table parts (id int primary key, v int not null default 0, w int);",
+        (*UPDATES, "update parts set v = v + 1 where id = {k}"),
+    ),
     "a generated column, rewritten": (
         ORDERS + ITEMS.format(""),
         BOTH_ROWS,
@@ -133,21 +143,31 @@ CHANGES: dict[str, tuple[str, str, str, Sequence[str]]] = {
 }  # fmt: skip
 
 
-def _migrate(url: str, declaration: str, *, online: bool) -> None:
-    options = Options(online=online, allow=ALL, when_behind=WhenBehind.APPLY)  # it goes there and back
+def _migrate(url: str, declaration: str, *, online: bool, retries: int = 30) -> None:
+    # It goes there and back.
+    options = Options(online=online, allow=ALL, when_behind=WhenBehind.APPLY, lock_retries=retries)
     with Reconciler(url, options=options) as reconciler:
         reconciler.migrate(declaration)
 
 
-def _there_and_back(url: str, change: str, monkeypatch: pytest.MonkeyPatch, *, online: bool) -> None:
+def _there_and_back(
+    url: str,
+    change: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    online: bool,
+    pause_s: float = 0.01,
+    retries: int = 30,
+    times: int = 2,
+) -> None:
     before, rows, after, statements = CHANGES[change]
     _migrate(url, before, online=False)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(rows.encode() or b"select")
     watch = LockWatch().patched(monkeypatch)
-    with traffic(url, statements) as met:
-        for declaration in (after, before) * 2:
-            _migrate(url, declaration, online=online)
+    with traffic(url, statements, pause_s=pause_s) as met:
+        for declaration in (after, before) * times:
+            _migrate(url, declaration, online=online, retries=retries)
     assert watch.statements
     assert (watch.late, dict(met.errors)) == ([], {})
     assert met.transactions
@@ -160,13 +180,32 @@ def test_a_change_takes_all_its_locks_first_and_no_client_is_the_victim(
     _there_and_back(database, change, monkeypatch, online=False)
 
 
+@pytest.mark.parametrize("change", ["a foreign key", "views over a column's type", "a column of three tables"])
+@pytest.mark.one_server
+def test_clients_that_never_pause_and_go_both_ways_are_waited_for_in_one_try(
+    database: str, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _there_and_back(database, change, monkeypatch, online=False, pause_s=0, retries=0, times=1)
+
+
+@pytest.mark.one_server
+def test_locks_are_taken_without_gates_where_there_is_no_connection_for_them(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(dsn: str, *, autocommit: bool = False, application_name: str = "reconciler") -> Connection:
+        raise ConnectError("too many clients already")
+
+    monkeypatch.setattr(execute_plan, "connect", refuse)
+    _there_and_back(database, "a foreign key", monkeypatch, online=False, times=1)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("online", [True, False], ids=["online", "at once"])
 @pytest.mark.parametrize("change", CHANGES)
 def test_no_client_is_the_victim_of_any_change(
     database: str, change: str, monkeypatch: pytest.MonkeyPatch, *, online: bool
 ) -> None:
-    _there_and_back(database, change, monkeypatch, online=online)
+    _there_and_back(database, change, monkeypatch, online=online, pause_s=0)
 
 
 def test_what_is_not_managed_is_locked_first_too(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
