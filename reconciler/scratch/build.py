@@ -18,6 +18,7 @@ from reconciler.errors import ConfigError, ReconcilerError, ScratchError, Source
 from reconciler.ledger.schema import LONGEST_WAIT_MS, TABLES
 from reconciler.model.facts import DATABASE_WIDE_KINDS, RELATION_KINDS, FactId
 from reconciler.scratch.choice import choose_scratch
+from reconciler.scratch.database import DatabaseScratch
 from reconciler.scratch.environment import substitutes
 from reconciler.scratch.place import PREFIX
 from reconciler.scratch.privileges import defaults_apart, read_unmanaged, said_of_privileges, unmanaged_notes
@@ -130,6 +131,7 @@ def build_anywhere(
     try:
         return scratch, build_in(scratch)
     except SourceError as error:
+        _tell_of_lacking(error, scratch)
         if error.finds_existing and not isinstance(scratch, SchemaScratch):
             error.hint = error.hint or _held_by_another(live, beside) or _TAKE_OVER
         if not error.finds_existing or not isinstance(scratch, SchemaScratch):
@@ -152,7 +154,21 @@ def build_anywhere(
         except ReconcilerError as refused:
             raise error from refused
         scratch.why = "the source declares something in a schema that is not managed"
-    return scratch, build_in(scratch)
+    try:
+        return scratch, build_in(scratch)
+    except SourceError as error:
+        _tell_of_lacking(error, scratch)
+        raise
+
+
+def _tell_of_lacking(error: SourceError, scratch: Scratch) -> None:
+    """What needs an extension that could not be created in the temporary database fails there."""
+    if isinstance(scratch, DatabaseScratch) and scratch.lacking:
+        text = (
+            f"this role may not create {', '.join(scratch.lacking)} in a temporary database ({scratch.why}), so what"
+            " needs that cannot be built there: name a server where it may, with --scratch postgresql://..."
+        )
+        error.hint = f"{error.hint}; {text}" if error.hint else text
 
 
 def _refuse_ledger(source: AnySource, scope: Scope, ledger: str) -> None:

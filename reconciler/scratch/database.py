@@ -41,7 +41,10 @@ __all__ = ["DatabaseScratch"]
 
 
 class DatabaseScratch:
-    """Scratch in a temporary database, of the live server (needs CREATEDB) or of another."""
+    """Scratch in a temporary database, of the live server (needs CREATEDB) or of another.
+
+    `lacking` are the extensions of live that this role may not create there.
+    """
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class DatabaseScratch:
         self.kind = kind
         self._own = own
         self.why = why
+        self.lacking: tuple[str, ...] = ()
         self._live = live
         self._admin_dsn = libpq_dsn(admin_dsn)
         self._scope = scope
@@ -172,7 +176,7 @@ class DatabaseScratch:
             return
         if self._surroundings is None:
             self._surroundings = read_environment(self._live, self._scope, self._own)
-        make_environment(connection, self._surroundings)
+        self.lacking = make_environment(connection, self._surroundings)
 
 
 def _open_for_us(admin: Connection, name: str) -> None:

@@ -26,8 +26,8 @@ __all__ = ["make_environment", "read_environment", "substitutes"]
 _KINDS = frozenset({"extension", "foreign_data_wrapper", "foreign_server", "language"})
 
 
-def make_environment(connection: Connection, surroundings: Snapshot) -> None:
-    """Makes them in the fresh database, as far as this role may."""
+def make_environment(connection: Connection, surroundings: Snapshot) -> tuple[str, ...]:
+    """Makes them in the fresh database, as far as this role may; gives the extensions that it may not create."""
     with transaction(connection):
         schemas = [fact.name[0] for fact in surroundings.facts if fact.kind == "schema"]
         empty = read_snapshot(connection, schemas, dependencies=True)
@@ -48,7 +48,8 @@ def make_environment(connection: Connection, surroundings: Snapshot) -> None:
     # A materialized view is filled by running its query as whoever does it.
     views = frozenset(fact for fact in surroundings.facts if fact.kind == "materialized_view")
     plan = make_plan(start, replace(wanted, unpopulated=views), current_user=current_user(connection))
-    run_permitted(connection, as_restored(plan.statements, wanted, others, uncallable))
+    skipped = run_permitted(connection, as_restored(plan.statements, wanted, others, uncallable))
+    return tuple(fact.name[0] for each in skipped for fact in each.creates if fact.kind == "extension")
 
 
 def read_environment(live: Connection, scope: Scope, own: frozenset[FactId]) -> Snapshot:

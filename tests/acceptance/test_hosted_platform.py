@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from reconciler.client import Reconciler
 from reconciler.diff.drift import State
 from reconciler.embedded.binaries import wheel_bindir
+from reconciler.errors import SourceError
 from reconciler.options import Options
 
 if TYPE_CHECKING:
@@ -135,3 +136,73 @@ def test_nothing_of_a_hosted_platform_is_touched(
     """
     with psycopg.connect(admin) as connection:
         assert connection.execute(checks.encode()).fetchone() == (True, False, True, True, True, True, False)
+
+
+PLACES = """
+CREATE EXTENSION IF NOT EXISTS postgis WITH SCHEMA extensions;
+CREATE TABLE places (id bigserial PRIMARY KEY, name text NOT NULL, at extensions.geometry(Point, 4326), secret {secret});
+CREATE INDEX places_at ON places USING gist (at);
+CREATE INDEX places_name ON places USING gin (name {trgm}.gin_trgm_ops);
+CREATE VIEW near AS SELECT id, extensions.st_astext(at) AS at FROM places;
+CREATE TABLE events (id {id} NOT NULL, at timestamptz NOT NULL, body text) PARTITION BY RANGE (at);
+CREATE INDEX events_at ON events (at);
+"""
+
+
+def _hosted_with_postgis(admin: str, trgm: str) -> None:
+    with psycopg.connect(admin, autocommit=True) as connection:
+        if connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'postgis'").fetchone() is None:
+            pytest.skip("this server has no PostGIS")
+        name = str(conninfo_to_dict(admin)["dbname"])
+        connection.execute(f"ALTER DATABASE {name} OWNER TO plat_deploy; CREATE SCHEMA extensions".encode())
+        connection.execute(
+            f"CREATE EXTENSION postgis SCHEMA extensions; CREATE EXTENSION pg_trgm SCHEMA {trgm}".encode()
+        )
+        connection.execute("GRANT USAGE ON SCHEMA extensions TO PUBLIC; ALTER SCHEMA public OWNER TO plat_deploy")
+
+
+def test_ten_deployments_beside_postgis_and_partitions_made_by_a_job(
+    make_database: Callable[[], str],
+) -> None:
+    admin = make_database()
+    _hosted_with_postgis(admin, "extensions")
+    before = _platform(admin)
+    deploy = make_conninfo(admin, user="plat_deploy", password="x")
+    with Reconciler(deploy) as reconciler:
+        for number in range(10):
+            declared = PLACES.format(
+                trgm="extensions",
+                secret="varchar(200)" if number >= 4 else "text",
+                id="numeric" if number >= 4 else "bigint",
+            )
+            for each in range(number):
+                kind = "extensions.geometry" if each % 3 == 0 else "text"
+                declared += f"ALTER TABLE events ADD COLUMN c{each} {kind};"
+            if number >= 6:
+                declared += "CREATE INDEX events_body ON events (body); CREATE TABLE more (a extensions.geography);"
+            reconciler.migrate(declared)
+            assert reconciler.plan(declared).plan.is_empty
+            for found in (reconciler.check(declared), reconciler.check()):
+                others = (State.IN_SYNC, State.UNMANAGED)
+                assert found.of(*(state for state in State if state not in others)) == ()
+            assert _platform(admin) == before
+            with psycopg.connect(deploy, autocommit=True) as job:
+                job.execute(
+                    f"CREATE TABLE events_{number} (LIKE events INCLUDING ALL); ALTER TABLE events ATTACH PARTITION"
+                    f" events_{number} FOR VALUES FROM ('20{number}0-01-01') TO ('20{number}1-01-01');"
+                    f" INSERT INTO events (id, at) VALUES ({number}, '20{number}0-05-05')".encode()
+                )
+    with psycopg.connect(admin) as connection:
+        assert connection.execute("SELECT count(*), count(DISTINCT tableoid) FROM events").fetchone() == (10, 10)
+
+
+def test_an_extension_that_no_scratch_of_this_role_can_have_is_named(make_database: Callable[[], str]) -> None:
+    """pg_trgm of another role keeps the schema where it is, and only a superuser creates PostGIS elsewhere."""
+    admin = make_database()
+    _hosted_with_postgis(admin, "public")
+    deploy = make_conninfo(admin, user="plat_deploy", password="x")
+    with Reconciler(deploy) as reconciler, pytest.raises(SourceError) as caught:
+        reconciler.migrate(PLACES.format(trgm="public", secret="text", id="bigint"))
+    assert "may not create postgis in a temporary database (extension pg_trgm in schema public" in str(
+        caught.value.hint
+    )
