@@ -611,6 +611,44 @@ def _write_files(files: Mapping[str, Sequence[Statement]], folder: Path) -> None
     print_note(f"wrote {len(files)} files to {folder}")
 
 
+@cli.command(short_help="Draw the live tables and their foreign keys.")
+@click.argument("patterns", nargs=-1, metavar="[PATTERN]...")
+@click.option(
+    "--distance",
+    type=click.IntRange(min=0),
+    default=1,
+    metavar="N",
+    help="Draw what is up to N foreign keys away from the tables that fit a PATTERN, too.  [default: 1]",
+)
+@click.option("--schema", multiple=True, metavar="NAME", help="Draw this schema only; may be repeated.")
+@click.option("--local", is_flag=True, help="Use a private Postgres, whose data stays in .reconciler/.")
+@click.option("--dsn", metavar="URL", help="The database; else RECONCILER_DSN, DATABASE_URL, PG* variables.")
+def diagram(patterns: tuple[str, ...], distance: int, **values: Any) -> int:
+    """Print the live tables and their foreign keys as a Mermaid diagram, which GitHub and many editors draw.
+
+    A PATTERN is the name of a table with its schema, with * (shop.order*); without one, all tables are drawn.
+    """
+    from reconciler.report.diagram import MOST_TABLES, diagram_of, mermaid
+    from reconciler.workflows.compare import read_schema
+
+    chosen = read_options(values)
+    with opened(chosen.dsn, local=chosen.local) as dsn, working("reading"):
+        live = read_schema(dsn, chosen.options.schemas or ())
+    found = diagram_of(live, patterns=patterns, distance=distance)
+    if not found.tables:
+        raise ConfigError(
+            f"no table fits {' '.join(patterns)}" if patterns else "there is no table to draw",
+            hint="a pattern is a table's name with its schema: shop.orders, shop.*",
+        )
+    if len(found.tables) > MOST_TABLES:
+        raise ConfigError(
+            f"{len(found.tables):,} tables are too many for one picture",
+            hint="name some: shop.orders, shop.*, --schema",
+        )
+    print_data(mermaid(found))
+    return DONE
+
+
 @cli.command()
 def demo() -> int:
     """See it work on a private Postgres that leaves nothing behind."""

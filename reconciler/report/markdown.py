@@ -14,6 +14,7 @@ from reconciler.hazards.hazards import describe_size
 from reconciler.hazards.policy import consent_for, flags
 from reconciler.model.visible import visible, visible_line
 from reconciler.redaction.masking import redact_message
+from reconciler.report.diagram import diagram_of_plan, mermaid
 from reconciler.report.plan_text import SYMBOLS, count_text, describe_held, describe_tallies
 from reconciler.report.summary import parts_of, summarise
 from reconciler.sqltext.redacted_sql import redact_sql
@@ -34,6 +35,8 @@ LIMIT = 65_536
 # What the last line takes, which says how much was left out.
 _RESERVED = 200
 _NAMED = 20
+# A picture of more tables is for a page of its own.
+_DRAWN = 40
 _WRONG = (State.CONFLICT, State.DRIFTED, State.PENDING, State.UNFINISHED, State.UNMANAGED)
 
 
@@ -71,6 +74,9 @@ def plan_markdown(planned: PlanResult) -> str:
     ]
     statements = ";\n".join(redact_sql(statement.sql) for statement in planned.plan.statements)
     folded = _folded(f"{count_text(summary.statements, 'statement')}", _fenced(f"{statements};", "sql"))
+    picture = diagram_of_plan(planned)
+    if 0 < len(picture.tables) <= _DRAWN:
+        folded = f"{_folded('The tables', _fenced(mermaid(picture), 'mermaid'))}\n\n{folded}"
     unplanned = [f"- **not planned**: {_code(str(difference.fact))}" for difference in planned.plan.unmodelled]
     return _fitted("\n".join(head), [*unplanned, *blocks], "objects", folded)
 
@@ -163,7 +169,7 @@ def _fitted(head: str, blocks: Sequence[str], what: str, folded: str) -> str:
     if left:
         return f"{text}\n\n{left:,} more {what} do not fit here: `--format text` or `html` has all.\n"
     if folded and len(text) + len(folded) + 3 > LIMIT - _RESERVED:
-        return f"{text}\n\nThe statements do not fit here: `--format sql` has all.\n"
+        return f"{text}\n\nThe picture and the statements do not fit here: `--format sql` has them.\n"
     return f"{text}\n\n{folded}".rstrip() + "\n"
 
 

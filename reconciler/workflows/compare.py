@@ -76,12 +76,23 @@ def dump(dsn: str, schemas: Sequence[str] = ()) -> tuple[Plan, Snapshot]:
     Raises ConfigError where one of `schemas` is not there.
     """
     with _reading(dsn) as connection:
-        live = _read(connection, schemas, dependencies=True)
-        absent = [schema for schema in schemas if FactId("schema", (schema,)) not in live]
-        if absent:
-            present = ", ".join(managed_schemas(connection))
-            raise ConfigError(f"schema {absent[0]} does not exist in the database", hint=f"there are: {present}")
+        live = _read_present(connection, schemas)
         return rebuild(live, current_user=current_user(connection)), live
+
+
+def read_schema(dsn: str, schemas: Sequence[str] = ()) -> Snapshot:
+    """The database's schema with its dependencies. Raises ConfigError where one of `schemas` is not there."""
+    with _reading(dsn) as connection:
+        return _read_present(connection, schemas)
+
+
+def _read_present(connection: Connection, schemas: Sequence[str]) -> Snapshot:
+    live = _read(connection, schemas, dependencies=True)
+    absent = [schema for schema in schemas if FactId("schema", (schema,)) not in live]
+    if absent:
+        present = ", ".join(managed_schemas(connection))
+        raise ConfigError(f"schema {absent[0]} does not exist in the database", hint=f"there are: {present}")
+    return live
 
 
 def rebuild(live: Snapshot, *, current_user: str) -> Plan:
