@@ -101,6 +101,7 @@ def _rehearse(
     with scratch.fresh() as place:
         others = read_others(place.connection)
         beyond = _out_of_reach(live, goal, place)
+        unseen = _changed_beyond(plan, beyond, live)
         live, goal = live.without(beyond), goal.without(beyond)
         uncallable = routines_of(others.beyond, live)
         live, goal = _with_settable_owners(_with_early_labels(plan, live, goal), goal, others, current_user)
@@ -131,7 +132,7 @@ def _rehearse(
             _compare_columns(goal, reached, aside)
         if rows is not None:
             rows.compare(place, reached, plan)
-        return tuple(_left_out(uncallable, missing, live))
+        return (*unseen, *_left_out(uncallable, missing, live))
 
 
 def _as_in_live(copy: Snapshot, changed: Mapping[FactId, str | None], live: Snapshot) -> Snapshot:
@@ -173,6 +174,23 @@ def _out_of_reach(live: Snapshot, goal: Snapshot, place: Place) -> frozenset[Fac
         return frozenset()
     own = {None, *live.schemas, *goal.schemas}
     return frozenset(fact for fact in live.facts.keys() | goal.facts.keys() if fact.schema not in own)
+
+
+def _changed_beyond(plan: Plan, beyond: frozenset[FactId], live: Snapshot) -> Iterable[str]:
+    """A line where the plan changes what is in schemas of others, and was not rehearsed there."""
+    changed = sorted(
+        {
+            live.object_of(fact)
+            for each in plan.statements
+            for fact in (*each.creates, *each.drops, *each.alters)
+            if fact in beyond
+        }
+    )
+    if changed:
+        yield (
+            f"not rehearsed, as the copy is in the live database: {', '.join(map(str, changed))}, in a schema that is"
+            " not managed (--scratch database rehearses it too)"
+        )
 
 
 def _with_early_labels(plan: Plan, live: Snapshot, goal: Snapshot) -> Snapshot:

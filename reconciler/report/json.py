@@ -68,6 +68,7 @@ def plan_document(planned: PlanResult) -> dict[str, object]:
         "warnings": list(planned.warnings),
         "behind": _behind(planned.behind),
         "later": [fact.key for fact in planned.later],
+        "ignored": list(planned.ignored),
         **_plan(planned.plan),
         "refused": [_hazard(hazard) for hazard in planned.refused],
         "findings": [_finding(finding) for finding in planned.findings],
@@ -93,6 +94,8 @@ def check_document(result: CheckResult) -> dict[str, object]:
         "unmodelled": [_difference(each) for each in result.plan.unmodelled],
         "unfinished": _unfinished(result.unfinished) if result.unfinished else None,
         "behind": _behind(result.behind),
+        "warnings": list(result.warnings),
+        "ignored": list(result.ignored),
         "is_acknowledged": result.is_acknowledged,
         "incidents": None if result.incidents is None else _changes(result.incidents),
     }
@@ -120,6 +123,7 @@ def result_document(result: MigrateResult) -> dict[str, object]:
         "skipped": result.skipped,
         "behind": _behind(result.behind),
         "later": [fact.key for fact in result.later],
+        "ignored": list(result.ignored),
         "statements": [_statement(each) for each in result.statements],
         "warnings": list(result.warnings),
     }

@@ -85,8 +85,12 @@ def test_what_others_made_of_ours_is_as_it_was_after_a_change(
         before = _dump(server, database, "--schema", "billing")
         assert reconciler.plan(BEFORE).plan.is_empty
 
-        reconciler.migrate(CHANGED)
+        done = reconciler.migrate(CHANGED)
 
+        left_out = [each for each in done.warnings if each.startswith("not rehearsed, as the copy is in the live")]
+        assert [("billing.v" in each, "billing.invoices" in each) for each in left_out] == (
+            [(True, True)] if scratch == "schema" else []
+        )
         assert reconciler.plan(CHANGED).plan.is_empty
         assert reconciler.migrate(CHANGED).skipped
         assert {each.state for each in reconciler.check(CHANGED).objects} == {State.IN_SYNC}

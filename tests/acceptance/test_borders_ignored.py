@@ -5,6 +5,7 @@ A part of the matrix in docs/borders.md.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -101,6 +102,11 @@ def test_rules_of_the_configuration_leave_alone_what_they_fit(
                  "options of table reporting.watched: tuned by hand", "comment on table reporting.sums: notes"):  # fmt: skip
         assert line in told
     assert "warning" not in told
+    for name in ("check", "plan", "apply"):
+        assert run([name, *command, "--format", "json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        assert any("view reporting.tmp_2" in each for each in document["ignored"]), name
+        assert document["warnings"] == []
     # So it is at every command, also when something else changes.
     assert run(["plan", *command]) == 0
     assert run(["check", "--plugin", "reporting", "--dsn", database]) == 0
