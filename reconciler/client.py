@@ -51,6 +51,7 @@ from reconciler.results import CheckResult, MigrateResult, PlanResult, Status, l
 from reconciler.scratch.privileges import says_privileges
 from reconciler.source.reading import Reading, read_object, source_from_object, source_from_text
 from reconciler.source.source import DatabaseSource, Source
+from reconciler.workflows.attribution import with_authors
 from reconciler.workflows.execute_plan import (
     is_unchanged,
     record_failure,
@@ -158,6 +159,9 @@ class Reconciler:
         the proof, and ConfigError where there is neither a source nor a record.
         """
         chosen = replace(self._chosen(options), proof=Proof.OFF)
+        return with_authors(self.connection, self._check(source, plugin, chosen))
+
+    def _check(self, source: Declaration | None, plugin: str, chosen: Options) -> CheckResult:
         with transaction(self.connection, force_rollback=True):
             if source is None:
                 return self._check_recorded(plugin, chosen)
@@ -259,7 +263,8 @@ class Reconciler:
             try:
                 with transaction(self.connection, force_rollback=True):
                     own = rollback.in_last_scope(self.connection, each.name, chosen)
-                    found[each.name] = self._check_recorded(each.name, own)
+                    result = self._check_recorded(each.name, own)
+                found[each.name] = with_authors(self.connection, result)
             except ReconcilerError as error:
                 failures[each.name] = error
         return found, failures

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 from reconciler.diff.drift import ObjectState, State
 from reconciler.hazards.policy import refused_of, unused_consents
+from reconciler.model.audit import attribution_of
 from reconciler.model.incidents import IncidentStatus
 from reconciler.model.outlook import Outlook
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reconciler.diff.goal import Goal, Scope
     from reconciler.intent.rename_simulation import Renamed
     from reconciler.ledger.history import HistoryEntry
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from reconciler.ledger.migrations import Head, Recorded
     from reconciler.ledger.runs import Run
     from reconciler.ledger.steps import UnfinishedRun
+    from reconciler.model.audit import Attribution
     from reconciler.model.checks import Finding
     from reconciler.model.facts import FactId
     from reconciler.model.hazards import Hazard
@@ -101,6 +105,7 @@ class CheckResult:
     `unfinished` is a run that is at work, or was interrupted; what it changes is in that state, and is no drift. Where
     the declaration is `behind`, live is compared with what was recorded instead. `drift` has each thing that somebody
     changed by hand, `live` what it was found in, `incidents` what became of it in the ledger, where that was asked.
+    `attributions` say whose a difference is, where a log of DDL tells.
     """
 
     plugin: str
@@ -114,6 +119,12 @@ class CheckResult:
     drift: tuple[DriftedFact, ...] = ()
     live: Snapshot | None = None
     incidents: IncidentChanges | None = None
+    attributions: Mapping[FactId, Attribution] = field(default_factory=dict["FactId", "Attribution"])
+
+    def attribution_of(self, state: ObjectState) -> Attribution | None:
+        """Whose the differences of an object are; None where no log tells."""
+        facts = [each.fact for each in state.differences] or [state.object]
+        return attribution_of(self.attributions[fact] for fact in facts if fact in self.attributions)
 
     @property
     def is_acknowledged(self) -> bool:

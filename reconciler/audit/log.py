@@ -119,7 +119,8 @@ def entries_about(
     """The entries about objects at these addresses, parts of these relations, and what was dropped in these schemas."""
     return _entries(
         connection,
-        "((entry.classid, entry.objid) IN (SELECT * FROM pg_catalog.unnest(%(classes)s::oid[], %(objects)s::oid[]))"
+        "((entry.classid, entry.objid) IN (SELECT * FROM ROWS FROM (pg_catalog.unnest(%(classes)s::oid[]),"
+        " pg_catalog.unnest(%(objects)s::oid[])) AS asked)"
         " OR entry.relation = ANY(%(relations)s::oid[])"
         " OR (entry.event = 'sql_drop' AND entry.names[1] = ANY(%(names)s)))",
         {

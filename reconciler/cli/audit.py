@@ -48,7 +48,7 @@ def status(**values: Any) -> int:
         state = audit_state(reconciler.connection)
         seal = last_seal(reconciler.connection) if state.readable else None
     if chosen.output == "json":
-        print_data(json.to_text(audit.state_document(state, seal)))
+        print_data(json.to_text(json.audit_status_document(state, seal)))
     else:
         print_text(audit.state_text(state, seal))
     return FAILED if state.problems else DONE
@@ -77,7 +77,7 @@ def verify(known: str | None, **values: Any) -> int:
         last = last_seal(connection)
     missing = known if is_missing else None
     if chosen.output == "json":
-        print_data(json.to_text(audit.verification_document(broken, missing, last)))
+        print_data(json.to_text(json.audit_verification_document(broken, missing, last)))
     else:
         print_text(audit.verification_text(broken, missing, last))
     return FAILED if broken or is_missing else DONE

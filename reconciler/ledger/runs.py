@@ -95,8 +95,10 @@ def start_run(
         row = rows.execute(
             "INSERT INTO :ledger._runs"
             " (plugin_name, kind, started_at, outcome, desired_fingerprint, live_before, program_version,"
-            " step_count, source_description, source_digest, app_version, changes)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb) RETURNING id",
+            " step_count, source_description, source_digest, app_version, changes, xid, pid, backend_start)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, pg_catalog.pg_current_xact_id(),"
+            " pg_catalog.pg_backend_pid(),"
+            " (SELECT backend_start FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()))) RETURNING id",
             [
                 plugin,
                 kind.value,

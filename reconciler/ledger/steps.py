@@ -86,8 +86,10 @@ def begin_step(
     """Writes down that the step begins."""
     with errors_as(LedgerError, f"record step {step} of run {run_id}"), ledger_cursor(connection) as rows:
         rows.execute(
-            "INSERT INTO :ledger._steps (run_id, plugin_name, step, step_count, sql, hazards, transactional)"
-            " VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s)",
+            "INSERT INTO :ledger._steps (run_id, plugin_name, step, step_count, sql, hazards, transactional, xid, pid,"
+            " backend_start) VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s, pg_catalog.pg_current_xact_id(),"
+            " pg_catalog.pg_backend_pid(),"
+            " (SELECT backend_start FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())))",
             [
                 run_id,
                 plugin,

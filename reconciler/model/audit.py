@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from reconciler.model.visible import visible_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from reconciler.model.facts import Address, FactId
+    from reconciler.model.facts import Address
 
-__all__ = ["Actor", "Attribution", "AttributionKind", "AuditState", "Entry", "OwnRun", "Seal"]
+__all__ = ["Actor", "Attribution", "AttributionKind", "AuditState", "Entry", "OwnRun", "Seal", "attribution_of"]
+
+# Of a statement, in one line.
+_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +47,14 @@ class Actor:
         return visible_line(f"{self.login_role} ({', '.join(parts)})")
 
     @property
+    def who(self) -> tuple[str | None, ...]:
+        """The roles, by which one is told from another."""
+        return (self.login_role, self.session_role, self.effective_role)
+
+    @property
     def roles(self) -> frozenset[str]:
         """All roles that the statement was run with."""
-        return frozenset(filter(None, (self.login_role, self.session_role, self.effective_role)))
+        return frozenset(role for role in self.who if role)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,50 +108,81 @@ class AttributionKind(StrEnum):
     RUN = "run"
     NOT_LOGGED = "not_logged"
     BEFORE_LOG = "before_log"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribution:
-    """Whose the differences of an object are.
+    """Whose a difference is, or those of an object.
 
-    `entries` are those of the log that made them, oldest first, `runs` those of reconciler's own. `at` is when, also
-    where only the commit of an unlogged change has a time. `facts` says for each difference what holds for it alone.
+    `entries` are those of the log that made it, oldest first, `runs` those of reconciler's own. With `unlogged` a part
+    of it was changed by no logged statement, at `at` where the server keeps times of commits.
     """
 
     kind: AttributionKind
     entries: tuple[Entry, ...] = ()
     runs: tuple[OwnRun, ...] = ()
+    unlogged: bool = False
     at: datetime | None = None
-    facts: Mapping[FactId, Attribution] = field(default_factory=dict["FactId", "Attribution"])
 
     @property
     def roles(self) -> frozenset[str]:
         """All roles that the statements were run with."""
-        return frozenset().union(*(entry.actor.roles for entry in self.entries))
+        return frozenset(role for entry in self.entries for role in entry.actor.roles)
+
+    @property
+    def last_at(self) -> datetime | None:
+        """When it was changed last, where that is known."""
+        times = [entry.at for entry in self.entries]
+        return max([*times, self.at] if self.at is not None else times, default=None)
 
     def __str__(self) -> str:
         """`by ann (session role ann, psql) on 2026-11-30 12:04:11 UTC, transaction 88123: CREATE INDEX ...`."""
         match self.kind:
             case AttributionKind.BY:
-                return f"by {_act(self.entries[-1])}"
+                more = len({entry.statement for entry in self.entries}) - 1
+                return f"by {_act(self.entries[-1])}{f' (and {more} more before)' if more else ''}"
             case AttributionKind.SEVERAL:
-                acts = [_act(entry) for entry in self.entries] + [str(run) for run in self.runs]
-                return f"by several: {'; '.join(acts)}"
+                acts = list(dict.fromkeys(_act(entry) for entry in self.entries)) + [str(run) for run in self.runs]
+                return f"by several: {'; '.join([*acts, _unlogged(self.at)] if self.unlogged else acts)}"
             case AttributionKind.RUN:
                 return f"by {', '.join(map(str, self.runs))}"
             case AttributionKind.BEFORE_LOG:
-                return "changed before the log began"
+                return "before the log began"
             case AttributionKind.NOT_LOGGED:
-                when = f", committed on {_time(self.at)}" if self.at is not None else ""
-                return f"changed, not by logged DDL{when}"
-            case AttributionKind.UNKNOWN:
-                return "not known by whom"
+                before = f"; before that by {_act(self.entries[-1])}" if self.entries else ""
+                return f"{_unlogged(self.at)}{before}"
+
+
+def attribution_of(parts: Iterable[Attribution]) -> Attribution | None:
+    """What the attributions of the parts make together; None where there is none."""
+    found = list(parts)
+    if not found:
+        return None
+    entries = {entry.id: entry for each in found for entry in each.entries}
+    ordered = tuple(entries[number] for number in sorted(entries))
+    runs = tuple(dict.fromkeys(run for each in found for run in each.runs))
+    unlogged = any(each.unlogged for each in found)
+    at = max((each.at for each in found if each.at is not None), default=None)
+    logged = [each for each in found if each.kind in (AttributionKind.BY, AttributionKind.SEVERAL)]
+    if logged:
+        whose = {entry.actor.who for each in logged for entry in each.entries}
+        kind = AttributionKind.SEVERAL if len(whose) > 1 or unlogged else AttributionKind.BY
+        return Attribution(kind=kind, entries=ordered, unlogged=unlogged, at=at)
+    if unlogged:
+        return Attribution(kind=AttributionKind.NOT_LOGGED, entries=ordered, unlogged=True, at=at)
+    if runs:
+        return Attribution(kind=AttributionKind.RUN, runs=runs)
+    return Attribution(kind=AttributionKind.BEFORE_LOG)
+
+
+def _unlogged(at: datetime | None) -> str:
+    return f"not by logged DDL{f', committed on {_time(at)}' if at is not None else ''}"
 
 
 def _act(entry: Entry) -> str:
-    said = f": {visible_line(' '.join(entry.statement.split()))}" if entry.statement else f": {entry.tag}"
-    return f"{entry.actor} on {_time(entry.at)}, transaction {entry.xid}{said}"
+    said = visible_line(" ".join((entry.statement or entry.tag).split()))
+    shown = said if len(said) <= _SHOWN else f"{said[: _SHOWN - 3]}..."
+    return f"{entry.actor} on {_time(entry.at)}, transaction {entry.xid}: {shown}"
 
 
 def _time(moment: datetime) -> str:

@@ -4,15 +4,80 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.report.json import head
+from reconciler.diff.diff import Change
+from reconciler.model.audit import AttributionKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from reconciler.model.audit import AuditState, Seal
+    from reconciler.model.audit import Actor, Attribution, AuditState, Entry, Seal
 
-__all__ = ["state_document", "state_text", "verification_document", "verification_text"]
+__all__ = [
+    "attribution_value",
+    "author_text",
+    "entry_value",
+    "state_text",
+    "state_value",
+    "verification_text",
+    "verification_value",
+]
+
+
+_LIVE_HAS = {Change.ADDED: "dropped", Change.REMOVED: "added", Change.CHANGED: "changed"}
+_SINCE = {Change.ADDED: "added", Change.REMOVED: "dropped", Change.CHANGED: "changed"}
+
+
+def author_text(found: Attribution, change: Change, *, since_recorded: bool) -> str:
+    """`added by ann (session role ann, psql) on 2026-11-30 12:04:11 UTC, transaction 88123: CREATE INDEX ...`.
+
+    A difference goes from live to the declaration, or with `since_recorded` from the record to live.
+    """
+    verb = (_SINCE if since_recorded else _LIVE_HAS)[change]
+    return f"{verb}{',' if found.kind is AttributionKind.NOT_LOGGED else ''} {found}"
+
+
+def attribution_value(found: Attribution | None) -> dict[str, object] | None:
+    """Whose a difference is, for a document."""
+    if found is None:
+        return None
+    return {
+        "kind": found.kind.value,
+        "text": str(found),
+        "at": None if found.last_at is None else found.last_at.isoformat(),
+        "unlogged": found.unlogged,
+        "entries": [entry_value(entry) for entry in found.entries],
+        "runs": [{"plugin": run.plugin, "run_id": run.run_id, "kind": run.kind, "idx": run.idx} for run in found.runs],
+    }
+
+
+def entry_value(entry: Entry) -> dict[str, object]:
+    """One entry of the log, for a document."""
+    return {
+        "id": entry.id,
+        "transaction": entry.xid,
+        "at": entry.at.isoformat(),
+        "event": entry.event,
+        "tag": entry.tag,
+        "object_type": entry.object_type,
+        "identity": entry.identity,
+        "statement": entry.statement,
+        "context": entry.context,
+        **_actor(entry.actor),
+    }
+
+
+def _actor(actor: Actor) -> dict[str, object]:
+    return {
+        "login_role": actor.login_role,
+        "session_role": actor.session_role,
+        "effective_role": actor.effective_role,
+        "authenticated": actor.authenticated,
+        "application": actor.application,
+        "client": actor.client,
+        "pid": actor.pid,
+        "backend_start": None if actor.backend_start is None else actor.backend_start.isoformat(),
+    }
 
 
 def state_text(state: AuditState, seal: Seal | None) -> str:
@@ -33,10 +98,9 @@ def state_text(state: AuditState, seal: Seal | None) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def state_document(state: AuditState, seal: Seal | None) -> dict[str, object]:
-    """The same as a document."""
+def state_value(state: AuditState, seal: Seal | None) -> dict[str, object]:
+    """The same for a document."""
     return {
-        **head("audit-status"),
         "installed": state.installed,
         "intact": state.is_intact,
         "problems": list(state.problems),
@@ -66,12 +130,11 @@ def verification_text(broken: Sequence[tuple[int, datetime, str]], missing: str 
     return "".join(f"{line}\n" for line in lines)
 
 
-def verification_document(
+def verification_value(
     broken: Sequence[tuple[int, datetime, str]], missing: str | None, last: Seal | None
 ) -> dict[str, object]:
-    """The same as a document."""
+    """The same for a document."""
     return {
-        **head("audit-verification"),
         "intact": not broken and missing is None,
         "broken": [{"seal": number, "at": at.isoformat(), "what": what} for number, at, what in broken],
         "missing": missing,

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from reconciler.hazards.policy import consent_for
 from reconciler.model.incidents import describe_incident
 from reconciler.redaction.masking import redact_message
+from reconciler.report import audit
 from reconciler.sqltext.redacted_sql import redact_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.diff.diff import Difference
     from reconciler.diff.drift import ObjectState
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from reconciler.ledger.plugins import PluginEntry
     from reconciler.ledger.runs import Run
     from reconciler.ledger.steps import UnfinishedRun
+    from reconciler.model.audit import Attribution, AuditState, Seal
     from reconciler.model.checks import Finding
+    from reconciler.model.facts import FactId
     from reconciler.model.hazards import Hazard
     from reconciler.model.incidents import Incident, IncidentChanges
     from reconciler.model.intent import Rename, Suggestion
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMAT_VERSION",
     "all_document",
+    "audit_status_document",
+    "audit_verification_document",
     "check_document",
     "diff_document",
     "error_document",
@@ -89,7 +94,7 @@ def check_document(result: CheckResult) -> dict[str, object]:
         "recorded_idx": result.recorded_idx,
         "has_drift": result.has_drift,
         "in_sync_count": len(result.objects) - len(moved),
-        "objects": [_object_state(each) for each in moved],
+        "objects": [_object_state(each, result.attributions) for each in moved],
         "statements": [_statement(each) for each in result.plan.statements],
         "unmodelled": [_difference(each) for each in result.plan.unmodelled],
         "unfinished": _unfinished(result.unfinished) if result.unfinished else None,
@@ -297,14 +302,29 @@ def _difference(difference: Difference) -> dict[str, object]:
     }
 
 
-def _object_state(state: ObjectState) -> dict[str, object]:
+def _object_state(state: ObjectState, whose: Mapping[FactId, Attribution]) -> dict[str, object]:
     return {
         "object": state.object.key,
         "state": state.state.value,
         "meaning": state.meaning,
         "renames": [_rename(each) for each in state.renames],
-        "differences": [_difference(each) for each in state.differences],
+        "differences": [
+            {**_difference(each), "author": audit.attribution_value(whose.get(each.fact))} for each in state.differences
+        ],
+        "author": audit.attribution_value(None if state.differences else whose.get(state.object)),
     }
+
+
+def audit_status_document(state: AuditState, seal: Seal | None) -> dict[str, object]:
+    """Whether there is a log of DDL, and whether it can be believed."""
+    return {**head("audit-status"), **audit.state_value(state, seal)}
+
+
+def audit_verification_document(
+    broken: Sequence[tuple[int, datetime, str]], missing: str | None, last: Seal | None
+) -> dict[str, object]:
+    """Whether the log of DDL matches its seals."""
+    return {**head("audit-verification"), **audit.verification_value(broken, missing, last)}
 
 
 def _entry(entry: HistoryEntry) -> dict[str, object]:

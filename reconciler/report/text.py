@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from reconciler.diff.diff import Change
 from reconciler.diff.drift import State
 from reconciler.redaction.masking import redact_message
+from reconciler.report.audit import author_text
 from reconciler.report.incidents import changes_lines
 from reconciler.report.plan_text import plan_lines
 from reconciler.report.statements import INDENT, numbered, statement_lines
 from reconciler.sqltext.redacted_sql import redact_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.diff.diff import Difference
     from reconciler.diff.drift import ObjectState
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from reconciler.ledger.migrations import RecordedStatement
     from reconciler.ledger.plugins import PluginEntry
     from reconciler.ledger.steps import UnfinishedRun
+    from reconciler.model.audit import Attribution
+    from reconciler.model.facts import FactId
     from reconciler.model.plan import Plan
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
 
@@ -97,7 +100,7 @@ def check_text(result: CheckResult) -> str:
     count = Counter(each.state for each in result.objects)
     lines: list[str] = []
     for each in result.of(*_MOVED):
-        lines += _object_state(each)
+        lines += _object_state(each, result.attributions)
     if result.unfinished is not None:
         lines += [*_unfinished(result.unfinished), ""]
     if result.behind is not None:
@@ -219,7 +222,7 @@ def _recorded_statement(position: int, statement: RecordedStatement) -> list[str
     return [*lines, ""]
 
 
-def _object_state(state: ObjectState) -> list[str]:
+def _object_state(state: ObjectState, whose: Mapping[FactId, Attribution]) -> list[str]:
     """What differs, from live's side: what it lacks, what it has too much, and its values beside the declared ones."""
     words = {State.CAUGHT_UP: _SINCE_RECORDED, State.FOLLOWED: _SINCE_RECORDED, State.UNFINISHED: _BY_THE_RUN}.get(
         state.state, _IN_LIVE
@@ -233,6 +236,10 @@ def _object_state(state: ObjectState) -> list[str]:
                 f"    {name}: {_value(before)} -> {_value(after)}"
                 for name, (before, after) in difference.attributes.items()
             ]
+        if (found := whose.get(difference.fact)) is not None:
+            lines.append(f"    {author_text(found, difference.change, since_recorded=words is _SINCE_RECORDED)}")
+    if not state.differences and (found := whose.get(state.object)) is not None:
+        lines.append(f"  {author_text(found, Change.ADDED, since_recorded=True)}")
     return [*lines, ""]
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from reconciler.db.connections import current_user, transaction
 from reconciler.diff.drift import State
-from reconciler.ledger.incidents import Look, acknowledge_incident, load_incidents, record_look, why_unrecorded
+from reconciler.ledger.incidents import Author, Look, acknowledge_incident, load_incidents, record_look, why_unrecorded
+from reconciler.model.audit import AttributionKind
 from reconciler.model.incidents import IncidentChanges
+from reconciler.report.audit import attribution_value
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.db.session import Session
-    from reconciler.model.facts import FactId
+    from reconciler.model.audit import Attribution
+    from reconciler.model.facts import FactId, Json
     from reconciler.model.incidents import Incident
     from reconciler.results import CheckResult
 
@@ -44,7 +47,16 @@ def _look(result: CheckResult, at: datetime, *, healed: bool) -> Look:
         unsettled=facts(State.UNFINISHED),
         followed=facts(State.FOLLOWED),
         healed=healed,
+        author=lambda drift: _author(result.attributions.get(drift.fact)),
     )
+
+
+def _author(found: Attribution | None) -> Author | None:
+    """The login role, where a log of DDL proves that it was one alone."""
+    if found is None or found.kind is not AttributionKind.BY:
+        return None
+    evidence = cast("Json", attribution_value(found))
+    return Author(role=found.entries[-1].actor.login_role, evidence=evidence)
 
 
 def acknowledge(session: Session, incident_id: int, reason: str, until: datetime | None) -> Incident:

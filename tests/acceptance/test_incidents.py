@@ -231,7 +231,10 @@ def test_a_ledger_of_before_is_left_as_it_is_by_a_check(
 ) -> None:
     watched.by_hand(
         "drop table migrations._incidents, migrations._acknowledgements, migrations._outbox, migrations._targets,"
-        " migrations._watchers; delete from migrations._ledger where version = 6"
+        " migrations._watchers; alter table migrations._runs drop xid, drop pid, drop backend_start;"
+        " alter table migrations._steps drop xid, drop pid, drop backend_start;"
+        " alter table migrations._marks drop log_position, drop counters;"
+        " delete from migrations._ledger where version >= 6"
     )
     watched.by_hand("create index users_hot on users (id)")
     assert run(["check", "--plugin", "app", "--dsn", watched.url]) == 4

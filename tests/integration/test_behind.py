@@ -339,6 +339,9 @@ def test_a_ledger_of_the_version_before_knows_its_declarations(database: str) ->
         )
         connection.execute("drop table migrations._declarations")
         connection.execute("alter table migrations._marks drop column later")
+        connection.execute("alter table migrations._runs drop xid, drop pid, drop backend_start")
+        connection.execute("alter table migrations._steps drop xid, drop pid, drop backend_start")
+        connection.execute("alter table migrations._marks drop log_position, drop counters")
         connection.execute("alter table migrations._runs drop column source_digest, drop column app_version")
         connection.execute("delete from migrations._ledger where version > 4")
     with Reconciler(database) as reconciler:
