@@ -60,6 +60,7 @@ from reconciler.workflows.execute_plan import (
     run_plan,
 )
 from reconciler.workflows.make_plan import plan_source, require_last, with_rules
+from reconciler.workflows.on_drift import remember_kept, settle_drift
 from reconciler.workflows.outlook import look_ahead
 from reconciler.workflows.plugin_order import run_in_order
 from reconciler.workflows.repair import restrict_to_drift
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from reconciler.ledger.plugins import Others
     from reconciler.ledger.runs import Run
     from reconciler.model.events import Event
+    from reconciler.model.facts import FactId
     from reconciler.model.incidents import Incident
     from reconciler.model.snapshot import Extent
     from reconciler.source.source import AnySource, Declaration
@@ -254,29 +256,34 @@ class Reconciler:
 
         What is managed is what each plugin's last run managed. Nothing is changed.
         """
-        from reconciler.workflows import rollback
-
-        chosen = replace(self._chosen(options), proof=Proof.OFF)
         found: dict[str, CheckResult] = {}
         failures: dict[str, ReconcilerError] = {}
         for each in self.plugins():
             try:
-                with transaction(self.connection, force_rollback=True):
-                    own = rollback.in_last_scope(self.connection, each.name, chosen)
-                    result = self._check_recorded(each.name, own)
-                found[each.name] = with_authors(self.connection, result)
+                found[each.name] = self.check_recorded(each.name, options=options)
             except ReconcilerError as error:
                 failures[each.name] = error
         return found, failures
 
-    def record_incidents(self, result: CheckResult) -> CheckResult:
+    def check_recorded(self, plugin: str, *, options: Options | None = None) -> CheckResult:
+        """The plugin compared with its record; what is managed is what its last run managed. Nothing is changed."""
+        from reconciler.workflows import rollback
+
+        chosen = replace(self._chosen(options), proof=Proof.OFF)
+        with transaction(self.connection, force_rollback=True):
+            own = rollback.in_last_scope(self.connection, plugin, chosen)
+            result = self._check_recorded(plugin, own)
+        return with_authors(self.connection, result)
+
+    def record_incidents(self, result: CheckResult, *, healed: bool = False) -> CheckResult:
         """The same result with its incidents: drift that is new opens one, what is over is closed.
 
-        Where this role may not write the ledger nothing is recorded; then `incidents.unrecorded` says why.
+        Where this role may not write the ledger nothing is recorded; then `incidents.unrecorded` says why. `healed`
+        tells that `heal` came just before.
         """
         from reconciler.workflows.incidents import record_incidents
 
-        return replace(result, incidents=record_incidents(self._session, result))
+        return replace(result, incidents=record_incidents(self._session, result, healed=healed))
 
     def incidents(self, *, plugin: str | None = None, closed: bool = False) -> tuple[Incident, ...]:
         """The incidents of one plugin or of all, newest first; with `closed` also those that are over."""
@@ -492,6 +499,26 @@ class Reconciler:
             return MigrateResult(plugin=plugin, idx=None, statements=planned.plan.statements, dry_run=True)
         return self.apply(planned, kind=RunKind.REPAIR, on_event=on_event)
 
+    def heal(
+        self,
+        plugin: str,
+        facts: Collection[FactId],
+        *,
+        options: Options | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> MigrateResult:
+        """Brings drifted facts back to what was recorded, and nothing else; what is declared since stays pending.
+
+        The declaration that was recorded last is planned, so none is needed. Raises as `plan` and `apply`, and
+        ConfigError where none was recorded or the facts did not drift.
+        """
+        from reconciler.workflows.heal import plan_heal
+
+        chosen = self._chosen(options)
+        with transaction(self.connection, force_rollback=True):
+            planned = plan_heal(self._session, plugin, facts, chosen)
+        return self.apply(self.refresh_findings(planned), kind=RunKind.REPAIR, on_event=on_event)
+
     def plan_repair(
         self,
         source: Declaration,
@@ -611,6 +638,7 @@ class Reconciler:
                     _require_nothing_to_change(planned)
                 with errors_as(DatabaseError, "apply the plan"):
                     done = run_plan(self._session, planned, started, kind, on_event)
+                    remember_kept(self._session, planned, done)
                 for line in left_in_place(done.later):
                     _log.warning("%s: %s", plugin, line)
                 return done
@@ -661,7 +689,8 @@ class Reconciler:
             if not dry_run and is_unchanged(self._session, plugin, source, options):
                 return None
             whole = source.split() if isinstance(source, Reading) else source
-            return plan_source(self._session, plugin, whole, options, older=older)
+            found = plan_source(self._session, plugin, whole, options, older=older)
+            return settle_drift(self._session, found) if kind is RunKind.APPLY else found
 
     def _interrupted(
         self,

@@ -24,6 +24,8 @@ __all__ = [
     "ConfigError",
     "ConnectError",
     "DatabaseError",
+    "DeliveryError",
+    "DriftError",
     "EmbeddedServerError",
     "EmptySourceError",
     "HazardError",
@@ -69,6 +71,8 @@ __all__ = [
 #   LedgerError            the ledger's tables are not as they must be
 #     LedgerDamagedError   a row is not of the form that reconciler writes
 #     LedgerVersionError   they were written by a newer program
+#   DeliveryError          a webhook or the like was not taken
+#   DriftError             live drifted, and a start was to be refused then
 #   AuditError             the log of DDL cannot be made, read or believed
 #   UnexpectedError        what no other stands for
 #   PluginFailuresError    several plugins, some of which failed
@@ -267,6 +271,14 @@ class LedgerDamagedError(LedgerError):
 
 class LedgerVersionError(LedgerError):
     """The ledger was written by a newer version of reconciler."""
+
+
+class DeliveryError(ReconcilerError):
+    """Somebody who is to be told of an incident did not take it; it is tried again."""
+
+
+class DriftError(ReconcilerError):
+    """Live drifted, and the start was to be refused then; nothing was changed."""
 
 
 class AuditError(ReconcilerError):

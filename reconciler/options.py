@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reconciler.model.ignore import IgnoreRule
     from reconciler.model.plan import Online
 
-__all__ = ["Drops", "Options", "Partitions", "Proof", "WhenBehind", "scope_of", "with_choices"]
+__all__ = ["Drops", "OnDrift", "Options", "Partitions", "Proof", "WhenBehind", "scope_of", "with_choices"]
 
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -57,6 +57,19 @@ class WhenBehind(StrEnum):
     APPLY = "apply"
 
 
+class OnDrift(StrEnum):
+    """What a migration does about objects that somebody changed by hand.
+
+    They are brought back to the declaration, without a word or with one for each; or nothing is done and it fails; or
+    they stay as they are, and only what the declaration changed is applied.
+    """
+
+    HEAL = "heal"
+    WARN = "warn"
+    REFUSE = "refuse"
+    KEEP = "keep"
+
+
 class Drops(StrEnum):
     """When what is no longer declared is dropped: at once, or by the next migration."""
 
@@ -85,7 +98,8 @@ class Options:
 
     `version` is the application's: a declaration of a lower one than was recorded is behind. `when_behind` says what
     `migrate` does with such a declaration, or an earlier migration's; `fail` makes every use case refuse it. With
-    `drops` set to `later`, what the declaration no longer has is dropped by the migration after the next.
+    `drops` set to `later`, what the declaration no longer has is dropped by the migration after the next. `on_drift`
+    says what `migrate` does about objects that somebody changed by hand; they are brought back if it says nothing.
 
     `allow` has kinds of hazards, and consents for one object (`data-loss:table:public.old_orders`); the first of
     `hazard_rules` that fits decides about the rest. Raises ConfigError for an unknown kind.
@@ -112,6 +126,7 @@ class Options:
     when_behind: WhenBehind = WhenBehind.SKIP
     version: str | None = None
     drops: Drops = Drops.NOW
+    on_drift: OnDrift | None = None
     partitions: Partitions = Partitions.FOREIGN
     share: bool = False
     ignore: tuple[IgnoreRule, ...] = ()
@@ -123,6 +138,8 @@ class Options:
             object.__setattr__(self, "version", version_text(self.version))
         object.__setattr__(self, "proof", _member(Proof, "proof", self.proof))
         object.__setattr__(self, "when_behind", _member(WhenBehind, "when_behind", self.when_behind))
+        if self.on_drift is not None:
+            object.__setattr__(self, "on_drift", _member(OnDrift, "on_drift", self.on_drift))
         object.__setattr__(self, "drops", _member(Drops, "drops", self.drops))
         object.__setattr__(self, "allow", consents(self.allow))
         if self.ledger_schema is not None:
@@ -151,6 +168,7 @@ def with_choices(
     when_behind: WhenBehind | str | None = None,
     version: int | str | None = None,
     drops: Drops | str | None = None,
+    on_drift: OnDrift | str | None = None,
 ) -> Options:
     """The options with those of these that are given. Raises ConfigError for a value that does not exist."""
     return replace(
@@ -158,6 +176,7 @@ def with_choices(
         when_behind=options.when_behind if when_behind is None else _member(WhenBehind, "when_behind", when_behind),
         version=options.version if version is None else version_text(version),
         drops=options.drops if drops is None else _member(Drops, "drops", drops),
+        on_drift=options.on_drift if on_drift is None else _member(OnDrift, "on_drift", on_drift),
     )
 
 

@@ -18,7 +18,7 @@ from reconciler.client import Reconciler, reconcile_all
 from reconciler.db.connections import Watched, cancel_all, errors_as, transaction, watched, watching
 from reconciler.errors import ApplyError, BehindError, ConnectError, DatabaseError, ReconcilerError
 from reconciler.ledger.schema import who_is_at_work
-from reconciler.options import Options, WhenBehind, with_choices
+from reconciler.options import OnDrift, Options, WhenBehind, with_choices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,6 +50,7 @@ def reconcile_on_startup(
     when_behind: WhenBehind | str | None = None,
     version: int | str | None = None,
     drops: Drops | str | None = None,
+    on_drift: OnDrift | str | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> dict[str, MigrateResult]:
     """Brings every plugin of `{plugin: source}` to its declaration; call it before the application serves.
@@ -61,12 +62,14 @@ def reconcile_on_startup(
     A declaration that is older than what the database is at, as an earlier migration recorded it or because the
     application's `version` is lower than one that was recorded, leaves the database alone; with `when_behind` the start
     waits (for `timeout_s`) until the database is as declared again, fails, or applies it. With `drops="later"` what is
-    no longer declared is dropped by the next migration. These three go before those of `options`.
+    no longer declared is dropped by the next migration. What somebody changed by hand is brought back to the
+    declaration, and logged as a warning for each object; with `on_drift` that is done in silence (`heal`), the start is
+    refused (`refuse`), or it stays as it is (`keep`). These four go before those of `options`.
 
     Raises PluginFailuresError with the error of each plugin that failed (the others are done), ConnectError where the
     server cannot be reached, ApplyError where the time is over.
     """
-    options = with_choices(options or Options(), when_behind=when_behind, version=version, drops=drops)
+    options = _options(options, when_behind=when_behind, version=version, drops=drops, on_drift=on_drift)
     run = _Run(database, sources, options, timeout_s, wait_for_server_s, on_event, allow_data_loss=allow_data_loss)
     return run.execute()
 
@@ -82,6 +85,7 @@ async def reconcile_on_startup_async(
     when_behind: WhenBehind | str | None = None,
     version: int | str | None = None,
     drops: Drops | str | None = None,
+    on_drift: OnDrift | str | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> dict[str, MigrateResult]:
     """As `reconcile_on_startup`, without blocking the event loop: await it in the application's lifespan.
@@ -91,7 +95,7 @@ async def reconcile_on_startup_async(
 
     Raises as `reconcile_on_startup`.
     """
-    options = with_choices(options or Options(), when_behind=when_behind, version=version, drops=drops)
+    options = _options(options, when_behind=when_behind, version=version, drops=drops, on_drift=on_drift)
     run = _Run(database, sources, options, timeout_s, wait_for_server_s, on_event, allow_data_loss=allow_data_loss)
     work = asyncio.ensure_future(asyncio.to_thread(run.execute))
     try:
@@ -105,6 +109,21 @@ async def reconcile_on_startup_async(
         if not work.cancelled():
             work.exception()  # it has been looked at: asyncio need not complain
         raise
+
+
+def _options(
+    options: Options | None,
+    *,
+    when_behind: WhenBehind | str | None,
+    version: int | str | None,
+    drops: Drops | str | None,
+    on_drift: OnDrift | str | None,
+) -> Options:
+    """The options of a start, at which nobody looks: so it says what it brings back."""
+    chosen = with_choices(
+        options or Options(), when_behind=when_behind, version=version, drops=drops, on_drift=on_drift
+    )
+    return chosen if chosen.on_drift is not None else with_choices(chosen, on_drift=OnDrift.WARN)
 
 
 class _StoppedError(BaseException):

@@ -31,11 +31,18 @@ __all__ = ["restrict_to_drift"]
 
 
 def restrict_to_drift(
-    session: Session, found: PlanResult, *, accept: bool, objects: Sequence[str], options: Options
+    session: Session,
+    found: PlanResult,
+    *,
+    accept: bool,
+    objects: Sequence[str] = (),
+    facts: frozenset[FactId] | None = None,
+    options: Options,
 ) -> PlanResult:
     """The plan that ends the drift of `objects`, or of all that drifted; what is only pending stays as it is.
 
-    What an unfinished run changes is no drift. Raises ConfigError where an object of `objects` did not drift, or
+    With `facts` only these and what hangs on them are brought back, where they drifted and are in no conflict. What an
+    unfinished run changes is no drift. Raises ConfigError where an object of `objects` did not drift, or
     nothing is recorded.
     """
     assert found.renamed is not None  # only a plan that was read from a file has none
@@ -48,7 +55,10 @@ def restrict_to_drift(
     changes = unfinished.changes if unfinished else None
     renames = found.renamed.renames
     manual = [rename for rename in renames if rename.manual]
-    chosen = [each for each in manual if not objects or not _names(each, found).isdisjoint(objects)]
+    if facts is not None:
+        chosen = [each for each in manual if each.new in facts]
+    else:
+        chosen = [each for each in manual if not objects or not _names(each, found).isdisjoint(objects)]
     # What a hint asks to rename is pending: it stays as it is, under the name that it has.
     all_of_them = len(chosen) == len(manual) and not any(rename.where for rename in renames)
     taken = found.renamed if all_of_them else renamed_only(session, found, chosen, options)
@@ -65,7 +75,9 @@ def restrict_to_drift(
             or (each.state is State.UNMANAGED and each.object not in found.goal.foreign)
         )
     }
-    if objects:
+    if facts is not None:
+        drifted = _of_facts(drifted, facts, (found.live, found.renamed.live, found.recorded.snapshot))
+    elif objects:
         known = {owner.key for owner in drifted}
         known.update(*(_names(rename, found) for rename in manual))
         missing = [key for key in objects if key not in known]
@@ -110,6 +122,26 @@ def _selected(
         if owner.key in objects:
             found[owner] = state
         elif kept := tuple(each for each in state.differences if each.fact in along):
+            found[owner] = replace(state, differences=kept)
+    return found
+
+
+def _of_facts(
+    drifted: Mapping[FactId, ObjectState], facts: frozenset[FactId], states: Sequence[Snapshot]
+) -> dict[FactId, ObjectState]:
+    """Of what drifted only these facts and what hangs on them."""
+
+    def is_meant(fact: FactId | None) -> bool:
+        while fact is not None:
+            if fact in facts:
+                return True
+            fact = next((above for state in states if (above := state.parent(fact)) is not None), None)
+        return False
+
+    found: dict[FactId, ObjectState] = {}
+    for owner, state in drifted.items():
+        kept = tuple(each for each in state.differences if each.fact in state.moved and is_meant(each.fact))
+        if kept and state.state is State.DRIFTED:
             found[owner] = replace(state, differences=kept)
     return found
 
