@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         ConfigError,
         ConnectError,
         DatabaseError,
+        DeliveryError,
+        DriftError,
         EmbeddedServerError,
         EmptySourceError,
         HazardError,
@@ -84,7 +86,7 @@ if TYPE_CHECKING:
     from reconciler.model.replication import MaxLag, Reader
     from reconciler.model.snapshot import Extent, Snapshot
     from reconciler.model.versions import Behind
-    from reconciler.options import Drops, Options, Partitions, Proof, WhenBehind
+    from reconciler.options import Drops, OnDrift, Options, Partitions, Proof, WhenBehind
     from reconciler.redaction.masking import Secret, SecretText
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
     from reconciler.source.reading import parse_source, source_from_object, source_from_text
@@ -116,7 +118,9 @@ __all__ = [
     "DatabaseSource",
     "Declaration",
     "Definition",
+    "DeliveryError",
     "Difference",
+    "DriftError",
     "DriftedFact",
     "Drops",
     "EmbeddedServerError",
@@ -154,6 +158,7 @@ __all__ = [
     "MigrateResult",
     "MigrationRecord",
     "ObjectState",
+    "OnDrift",
     "Online",
     "OpenConnection",
     "Options",
@@ -269,6 +274,7 @@ _MODULES = {
     "MigrateResult": "results",
     "MigrationRecord": "ledger.history",
     "ObjectState": "diff.drift",
+    "OnDrift": "options",
     "Online": "model.plan",
     "OpenConnection": "db.targets",
     "Options": "options",

@@ -57,6 +57,7 @@ from reconciler.cli.plan_file import apply_file, plan_text, write_plan
 from reconciler.cli.plugin import plugin
 from reconciler.cli.rename_prompts import with_answers
 from reconciler.cli.rollback import rollback
+from reconciler.cli.watch import watch, watch_check
 from reconciler.errors import ConfigError, HazardError, ReconcilerError, RunInterruptedError, TerminatedError
 
 if TYPE_CHECKING:
@@ -249,8 +250,9 @@ _ALL_PLUGINS = click.option("--all-plugins", is_flag=True, help="All plugins tha
 
 @cli.command(short_help="Show which objects changed.")
 @_ALL_PLUGINS
+@click.option("--watch", "watched", is_flag=True, help="Go on until Ctrl-C, and show each change.")
 @partial(reconciling, formats=CHECK_FORMATS)
-def check(*, all_plugins: bool, **values: Any) -> int:
+def check(*, all_plugins: bool, watched: bool, **values: Any) -> int:
     """Show which objects moved; exit 4 on drift or conflict, 6 on an unfinished run, 2 if only the declaration changed.
 
     Without a SOURCE, and with one that is older than what the database is at (exit 7), the database is compared with
@@ -259,6 +261,8 @@ def check(*, all_plugins: bool, **values: Any) -> int:
     from reconciler.report import json, sql
 
     chosen = read_options(values, formats=CHECK_FORMATS)
+    if watched:
+        return watch_check(chosen, values, all_plugins=all_plugins)
     if all_plugins:
         return _check_all(chosen, values)
     source = source_of(chosen) if chosen.sources else None
@@ -661,6 +665,7 @@ def demo() -> int:
 cli.add_command(incidents)
 cli.add_command(rollback)
 cli.add_command(plugin)
+cli.add_command(watch)
 cli.add_command(audit)
 
 if __name__ == "__main__":

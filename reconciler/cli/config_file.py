@@ -1,8 +1,8 @@
 """The configuration: `[tool.reconciler]` of pyproject.toml, or reconciler.toml. Reads files.
 
 The nearest folder upwards that has either counts; in one folder reconciler.toml goes before pyproject.toml. Keys are
-the command's options, with `-` or `_`, `source`, `hazards`: rules for which hazards are refused, and `ignore`: rules
-for what to leave alone.
+the command's options, with `-` or `_`, `source`, `hazards`: rules for which hazards are refused, `ignore`: rules for
+what to leave alone, and `policy`: rules for what `watch` does about drift.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from reconciler.errors import ConfigError
-from reconciler.hazards.policy import HazardRule, Verdict
+from reconciler.hazards.policy import HazardRule, Verdict, consents
 from reconciler.model.hazards import HazardKind, hazard_kind
 from reconciler.model.ignore import IgnoreRule
+from reconciler.model.policies import Policy, PolicyAction, parse_duration, parse_window
 from reconciler.source.ownership import require_own
 
 if TYPE_CHECKING:
@@ -30,6 +31,22 @@ Value = TypeVar("Value")
 _RULE = frozenset({"hazard", "schema", "object", "above", "verdict"})
 
 _IGNORE = frozenset({"object", "children_of", "attribute", "kind", "schema", "name", "owner", "reason", "until"})
+
+_POLICY = frozenset(
+    {
+        "action",
+        "allow",
+        "author",
+        "back_off",
+        "lasts",
+        "object",
+        "plugin",
+        "reason",
+        "tries",
+        "window",
+        "within",
+    }
+)
 
 _OWN_FILE = "reconciler.toml"
 _SHARED_FILE = "pyproject.toml"
@@ -72,6 +89,7 @@ class Configuration:
     share: bool | None = None
     ledger_schema: str | None = None
     ignore: tuple[IgnoreRule, ...] | None = None
+    policy: tuple[Policy, ...] | None = None
     name: str | None = None
 
 
@@ -138,6 +156,7 @@ def parse_configuration(table: dict[str, object], path: Path) -> Configuration:
         share=flags.get("share"),
         ledger_schema=strings.get("ledger_schema"),
         ignore=_ignore_rules(values.get("ignore"), path),
+        policy=_policies(values.get("policy"), path),
         name=path.name,
     )
 
@@ -256,6 +275,43 @@ def _ignore_rule(table: dict[str, object], where: str) -> IgnoreRule:
     )
 
 
+def _policies(value: object, path: Path) -> tuple[Policy, ...] | None:
+    """The tables [[tool.reconciler.policy]]. Raises ConfigError for one that cannot be read."""
+    if value is None:
+        return None
+    tables = _tables(value)
+    if tables is None:
+        raise ConfigError(f"{path}: policy must be a list of tables", hint="write [[tool.reconciler.policy]]")
+    return tuple(_policy(table, f"{path}: policy[{place}]") for place, table in enumerate(tables, start=1))
+
+
+def _policy(table: dict[str, object], where: str) -> Policy:
+    values = {key.replace("-", "_"): value for key, value in table.items()}
+    unknown = sorted(values.keys() - _POLICY)
+    if unknown:
+        known = ", ".join(sorted(key.replace("_", "-") for key in _POLICY))
+        raise ConfigError(f"{where}: unknown key {unknown[0].replace('_', '-')}", hint=f"known are: {known}")
+    action = values.get("action")
+    if action not in tuple(PolicyAction):
+        raise ConfigError(f"{where}: action must be one of {', '.join(PolicyAction)}")
+    usual = Policy(action=PolicyAction.REPORT)
+    tries = _of_rule(values, "tries", _number, where)
+    return Policy(
+        action=PolicyAction(str(action)),
+        object=_of_rule(values, "object", _string, where),
+        plugin=_of_rule(values, "plugin", _string, where),
+        author=_of_rule(values, "author", _string, where),
+        reason=_of_rule(values, "reason", _string, where),
+        lasts=_of_rule(values, "lasts", _duration, where),
+        window=_of_rule(values, "window", _window, where),
+        tries=usual.tries if tries is None else tries,
+        within=_of_rule(values, "within", _duration, where) or usual.within,
+        back_off=_of_rule(values, "back_off", _duration, where) or usual.back_off,
+        allow=consents(_of_rule(values, "allow", _strings, where) or ()),
+        where=where,
+    )
+
+
 def _of_rule(table: dict[str, object], key: str, read: Callable[[object], Value | None], where: str) -> Value | None:
     if key not in table:
         return None
@@ -276,6 +332,14 @@ def _size(value: object) -> int | None:
     return _number(value)
 
 
+def _duration(value: object) -> timedelta | None:
+    return parse_duration(value) if isinstance(value, str) else None
+
+
+def _window(value: object) -> tuple[time, time] | None:
+    return parse_window(value) if isinstance(value, str) else None
+
+
 def _version(value: object) -> str | None:
     number = _number(value)
     return _string(value) if number is None else str(number)
@@ -291,6 +355,8 @@ _WORDS: dict[Callable[[object], object], str] = {
     _number: "a number, not negative",
     _size: "a size like 64MB",
     _version: "a number or a text",
+    _duration: "a time like 30s, 5min, 12h or 7d",
+    _window: "a part of the day in UTC like 22:00-06:00",
     _tables: "a list of tables",
 }
 _KINDS: dict[str, Callable[[object], object]] = {
@@ -326,6 +392,7 @@ _KINDS: dict[str, Callable[[object], object]] = {
     "share": _flag,
     "ledger_schema": _string,
     "ignore": _tables,
+    "policy": _tables,
 }
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -11,11 +10,9 @@ import click
 from reconciler.cli.console import DONE, DRIFT, print_data, print_text
 from reconciler.cli.options import connecting, open_reconciler, read_options
 from reconciler.errors import ConfigError
+from reconciler.model.policies import parse_duration
 
-__all__ = ["incidents", "parse_duration", "parse_until"]
-
-_DURATION = re.compile(r"(\d+)\s*(s|min|m|h|d|w)")
-_UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+__all__ = ["incidents", "parse_until"]
 
 
 @click.group(invoke_without_command=True, short_help="List drift as incidents, or acknowledge one.")
@@ -73,9 +70,3 @@ def parse_until(text: str, now: datetime) -> datetime:
     except ValueError as exc:
         raise ConfigError(f"{text} is no time", hint="write 2030-12-31, 2030-12-31 18:00, 12h or 7d") from exc
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
-def parse_duration(text: str) -> timedelta | None:
-    """`30s`, `5min`, `12h`, `7d`, `2w`; None for anything else."""
-    match = _DURATION.fullmatch(text.strip())
-    return timedelta(seconds=int(match[1]) * _UNITS[match[2]]) if match is not None else None

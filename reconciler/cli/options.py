@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from reconciler.cli.config_file import Configuration
     from reconciler.client import Reconciler
+    from reconciler.model.policies import Policy
     from reconciler.source.source import AnySource
 
 __all__ = [
@@ -66,6 +67,7 @@ class CommandOptions:
     configuration: str = "the configuration"
     show_ignored: bool = False
     details: bool = False
+    policies: tuple[Policy, ...] = ()
 
 
 def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) -> CommandOptions:
@@ -136,6 +138,7 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) ->
         configuration=found.name or "the configuration",
         show_ignored=bool(values.get("show_ignored")),
         details=bool(values.get("details")),
+        policies=found.policy or (),
     )
 
 
