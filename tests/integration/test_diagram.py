@@ -36,7 +36,8 @@ def draw(database: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., tup
 
     def call(*arguments: str) -> tuple[int, str, str]:
         code = run(["diagram", *arguments, "--dsn", database])
-        return (code, *capsys.readouterr())
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
 
     return call
 
