@@ -13,7 +13,7 @@ import click
 from reconciler.cli.config_file import find_configuration
 from reconciler.cli.console import find_dsn, opened, print_warnings
 from reconciler.errors import ConfigError
-from reconciler.hazards.policy import consents, rule_of_consent
+from reconciler.hazards.policy import EVERYTHING, consents, rule_of_consent
 from reconciler.model.hazards import HazardKind
 from reconciler.model.plugins import DEFAULT_PLUGIN, require_plugin_name
 from reconciler.model.replication import MaxLag
@@ -124,7 +124,7 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) ->
             preflight=not pick("no_preflight", not _USUAL.preflight),
             preflight_timeout_ms=int(pick("preflight_timeout", _USUAL.preflight_timeout_ms)),
             search_path=tuple(pick("search_path", _USUAL.search_path)),
-            when_behind=WhenBehind.APPLY if values.get("allow_older") else WhenBehind.FAIL,
+            when_behind=WhenBehind.APPLY if _allows_older(values) else WhenBehind.FAIL,
             version=pick("app_version", _USUAL.version),
             drops=pick("drops", _USUAL.drops),
             ignore=found.ignore or (),
@@ -140,6 +140,11 @@ def read_options(values: dict[str, Any], *, formats: Sequence[str] = FORMATS) ->
         details=bool(values.get("details")),
         policies=found.policy or (),
     )
+
+
+def _allows_older(values: dict[str, Any]) -> bool:
+    """Whether the command line itself says so: by its own option, or by allowing all; never the configuration."""
+    return bool(values.get("allow_older")) or EVERYTHING in (values.get("allow") or ())
 
 
 def _source_format(text: str) -> str:
@@ -309,7 +314,7 @@ def planning(command: Command, *, formats: Sequence[str] = FORMATS) -> Command:
             "--allow-older",
             is_flag=True,
             help="The declaration may be older than what the database is at: an earlier migration's, or of a lower"
-            " version.",
+            " version. --allow all says so, too.",
         ),
         click.option(
             "--app-version",

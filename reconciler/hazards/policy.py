@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reconciler.model.hazards import Hazard
 
 __all__ = [
+    "EVERYTHING",
     "HazardRule",
     "Verdict",
     "consent_for",

@@ -321,6 +321,9 @@ def test_the_command_line_refuses_an_older_declaration(
     assert call("apply", "--plan", "plan.json", "--allow", "data-loss") == 7
     assert call("apply", "--plan", "plan.json", "--allow", "data-loss", "--allow-older") == 0
     assert call("apply", "newer.sql") == 7
+    (tmp_path / "reconciler.toml").write_text("allow = ['all']\n")
+    assert call("apply", "newer.sql") == 7, "what always holds is no consent to an older declaration"
+    assert call("plan", "newer.sql", "--allow", "all") == 2
     (tmp_path / "reconciler.toml").write_text("app-version = 2\n")
     assert call("apply", "newer.sql") == 0
     assert call("apply", "older.sql", "--app-version", "1.5", "--allow", "data-loss") == 7
