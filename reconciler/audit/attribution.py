@@ -86,7 +86,7 @@ def attribute(
         return {}, state
     facts = [difference.fact for difference in differences]
     known = _known(connection, state, facts, live, before)
-    return {fact: _of_fact(fact, live, before, known) for fact in facts}, state
+    return {each.fact: _of_difference(each, live, before, known) for each in differences}, state
 
 
 def _known(
@@ -164,23 +164,25 @@ _ROWS: LiteralString = """
 """
 
 
-def _of_fact(fact: FactId, live: Snapshot, before: Mapping[FactId, Address], known: _Known) -> Attribution:
-    if fact in live.facts:
-        return _of_present(fact, live, known)
-    return _of_gone(fact, live, before, known)
-
-
-def _of_present(fact: FactId, live: Snapshot, known: _Known) -> Attribution:
-    """Who left its rows as they are; where that was we ourselves, who last changed what it is a part of."""
-    usual: Attribution | None = None
-    for each in (fact, *_above(fact, live)):
-        found = _of_rows(each, _address(each, live), known)
-        if found is None:
-            continue
-        if found.kind not in (AttributionKind.RUN, AttributionKind.BEFORE_LOG):
-            return found
-        usual = usual or found
+def _of_difference(
+    difference: Difference, live: Snapshot, before: Mapping[FactId, Address], known: _Known
+) -> Attribution:
+    fact = difference.fact
+    if fact not in live.facts:
+        return _of_gone(fact, live, before, known)
+    usual = _of_rows(fact, _address(fact, live), known)
+    # What is there all of a sudden may have another name, because what it is a part of was renamed.
+    if (difference.before is None) != (difference.after is None) and (usual is None or _is_old(usual)):
+        for each in _above(fact, live):
+            found = _of_rows(each, _address(each, live), known)
+            if found is not None and not _is_old(found):
+                return found
     return usual or _unlogged(None)
+
+
+def _is_old(found: Attribution) -> bool:
+    """Whether somebody else can only have changed what surrounds it."""
+    return found.kind in (AttributionKind.RUN, AttributionKind.BEFORE_LOG)
 
 
 def _of_rows(fact: FactId, address: Address | None, known: _Known) -> Attribution | None:
@@ -201,7 +203,7 @@ def _of_row(row: _Row, fact: FactId, known: _Known) -> Attribution:
         at = None if row.at is None else datetime.fromtimestamp(row.at, UTC)
         return Attribution(kind=AttributionKind.NOT_LOGGED, entries=made, unlogged=True, at=at)
     if author.id in known.own and not made:
-        return Attribution(kind=AttributionKind.RUN, runs=(known.own[author.id],))
+        return Attribution(kind=AttributionKind.RUN, runs=(known.own[author.id],), entries=(author,))
     return _by(made or (author,))
 
 
@@ -239,12 +241,12 @@ def _of_gone(fact: FactId, live: Snapshot, before: Mapping[FactId, Address], kno
     if dropped:
         last = dropped[-1]
         if last.id in known.own:
-            return Attribution(kind=AttributionKind.RUN, runs=(known.own[last.id],))
+            return Attribution(kind=AttributionKind.RUN, runs=(known.own[last.id],), entries=(last,))
         return _by((last,))
     for part in (fact, *_above_by_name(fact)):
         address = before.get(part)
         renamed = _of_rows(part, address, known) if address is not None else None
-        if renamed is not None and renamed.kind not in (AttributionKind.RUN, AttributionKind.BEFORE_LOG):
+        if renamed is not None and not _is_old(renamed):
             return renamed
     return _of_parent(fact, live, known)
 
@@ -271,7 +273,7 @@ def _of_parent(fact: FactId, live: Snapshot, known: _Known) -> Attribution:
         if after_own:
             return _by((after_own[-1],))
         if about:
-            return Attribution(kind=AttributionKind.RUN, runs=(known.own[about[-1].id],))
+            return Attribution(kind=AttributionKind.RUN, runs=(known.own[about[-1].id],), entries=(about[-1],))
     return _unlogged(None)
 
 

@@ -57,6 +57,7 @@ from reconciler.cli.plan_file import apply_file, plan_text, write_plan
 from reconciler.cli.plugin import plugin
 from reconciler.cli.rename_prompts import with_answers
 from reconciler.cli.rollback import rollback
+from reconciler.cli.timeline import blame, log
 from reconciler.cli.watch import watch, watch_check
 from reconciler.errors import ConfigError, HazardError, ReconcilerError, RunInterruptedError, TerminatedError
 
@@ -667,6 +668,8 @@ cli.add_command(rollback)
 cli.add_command(plugin)
 cli.add_command(watch)
 cli.add_command(audit)
+cli.add_command(log)
+cli.add_command(blame)
 
 if __name__ == "__main__":
     main()

@@ -14,7 +14,17 @@ if TYPE_CHECKING:
 
     from reconciler.model.facts import Address
 
-__all__ = ["Actor", "Attribution", "AttributionKind", "AuditState", "Entry", "OwnRun", "Seal", "attribution_of"]
+__all__ = [
+    "Actor",
+    "Attribution",
+    "AttributionKind",
+    "AuditState",
+    "Entry",
+    "Happening",
+    "OwnRun",
+    "Seal",
+    "attribution_of",
+]
 
 # Of a statement, in one line.
 _SHOWN = 200
@@ -145,7 +155,7 @@ class Attribution:
                 acts = list(dict.fromkeys(_act(entry) for entry in self.entries)) + [str(run) for run in self.runs]
                 return f"by several: {'; '.join([*acts, _unlogged(self.at)] if self.unlogged else acts)}"
             case AttributionKind.RUN:
-                return f"by {', '.join(map(str, self.runs))}"
+                return f"by {', '.join(map(str, self.runs))}{_run_act(self)}"
             case AttributionKind.BEFORE_LOG:
                 return "before the log began"
             case AttributionKind.NOT_LOGGED:
@@ -158,7 +168,8 @@ def attribution_of(parts: Iterable[Attribution]) -> Attribution | None:
     found = list(parts)
     if not found:
         return None
-    entries = {entry.id: entry for each in found for entry in each.entries}
+    by_hand = [each for each in found if each.kind is not AttributionKind.RUN]
+    entries = {entry.id: entry for each in by_hand or found for entry in each.entries}
     ordered = tuple(entries[number] for number in sorted(entries))
     runs = tuple(dict.fromkeys(run for each in found for run in each.runs))
     unlogged = any(each.unlogged for each in found)
@@ -171,8 +182,15 @@ def attribution_of(parts: Iterable[Attribution]) -> Attribution | None:
     if unlogged:
         return Attribution(kind=AttributionKind.NOT_LOGGED, entries=ordered, unlogged=True, at=at)
     if runs:
-        return Attribution(kind=AttributionKind.RUN, runs=runs)
+        return Attribution(kind=AttributionKind.RUN, runs=runs, entries=ordered, at=at)
     return Attribution(kind=AttributionKind.BEFORE_LOG)
+
+
+def _run_act(found: Attribution) -> str:
+    if found.entries:
+        last = found.entries[-1]
+        return f" ({last.actor.login_role}, on {_time(last.at)}, transaction {last.xid})"
+    return f" (on {_time(found.at)})" if found.at is not None else ""
 
 
 def _unlogged(at: datetime | None) -> str:
@@ -187,6 +205,16 @@ def _act(entry: Entry) -> str:
 
 def _time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """One run of reconciler, or one statement of somebody, with what the log has of it; `by` is who, in words."""
+
+    at: datetime
+    by: str
+    entries: tuple[Entry, ...] = ()
+    run: OwnRun | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,19 +6,25 @@ from typing import TYPE_CHECKING
 
 from reconciler.diff.diff import Change
 from reconciler.model.audit import AttributionKind
+from reconciler.model.visible import visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from reconciler.model.audit import Actor, Attribution, AuditState, Entry, Seal
+    from reconciler.model.audit import Actor, Attribution, AuditState, Entry, Happening, OwnRun, Seal
+    from reconciler.model.facts import FactId
 
 __all__ = [
     "attribution_value",
     "author_text",
+    "blame_text",
+    "blame_value",
     "entry_value",
     "state_text",
     "state_value",
+    "timeline_text",
+    "timeline_value",
     "verification_text",
     "verification_value",
 ]
@@ -47,7 +53,7 @@ def attribution_value(found: Attribution | None) -> dict[str, object] | None:
         "at": None if found.last_at is None else found.last_at.isoformat(),
         "unlogged": found.unlogged,
         "entries": [entry_value(entry) for entry in found.entries],
-        "runs": [{"plugin": run.plugin, "run_id": run.run_id, "kind": run.kind, "idx": run.idx} for run in found.runs],
+        "runs": [_run(run) for run in found.runs],
     }
 
 
@@ -78,6 +84,51 @@ def _actor(actor: Actor) -> dict[str, object]:
         "pid": actor.pid,
         "backend_start": None if actor.backend_start is None else actor.backend_start.isoformat(),
     }
+
+
+def timeline_text(happened: Sequence[Happening]) -> str:
+    """A line for each run and for each statement of somebody, oldest first."""
+    if not happened:
+        return "Nothing is known to have changed it.\n"
+    return "".join(f"{_time(each.at)}  {_happening(each)}\n" for each in happened)
+
+
+def _happening(each: Happening) -> str:
+    if each.run is not None:
+        return visible_line(f"{each.run} ({each.run.kind} by {each.by})")
+    first = each.entries[0]
+    said = " ".join((first.statement or first.tag).split())
+    objects = ", ".join(
+        dict.fromkeys(f"{entry.object_type or 'object'} {entry.identity or '?'}" for entry in each.entries)
+    )
+    return visible_line(f"{each.by}, transaction {first.xid}: {objects}: {said}")
+
+
+def timeline_value(happened: Sequence[Happening]) -> list[dict[str, object]]:
+    """The same for a document."""
+    return [
+        {
+            "at": each.at.isoformat(),
+            "by": each.by,
+            "run": None if each.run is None else _run(each.run),
+            "entries": [entry_value(entry) for entry in each.entries],
+        }
+        for each in happened
+    ]
+
+
+def blame_text(parts: Sequence[tuple[FactId, Attribution | None]]) -> str:
+    """A line for each part of a relation."""
+    return "".join(f"{fact}: {'not known' if found is None else found}\n" for fact, found in parts)
+
+
+def blame_value(parts: Sequence[tuple[FactId, Attribution | None]]) -> list[dict[str, object]]:
+    """The same for a document."""
+    return [{"fact": fact.key, "author": attribution_value(found)} for fact, found in parts]
+
+
+def _run(run: OwnRun) -> dict[str, object]:
+    return {"plugin": run.plugin, "run_id": run.run_id, "kind": run.kind, "idx": run.idx}
 
 
 def state_text(state: AuditState, seal: Seal | None) -> str:

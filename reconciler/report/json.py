@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from reconciler.ledger.plugins import PluginEntry
     from reconciler.ledger.runs import Run
     from reconciler.ledger.steps import UnfinishedRun
-    from reconciler.model.audit import Attribution, AuditState, Seal
+    from reconciler.model.audit import Attribution, AuditState, Happening, Seal
     from reconciler.model.checks import Finding
     from reconciler.model.facts import FactId
     from reconciler.model.hazards import Hazard
@@ -38,6 +38,7 @@ __all__ = [
     "all_document",
     "audit_status_document",
     "audit_verification_document",
+    "blame_document",
     "check_document",
     "diff_document",
     "error_document",
@@ -50,6 +51,7 @@ __all__ = [
     "reset_document",
     "result_document",
     "status_document",
+    "timeline_document",
     "to_text",
 ]
 
@@ -318,6 +320,16 @@ def _object_state(state: ObjectState, whose: Mapping[FactId, Attribution]) -> di
 def audit_status_document(state: AuditState, seal: Seal | None) -> dict[str, object]:
     """Whether there is a log of DDL, and whether it can be believed."""
     return {**head("audit-status"), **audit.state_value(state, seal)}
+
+
+def timeline_document(happened: Sequence[Happening], plugin: str | None) -> dict[str, object]:
+    """What became of the schema, oldest first."""
+    return {**head("log", plugin), "happened": audit.timeline_value(happened)}
+
+
+def blame_document(parts: Sequence[tuple[FactId, Attribution | None]]) -> dict[str, object]:
+    """Each part of a relation, and since when it is as it is."""
+    return {**head("blame"), "parts": audit.blame_value(parts)}
 
 
 def audit_verification_document(

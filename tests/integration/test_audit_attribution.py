@@ -186,3 +186,44 @@ def test_check_tells_it_in_text_and_json(
     assert "CREATE INDEX accounts_hot ON app.accounts (kept)" in told
     assert run(["check", "--format", "json", *at]) == 4
     assert '"login_role": "audit_ann"' in capsys.readouterr().out
+
+
+@pytest.mark.one_server
+def test_log_and_blame_tell_runs_and_people_in_one_line_of_time(
+    database: str, live: psycopg.Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by_hand(database, "audit_ann", "ALTER TABLE app.accounts ADD added integer")
+    by_hand(
+        database,
+        "audit_bob",
+        "CREATE INDEX accounts_hot ON app.accounts (kept)",
+        "ALTER TABLE app.others ADD o integer",
+    )
+    at = ["--dsn", database]
+    capsys.readouterr()
+    assert run(["log", *at]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == 4
+    assert "plugin app, migration 0 (apply by postgres)" in told[0]
+    assert "audit_ann (session role audit_ann" in told[1]
+    assert run(["log", "app.accounts", *at]) == 0
+    assert "others" not in (told := capsys.readouterr().out)
+    assert [word in told for word in ("migration 0", "ADD added", "accounts_hot")] == [True, True, True]
+    assert run(["log", "--by", "audit_bob", "--since", "1h", "--format", "json", *at]) == 0
+    assert '"login_role": "audit_ann"' not in capsys.readouterr().out
+    assert run(["blame", "app.accounts", *at]) == 0
+    lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    assert lines["column app.accounts.added"].startswith("by audit_ann")
+    assert lines["index app.accounts.accounts_hot"].startswith("by audit_bob")
+    assert lines["column app.accounts.kept"].startswith("by plugin app, migration 0 (postgres, on ")
+    assert lines["constraint app.accounts.positive"].startswith("by plugin app, migration 0")
+    uninstall(live)
+    assert run(["blame", "app.accounts", *at]) == 0
+    lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    assert lines["column app.accounts.kept"].startswith("by plugin app, migration 0 (on ")
+    assert lines["column app.accounts.added"] == "not known"
+    assert run(["log", "app.accounts", *at]) == 0
+    told = capsys.readouterr()
+    assert "migration 0" in told.out
+    assert "there is no log of DDL" in told.err
+    assert run(["blame", "app.nothing", *at]) == 1
