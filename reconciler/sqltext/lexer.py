@@ -28,9 +28,8 @@ _BLANK = re.compile(rf"(?:[{_SPACE}]++|--[^\n\r]*+)*+")
 _BLANK_OR_SEMICOLON = re.compile(rf"(?:[{_SPACE};]++|--[^\n\r]*+)*+")
 # Alternatives that each begin with another letter let the regular expression engine skip quickly to the next one.
 _MARK = re.compile(r"'|\"|\$|;|\(|\)|\\|--|/\*")
-_MARK_IN_ROUTINE = re.compile(
-    rf"'|\"|\$|;|\(|\)|\\|--|/\*|(?<![{_LETTER}0-9$])(?:begin|case|end)(?![{_LETTER}0-9$])", re.IGNORECASE
-)
+# Only the words are of either case: to compile so large a range of letters for that takes 0.2 s.
+_MARK_IN_ROUTINE = re.compile(rf"'|\"|\$|;|\(|\)|\\|--|/\*|(?<![{_LETTER}0-9$])(?i:begin|case|end)(?![{_LETTER}0-9$])")
 _COMMENT_MARK = re.compile(r"/\*|\*/")
 _END_OF_LINE = re.compile(r"[\n\r]|\Z")
 _ESCAPE_STRING = re.compile(r"'(?:[^'\\]++|\\.|'')*+'", re.DOTALL)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from each_statement import before_each
+from prepared import prepare
 
 from reconciler.client import Reconciler
 from reconciler.errors import ApplyError, LockTimeoutError
@@ -51,10 +52,7 @@ CHANGES = {
 
 
 def _prepare(url: str, text: str = BEFORE, rows: str = ROWS) -> None:
-    with Reconciler(url) as reconciler:
-        reconciler.migrate(text)
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(rows.encode())
+    prepare(url, text, rows)
 
 
 def _texts(plan: Plan) -> list[str]:

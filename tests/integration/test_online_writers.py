@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import psycopg
 import pytest
 from each_statement import before_each
+from prepared import prepare
 
 from reconciler.client import Reconciler
 from reconciler.errors import ReconcilerError
@@ -204,13 +205,6 @@ REQUIRED = {
 }
 
 
-def _prepare(url: str, text: str, rows: str) -> None:
-    with Reconciler(url) as reconciler:
-        reconciler.migrate(text)
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(rows.encode())
-
-
 def _write_between(reconciler: Reconciler, client: psycopg.Connection, case: Case) -> int:
     """Migrates, and writes at each step where our lock lets a client; the number of times that it did."""
     client.execute("set lock_timeout to '100ms'")
@@ -232,7 +226,7 @@ def _write_between(reconciler: Reconciler, client: psycopg.Connection, case: Cas
 
 @pytest.mark.parametrize("case", REQUIRED.values(), ids=REQUIRED)
 def test_inserts_that_leave_a_column_out_never_fail_while_it_becomes_required(database: str, case: Case) -> None:
-    _prepare(database, case.before, case.rows)
+    prepare(database, case.before, case.rows)
     with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database, autocommit=True) as client:
         _write_between(reconciler, client, case)
         assert reconciler.plan(case.after).plan.is_empty
@@ -254,7 +248,7 @@ def test_what_a_hint_names_is_tried_before_a_client_could_meet_it(database: str)
         "insert into public.t (v, ref, s) values (1, 1, 's')",
     )
     rows = "insert into public.other values (1, 'one'); insert into public.t (v, ref) select 1, nullif(n, 7)"
-    _prepare(database, before, f"{rows} from generate_series(1, 300) n")
+    prepare(database, before, f"{rows} from generate_series(1, 300) n")
     with psycopg.connect(database, autocommit=True, options="-c search_path=pg_catalog") as client:
         changes = ((added, "count(*)", "s"), (exchanged, "1", "ref"))
         for write, (after, number, column) in zip(writes, changes, strict=True):

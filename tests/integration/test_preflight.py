@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from prepared import prepare
 
 from reconciler.cli.commands import run
 from reconciler.client import Reconciler
@@ -222,13 +223,6 @@ BLOCKED: dict[str, tuple[str, str, str, str]] = {
 }
 
 
-def _prepare(url: str, before: str, rows: str) -> None:
-    with Reconciler(url) as reconciler:
-        reconciler.migrate(before)
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(rows.encode())
-
-
 # Those for which a large table is changed in steps.
 IN_STEPS = ("not null", "a unique index", "a unique constraint", "a check", "a foreign key", "text that is no number")
 EACH_WAY = [*((case, False) for case in BLOCKED), *((case, True) for case in IN_STEPS)]
@@ -239,7 +233,7 @@ EACH_WAY = [*((case, False) for case in BLOCKED), *((case, True) for case in IN_
 )
 def test_rows_that_a_statement_would_fail_on_are_found_before_it(database: str, case: str, online: bool) -> None:
     before, rows, after, said = BLOCKED[case]
-    _prepare(database, before, rows)
+    prepare(database, before, rows)
     options = Options(online=online)
     with Reconciler(database, options=options) as reconciler:
         planned = reconciler.plan(after)
@@ -388,14 +382,14 @@ FREE: dict[str, tuple[str, str, str]] = {
 def test_a_plan_that_succeeds_is_not_stopped(database: str, case: str) -> None:
     before, rows, after = FREE[case]
     name = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
-    _prepare(database, before, rows.format(name) if "datestyle" in rows else rows)
+    prepare(database, before, rows.format(name) if "datestyle" in rows else rows)
     with Reconciler(database) as reconciler:
         assert not [finding for finding in reconciler.plan(after).findings if finding.blocks]
         assert reconciler.migrate(after, allow_data_loss=True).idx == 1
 
 
 def test_findings_are_printed_and_in_the_documents(database: str) -> None:
-    _prepare(database, T, ROWS)
+    prepare(database, T, ROWS)
     with Reconciler(database) as reconciler:
         planned = reconciler.plan(T.replace("a int", "a int not null"))
         printed = text.plan_text(planned)
@@ -423,7 +417,7 @@ def test_findings_are_printed_and_in_the_documents(database: str) -> None:
 
 @pytest.mark.smoke
 def test_what_is_mended_after_the_plan_is_looked_at_again(database: str) -> None:
-    _prepare(database, T, ROWS)
+    prepare(database, T, ROWS)
     with Reconciler(database) as reconciler, psycopg.connect(database, autocommit=True) as connection:
         planned = reconciler.plan(T.replace("a int", "a int not null"))
         connection.execute("update public.t set a = 3 where id = 3")
@@ -431,7 +425,7 @@ def test_what_is_mended_after_the_plan_is_looked_at_again(database: str) -> None
 
 
 def test_counts_are_bounded(database: str) -> None:
-    _prepare(database, T, "insert into public.t (id) select generate_series(1, 1500)")
+    prepare(database, T, "insert into public.t (id) select generate_series(1, 1500)")
     with Reconciler(database) as reconciler:
         (found,) = reconciler.plan(T.replace("a int", "a int not null")).findings
         assert (found.count, found.at_least, found.examples) == (1000, True, ("id = 1", "id = 2", "id = 3"))
@@ -446,7 +440,7 @@ def test_a_query_that_takes_too_long_or_may_not_look_stops_nothing(
         " 'begin perform pg_catalog.pg_sleep(0.05); return true; end';"
     )
     url = make_database()
-    _prepare(url, slow + T, ROWS)
+    prepare(url, slow + T, ROWS)
     with Reconciler(url, options=Options(preflight_timeout_ms=50)) as reconciler:
         after = slow + T + "alter table t add check (slow(id));"
         (found,) = reconciler.plan(after).findings
@@ -459,7 +453,7 @@ def test_a_query_that_takes_too_long_or_may_not_look_stops_nothing(
         "create table seen (id int); create function sees(int) returns boolean volatile language plpgsql as"
         " 'begin insert into public.seen values ($1); return true; end';"
     )
-    _prepare(url, writes + T, ROWS)
+    prepare(url, writes + T, ROWS)
     with Reconciler(url) as reconciler:
         after = writes + T + "alter table t add check (sees(id));"
         (found,) = reconciler.plan(after).findings
@@ -468,7 +462,7 @@ def test_a_query_that_takes_too_long_or_may_not_look_stops_nothing(
 
 
 def test_a_callers_transaction_goes_on_and_can_write(database: str) -> None:
-    _prepare(database, T, ROWS)
+    prepare(database, T, ROWS)
     after = T.replace("a int", "a int not null")
     with psycopg.connect(database) as connection:
         connection.execute("select 1")
@@ -506,7 +500,7 @@ def test_owners_and_privileges_that_are_missing_are_found(database: str) -> None
 
 
 def test_who_holds_a_lock_for_long_is_named(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    _prepare(database, T, ROWS)
+    prepare(database, T, ROWS)
     monkeypatch.setattr("reconciler.preflight.preflight._HOLDS_LONG_S", 0)
     after = T.replace("a int", "a int, d int")
     with psycopg.connect(database) as holder, Reconciler(database) as reconciler:
@@ -520,7 +514,7 @@ def test_who_holds_a_lock_for_long_is_named(database: str, monkeypatch: pytest.M
 
 @pytest.mark.smoke
 def test_without_preflight_nothing_is_looked_for(database: str) -> None:
-    _prepare(database, T, ROWS)
+    prepare(database, T, ROWS)
     with Reconciler(database, options=Options(preflight=False)) as reconciler:
         assert not reconciler.plan(T.replace("a int", "a int not null")).findings
         with pytest.raises(ApplyError, match="contains null values"):
@@ -530,7 +524,7 @@ def test_without_preflight_nothing_is_looked_for(database: str) -> None:
 def test_a_dry_run_of_a_plan_file_looks_at_the_rows_of_now(
     database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _prepare(database, T, "select")
+    prepare(database, T, "select")
     source, file = tmp_path / "after.sql", tmp_path / "plan.json"
     source.write_text(T.replace("a int", "a int not null"))
     assert run(["plan", str(source), "--out", str(file), "--dsn", database]) == 2
@@ -591,7 +585,7 @@ REWRITTEN = T.replace("a int", "a bigint")
 
 
 def test_how_much_room_a_rewrite_takes_is_said_where_it_is_much(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    _prepare(database, T, ROWS)
+    prepare(database, T, ROWS)
     with Reconciler(database) as reconciler:
         assert not reconciler.plan(REWRITTEN).findings
         monkeypatch.setattr("reconciler.preflight.preflight._MUCH_BYTES", 8192)
@@ -606,7 +600,7 @@ def test_how_much_room_a_rewrite_takes_is_said_where_it_is_much(database: str, m
 def test_a_replication_slot_that_nobody_reads_from_is_named_where_much_is_written(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _prepare(database, T, ROWS)
+    prepare(database, T, ROWS)
     monkeypatch.setattr("reconciler.preflight.preflight._MUCH_BYTES", 8192)
     with psycopg.connect(database, autocommit=True) as admin, Reconciler(database) as reconciler:
         admin.execute("select pg_create_physical_replication_slot('preflight_slot', true)")
@@ -623,7 +617,7 @@ def test_a_replication_slot_that_nobody_reads_from_is_named_where_much_is_writte
 def test_a_transaction_that_began_before_is_named_where_an_index_is_built_concurrently(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _prepare(database, T, ROWS)
+    prepare(database, T, ROWS)
     monkeypatch.setattr("reconciler.preflight.preflight._HOLDS_LONG_S", 0)
     indexed = T + "create index t_a on t (a);"
     with psycopg.connect(database) as idle, Reconciler(database) as reconciler:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from prepared import prepare
 
 from reconciler.cli.commands import run
 from reconciler.client import Reconciler
@@ -47,9 +48,7 @@ PUBLIC = Options(search_path=("public",))
 
 
 def _prepare(url: str, more: str = "") -> None:
-    with Reconciler(url) as reconciler:
-        reconciler.migrate(BEFORE + more)
-    _run(url, ROWS)
+    prepare(url, BEFORE + more, ROWS)
 
 
 def _run(url: str, text: str) -> None:
