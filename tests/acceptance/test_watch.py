@@ -265,15 +265,27 @@ def test_healing_is_refused_where_it_costs_what_was_not_allowed(app: str) -> Non
 
 
 def test_the_log_tells_at_the_commit_and_who_it_was(app: str) -> None:
+    by_hand(app, "drop role if exists watch_ann", "create role watch_ann login superuser password 'watch_ann'")
     with psycopg.connect(app) as connection:
         install(connection, notify=True)
     slow = WatchTimes(poll_s=60, mark_s=600, lease_s=600)
-    with watching(app, times=slow) as watcher:
-        assert watcher.status.detector == "notifications of the log of DDL"
-        # Twice: the second look after the first takes the mark that the notification's is compared with.
-        for name, number in (("one", 1), ("two", 2)):
-            by_hand(app, f"create index users_{name} on app.users (id)")
-            until(lambda number=number: watcher.status.verdicts["app"].open == number, "the drift")
+    policies = [Policy(action=PolicyAction.ACKNOWLEDGE, author="watch_*", reason="she may")]
+    ann = make_conninfo(app, user="watch_ann", password="watch_ann", application_name="psql")
+    try:
+        with watching(app, times=slow, policies=policies) as watcher:
+            assert watcher.status.detector == "notifications of the log of DDL"
+            assert watcher.status.log_intact
+            with Reconciler(app) as reconciler:
+                # Twice: the second look after the first takes the mark that the notification's is compared with.
+                for name, number, who in (("one", 1, app), ("two", 2, ann)):
+                    by_hand(who, f"create index users_{name} on app.users (id)")
+                    until(lambda number=number: len(reconciler.incidents()) == number, "the incident")
+                until(lambda: reconciler.incidents()[0].status == "acknowledged", "the acknowledgement")
+                hers, another = reconciler.incidents()
+            assert (hers.author, another.author, another.status) == ("watch_ann", "postgres", "open")
+            assert "users_two" in str(hers.evidence)
+    finally:
+        by_hand(app, "drop role watch_ann")
 
 
 @pytest.mark.one_server
