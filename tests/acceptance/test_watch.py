@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from pooler import pgbouncer, pooler
 from psycopg.conninfo import make_conninfo
 from receiver import Receiver
 
@@ -286,6 +287,17 @@ def test_the_log_tells_at_the_commit_and_who_it_was(app: str) -> None:
             assert "users_two" in str(hers.evidence)
     finally:
         by_hand(app, "drop role watch_ann")
+
+
+@pytest.mark.one_server
+@pytest.mark.skipif(pgbouncer() is None, reason="needs PgBouncer")
+def test_through_a_pooler_that_shares_servers_it_asks_instead(app: str) -> None:
+    with psycopg.connect(app) as connection:
+        install(connection, notify=True)
+    with pooler(app, pool_size=3) as pooled, watching(pooled) as watcher:
+        assert watcher.status.detector.startswith("the log of DDL, asked each time (a pooler is between")
+        by_hand(app, "create index users_hot on app.users (id)")
+        until(lambda: state(watcher) is PluginState.DRIFTED, "the drift")
 
 
 @pytest.mark.one_server
