@@ -50,6 +50,8 @@ _HERE = re.compile(r"run here then: (.*?;)$")
 def publisher(server: EmbeddedServer) -> Iterator[EmbeddedServer]:
     """A server of the same version, whose log has what logical decoding needs."""
     with EmbeddedServer(None, bindir=server.bindir, settings=LOGICAL) as running:
+        with psycopg.connect(running.url, autocommit=True) as admin:
+            admin.execute("create role app_owner login password 'app_owner'")
         yield running
 
 
@@ -67,6 +69,16 @@ class Pair:
     def both(self, text: str) -> None:
         for connection in (self.here, self.there):
             connection.execute(text.encode())
+
+    def owned(self) -> str:
+        """The URL of a role that owns the tables and no publication."""
+        self.here.execute(sql.SQL("alter database {} owner to app_owner").format(sql.Identifier(self.here.info.dbname)))
+        self.here.execute("alter schema public owner to app_owner")
+        for (table,) in self.here.execute(
+            "select oid::regclass::text from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')"
+        ).fetchall():
+            self.here.execute(f"alter table {table} owner to app_owner".encode())
+        return psycopg.conninfo.make_conninfo(self.url, user="app_owner", password="app_owner")
 
     def subscribe(self, *publications: str) -> None:
         """From now on; nothing is copied, as both have the same rows."""
@@ -229,6 +241,7 @@ class Case:
     after: str
     publication: str = "create publication app for table public.t"
     online: bool = False
+    is_foreign: bool = False  # the publication belongs to another role
     last: str
     says: tuple[str, ...] = ()
     has: tuple[str, ...] = ()
@@ -263,6 +276,8 @@ PARTED = (
     " create table t_high partition of t for values from ({0}) to (maxvalue);"
 )
 BOUNDS = {"before": PARTED.format(300), "after": PARTED.format(200), "last": INTO}
+FULL = " alter table t replica identity full;"
+HEIRS = "create table p (id int not null, n int, label text); create table t (primary key (id)) inherits (p);"
 ONE_NAME = "create publication app for table public.t with (publish_via_partition_root = true)"
 CASES = {
     "columns": Case(**OF_COLUMNS, has_not=(LISTED,)),
@@ -275,6 +290,96 @@ CASES = {
         publication="create publication app for tables in schema public",
         online=True,
         has_not=(LISTED, "reconciler_tmp_"),
+    ),
+    "columns online, with a list of columns": Case(
+        before=COLUMNS,
+        after=COLUMNS.replace("n int", "n bigint"),
+        publication="create publication app for table public.t (id, n, label)",
+        online=True,
+        last="insert into public.t (id, n) values (20000, 3000000000)",
+        says=("column public.t.n becomes bigint",),
+        has=(LISTED, "reconciler_tmp_"),
+    ),
+    "a new column beside a list of columns": Case(
+        after=T.replace("label text", "label text, more int default 3"),
+        publication="create publication app for table public.t (id, n, label)",
+        last=INTO,
+    ),
+    "columns online, with a filter over what changes": Case(
+        before=T + FULL,
+        after=T.replace("n int", "n bigint") + FULL,
+        publication="create publication app for table public.t where (n > 0)",
+        online=True,
+        last="insert into public.t (id, n) values (20000, 3000000000)",
+        says=("column public.t.n becomes bigint",),
+        has_not=("reconciler_tmp_",),
+    ),
+    "columns, whole rows as replica identity": Case(
+        **{**OF_COLUMNS, "before": COLUMNS + FULL, "after": OTHER_COLUMNS + FULL}, has_not=(LISTED,)
+    ),
+    "columns online, whole rows as replica identity": Case(
+        **{**OF_COLUMNS, "before": COLUMNS + FULL, "after": OTHER_COLUMNS + FULL},
+        online=True,
+        has_not=("reconciler_tmp_",),
+    ),
+    "columns online, in all tables": Case(
+        **OF_COLUMNS,
+        publication="create publication app for all tables",
+        online=True,
+        has_not=(LISTED, "reconciler_tmp_"),
+    ),
+    "columns online, in a publication of others": Case(
+        **OF_COLUMNS, online=True, is_foreign=True, has_not=(LISTED, "reconciler_tmp_")
+    ),
+    "columns of a table with a child": Case(
+        before=HEIRS,
+        after=HEIRS.replace("n int", "n bigint").replace("label text", "label text, more int default 3"),
+        publication="create publication app for table public.p",
+        last="insert into public.t (id, n, more) values (20000, 3000000000, 5)",
+        says=("column public.p.n becomes bigint", "column public.p.more is new"),
+        compare="select id, n, label, more from public.p order by id",
+    ),
+    "columns online of a table with a child": Case(
+        before=HEIRS,
+        after=HEIRS.replace("n int", "n bigint"),
+        publication="create publication app for table public.p",
+        online=True,
+        last="insert into public.t (id, n) values (20000, 3000000000)",
+        says=("column public.p.n becomes bigint",),
+        compare="select id, n, label from public.p order by id",
+    ),
+    "columns online of a partitioned table, under one name": Case(
+        before=PARTED.format(300).replace("n int not null", "n int"),
+        after=PARTED.format(300).replace("n int not null", "n bigint"),
+        publication=ONE_NAME,
+        online=True,
+        last="insert into public.t (id, n) values (20000, 3000000000)",
+        says=("column public.t.n becomes bigint",),
+    ),
+    "columns online of a partitioned table, under the names of partitions": Case(
+        before=PARTED.format(300).replace("n int not null", "n int"),
+        after=PARTED.format(300).replace("n int not null", "n bigint"),
+        online=True,
+        last="insert into public.t (id, n) values (20000, 3000000000)",
+        says=("column public.t.n becomes bigint",),
+    ),
+    "recreated with rows, in a whole schema, under one name": Case(
+        after=PARTED.format(300),
+        publication="create publication app for tables in schema public with (publish_via_partition_root = true)",
+        last=INTO,
+        says=("its rows are not sent again",),
+        has=(SILENT,),
+    ),
+    "recreated with rows, in all tables, in a publication of others": Case(
+        after=PARTED.format(300),
+        publication="create publication app for all tables with (publish_via_partition_root = true)",
+        is_foreign=True,
+        last=INTO,
+        says=("are sent again, as this role may not alter",),
+        has_not=(SILENT,),
+    ),
+    "bounds, in a publication of others": Case(
+        **BOUNDS, publication=ONE_NAME, is_foreign=True, says=("are sent again, as this role may not alter",)
     ),
     "recreated with rows, in all tables, under one name": Case(
         after=PARTED.format(300),
@@ -318,7 +423,8 @@ def test_subscribers_go_on_when_what_the_plan_says_was_done(pair: Pair, case: Ca
     pair.subscribe("app")
     options = Options(online=case.online, allow=frozenset({HazardKind.DATA_LOSS}))
     text = WRITE.replace("public.t ", "public.u ").replace("label)", "called)") if "table u" in case.before else WRITE
-    with Reconciler(pair.url, options=options) as reconciler, _Client(pair.url, text) as client:
+    url = pair.owned() if case.is_foreign else pair.url
+    with Reconciler(url, options=options) as reconciler, _Client(pair.url, text) as client:
         planned = reconciler.plan(case.after)
         told = _told(planned.plan)
         for words in case.says:

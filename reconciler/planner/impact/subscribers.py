@@ -381,11 +381,11 @@ def _rerouted(parent: FactId, context: Context) -> Iterator[Hazard]:
     for sent in sends(parent, context.live):
         who = _who([sent], context)
         if sent.publication in foreign:
+            then = _over_rows_sent_again(parent, sent.root, context)
             yield stops_subscribers(
                 parent,
                 f"rows of {parent} that go to other partitions are sent again, as this role may not alter"
-                f" {sent.publication}: {who} stop with a duplicate key; when they have, let them skip that"
-                " transaction: ALTER SUBSCRIPTION ... SKIP (lsn = '...') with the LSN that their log names",
+                f" {sent.publication}: {who} stop with a duplicate key; when they have, {then}",
                 size,
             )
         elif sent.root is None:
@@ -395,6 +395,12 @@ def _rerouted(parent: FactId, context: Context) -> Iterator[Hazard]:
                 f" were: {who} stop where a bound of theirs does not take one; {steps}"
             )
             yield stops_subscribers(parent, text, size)
+
+
+def _over_rows_sent_again(parent: FactId, root: FactId | None, context: Context) -> str:
+    if root is not None and (texts := reroute_rows.moved_of(root, parent, context)):
+        return f"on each of them: {' '.join(texts)}"
+    return "let them skip that transaction: ALTER SUBSCRIPTION ... SKIP (lsn = '...') with the LSN that their log names"
 
 
 def _like_plain_tables(parent: FactId, context: Context) -> tuple[list[str], list[str]]:

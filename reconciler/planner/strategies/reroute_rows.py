@@ -38,11 +38,11 @@ from reconciler.planner.strategies.recreate_table import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from reconciler.planner.core.context import Context
 
-__all__ = ["RerouteRows", "checks", "leaves_all_rows", "leaving", "tables_with_returning_rows", "unsent"]
+__all__ = ["RerouteRows", "checks", "leaves_all_rows", "leaving", "moved_of", "tables_with_returning_rows", "unsent"]
 
 _SUFFIX = "__rerouted"
 # More bounds than a row is compared with in one condition: questions to many partitions would take too long.
@@ -347,6 +347,25 @@ def leaving(parent: FactId, context: Context) -> Iterator[str]:
         condition = _condition(each, context)
         if not each.goes and condition is not None:
             yield compose("DELETE FROM {} WHERE {};", qualified(each.child), condition)
+
+
+def moved_of(root: FactId, parent: FactId, context: Context) -> Sequence[str]:
+    """DELETE statements for all rows that move, from the table that has them under one name; none where not told."""
+    above = [
+        within(link, parent_of(link), context.live)
+        for table in (parent, *ancestors(parent, context.live))
+        for link in links_of(table, context.live)
+    ]
+    texts: list[str] = []
+    for each in (_of(link, context) for link in sorted(context.decided.rerouted) if parent_of(link) == parent):
+        found = [*above, within(each.link, parent, context.live)]
+        if not (each.goes and context.decided.rerouted[each.link]):
+            found.append(_condition(each, context))
+        told = [raw(compose("({})", condition)) for condition in found if condition is not None]
+        if len(told) < len(found):
+            return ()
+        texts.append(compose("DELETE FROM {} WHERE {};", qualified(root), joined(told, " AND ")))
+    return texts
 
 
 def unsent(parent: FactId, context: Context, *, ours: bool = True) -> list[FactId]:
