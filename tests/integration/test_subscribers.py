@@ -502,6 +502,42 @@ def test_a_published_table_without_a_replica_identity_is_told_of_whoever_subscri
         assert [each for each in _told(plan) if "DELETE and UPDATE of it fail" in each and "public.t is" in each]
 
 
+def test_what_a_publication_needs_of_a_replica_identity_is_told_where_it_goes(database: str) -> None:
+    """Postgres refuses updates where a filter reads more than the identity, or a list of columns has less."""
+    full = "create table t (id int primary key, n int, m int not null unique); alter table t replica identity full;"
+    keyed = full.replace(" alter table t replica identity full;", "")
+    other = keyed.replace("int primary key", "int").replace("not null unique", "primary key")
+    with psycopg.connect(database, autocommit=True) as connection:
+        if connection.info.server_version < 150000:
+            pytest.skip("publications have no filters nor lists before Postgres 15")
+        with Reconciler(
+            database, options=Options(allow=frozenset(HazardKind), online=True, when_behind=WhenBehind.APPLY)
+        ) as reconciler:
+            for before, after, publication, words in (
+                (full, keyed, "t where (n > 0)", "without column n, which the filter of publication p reads"),
+                (keyed, other, "t (id, n)", "is not in the list of columns of publication p"),
+            ):
+                reconciler.migrate(before)
+                connection.execute("insert into public.t select n, n, n from generate_series(1, 9) n")
+                connection.execute(f"create publication p for table public.{publication}".encode())
+                connection.execute("update public.t set n = 2 where id = 1")
+                told = _told(reconciler.plan(after).plan)
+                assert [words in each for each in told] == [True], told
+                reconciler.migrate(after)
+                with pytest.raises(psycopg.errors.InvalidColumnReference):
+                    connection.execute("update public.t set n = 3 where id = 1")
+                # A change that would update its rows is made without that.
+                wider = after.replace("n int", "n bigint")
+                connection.execute("alter publication p set (publish = 'insert')")
+                assert reconciler.plan(after).plan.is_empty
+                connection.execute("alter publication p set (publish = 'insert, update')")
+                reasons = [each.message for each in reconciler.plan(wider).plan.hazards if words in each.message]
+                assert reasons
+                reconciler.migrate(wider)
+                assert connection.execute("select count(*), sum(id) from public.t").fetchone() == (9, 45)
+                connection.execute("drop publication p; drop table public.t")
+
+
 @pytest.mark.one_server
 @pytest.mark.parametrize("online", [False, True])
 def test_rows_of_a_published_table_without_a_replica_identity_are_filled_and_converted(
@@ -550,17 +586,21 @@ def test_an_index_that_was_the_replica_identity_and_is_gone_is_drift(database: s
 # --- how far others are behind ----------------------------------------------------------------------------------------
 
 
-class _Standby:
-    """Somebody who gets the log as a standby does, and says where it is when it is told to."""
+class _Far:
+    """Somebody who gets the log, a standby or by a slot, and says where it is when it is told to."""
 
-    def __init__(self, url: str) -> None:
-        parameters = psycopg.conninfo.conninfo_to_dict(url, replication="true", application_name="far_away")
+    def __init__(self, url: str, slot: str | None = None) -> None:
+        how = "true" if slot is None else "database"
+        parameters = psycopg.conninfo.conninfo_to_dict(url, replication=how, application_name="far_away")
         self._connection = psycopg.pq.PGconn.connect(psycopg.conninfo.make_conninfo(**parameters).encode())
         assert self._connection.status == psycopg.pq.ConnStatus.OK, self._connection.error_message
         row = self._connection.exec_(b"IDENTIFY_SYSTEM").get_value(0, 2)
         assert row
-        started = self._connection.exec_(b"START_REPLICATION PHYSICAL " + row)
-        assert started.status == psycopg.pq.ExecStatus.COPY_BOTH
+        text = f"PHYSICAL {row.decode()}"
+        if slot is not None:
+            text = f"SLOT {slot} LOGICAL 0/0 (proto_version '1', publication_names 'app')"
+        started = self._connection.exec_(f"START_REPLICATION {text}".encode())
+        assert started.status == psycopg.pq.ExecStatus.COPY_BOTH, started.error_message
         self.reaches(row.decode())
 
     def reaches(self, place: str) -> None:
@@ -575,11 +615,11 @@ class _Standby:
 
 
 class _CatchesUp:
-    """Lets the standby catch up when the run waits for it."""
+    """Lets somebody catch up when the run waits for it."""
 
-    def __init__(self, standby: _Standby, connection: psycopg.Connection) -> None:
+    def __init__(self, far: _Far, connection: psycopg.Connection) -> None:
         self.told: list[str] = []
-        self._standby = standby
+        self._far = far
         self._connection = connection
 
     def __call__(self, event: Event) -> None:
@@ -588,14 +628,14 @@ class _CatchesUp:
         self.told.append(describe_event(event))
         row = self._connection.execute("select pg_current_wal_lsn()::text").fetchone()
         assert row
-        self._standby.reaches(row[0])
+        self._far.reaches(row[0])
 
 
 @pytest.mark.one_server
 def test_backfills_wait_for_standbys_and_the_plan_says_what_they_get(pair: Pair) -> None:
     pair.here.execute((T + ROWS).encode())
     after = T.replace("n int", "n bigint")
-    standby = _Standby(pair.url)
+    standby = _Far(pair.url)
     try:
         pair.here.execute("create table public.much as select generate_series(1, 20000) as id; analyze")
         options = Options(online=True, max_lag=MaxLag(bytes=1024 * 1024))
@@ -612,12 +652,61 @@ def test_backfills_wait_for_standbys_and_the_plan_says_what_they_get(pair: Pair)
 
 
 @pytest.mark.one_server
+def test_backfills_wait_for_slots_that_are_read_and_for_no_others(pair: Pair) -> None:
+    pair.here.execute((T + ROWS).encode())
+    pair.here.execute("create publication app for table public.t")
+    for slot in (pair.slot, f"{pair.slot}_unread"):
+        pair.here.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", (slot,))
+    far = _Far(pair.url, pair.slot)
+    try:
+        pair.here.execute("create table public.much as select generate_series(1, 20000) as id; analyze")
+        after = T.replace("n int", "n bigint") + "create table much (id int);"
+        with Reconciler(pair.url, options=Options(online=True, max_lag=MaxLag(bytes=1024 * 1024))) as reconciler:
+            catching_up = _CatchesUp(far, pair.here)
+            reconciler.migrate(after, on_event=catching_up)
+            assert catching_up.told
+            assert all("_unread" not in each for each in catching_up.told)
+            assert re.search(rf"\[waits for (slot )?{pair.slot}.*, \d MB( and .* s)? behind\]$", catching_up.told[0])
+    finally:
+        far.close()
+
+
+OTHER_SLOT = "select pg_create_logical_replication_slot(%s, 'test_decoding')"
+DECODED = "select string_agg(data, ' ') from pg_logical_slot_get_changes(%s, null, null)"
+
+
+def test_a_slot_of_another_plugin_is_named_and_can_be_read_on(pair: Pair) -> None:
+    """It reads all tables: the temporary column too, of which the plan tells."""
+    pair.both(T)
+    pair.both(ROWS)
+    pair.here.execute("create publication app for table public.t")
+    pair.subscribe("app")
+    other = f"{pair.slot}_other"
+    pair.here.execute(OTHER_SLOT, (other,))
+    after = T.replace("n int", "n bigint")
+    with Reconciler(pair.url, options=Options(online=True)) as reconciler:
+        planned = reconciler.plan(after)
+        told = _told(planned.plan)
+        assert [each for each in told if f"{other} also get the temporary column" in each]
+        for texts in _found(_FIRST, told):
+            pair.run_there(texts)
+        reconciler.apply(planned)
+    pair.here.execute(INTO)
+    assert pair.goes_on()
+    assert pair.rows("select id, n, label from public.t order by id")
+    row = pair.here.execute(DECODED, (other,)).fetchone()
+    assert row
+    assert "reconciler_tmp_" in row[0]
+    assert "n[bigint]:1" in row[0]
+
+
+@pytest.mark.one_server
 def test_that_a_role_may_not_see_how_far_others_are_is_said_once(pair: Pair) -> None:
     pair.here.execute((T + ROWS).encode())
     pair.here.execute("create role blind login password 'blind'; alter table public.t owner to blind")
     owned = sql.SQL("alter database {} owner to blind").format(sql.Identifier(pair.here.info.dbname))
     pair.here.execute(owned)
-    standby = _Standby(pair.url)
+    standby = _Far(pair.url)
     try:
         url = psycopg.conninfo.make_conninfo(pair.url, user="blind", password="blind")
         after = T.replace("n int", "n bigint").replace("label text", "label int")

@@ -15,7 +15,7 @@ from reconciler.model.plan import LockMode
 from reconciler.model.replication import describe_bytes
 from reconciler.planner.core.nodes import Act, Node
 from reconciler.planner.online import filled_columns
-from reconciler.planner.partitions.publications import Sent, has_identity, is_sent, sends
+from reconciler.planner.partitions.publications import Sent, is_sent, lacks_identity, sends
 from reconciler.planner.partitions.tree import ancestors, is_partitioned, links_of, parent_of, partitions_of, tree
 from reconciler.planner.sql.casts import base_type, conversion
 from reconciler.planner.sql.object_names import object_phrase, qualified
@@ -26,12 +26,14 @@ from reconciler.planner.strategies import recreate_table, reroute_rows
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from reconciler.model.facts import Definition
     from reconciler.model.hazards import Hazard
     from reconciler.model.intent import Rename
     from reconciler.model.plan import Statement
     from reconciler.model.replication import Replication
     from reconciler.model.snapshot import Snapshot
     from reconciler.planner.core.context import Context
+    from reconciler.planner.partitions.publications import Lack
 
 __all__ = ["of_renames", "ordered", "stopped_subscribers", "with_readers"]
 
@@ -426,9 +428,9 @@ def _like_plain_tables(parent: FactId, context: Context) -> tuple[list[str], lis
 
 def _without_identity(act: Act, fact: FactId, context: Context) -> Iterator[Hazard]:
     """A published table of which no UPDATE and DELETE is possible any more, whoever subscribes."""
-    if fact.kind == "publication_table" and act is Act.CREATE:
+    if fact.kind == "publication_table" and act is not Act.DROP:
         table = FactId("table", fact.name[1:])
-    elif fact.kind in ("constraint", "index") and act is not Act.CREATE:
+    elif fact.kind in ("constraint", "index") and act is not Act.CREATE and _is_identity(context.old(fact)):
         table = _table(fact)
     elif fact.kind == "table" and act is Act.ALTER:
         table = fact
@@ -436,26 +438,27 @@ def _without_identity(act: Act, fact: FactId, context: Context) -> Iterator[Haza
         return
     if table.kind != "table" or table not in context.goal or is_partitioned(table, context.goal):
         return
-    if has_identity(table, context.goal) or (table in context.live and not _had_use_of(table, fact, context)):
+    why = _refused(table, context.goal)
+    if not why or (table in context.live and _refused(table, context.live)):
         return
-    wanted = {action for sent in sends(table, context.goal) for action in sent.actions} & {"update", "delete"}
-    if wanted:
-        events = " and ".join(sorted(action.upper() for action in wanted))
-        text = f"{table} is published and has no replica identity: {events} of it fail, for everybody"
-        then = compose("ALTER TABLE {} REPLICA IDENTITY FULL", qualified(table))
-        yield stops_subscribers(table, f"{text}; declare a primary key for it, or {then}", context.sizes.get(table))
+    events = " and ".join(sorted({action.upper() for actions in why.values() for action in actions}))
+    first = next(iter(why))
+    text = f"{table} is published and has {first.what}: {events} of it fail, for everybody; {first.remedy}"
+    yield stops_subscribers(table, text, context.sizes.get(table))
 
 
-def _had_use_of(table: FactId, fact: FactId, context: Context) -> bool:
-    """Whether it is this change that leaves the table without: it had one, or was not published."""
-    if fact.kind == "publication_table":
-        return fact not in context.live
-    if not has_identity(table, context.live):
-        return False
-    if fact.kind == "table":
-        return "replica_identity" in context.changed(fact)
-    old = context.live.find(fact) or {}
-    return old.get("type") == "primary_key" or bool(old.get("replica_identity"))
+def _is_identity(definition: Definition) -> bool:
+    return definition.get("type") == "primary_key" or bool(definition.get("replica_identity"))
+
+
+def _refused(table: FactId, state: Snapshot) -> dict[Lack, set[str]]:
+    """Why Postgres refuses which of UPDATE and DELETE of the table."""
+    found: dict[Lack, set[str]] = {}
+    for sent in sends(table, state):
+        actions = {*sent.actions} & {"update", "delete"}
+        if actions and (lacks := lacks_identity(table, sent, state)) is not None:
+            found.setdefault(lacks, set()).update(actions)
+    return found
 
 
 # --- those who read the whole log -------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ transaction moves rows that subscribers have: what is decoded sees the publicati
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, LiteralString, NamedTuple, cast
 
 from reconciler.model.facts import FactId
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALL_ACTIONS",
+    "Lack",
     "Sent",
     "as_before",
     "has_identity",
@@ -32,6 +34,7 @@ __all__ = [
     "hide",
     "identified",
     "is_sent",
+    "lacks_identity",
     "member",
     "published_columns",
     "sends",
@@ -44,6 +47,7 @@ __all__ = [
     "without_identity",
 ]
 
+_WORD = re.compile(r"[\w$]+")
 ALL_ACTIONS = ("insert", "update", "delete", "truncate")
 
 
@@ -128,9 +132,52 @@ def why_not_updated(tables: Iterable[FactId], context: Context) -> str | None:
         if "partition_key" in (context.live.find(table) or {}) or table not in context.live:
             continue
         for sent in sends(table, context.live):
-            if "update" in sent.actions and not has_identity(table, context.live):
-                return f"{sent.publication} sends updates of {table}, which has no replica identity"
+            if "update" in sent.actions and (found := lacks_identity(table, sent, context.live)) is not None:
+                return f"{sent.publication} sends updates of {table}, which has {found.what}"
     return None
+
+
+class Lack(NamedTuple):
+    """What a published table lacks so that its rows can be updated, and what gives it that."""
+
+    what: str
+    remedy: str
+
+
+def lacks_identity(table: FactId, sent: Sent, state: Snapshot) -> Lack | None:
+    """Why Postgres refuses updates and deletes of a table whose updates and deletes are sent; None where it does not.
+
+    A filter may only read columns of the replica identity, and a list of columns must have all of them.
+    """
+    full = compose("ALTER TABLE {} REPLICA IDENTITY FULL", name(*table.name))
+    if not has_identity(table, state):
+        return Lack("no replica identity", f"declare a primary key for it, or {full}")
+    identity = _identity_columns(table, state)
+    above = ancestors(table, state) if sent.root is not None else ()
+    for part in (part for part in sent.members if _table_of(part) in (table, *above)):
+        definition = state.definition(part)
+        listed = cast("list[str] | None", definition.get("columns"))
+        if listed is not None and (identity is None or not identity <= {*listed}):
+            what = f"a replica identity that is not in the list of columns of {sent.publication}"
+            return Lack(what, "add its columns to the list")
+        words = {word.lower() for word in _WORD.findall(str(definition.get("where", "")))}
+        read = {each.name[2] for each in state.dependencies.get(part, ()) if each.kind == "column"}
+        beyond = sorted(each for each in read - (identity or read) if words >= {*_WORD.findall(each.lower())})
+        if beyond:
+            what = f"a replica identity without column {beyond[0]}, which the filter of {sent.publication} reads"
+            return Lack(what, f"filter by columns of the primary key, or {full}")
+    return None
+
+
+def _identity_columns(table: FactId, state: Snapshot) -> set[str] | None:
+    """The names of the columns that tell which row is meant; None: all of them."""
+    if state.definition(table).get("replica_identity") == "full":
+        return None
+    parts = [part for part in state.children.get(table, ()) if part.kind in ("index", "constraint")]
+    chosen = [part for part in parts if state.definition(part).get("replica_identity")]
+    chosen = chosen or [part for part in parts if state.definition(part).get("type") == "primary_key"]
+    needed = (each for part in chosen for each in state.dependencies.get(part, ()))
+    return {each.name[2] for each in needed if each.kind == "column" and each.name[:2] == table.name}
 
 
 def without_identity(table: FactId, context: Context) -> Iterator[FactId]:
@@ -139,11 +186,18 @@ def without_identity(table: FactId, context: Context) -> Iterator[FactId]:
     Where a publication sends them, none of their rows can be updated, but in a transaction that gives them one.
     """
     for each in tree(table, context.live):
-        lacks = not has_identity(each, context.live) and (
-            each not in context.goal or not has_identity(each, context.goal)
-        )
-        if lacks and why_not_updated((each,), context) is not None:
+        if _always_lacks(each, context) and why_not_updated((each,), context) is not None:
             yield each
+
+
+def _always_lacks(table: FactId, context: Context) -> bool:
+    """Whether the table has no use of its replica identity in live nor, where it stays, in the goal."""
+    states = [state for state in (context.live, context.goal) if table in state]
+    return all(
+        not has_identity(table, state)
+        or any(lacks_identity(table, sent, state) is not None for sent in sends(table, state))
+        for state in states
+    )
 
 
 def identified(
