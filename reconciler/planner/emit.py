@@ -10,9 +10,9 @@ from reconciler.model.hazards import HazardKind
 from reconciler.model.plan import Statement
 from reconciler.planner.core.nodes import Act, Node
 from reconciler.planner.core.relation_locks import relation_locks
-from reconciler.planner.impact import subscribers
 from reconciler.planner.impact.impact import with_consequences
 from reconciler.planner.impact.lock_duration import with_lock_windows
+from reconciler.planner.impact.log_readers import with_readers
 from reconciler.planner.ordering.edges import edges, heads, in_order, rank, soft_edges
 from reconciler.planner.ordering.graph import sorted_groups
 from reconciler.planner.ordering.guard_suspension import with_guards_suspended
@@ -63,7 +63,7 @@ def emit_statements(context: Context) -> Iterable[Statement]:
         drafted += _with_checks(made, node, context) if node.act in (Act.CREATE, Act.ALTER) else made
     found = [each for each in drafted if not _is_adopted(each[1], context)]
     guarded = with_guards_suspended(in_steps(found, context), context)
-    return subscribers.with_readers(with_lock_windows(guarded, context), context)
+    return with_readers(with_lock_windows(guarded, context), context)
 
 
 def _prepare(fact: FactId, context: Context) -> Iterable[StatementDraft]:

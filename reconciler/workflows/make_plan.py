@@ -35,7 +35,7 @@ from reconciler.model.hazards import HazardKind, IndexUse, TableSize
 from reconciler.model.ignore import find_ignored
 from reconciler.model.intent import Intent, Rename
 from reconciler.options import Drops, Proof, scope_of
-from reconciler.planner.impact.subscribers import of_renames
+from reconciler.planner.impact.sent_columns import of_renames
 from reconciler.planner.partitions.publications import as_before
 from reconciler.planner.planner import make_plan
 from reconciler.preflight.preflight import answered

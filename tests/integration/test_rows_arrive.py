@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 PLANNER = Path(reconciler.__file__).parent / "planner"
 WRITES = re.compile(r"(INSERT INTO|UPDATE|UPDATE ONLY|DELETE FROM) \{\} |CREATE UNLOGGED TABLE \{\} AS ")
 # What these write is for people to run on a subscriber, and no statement of a plan.
-SHOWN = {"reroute_rows.leaving", "reroute_rows.moved_of", "subscribers._touch"}
+SHOWN = {"reroute_rows.leaving", "reroute_rows.moved_of", "sent_columns._touch"}
 _PASSWORD = "arrive"
 REFERRING = 30
 # The statement before which a guard appears: the first that find a temporary column in place.
