@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from reconciler.cli.console import DONE, print_data, print_note, print_text
-from reconciler.cli.incidents import parse_duration, parse_until
+from reconciler.cli.incidents import parse_until
 from reconciler.cli.options import connecting, open_reconciler, read_options
+from reconciler.model.policies import parse_duration
 
 __all__ = ["blame", "log", "parse_moment"]
 

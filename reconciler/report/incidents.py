@@ -48,6 +48,8 @@ def _lines(incident: Incident) -> list[str]:
 
 def _known(incident: Incident) -> list[str]:
     lines: list[str] = []
+    if isinstance(incident.evidence, dict) and "text" in incident.evidence:
+        lines.append(f"  {incident.evidence['text']}")
     known = incident.acknowledgement
     if known is not None:
         until = "for good" if known.until is None else f"until {_time(known.until)}"

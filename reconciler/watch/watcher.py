@@ -49,6 +49,8 @@ _LOG = logging.getLogger("reconciler")
 _SLICE_S = 0.25
 _CANCEL_AGAIN_S = 0.2
 _HEARTBEATS = 4
+# Who is told of DDL at its commit asks less often whether there was any that was not told.
+_WHEN_TOLD = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +204,7 @@ class Watcher:
         failed = next((each for each in self.status.verdicts.values() if each.error is not None), None)
         stale = None if failed is None else f"plugin {failed.plugin} cannot be checked: {failed.error}"
         self._publish(role=Role.ACTING, stale=stale, log_intact=session.detector.log_intact, seal=session.detector.seal)
-        return self._times.poll_s
+        return self._times.poll_s * (_WHEN_TOLD if session.detector.listens else 1)
 
     def _begin(self) -> _Session:
         connection = self._reconciler.connection

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.db.connections import current_user, transaction
 from reconciler.diff.drift import State
+from reconciler.errors import LedgerError, LockTimeoutError
 from reconciler.ledger.incidents import Author, Look, acknowledge_incident, load_incidents, record_look, why_unrecorded
 from reconciler.model.audit import AttributionKind
 from reconciler.model.incidents import IncidentChanges
@@ -29,10 +30,15 @@ def record_incidents(session: Session, result: CheckResult, *, healed: bool = Fa
     Where this role may not write them down, nothing is done, and what can be read of them is given.
     """
     at = session.clock()
-    with transaction(session.connection):
-        if (why := why_unrecorded(session.connection)) is not None:
-            return IncidentChanges(standing=load_incidents(session.connection, result.plugin, at=at), unrecorded=why)
-        return record_look(session.connection, _look(result, at, healed=healed))
+    try:
+        with transaction(session.connection):
+            if (why := why_unrecorded(session.connection)) is not None:
+                standing = load_incidents(session.connection, result.plugin, at=at)
+                return IncidentChanges(standing=standing, unrecorded=why)
+            return record_look(session.connection, _look(result, at, healed=healed))
+    except (LedgerError, LockTimeoutError) as error:
+        # What was found is found all the same.
+        return IncidentChanges(unrecorded=error.message)
 
 
 def _look(result: CheckResult, at: datetime, *, healed: bool) -> Look:

@@ -241,3 +241,16 @@ def test_a_ledger_of_before_is_left_as_it_is_by_a_check(
     assert "the next `reconciler apply` brings it up to date" in capsys.readouterr().err
     watched.reconciler.initialize()
     assert [each.fact.key for each in watched.check().incidents.standing] == ["index:app.users.users_hot"]
+
+
+@pytest.mark.one_server
+def test_a_ledger_that_is_not_ours_hides_no_drift(
+    watched: Watched, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    watched.by_hand("create index users_hot on users (id)")
+    watched.by_hand("create function app.f() returns trigger language plpgsql as $$ begin return new; end $$")
+    watched.by_hand("create trigger f before insert on migrations._incidents for each row execute function app.f()")
+    assert run(["check", "--plugin", "app", "--dsn", watched.url]) == 4
+    assert "no incident is recorded: the ledger is not as reconciler makes it" in capsys.readouterr().err
+    assert watched.told() == []
