@@ -102,6 +102,11 @@ class Detector:
             self._position = self._now()
         return self._is_suspicious and time.monotonic() >= self._marks_not_before
 
+    @property
+    def put_off_s(self) -> float | None:
+        """In how many seconds the marks are to be read; None where nothing says that they are."""
+        return max(self._marks_not_before - time.monotonic(), 0.0) if self._is_suspicious else None
+
     def moved(self, schemas: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
         """Those of the plugins whose mark is not what it was at their last look."""
         began = time.monotonic()

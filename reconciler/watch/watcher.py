@@ -204,7 +204,9 @@ class Watcher:
         failed = next((each for each in self.status.verdicts.values() if each.error is not None), None)
         stale = None if failed is None else f"plugin {failed.plugin} cannot be checked: {failed.error}"
         self._publish(role=Role.ACTING, stale=stale, log_intact=session.detector.log_intact, seal=session.detector.seal)
-        return self._times.poll_s * (_WHEN_TOLD if session.detector.listens else 1)
+        wait_s = self._times.poll_s * (_WHEN_TOLD if session.detector.listens else 1)
+        put_off_s = session.detector.put_off_s
+        return wait_s if put_off_s is None else min(wait_s, put_off_s)
 
     def _begin(self) -> _Session:
         connection = self._reconciler.connection
