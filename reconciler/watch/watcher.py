@@ -461,7 +461,7 @@ class Watcher:
         self._ended.set()
         self._stop_courier()
         session = self._session
-        if session is not None and session.unrecorded is None and self.status.role is Role.ACTING:
+        if session is not None and session.unrecorded is None:
             try:
                 with transaction(session.connection):
                     release_lease(session.connection, self._lease_name, self._holder)
