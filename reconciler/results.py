@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.diff.goal import Goal, Scope
+    from reconciler.diff.kept import KeptDeclaration
     from reconciler.intent.rename_simulation import Renamed
     from reconciler.ledger.history import HistoryEntry
     from reconciler.ledger.managers import Journal
@@ -47,7 +48,8 @@ class PlanResult:
     `behind` is set where the declaration is older than what the database is at, `later` has what it no longer declares
     and is not dropped yet.
     `notes` are the warnings that came of making it, `rename_warnings` those of renames that nobody declared; what is
-    allowed can change until it is applied. `outlook` has what was read of live with the findings.
+    allowed can change until it is applied. `outlook` has what was read of live with the findings, `to_keep` what was
+    built of the declaration, so that it need not be built again.
     """
 
     plugin: str
@@ -74,6 +76,7 @@ class PlanResult:
     later: tuple[FactId, ...] = ()
     ignored: tuple[str, ...] = ()
     outlook: Outlook = field(default_factory=Outlook)
+    to_keep: KeptDeclaration | None = field(default=None, repr=False, compare=False)
 
     @property
     def extent(self) -> Extent:

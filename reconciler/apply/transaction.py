@@ -16,9 +16,11 @@ from reconciler.db.statements import apply_error, run_statement
 from reconciler.diff.diff import diff
 from reconciler.diff.followers import follows
 from reconciler.diff.goal import is_managed
+from reconciler.diff.kept import desired_to_text
 from reconciler.errors import LockTimeoutError, StalePlanError, VerificationError
 from reconciler.ledger.addresses import lasting_addresses
 from reconciler.ledger.declarations import declare_again, save_declaration
+from reconciler.ledger.kept import save_kept
 from reconciler.ledger.managers import JournalManager
 from reconciler.ledger.marks import Mark, load_addresses, save_mark
 from reconciler.ledger.migrations import record_migration
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.diff.diff import Difference
     from reconciler.diff.goal import Scope
+    from reconciler.diff.kept import KeptDeclaration
     from reconciler.ledger.declarations import Declared
     from reconciler.model.facts import FactId, Json
     from reconciler.model.plan import Plan, Statement, Step
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Record",
     "Recorded",
+    "keep_declaration",
     "marked_schemas",
     "record_plan",
     "remember_declaration",
@@ -59,7 +63,7 @@ class Record:
 
     `goal` is what live is to be in the end, `foreign` what of it is not managed here, `snapshot` what is recorded of
     it; `is_whole` tells whether that is all that was declared. `later` has what is no longer declared and stays for
-    now; `rolls_back_to` is the migration whose declaration this is again.
+    now; `rolls_back_to` is the migration whose declaration this is again, `to_keep` what that builds.
     """
 
     plugin: str
@@ -77,6 +81,7 @@ class Record:
     tag: str | None = None
     later: Sequence[FactId] = ()
     rolls_back_to: int | None = None
+    to_keep: KeptDeclaration | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +166,7 @@ def record_plan(
         remember_declaration(connection, idx, record)
     before = load_addresses(connection, record.plugin)
     save_mark(connection, record.plugin, mark, lasting_addresses(after, record.snapshot, before))
+    keep_declaration(connection, record)
     return Recorded(idx=idx, notes=tuple(_told(strayed, after, record)))
 
 
@@ -169,6 +175,13 @@ def remember_declaration(connection: Connection, idx: int, record: Record) -> No
     save_declaration(connection, record.plugin, idx, record.declared)
     if record.rolls_back_to is not None:
         declare_again(connection, record.plugin, record.rolls_back_to, idx, record.desired_fingerprint)
+
+
+def keep_declaration(connection: Connection, record: Record) -> None:
+    """Keeps what was built of the declaration, where it was and can be kept."""
+    kept = record.to_keep
+    if kept is not None and (text := desired_to_text(kept.desired)) is not None:
+        save_kept(connection, record.plugin, kept.key, text)
 
 
 def marked_schemas(extent: Extent, record: Snapshot) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ looks whether there is one by now: then all is read again.
 from __future__ import annotations
 
 import gc
+import hashlib
 import re
 from contextlib import contextmanager
 from dataclasses import replace
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FOR_CATALOGS",
+    "catalog_digest",
+    "for_server",
     "managed_schemas",
     "read_mark",
     "read_rights",
@@ -185,6 +188,13 @@ def _presence() -> tuple[tuple[str, ...], sql.Composed]:
         "select array(select oid from pg_namespace where nspname = any(%(schemas)s)),"
         " array_remove(array[{}]::int[], null)"
     ).format(sql.SQL(", ").join(places))
+
+
+@cache
+def catalog_digest(server_version: int) -> str:
+    """A digest of what is read of the catalogs of such a server, and how."""
+    texts = (for_server(read_sql(f"catalog/{name}.sql"), server_version) for name in (*QUERIES, "dependency"))
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
 def _exists(condition: str) -> sql.Composed:

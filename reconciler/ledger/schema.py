@@ -48,7 +48,7 @@ __all__ = [
     "who_is_at_work",
 ]
 
-LEDGER_VERSION = 7
+LEDGER_VERSION = 8
 # Those of elizaOS first, then ours.
 TABLES = (
     "_migrations",

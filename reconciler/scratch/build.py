@@ -13,6 +13,7 @@ from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
 from reconciler.db.connections import connect, current_user, execute, fetch_all, transaction
 from reconciler.db.ledger_schema import ledger_schema
 from reconciler.diff.goal import SETTING_KINDS, Desired
+from reconciler.diff.kept import KeptDeclaration, desired_from_text
 from reconciler.diff.privileges import Said
 from reconciler.errors import ConfigError, ReconcilerError, ScratchError, SourceError
 from reconciler.ledger.schema import LONGEST_WAIT_MS, TABLES
@@ -20,6 +21,7 @@ from reconciler.model.facts import DATABASE_WIDE_KINDS, RELATION_KINDS, FactId
 from reconciler.scratch.choice import choose_scratch
 from reconciler.scratch.database import DatabaseScratch
 from reconciler.scratch.environment import substitutes
+from reconciler.scratch.kept import key_of_build
 from reconciler.scratch.place import PREFIX
 from reconciler.scratch.privileges import defaults_apart, read_unmanaged, said_of_privileges, unmanaged_notes
 from reconciler.scratch.reach import guarded, read_reach, refuse_reach
@@ -33,7 +35,7 @@ from reconciler.sqltext.lexer import tokens
 from reconciler.sqltext.subjects import extension_clauses, subject_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from reconciler.db.connections import Connection
     from reconciler.diff.goal import Scope
@@ -85,8 +87,11 @@ def build_anywhere(
     dsn: str,
     with_rows: bool = False,
     wait_ms: int = LONGEST_WAIT_MS,
-) -> tuple[Scratch, Desired]:
+    load_kept: Callable[[str], str | None] = lambda _: None,
+) -> tuple[Scratch, Desired, KeptDeclaration | None]:
     """The desired state, built in the scratch for `wish`, and that scratch.
+
+    Nothing is built where `load_kept` gives what was built under the same key; else the last is what to keep.
 
     The schemas that the source creates, or created when it was recorded, are renamed out of the way with those of the
     scope. Where `auto` meets something that cannot be renamed in the live database, for example a publication, or what
@@ -128,8 +133,14 @@ def build_anywhere(
         declared=declared,
         own=own,
     )
+    key = None
+    if isinstance(source, Source):
+        key = key_of_build(live, source, wider, reach, kind=scratch.kind, claimed=claimed, own=own, beside=beside)
+    if key is not None and (kept := _kept(load_kept(key))) is not None:
+        return scratch, kept, None
     try:
-        return scratch, build_in(scratch)
+        desired = build_in(scratch)
+        return scratch, desired, None if key is None else KeptDeclaration(key=key, desired=desired)
     except SourceError as error:
         _tell_of_lacking(error, scratch)
         if error.finds_existing and not isinstance(scratch, SchemaScratch):
@@ -155,7 +166,7 @@ def build_anywhere(
             raise error from refused
         scratch.why = "the source declares something in a schema that is not managed"
     try:
-        return scratch, build_in(scratch)
+        return scratch, build_in(scratch), None
     except SourceError as error:
         _tell_of_lacking(error, scratch)
         raise
@@ -169,6 +180,14 @@ def _tell_of_lacking(error: SourceError, scratch: Scratch) -> None:
             " needs that cannot be built there: name a server where it may, with --scratch postgresql://..."
         )
         error.hint = f"{error.hint}; {text}" if error.hint else text
+
+
+def _kept(text: str | None) -> Desired | None:
+    """The desired state that was kept; None where there is none, or a program of another form wrote it."""
+    try:
+        return None if text is None else desired_from_text(text)
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def _refuse_ledger(source: AnySource, scope: Scope, ledger: str) -> None:

@@ -58,9 +58,11 @@ def read_environment(live: Connection, scope: Scope, own: frozenset[FactId]) -> 
     with transaction(live, force_rollback=True):
         present = managed_schemas(live)
         hiding = _hiding_the_system(live)
-        state = read_snapshot(live, present, dependencies=True)
-    managed = frozenset(present if scope.all_schemas else scope.schemas)
-    others = tuple(schema for schema in present if schema not in managed)
+        managed = frozenset(present if scope.all_schemas else scope.schemas)
+        others = tuple(schema for schema in present if schema not in managed)
+        state = read_snapshot(live, others, dependencies=True)
+        if any(_may_need_managed(state.object_of(fact)) for fact in state.facts):
+            state = read_snapshot(live, present, dependencies=True)
     found = _without_needing(state, managed, own | {fact for fact, at in state.addresses.items() if at[:2] in hiding})
     found = replace(found, schemas=others)
     wide = {
@@ -83,6 +85,13 @@ def read_environment(live: Connection, scope: Scope, own: frozenset[FactId]) -> 
             schema = FactId("schema", (str(found.definition(fact)["schema"]),))
             kept.setdefault(schema, "{}")
     return found.with_facts({**kept, **without_grantors(kept)})
+
+
+def _may_need_managed(owner: FactId) -> bool:
+    """Whether the object is one that scratch gets, and may use one of the managed schemas, and so not be there."""
+    if owner.kind in DATABASE_WIDE_KINDS:
+        return owner.kind in _KINDS and owner.kind != "extension"
+    return owner.kind != "schema"
 
 
 def _hiding_the_system(live: Connection) -> frozenset[tuple[int, int]]:

@@ -11,7 +11,7 @@ import psycopg
 from reconciler.apply.events import Events
 from reconciler.apply.locks import LockRetryPolicy, lease
 from reconciler.apply.steps import Run, run_steps
-from reconciler.apply.transaction import Record, marked_schemas, remember_declaration
+from reconciler.apply.transaction import Record, keep_declaration, marked_schemas, remember_declaration
 from reconciler.catalog.snapshot_reader import FOR_CATALOGS, read_mark, read_snapshot
 from reconciler.db.connections import connect, transaction
 from reconciler.db.search_path import statement_path
@@ -112,6 +112,7 @@ def run_plan(
         tag=_tag(planned, created_at),
         later=planned.later if planned.is_whole else _left_before(session.connection, planned.plugin),
         rolls_back_to=planned.rolls_back_to,
+        to_keep=planned.to_keep,
     )
     if not plan.statements and not _must_record(planned, kind):
         if planned.is_whole:
@@ -252,6 +253,7 @@ def _refresh_mark(session: Session, planned: PlanResult, record: Record) -> None
     before = load_addresses(session.connection, planned.plugin)
     addresses = lasting_addresses(live, record.snapshot, before)
     save_mark(session.connection, planned.plugin, mark, addresses)
+    keep_declaration(session.connection, record)
 
 
 def record_failure(

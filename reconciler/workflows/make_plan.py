@@ -26,6 +26,7 @@ from reconciler.intent.rename_simulation import Renamed, find_intent, rename_fir
 from reconciler.intent.rename_suggestions import suggest
 from reconciler.ledger.declarations import Declared, find_behind, find_overtaken, is_last
 from reconciler.ledger.history import load_migration
+from reconciler.ledger.kept import load_kept
 from reconciler.ledger.marks import load_addresses, load_mark
 from reconciler.ledger.migrations import Recorded, load_head, load_recorded, recorded_by_others
 from reconciler.ledger.plugins import load_others
@@ -105,7 +106,7 @@ def plan_source(
     before = recorded.snapshot if recorded else None
     dsn = session.dsn
     with_rows = options.proof is Proof.ROWS
-    scratch, desired = build_anywhere(
+    scratch, desired, kept = build_anywhere(
         connection,
         options.scratch,
         source,
@@ -114,6 +115,7 @@ def plan_source(
         dsn=dsn,
         with_rows=with_rows,
         wait_ms=options.longest_wait_ms,
+        load_kept=partial(load_kept, connection, plugin),
     )
     if isinstance(source, Source) and _has_no_effect(source, desired):
         _refuse_empty(source, options)
@@ -210,6 +212,7 @@ def plan_source(
         renamed=renamed,
         suggestions=suggest(renamed.live, goal.snapshot) if plan.differences else (),
         ignored=intent.by_rules,
+        to_keep=kept,
         notes=(
             *damaged,
             *in_the_way,

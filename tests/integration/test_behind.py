@@ -341,7 +341,9 @@ def test_a_ledger_of_the_version_before_knows_its_declarations(database: str) ->
             " migrations._watchers"
         )
         connection.execute("drop table migrations._declarations")
-        connection.execute("alter table migrations._marks drop column later")
+        connection.execute(
+            "alter table migrations._marks drop column later, drop desired, drop desired_key, drop desired_digest"
+        )
         connection.execute("alter table migrations._runs drop xid, drop pid, drop backend_start")
         connection.execute("alter table migrations._steps drop xid, drop pid, drop backend_start")
         connection.execute("alter table migrations._marks drop log_position, drop counters")

@@ -185,7 +185,9 @@ def test_a_mark_of_an_older_program_tells_nothing(database: str) -> None:
         connection.execute("alter table migrations._marks drop column addresses, alter column mark set not null")
         connection.execute("alter table migrations._runs drop step_count, drop source_description, drop changes")
         connection.execute("alter table migrations._runs drop source_digest, drop app_version")
-        connection.execute("alter table migrations._marks drop column later")
+        connection.execute(
+            "alter table migrations._marks drop column later, drop desired, drop desired_key, drop desired_digest"
+        )
         connection.execute("alter table migrations._runs drop xid, drop pid, drop backend_start")
         connection.execute("alter table migrations._steps drop xid, drop pid, drop backend_start")
         connection.execute("alter table migrations._marks drop log_position, drop counters")
