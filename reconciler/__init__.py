@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from reconciler.db.targets import Database, Location, OpenConnection
     from reconciler.diff.diff import Change, Difference
     from reconciler.diff.drift import ObjectState, State
-    from reconciler.diff.goal import Goal, Scope
+    from reconciler.diff.goal import Desired, Goal, Scope
+    from reconciler.diff.kept import KeptDeclaration
+    from reconciler.diff.privileges import Said
     from reconciler.errors import (
         ApplyError,
         AuditError,
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from reconciler.ledger.plugins import PluginEntry
     from reconciler.ledger.runs import Run, RunKind, RunOutcome
     from reconciler.ledger.steps import UnfinishedRun
+    from reconciler.model.audit import Actor, Attribution, AttributionKind, Entry, OwnRun
     from reconciler.model.checks import Arrival, Check, Finding, FindingKind, Question
     from reconciler.model.events import BackfillProgress, Event, Phase
     from reconciler.model.facts import Address, Definition, FactId, Json
@@ -97,11 +100,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Acknowledgement",
+    "Actor",
     "Address",
     "AnySource",
     "ApplyError",
     "Arrival",
     "AsyncReconciler",
+    "Attribution",
+    "AttributionKind",
     "AuditError",
     "BackfillProgress",
     "Behind",
@@ -119,12 +125,14 @@ __all__ = [
     "Declaration",
     "Definition",
     "DeliveryError",
+    "Desired",
     "Difference",
     "DriftError",
     "DriftedFact",
     "Drops",
     "EmbeddedServerError",
     "EmptySourceError",
+    "Entry",
     "Event",
     "Extent",
     "FactId",
@@ -148,6 +156,7 @@ __all__ = [
     "JournalEntry",
     "JournalManager",
     "Json",
+    "KeptDeclaration",
     "LedgerDamagedError",
     "LedgerError",
     "LedgerVersionError",
@@ -163,6 +172,7 @@ __all__ = [
     "OpenConnection",
     "Options",
     "Outlook",
+    "OwnRun",
     "Partitions",
     "Phase",
     "Plan",
@@ -190,6 +200,7 @@ __all__ = [
     "RunInterruptedError",
     "RunKind",
     "RunOutcome",
+    "Said",
     "Scope",
     "ScratchError",
     "Secret",
@@ -228,10 +239,13 @@ __all__ = [
 
 _MODULES = {
     "Acknowledgement": "model.incidents",
+    "Actor": "model.audit",
     "Address": "model.facts",
     "AnySource": "source.source",
     "Arrival": "model.checks",
     "AsyncReconciler": "client_async",
+    "Attribution": "model.audit",
+    "AttributionKind": "model.audit",
     "BackfillProgress": "model.events",
     "Behind": "model.versions",
     "Change": "diff.diff",
@@ -243,9 +257,11 @@ _MODULES = {
     "DatabaseSource": "source.source",
     "Declaration": "source.source",
     "Definition": "model.facts",
+    "Desired": "diff.goal",
     "Difference": "diff.diff",
     "DriftedFact": "model.incidents",
     "Drops": "options",
+    "Entry": "model.audit",
     "Event": "model.events",
     "Extent": "model.snapshot",
     "FactId": "model.facts",
@@ -268,6 +284,7 @@ _MODULES = {
     "JournalEntry": "ledger.managers",
     "JournalManager": "ledger.managers",
     "Json": "model.facts",
+    "KeptDeclaration": "diff.kept",
     "Location": "db.targets",
     "LockMode": "model.plan",
     "MaxLag": "model.replication",
@@ -279,6 +296,7 @@ _MODULES = {
     "OpenConnection": "db.targets",
     "Options": "options",
     "Outlook": "model.outlook",
+    "OwnRun": "model.audit",
     "Partitions": "options",
     "Phase": "model.events",
     "Plan": "model.plan",
@@ -299,6 +317,7 @@ _MODULES = {
     "Run": "ledger.runs",
     "RunKind": "ledger.runs",
     "RunOutcome": "ledger.runs",
+    "Said": "diff.privileges",
     "Scope": "diff.goal",
     "Secret": "redaction.masking",
     "SecretText": "redaction.masking",
