@@ -244,28 +244,30 @@ def test_a_grant_is_made_by_the_role_that_the_source_grants_as(live: Live) -> No
 
 def test_what_somebody_granted_as_whom_we_may_not_act_stays(server: EmbeddedServer, live: Live) -> None:
     """The copy has it from its owner; what is to be granted as that role is the owner's, and named."""
-    source = "CREATE TABLE t (a int); GRANT SELECT ON t TO priv_admin WITH GRANT OPTION; GRANT SELECT ON t TO priv_app;"
+    source = "CREATE TABLE app.t (a int); GRANT USAGE ON SCHEMA app TO priv_admin;"
+    source += "GRANT SELECT ON app.t TO priv_admin WITH GRANT OPTION; GRANT SELECT ON app.t TO priv_app;"
     live.by_hand("CREATE ROLE priv_maker LOGIN CREATEDB PASSWORD 'maker'")
     try:
         live.by_hand(f"""
             DO $$BEGIN EXECUTE format('GRANT ALL ON DATABASE %I TO priv_maker', current_database()); END$$;
-            GRANT ALL ON SCHEMA public TO priv_maker; ALTER SCHEMA public OWNER TO priv_maker;
+            CREATE SCHEMA app AUTHORIZATION priv_maker;
             SET ROLE priv_maker;
             {source.replace("priv_app", "priv_owner")}
-            SET ROLE priv_admin; GRANT SELECT ON t TO priv_app; RESET ROLE;
+            SET ROLE priv_admin; GRANT SELECT ON app.t TO priv_app; RESET ROLE;
         """)
         url = make_conninfo(live.url, user="priv_maker", password="maker")
-        is_held = "(SELECT relacl::text LIKE '%priv_app=r/priv_admin%' FROM pg_class WHERE oid = 't'::regclass)"
-        with Reconciler(url, options=live.options) as reconciler:
+        is_held = "(SELECT relacl::text LIKE '%priv_app=r/priv_admin%' FROM pg_class WHERE oid = 'app.t'::regclass)"
+        options = replace(live.options, schemas=("app",))
+        with Reconciler(url, options=options) as reconciler:
             done = reconciler.migrate(source.replace("a int", "a bigint"))
             assert [statement.sql for statement in done.statements if "GRANT" in statement.sql] == []
             assert live.holds(is_held)
             assert reconciler.plan(source.replace("a int", "a bigint")).plan.is_empty
             if live.options.scratch == server.url:
-                by_admin = "CREATE TABLE u (a int); GRANT SELECT ON u TO priv_admin WITH GRANT OPTION;\n"
-                by_admin += "SET ROLE priv_admin; GRANT SELECT ON u TO priv_app; RESET ROLE"
+                by_admin = "CREATE TABLE app.u (a int); GRANT SELECT ON app.u TO priv_admin WITH GRANT OPTION;\n"
+                by_admin += "SET ROLE priv_admin; GRANT SELECT ON app.u TO priv_app; RESET ROLE"
                 done = reconciler.migrate(source.replace("a int", "a bigint") + by_admin)
                 assert any(":2: that priv_admin is the grantor is not managed" in each for each in done.warnings)
-                assert live.may("SELECT", "u")
+                assert live.may("SELECT", "app.u")
     finally:
         live.by_hand("REASSIGN OWNED BY priv_maker TO CURRENT_USER; DROP OWNED BY priv_maker; DROP ROLE priv_maker")
