@@ -13,6 +13,7 @@ from reconciler.client import Reconciler
 from reconciler.diff.drift import State
 from reconciler.model.hazards import HazardKind
 from reconciler.options import Options, WhenBehind
+from reconciler.sqltext.redacted_sql import redact_sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -199,10 +200,12 @@ GRANTABLE = {
     "SCHEMA s": "USAGE ON SCHEMA s",
     "TYPE e": "USAGE ON TYPE e",
     "SEQUENCE q": "USAGE ON SEQUENCE q",
+    "TABLE secrets": "SELECT ON secrets",
 }
 GRANTED_TO = """
     CREATE TABLE t (a int, b int); CREATE VIEW v AS SELECT 1 AS one; CREATE SCHEMA s; CREATE TYPE e AS ENUM ('x');
     CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE SEQUENCE q;
+    CREATE TABLE secrets (a int);
 """
 BY_ADMIN = """(SELECT count(*) FROM (
     SELECT relacl AS acl FROM pg_class UNION ALL SELECT attacl FROM pg_attribute UNION ALL SELECT proacl FROM pg_proc
@@ -217,7 +220,8 @@ def test_a_grant_is_made_by_the_role_that_the_source_grants_as(live: Live) -> No
     live.options = replace(live.options, when_behind=WhenBehind.APPLY)
     live.migrate(GRANTED_TO)
     # In one plan with what it needs, on new and on existing objects.
-    live.migrate(GRANTED_TO + options + as_admin)
+    made = live.migrate(GRANTED_TO + options + as_admin)
+    assert all(redact_sql(each) == each for each in made), "a name that looks like a secret's hides no statement"
     assert live.holds(f"{BY_ADMIN} = {len(GRANTABLE)}")
     # By hand: gone, and by the owner instead.
     live.by_hand("SET ROLE priv_admin; REVOKE SELECT ON t FROM priv_app; RESET ROLE; GRANT SELECT ON t TO priv_app")

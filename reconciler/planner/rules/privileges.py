@@ -20,7 +20,7 @@ from reconciler.model.privileges import (
 )
 from reconciler.planner.core.rule import Rule, StatementDraft
 from reconciler.planner.sql.object_names import called_with, object_phrase
-from reconciler.planner.sql.quoting import Part, compose, dollar_quoted, joined, name, raw, role
+from reconciler.planner.sql.quoting import Part, compose, joined, name, raw, role
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -289,16 +289,19 @@ def _may_grant_on(target: FactId, grantor: str, privilege: str, state: Snapshot)
 
 
 def _acting_as(grantor: str | None, text: str) -> str:
-    """The statement as that role runs it, whatever role is set; None: as we do, which counts as the owner's."""
+    """The statement as that role runs it, whatever role is set; None: as we do, which counts as the owner's.
+
+    No block, whose body may not be shown where a name in it looks like a secret's.
+    """
     if grantor is None:
         return text
-    body = compose(
-        "\nDECLARE ours text := pg_catalog.current_setting('role');\nBEGIN\n    SET LOCAL ROLE {};\n    {};\n"
-        "    PERFORM pg_catalog.set_config('role', ours, true);\nEND\n",
+    return compose(
+        "SELECT pg_catalog.set_config('reconciler.role', pg_catalog.current_setting('role'), true);\n"
+        "SET LOCAL ROLE {};\n{};\n"
+        "SELECT pg_catalog.set_config('role', pg_catalog.current_setting('reconciler.role'), true)",
         role(grantor),
         raw(text),
     )
-    return compose("DO {}", dollar_quoted(body, "grant"))
 
 
 def _privileges(definition: Definition) -> frozenset[str]:
