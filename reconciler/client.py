@@ -615,8 +615,9 @@ class Reconciler:
         deadline = time.monotonic() + options.longest_wait_ms / 1000 if options.longest_wait_ms else None
         attempt = 1
         while True:
+            is_idle = self._session.is_idle
             with _changing_nothing(), errors_as(DatabaseError, f"look at the record of plugin {plugin}"):
-                if not dry_run and is_unchanged(self._session, plugin, source, options):
+                if not dry_run and is_unchanged(self._session, plugin, source, options, at_start=is_idle):
                     remember_version(self._session, plugin, source, options)
                     return _skipped(plugin)
             planned: PlanResult | None = None

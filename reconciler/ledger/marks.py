@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.model.facts import Address
 
-__all__ = ["Mark", "load_addresses", "load_mark", "save_mark"]
+__all__ = ["Mark", "keep_standing", "load_addresses", "load_mark", "may_write_marks", "save_mark"]
 
 _VERSION_WITH_ADDRESSES = 3
 _VERSION_WITH_LATER = 5
+_VERSION_WITH_STANDING = 7
 _UNFINISHED: LiteralString = (
     "EXISTS (SELECT FROM :ledger._runs WHERE plugin_name = %(plugin)s AND outcome = 'running')"
     " OR EXISTS (SELECT FROM :ledger._steps WHERE plugin_name = %(plugin)s AND idx IS NULL)"
@@ -38,7 +39,8 @@ class Mark:
 
     `mark` is None where live was not as the whole declaration says: then nothing may be skipped. `settled` is false
     where a run of the plugin is unfinished, where the mark is not of its last record, or where somebody else can have
-    written either. `later` has what the declaration no longer has and was left in place.
+    written either. `later` has what the declaration no longer has and was left in place. `has_log` tells whether there
+    is a log of DDL, `log_position` and `counters` where that and the catalogs stood when the mark was last found equal.
     """
 
     idx: int
@@ -48,6 +50,9 @@ class Mark:
     scope: Json = None
     settled: bool = True
     later: tuple[FactId, ...] = ()
+    has_log: bool = False
+    log_position: str | None = None
+    counters: str | None = None
 
 
 def save_mark(connection: Connection, plugin: str, mark: Mark, addresses: Mapping[FactId, Address]) -> None:
@@ -60,7 +65,8 @@ def save_mark(connection: Connection, plugin: str, mark: Mark, addresses: Mappin
             " VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s::jsonb)"
             " ON CONFLICT (plugin_name) DO UPDATE SET idx = excluded.idx, mark = excluded.mark,"
             " schemas = excluded.schemas, desired_fingerprint = excluded.desired_fingerprint,"
-            " scope = excluded.scope, addresses = excluded.addresses, later = excluded.later, updated_at = now()",
+            " scope = excluded.scope, addresses = excluded.addresses, later = excluded.later, updated_at = now(),"
+            " log_position = NULL, counters = NULL",
             [
                 plugin,
                 mark.idx,
@@ -72,6 +78,28 @@ def save_mark(connection: Connection, plugin: str, mark: Mark, addresses: Mappin
                 json.dumps([[fact.kind, list(fact.name)] for fact in mark.later]),
             ],
         )
+
+
+def keep_standing(connection: Connection, plugin: str, mark: Mark, position: str, counters: str) -> None:
+    """Writes down where log and catalogs stood when the mark was found equal, unless somebody else writes the mark."""
+    with errors_as(LedgerError, f"write the mark of plugin {plugin}"), ledger_cursor(connection) as rows:
+        rows.execute(
+            "UPDATE :ledger._marks SET log_position = %(position)s, counters = %(counters)s"
+            " WHERE ctid IN (SELECT ctid FROM :ledger._marks WHERE plugin_name = %(plugin)s AND mark = %(mark)s"
+            " AND idx = %(idx)s FOR UPDATE SKIP LOCKED)",
+            {"position": position, "counters": counters, "plugin": plugin, "mark": mark.mark, "idx": mark.idx},
+        )
+
+
+def may_write_marks(connection: Connection) -> bool:
+    """Whether this role may write a mark, here and now."""
+    with errors_as(LedgerError, "look at the marks"), ledger_cursor(connection) as rows:
+        row = rows.execute(
+            "SELECT NOT pg_catalog.pg_is_in_recovery()"
+            " AND NOT pg_catalog.current_setting('transaction_read_only')::boolean"
+            " AND pg_catalog.has_table_privilege(':ledger._marks', 'UPDATE')"
+        ).fetchone()
+    return bool(row and row[0])
 
 
 def load_addresses(connection: Connection, plugin: str) -> Mapping[FactId, Address]:
@@ -103,12 +131,15 @@ def load_mark(connection: Connection, plugin: str) -> Mark | None:
         unfinished=sql.SQL(_UNFINISHED if "_steps" in state else "false"),
         is_trusted=MARK_IS_TRUSTED,
         later=sql.SQL("mark.later::text" if (state.version or 0) >= _VERSION_WITH_LATER else "NULL"),
+        standing=sql.SQL(
+            "mark.log_position, mark.counters" if (state.version or 0) >= _VERSION_WITH_STANDING else "NULL, NULL"
+        ),
     )
     with errors_as(LedgerError, f"read the mark of plugin {plugin}"), ledger_cursor(connection) as rows:
         row = rows.execute(query, {"plugin": plugin}).fetchone()
     if row is None:
         return None
-    idx, mark, schemas, desired_fingerprint, scope, settled, later = row
+    idx, mark, schemas, desired_fingerprint, scope, settled, later, log_position, counters, has_log = row
     with damage(
         connection, f"the mark of plugin {plugin}", "delete its row of :ledger._marks: the next run writes it again"
     ):
@@ -123,6 +154,9 @@ def load_mark(connection: Connection, plugin: str) -> Mark | None:
                 FactId(str(kind), tuple(map(str, name)))
                 for kind, name in cast("list[tuple[str, list[str]]]", json.loads(later or "[]"))
             ),
+            has_log=has_log,
+            log_position=log_position,
+            counters=counters,
         )
 
 
@@ -138,6 +172,6 @@ _MARK: LiteralString = """
         ) AND NOT EXISTS (
             SELECT FROM :ledger._snapshots AS later
             WHERE later.plugin_name = mark.plugin_name AND later.idx > mark.idx
-        ), {later}
+        ), {later}, {standing}, pg_catalog.to_regnamespace('reconciler_audit') IS NOT NULL
     FROM :ledger._marks AS mark WHERE mark.plugin_name = %(plugin)s
 """

@@ -12,6 +12,7 @@ from reconciler.apply.events import Events
 from reconciler.apply.locks import LockRetryPolicy, lease
 from reconciler.apply.steps import Run, run_steps
 from reconciler.apply.transaction import Record, keep_declaration, marked_schemas, remember_declaration
+from reconciler.audit.standing import read_standing
 from reconciler.catalog.snapshot_reader import FOR_CATALOGS, read_mark, read_snapshot
 from reconciler.db.connections import connect, transaction
 from reconciler.db.search_path import statement_path
@@ -21,11 +22,12 @@ from reconciler.hazards.policy import hazard_error
 from reconciler.intent.rename_suggestions import as_hint
 from reconciler.ledger.addresses import lasting_addresses
 from reconciler.ledger.declarations import Declared, find_behind, is_version_known, save_declaration
-from reconciler.ledger.marks import Mark, load_addresses, load_mark, save_mark
+from reconciler.ledger.marks import Mark, keep_standing, load_addresses, load_mark, may_write_marks, save_mark
 from reconciler.ledger.migrations import load_head
 from reconciler.ledger.runs import RunKind, RunOutcome, record_run, recorded_message
-from reconciler.ledger.schema import ensure_ledger, plugin_locked
+from reconciler.ledger.schema import TABLES, ensure_ledger, plugin_locked
 from reconciler.ledger.steps import end_cut_off_runs, take_steps
+from reconciler.ledger.trust import require_own_ledger
 from reconciler.model.plugins import DEFAULT_PLUGIN, baseline_tag, rollback_tag
 from reconciler.options import Drops, scope_of
 from reconciler.preflight.preflight import refuse_blocked, run_preflight
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from reconciler.audit.standing import Standing
     from reconciler.db.connections import Connection
     from reconciler.db.session import Session
     from reconciler.diff.goal import Scope
@@ -54,8 +57,14 @@ _NOTHING = "nothing: what was not committed was rolled back"
 __all__ = ["is_unchanged", "record_failure", "remember_version", "require_head", "require_head_of", "run_plan"]
 
 
-def is_unchanged(session: Session, plugin: str, source: AnySource | Reading, options: Options) -> bool:
-    """Whether the declaration is the recorded one and the live catalogs carry the mark of that record."""
+def is_unchanged(
+    session: Session, plugin: str, source: AnySource | Reading, options: Options, *, at_start: bool = False
+) -> bool:
+    """Whether the declaration is the recorded one and the live catalogs carry the mark of that record.
+
+    Where a log of DDL and the counts of the catalogs tell that nothing changed since, the mark is not read; `at_start`
+    that moment is written down for the next one.
+    """
     if isinstance(source, DatabaseSource):
         return False
     with transaction(session.connection, also=FOR_CATALOGS):
@@ -66,7 +75,23 @@ def is_unchanged(session: Session, plugin: str, source: AnySource | Reading, opt
             return False
         if mark.later and options.drops is Drops.NOW:
             return False
-        return read_mark(session.connection, mark.schemas) == mark.mark
+        standing = read_standing(session.connection, mark.log_position, mark.counters) if mark.has_log else None
+        if standing is not None and not standing.has_moved:
+            return True
+        if read_mark(session.connection, mark.schemas) != mark.mark:
+            return False
+        if standing is not None and at_start:
+            _keep_standing(session, plugin, mark, standing)
+        return True
+
+
+def _keep_standing(session: Session, plugin: str, mark: Mark, standing: Standing) -> None:
+    """What was read before the mark held when that was read; where this role may not write it down, nothing is done."""
+    connection = session.connection
+    if not may_write_marks(connection):
+        return
+    require_own_ledger(connection, TABLES)
+    keep_standing(connection, plugin, mark, standing.position, standing.counters)
 
 
 def run_plan(
