@@ -216,7 +216,9 @@ def _judge(urls: tuple[str, str], case: Case, schema: str, proof: Proof) -> str:
             after = case.change.after + audit + (guard if is_kept else "")
             with _Late(boss_url, schema, guard if case.mode == "late" else "") as late:
                 said = _change(url, case, schema, after, options, late)
-        arrived = _read(boss, schema, reads[1] if said == "done" else reads[0])
+        # A run that ended with an error may have renamed a column in a step before.
+        is_renamed = reads[0] != reads[1] and not _has_column(boss, schema, "v")
+        arrived = _read(boss, schema, reads[1] if said == "done" or is_renamed else reads[0])
         try:
             if complaints:
                 return f"a client's write failed: {complaints[0]}"
@@ -284,6 +286,11 @@ def _read(boss: psycopg.Connection, schema: str, values: str) -> dict[int, str]:
     if boss.execute("select to_regclass(%s)", (f"{schema}.ref",)).fetchone() != (None,):
         text += compose(" UNION ALL SELECT -id, ROW(t_id)::text FROM {}", name(schema, "ref"))
     return {int(key): str(row) for key, row in boss.execute(text.encode()).fetchall()}
+
+
+def _has_column(boss: psycopg.Connection, schema: str, column: str) -> bool:
+    text = "select 1 from pg_attribute where attrelid = %s::regclass and attname = %s and not attisdropped"
+    return boss.execute(text, (f"{schema}.t", column)).fetchone() is not None
 
 
 class _Late:
