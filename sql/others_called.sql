@@ -1,6 +1,6 @@
 -- What of these roles the tables lead to, of these kinds (routine, type, relation): (schema, table, what, owner). A table
--- leads to its constraints, defaults, generated columns and indexes, a type to its checks and casts, and each of these
--- to what it needs.
+-- leads to its constraints, defaults, generated columns and indexes, one that is written to its triggers and rules, a
+-- type to its checks and casts, and each of these to what it needs.
 with recursive reach(root, classid, objid) as (
     select c.oid, 'pg_class'::regclass::oid, c.oid
     from unnest(%(schemas)s::text[], %(tables)s::text[]) w(schema, name)
@@ -19,6 +19,12 @@ with recursive reach(root, classid, objid) as (
         union all
         select d.classid, d.objid from pg_depend d join pg_index i on i.indexrelid = d.objid
         where d.refclassid = r.classid and d.refobjid = r.objid and d.classid = 'pg_class'::regclass
+        union all
+        select 'pg_trigger'::regclass, t.oid from pg_trigger t
+        where %(is_written)s and r.classid = 'pg_class'::regclass and t.tgrelid = r.objid and not t.tgisinternal
+        union all
+        select 'pg_rewrite'::regclass, w.oid from pg_rewrite w
+        where %(is_written)s and r.classid = 'pg_class'::regclass and w.ev_class = r.objid and w.ev_type <> '1'
         union all
         select 'pg_class'::regclass, h.inhrelid from pg_inherits h
         where r.classid = 'pg_class'::regclass and h.inhparent = r.objid) x(classid, objid)

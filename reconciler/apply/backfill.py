@@ -16,6 +16,7 @@ from psycopg import sql
 
 from reconciler.apply.lag import Throttle
 from reconciler.apply.locks import LockRetryPolicy, retried
+from reconciler.apply.others import read_others_code
 from reconciler.apply.transaction import run_counted
 from reconciler.db.connections import SEARCH_PATH, execute, fetch_one, transaction
 from reconciler.db.search_path import searching, unfiltered
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.apply.events import Events
+    from reconciler.apply.others import OthersCode
     from reconciler.db.connections import Connection
     from reconciler.model.plan import Statement
     from reconciler.model.replication import MaxLag
@@ -77,6 +79,8 @@ def run_batches(
     found_missing = False
     timeout_ms = min(_ROW_LOCK_TIMEOUT_MS, patience.timeout_ms or _ROW_LOCK_TIMEOUT_MS)
     row_patience = replace(patience, timeout_ms=timeout_ms, retries=max(patience.retries, 1) * 10)
+    with transaction(connection):
+        others = read_others_code(connection)
     throttle = Throttle(limit=max_lag, pause=patience.pause)
     while start < pages:
         check_lease()
@@ -90,7 +94,7 @@ def run_batches(
         try:
             written = retried(
                 connection,
-                lambda _: _run_batch(connection, batch, position, timeout_ms, limit_ms, left, search_path),  # noqa: B023 - called at once
+                lambda _: _run_batch(connection, batch, position, timeout_ms, limit_ms, left, search_path, others),  # noqa: B023 - called at once
                 row_patience,
             )
         except ApplyError as error:
@@ -115,7 +119,14 @@ def run_batches(
 
 
 def _run_batch(
-    connection: Connection, batch: Statement, position: int, timeout_ms: int, limit_ms: int, left: str, search_path: str
+    connection: Connection,
+    batch: Statement,
+    position: int,
+    timeout_ms: int,
+    limit_ms: int,
+    left: str,
+    search_path: str,
+    others: OthersCode,
 ) -> int:
     with transaction(connection):
         if batch.as_replica:
@@ -123,7 +134,7 @@ def _run_batch(
         execute(connection, "select pg_catalog.set_config('lock_timeout', %s, true)", (str(timeout_ms),))
         execute(connection, "select pg_catalog.set_config('statement_timeout', %s, true)", (str(limit_ms),))
         with unfiltered(connection), searching(connection, search_path):
-            return run_counted(connection, batch, position, left=left)
+            return run_counted(connection, batch, position, left=left, others=others, search_path=search_path)
 
 
 def _as_replica(connection: Connection, batch: Statement, position: int, left: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from reconciler.apply.locks import LOCK_ERRORS, lock_relations, set_timeouts, statement_timeout_ms
+from reconciler.apply.others import OthersCode, read_others_code
 from reconciler.catalog.snapshot_reader import read_mark, read_snapshot
 from reconciler.db.connections import SEARCH_PATH, execute
 from reconciler.db.search_path import searching, unfiltered
@@ -17,7 +18,7 @@ from reconciler.diff.diff import diff
 from reconciler.diff.followers import follows
 from reconciler.diff.goal import is_managed
 from reconciler.diff.kept import desired_to_text
-from reconciler.errors import LockTimeoutError, StalePlanError, VerificationError
+from reconciler.errors import ApplyError, LockTimeoutError, StalePlanError, VerificationError
 from reconciler.ledger.addresses import lasting_addresses
 from reconciler.ledger.declarations import declare_again, save_declaration
 from reconciler.ledger.kept import save_kept
@@ -113,12 +114,15 @@ def run_transaction(
         lock_relations(connection, step.statements, patience, tries)
     except LOCK_ERRORS as exc:
         raise _no_lock(exc, step.statements[0], step.first, left, tries) from exc
+    others = read_others_code(connection)
     with unfiltered(connection), searching(connection, search_path):
         for position, statement in enumerate(step.statements, start=step.first):
             if position > step.first:
                 events.started(position, statement)
             set_timeouts(connection, statement, patience, tries, usual_ms)
-            durations.append(run_timed(connection, statement, position, events, left=left))
+            started = time.monotonic()
+            run_counted(connection, statement, position, left=left, others=others, search_path=search_path)
+            durations.append(_finished(statement, position, events, started))
     execute(connection, "select pg_catalog.set_config('statement_timeout', %s, true)", (str(usual_ms),))
     return durations
 
@@ -205,15 +209,35 @@ def run_timed(connection: Connection, statement: Statement, position: int, event
     """Runs one statement and gives its duration in milliseconds. Raises LockTimeoutError, ApplyError."""
     started = time.monotonic()
     run_counted(connection, statement, position, left=left)
+    return _finished(statement, position, events, started)
+
+
+def _finished(statement: Statement, position: int, events: Events, started: float) -> float:
     duration_ms = round((time.monotonic() - started) * 1000, 3)
     events.finished(position, statement, duration_ms)
     return duration_ms
 
 
-def run_counted(connection: Connection, statement: Statement, position: int, *, left: str) -> int:
-    """Runs one statement and gives the number of its rows. Raises LockTimeoutError, ApplyError."""
+def run_counted(
+    connection: Connection,
+    statement: Statement,
+    position: int,
+    *,
+    left: str,
+    others: OthersCode | None = None,
+    search_path: str = SEARCH_PATH,
+) -> int:
+    """Runs one statement and gives the number of its rows; what `others` have made runs with their rights.
+
+    Raises LockTimeoutError, ApplyError.
+    """
     try:
-        return run_statement(connection, statement)
+        if others is None:
+            return run_statement(connection, statement)
+        return others.run(connection, statement, search_path)
+    except ApplyError as refused:
+        refused.position, refused.left = position, left
+        raise
     except LOCK_ERRORS as exc:
         raise _no_lock(exc, statement, position, left) from exc
     except psycopg.Error as exc:

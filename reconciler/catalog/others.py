@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.model.facts import FactId
 
-__all__ = ["Others", "read_others", "read_reached"]
+__all__ = ["Others", "may_give", "read_others", "read_reached"]
 
 _SET_OPTION = 160000
 
@@ -45,10 +45,22 @@ def read_others(connection: Connection) -> Others:
     )
 
 
+def may_give(connection: Connection, role: str) -> bool:
+    """Whether what is made here can be given to the role."""
+    return connection.info.parameter_status("is_superuser") == "on" or role not in read_others(connection).unsettable
+
+
 def read_reached(
-    connection: Connection, tables: Iterable[FactId], kinds: Sequence[str] = ("routine",)
+    connection: Connection,
+    tables: Iterable[FactId],
+    kinds: Sequence[str] = ("routine",),
+    *,
+    is_written: bool = False,
 ) -> dict[FactId, str]:
-    """The tables of which the rows cannot be read or checked without what somebody else has made, and what that is."""
+    """The tables of which the rows cannot be read or checked without what somebody else has made, and what that is.
+
+    Where a table `is_written` its triggers and rules count too.
+    """
     named = sorted({table for table in tables if len(table.name) == 2})
     if not named:
         return {}
@@ -60,6 +72,7 @@ def read_reached(
             "tables": [table.name[1] for table in named],
             "others": sorted(read_others(connection).roles),
             "kinds": [*kinds],
+            "is_written": is_written,
         },
     )
     said = {(schema, name): f"{what} of role {owner}" for schema, name, what, owner in rows}

@@ -22,6 +22,7 @@ from reconciler.scratch.choice import choose_scratch
 from reconciler.scratch.database import DatabaseScratch
 from reconciler.scratch.environment import substitutes
 from reconciler.scratch.kept import key_of_build
+from reconciler.scratch.outsiders import read_outsiders, refuse_called, taken
 from reconciler.scratch.place import PREFIX
 from reconciler.scratch.privileges import defaults_apart, read_unmanaged, said_of_privileges, unmanaged_notes
 from reconciler.scratch.reach import guarded, read_reach, refuse_reach
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.diff.goal import Scope
     from reconciler.model.snapshot import Snapshot
+    from reconciler.scratch.outsiders import Outsider
     from reconciler.scratch.place import Place, Scratch
     from reconciler.source.declared import Declared
     from reconciler.source.loader import LoadGuard
@@ -111,6 +113,7 @@ def build_anywhere(
     statements = len(source.statements) if isinstance(source, Source) else 0
     reach = read_reach(live, source, wider.schemas, with_rows=with_rows)
     refuse_reach(reach)
+    outsiders = read_outsiders(live, source, wider.schemas)
     scratch = choose_scratch(
         live,
         wish,
@@ -121,7 +124,9 @@ def build_anywhere(
         reach=reach,
         wait_ms=wait_ms,
         beside=min(beside, default=None),
+        hiding=next((each for each in outsiders if each.hides_system), None),
     )
+    refuse_called(source, reach, outsiders, in_live=isinstance(scratch, SchemaScratch))
     build_in = partial(
         build,
         source=source,
@@ -132,6 +137,7 @@ def build_anywhere(
         beside=beside,
         declared=declared,
         own=own,
+        outsiders=outsiders,
     )
     key = None
     if isinstance(source, Source):
@@ -261,13 +267,15 @@ def build(
     beside: frozenset[FactId] = frozenset(),
     declared: Declared | None = None,
     own: frozenset[FactId] = frozenset(),
+    outsiders: tuple[Outsider, ...] = (),
 ) -> Desired:
     """The desired state: what Postgres makes of the source in a fresh place.
 
     `claimed` are schemas beyond the scope that are fresh in the place as well; one counts where the source named it in
-    a CREATE SCHEMA (`named`) or made something in it. `reach` is what the source may do beyond its schemas, `own` what
-    of the database as a whole was recorded or is created by it, `declared` what its words say of that; `beside` is
-    what is known to be declared in schemas that are not managed: what the source makes there is desired too.
+    a CREATE SCHEMA (`named`) or made something in it. `reach` is what the source may do beyond its schemas, `outsiders`
+    what it may take of others, `own` what of the database as a whole was recorded or is created by it, `declared` what
+    its words say of that; `beside` is what is known to be declared in schemas that are not managed: what the source
+    makes there is desired too.
 
     Raises SourceError with file and line where Postgres refuses it, or where it changes what others have in such a
     schema; DeclaredBesideError where the place is in the live database and cannot hold what is declared there.
@@ -291,6 +299,7 @@ def build(
             raise DeclaredBesideError(min(beside))
         with guarded(connection, source, reach, transactional=place.transactional) as guard:
             unmanaged = read_unmanaged(connection, source)
+            before_load = taken(connection, outsiders)
             first, defaults = (source, None) if scope.exact else defaults_apart(source)
             _load(place, first, baseline, own, path, guard)
             if defaults is not None:
@@ -298,6 +307,7 @@ def build(
             notes = (
                 *unmanaged_notes(source, unmanaged, read_unmanaged(connection, source)),
                 *_kept_extensions(source, baseline, own),
+                *(before_load.notes(connection, source) if before_load is not None else ()),
             )
         present = managed_schemas(connection)
         made = tuple(schema for schema in present if schema not in before or schema in claimed)

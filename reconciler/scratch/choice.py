@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.diff.goal import Scope
     from reconciler.model.facts import FactId
+    from reconciler.scratch.outsiders import Outsider
     from reconciler.scratch.place import Scratch
 
 __all__ = ["choose_scratch"]
@@ -59,11 +60,13 @@ def choose_scratch(
     reach: Reach = _NOWHERE,
     wait_ms: int = LONGEST_WAIT_MS,
     beside: FactId | None = None,
+    hiding: Outsider | None = None,
 ) -> Scratch:
     """The scratch for `wish`: auto, schema, database, or the URL of a server. Says which and why in `.why`.
 
     `statements` is how many the source has; `own` is what is in no managed schema and its own, so that a temporary
-    database begins without it; `beside` is such an object, better not built in the live database. In the live database
+    database begins without it; `beside` is such an object, better not built in the live database, `hiding` what a
+    name of the source could mean there instead of the system's. In the live database
     nothing is built that would write outside the schemas (`reach`).
     Where another plan is at work in the schemas, `auto` does not wait for it where it can take a database;
     `schema` waits for `wait_ms` (0: no limit). Raises ScratchError where the wish cannot serve.
@@ -91,7 +94,7 @@ def choose_scratch(
             left="nothing was changed",
         )
     may_step_aside = obstacle is None and not found.standby and not scope.all_schemas and effect is None
-    disturbs = _disturbance(found, statements, reach, beside) if may_step_aside else None
+    disturbs = _disturbance(found, statements, reach, beside, hiding) if may_step_aside else None
     if may_step_aside and disturbs is None and wish == "auto" and may_create:
         disturbs = _busy(live, scope.schemas)
     if wish != "database" and may_step_aside and (wish == "schema" or disturbs is None or not may_create):
@@ -181,8 +184,12 @@ def _obstacle(live: Connection, schemas: Sequence[str]) -> _Obstacle | None:
     )
 
 
-def _disturbance(found: _Live, statements: int, reach: Reach, beside: FactId | None) -> str | None:
-    """Why stepping aside would disturb others, or None."""
+def _disturbance(
+    found: _Live, statements: int, reach: Reach, beside: FactId | None, hiding: Outsider | None
+) -> str | None:
+    """Why it is better not built in the live database, or None."""
+    if hiding is not None:
+        return f"{hiding} could be taken there for the system's"
     if beside is not None:
         return f"{beside} is in a schema that is not managed here"
     locks = statements * _LOCKS_A_STATEMENT + found.relations

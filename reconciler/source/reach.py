@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from reconciler.source.source import SourceStatement
     from reconciler.sqltext.lexer import Token
 
-__all__ = ["Effect", "EffectKind", "Known", "OutsideFunction", "Reach", "reach_of", "words_of"]
+__all__ = ["Effect", "EffectKind", "Known", "OutsideFunction", "Reach", "flattened", "reach_of", "words_of"]
 
 
 class EffectKind(IntEnum):
@@ -233,7 +233,7 @@ class _Reader:
             if self._runs(index):
                 self.running.add(index)
                 self.querying.add(index)
-                text = [*_flattened(_lexed(statement.sql))]
+                text = [*flattened(_lexed(statement.sql))]
                 yield from self._effects(index, text)
                 is_deep = is_deep or self._is_deep(index, text)
             elif self._computes(index):
@@ -256,7 +256,7 @@ class _Reader:
             if words[:1] not in {("CREATE",), ("ALTER",)} or index in self.running:
                 continue
             if not _ROUTINES.intersection(words) or _RETURNS_TRIGGER.search(statement.sql):
-                yield from self._effects(index, [*_flattened(_lexed(statement.sql))])
+                yield from self._effects(index, [*flattened(_lexed(statement.sql))])
 
     def _note(self, index: int, sql: str) -> None:
         """What the statement defines, by name, and where names without a schema are looked for."""
@@ -424,7 +424,7 @@ class _Reader:
                 if not _is_plain(language[1].lower(), *strings):
                     yield self._effect(EffectKind.UNKNOWN, index, f"{called}is written in {language[1].lower()}")
                 continue
-            body = [*_flattened(_lexed(sql))][4:]
+            body = [*flattened(_lexed(sql))][4:]
             yield from self._effects(index, _without(body, name), through=called, depth=depth + 1)
         for function in self.known.functions.get(name, ()):
             called = f"{through}calls {name}, which "
@@ -437,7 +437,7 @@ class _Reader:
             elif function.language not in _READABLE:
                 yield self._effect(EffectKind.UNKNOWN, index, f"{called}is written in {function.language}")
             else:
-                body = [*_flattened(_lexed(function.body))]
+                body = [*flattened(_lexed(function.body))]
                 yield from self._effects(index, _without(body, name), through=called, depth=depth + 1, of_live=True)
 
     def _effect(self, kind: EffectKind, index: int, what: str) -> Effect:
@@ -464,7 +464,7 @@ def _expression(text: Sequence[Token], place: int) -> str:
         token = text[place]
         is_string = token.kind == "string"
         found.append(_kind_of_string(token) if is_string else token.text.lower())
-        place += 1 + (len([*_flattened(_lexed(_inside(token)))]) if is_string else 0)
+        place += 1 + (len([*flattened(_lexed(_inside(token)))]) if is_string else 0)
     return " ".join(found)
 
 
@@ -501,12 +501,12 @@ def _lexed(sql: str) -> list[Token]:
         return []
 
 
-def _flattened(tokens: Iterable[Token], depth: int = 0) -> Iterator[Token]:
+def flattened(tokens: Iterable[Token], depth: int = 0) -> Iterator[Token]:
     """The tokens, and after each string those of what stands in it: it may be a body, or SQL that is executed."""
     for token in tokens:
         yield token
         if token.kind == "string" and depth < _DEEPEST:
-            yield from _flattened(_lexed(_inside(token)), depth + 1)
+            yield from flattened(_lexed(_inside(token)), depth + 1)
 
 
 def _inside(token: Token) -> str:

@@ -47,6 +47,13 @@ _WORD = re.compile(r"[^\s=:@/?&'\"(),;]+")
 _SHORTEST_SECRET = 4
 # Of how many tokens a statement's kind is told.
 _HEAD = 6
+# What stands in statements that set a secret, and in messages about them: nothing is told by such a word.
+_COMMON = re.compile(
+    r"alter|begin|bypassrls|connection|create(?:db|role)?|current_user|drop|encrypted|execute|exists|format|from|grant"
+    r"|group|host|inherit|(?:no)?login|mapping|options|password|port|publication|public|replication|role|server"
+    r"|subscription|superuser|table|until|user|valid|with",
+    re.IGNORECASE,
+)
 # Fails where it is run again: the mask must not become anybody's password.
 _LOUD = "$$BEGIN RAISE EXCEPTION 'this block dealt with a secret and was not kept'; END$$"
 
@@ -112,13 +119,18 @@ def _hidden(tokens: Sequence[Token]) -> Iterator[tuple[_Literal, str]]:
 
 
 def _secrets_of(value: str, shown: str) -> set[str]:
-    """What of a hidden string may be quoted by itself: its words, and the strings in it where it is code."""
-    words = {word for word in _WORD.findall(value) if word not in shown}
+    """What of a hidden string may be quoted by itself: its words, and where it is code the strings in it."""
     try:
-        inner = {token.text.strip("'") for token in lexemes(value) if token.kind == "string"}
+        inner = [literal.value for literal in _literals([each for each in lexemes(value) if each.kind != "comment"])]
     except SourceError:
-        inner = set[str]()
-    return {each for each in (value, *words, *inner) if len(each) >= _SHORTEST_SECRET}
+        inner = []
+    values = [value]
+    for each in inner:
+        values += [each, *_secrets_of(each, shown)]
+    # The words of code that stand in no string are names and keywords, and those of a server's messages.
+    words = [word for each in (inner or [value]) for word in _WORD.findall(each) if word not in shown]
+    words = [word for word in words if not _COMMON.fullmatch(word)]
+    return {each for each in (*values, *words) if len(each) >= _SHORTEST_SECRET}
 
 
 def _comment(text: str) -> str:

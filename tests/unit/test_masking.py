@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.redaction.masking import MASK, Secret, conceal, is_secret_option
-from reconciler.sqltext.redacted_sql import keeps_secret, redact_sql, with_placeholders
+from reconciler.sqltext.redacted_sql import conceal_in, keeps_secret, redact_sql, with_placeholders
 
 
 @pytest.mark.parametrize("name", ["password", "sslpassword", "passcode", "passfile", "api_key", "secret_access_key"])
@@ -158,3 +158,24 @@ def test_what_is_run_by_hand_does_not_make_the_mask_a_password() -> None:
     text, count = with_placeholders(f"CREATE USER MAPPING FOR u SERVER s OPTIONS (user 'u', password '{MASK}')")
     assert text == "CREATE USER MAPPING FOR u SERVER s OPTIONS (user 'u', password :'secret_1')"
     assert count == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DO $$ BEGIN CREATE ROLE bob LOGIN CREATEROLE PASSWORD 's3cretpw'; END $$",
+        "DO $$ BEGIN EXECUTE format('ALTER ROLE %I LOGIN CREATEROLE PASSWORD %L', 'bob', 's3cretpw'); END $$",
+        "DO 'BEGIN EXECUTE ''CREATE ROLE bob CREATEROLE PASSWORD ''''s3cretpw''''''; END'",
+        "DO $$ BEGIN EXECUTE 'CREATE ROLE bob CREATEROLE PASSWORD ' || quote_literal($x$s3cretpw$x$); END $$",
+    ],
+)
+def test_a_message_about_a_block_hides_the_secret_and_no_common_word(statement: str) -> None:
+    for message in (
+        "permission denied to create role: only roles with the CREATEROLE attribute may CREATE ROLE",
+        'role "bob" already exists',
+        "role cannot LOGIN with a PASSWORD",
+    ):
+        assert conceal_in(message, statement) == message
+    for message in ('syntax error at or near "s3cretpw"', "CREATE ROLE bob PASSWORD 's3cretpw'"):
+        assert "s3cretpw" not in conceal_in(message, statement)
+        assert "bob" not in message or "ROLE bob" in conceal_in(message, statement)
