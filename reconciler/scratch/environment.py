@@ -24,6 +24,8 @@ __all__ = ["make_environment", "read_environment", "substitutes"]
 
 # Event triggers, publications, subscriptions, default privileges and settings would act on the scratch place itself.
 _KINDS = frozenset({"extension", "foreign_data_wrapper", "foreign_server", "language"})
+# These use nothing that is in a managed schema; whatever else does is not given to scratch.
+_NEEDLESS = frozenset({"extension", "schema"})
 
 
 def make_environment(connection: Connection, surroundings: Snapshot) -> tuple[str, ...]:
@@ -61,23 +63,16 @@ def read_environment(live: Connection, scope: Scope, own: frozenset[FactId]) -> 
         managed = frozenset(present if scope.all_schemas else scope.schemas)
         others = tuple(schema for schema in present if schema not in managed)
         state = read_snapshot(live, others, dependencies=True)
-        if any(_may_need_managed(state.object_of(fact)) for fact in state.facts):
+        if any(_is_given(owner) and owner.kind not in _NEEDLESS for owner in map(state.object_of, state.facts)):
             state = read_snapshot(live, present, dependencies=True)
     found = _without_needing(state, managed, own | {fact for fact, at in state.addresses.items() if at[:2] in hiding})
     found = replace(found, schemas=others)
-    wide = {
-        fact
-        for fact in found.facts
-        if (owner := found.object_of(fact)).kind == "default_privileges"
-        or (len(owner.name) < 2 and owner.kind != "schema")
-    }
     # Who owns what is only referred to is of no account, and not every role may give it to somebody else. But a routine
     # runs as its owner.
     kept = {
         fact: text
         for fact, text in found.facts.items()
-        if (fact.kind != "owner" or fact.target.kind in ROUTINE_KINDS)
-        and (fact not in wide or found.object_of(fact).kind in _KINDS)
+        if (fact.kind != "owner" or fact.target.kind in ROUTINE_KINDS) and _is_given(found.object_of(fact))
     }
     # An extension may stand in a managed schema, which must be there for it.
     for fact in list(kept):
@@ -87,11 +82,11 @@ def read_environment(live: Connection, scope: Scope, own: frozenset[FactId]) -> 
     return found.with_facts({**kept, **without_grantors(kept)})
 
 
-def _may_need_managed(owner: FactId) -> bool:
-    """Whether the object is one that scratch gets, and may use one of the managed schemas, and so not be there."""
-    if owner.kind in DATABASE_WIDE_KINDS:
-        return owner.kind in _KINDS and owner.kind != "extension"
-    return owner.kind != "schema"
+def _is_given(owner: FactId) -> bool:
+    """Whether the object is one that scratch gets: of those of the whole database only some kinds."""
+    if owner.kind in _KINDS or owner.kind == "schema":
+        return True
+    return owner.kind != "default_privileges" and len(owner.name) > 1
 
 
 def _hiding_the_system(live: Connection) -> frozenset[tuple[int, int]]:
