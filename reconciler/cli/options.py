@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from reconciler.source.source import AnySource
 
 __all__ = [
+    "ALL_PLUGINS",
     "CHECK_FORMATS",
     "PLAN_FORMATS",
     "CommandOptions",
@@ -49,6 +50,8 @@ PLAN_FORMATS = (*CHECK_FORMATS, "sarif")
 _SOURCE_FORMATS = ("auto", "plain", "flyway", "goose", "dbmate", "golang-migrate", "prisma", "drizzle")
 _DESTRUCTIVE = "RECONCILER_ALLOW_DESTRUCTIVE"
 _USUAL = Options()
+
+ALL_PLUGINS = click.option("--all-plugins", is_flag=True, help="All plugins that the ledger has recorded.")
 
 
 @dataclass(frozen=True, kw_only=True)

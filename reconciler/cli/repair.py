@@ -1,0 +1,94 @@
+"""The command `repair`. Does I/O."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.cli.console import DONE, is_interactive, print_note, print_text, working
+from reconciler.cli.options import CommandOptions, open_reconciler, read_options, reconciling, source_of
+from reconciler.cli.output import show_plan, show_result
+from reconciler.errors import ConfigError
+
+if TYPE_CHECKING:
+    from reconciler.client import Reconciler
+    from reconciler.results import PlanResult
+    from reconciler.source.source import AnySource
+
+__all__ = ["repair"]
+
+
+@click.command()
+@click.option("--revert", is_flag=True, help="Change what drifted back to the declaration.")
+@click.option("--accept", is_flag=True, help="Record what drifted as it is now.")
+@click.option("--object", "objects", multiple=True, metavar="KIND:NAME", help="Only this object; may be repeated.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
+@reconciling
+def repair(objects: tuple[str, ...], *, revert: bool, accept: bool, **values: Any) -> int:
+    """End drift: bring it back to the declaration, or record it."""
+    chosen = read_options(values)
+    if revert and accept:
+        raise ConfigError(
+            "--revert and --accept cannot be combined", hint="pass one; --object selects what it is about"
+        )
+    choice = "revert" if revert else "accept" if accept else None
+    source = source_of(chosen)
+    with open_reconciler(chosen) as reconciler:
+        if choice is None:
+            choice = _ask_for_repair(reconciler, source, objects, chosen)
+            if choice is None:
+                return DONE
+        with working("repairing"):
+            planned = reconciler.plan_repair(
+                source, plugin=chosen.plugin, accept=choice == "accept", objects=objects, options=reconciler.options
+            )
+        if chosen.dry_run:
+            show_plan(planned, chosen)
+            print_note("dry run: nothing was changed")
+            return DONE
+        from reconciler.cli.progress import following
+        from reconciler.ledger.runs import RunKind
+
+        with following("repairing", reconciler) as on_event:
+            result = reconciler.apply(planned, kind=RunKind.REPAIR, on_event=on_event)
+    return show_result(result, "accepted" if choice == "accept" else "repaired", chosen)
+
+
+def _ask_for_repair(
+    reconciler: Reconciler, source: AnySource, objects: tuple[str, ...], chosen: CommandOptions
+) -> str | None:
+    """Shows what drifted and what a repair would do; revert, accept, or None where nothing is to be done."""
+    from reconciler.diff.drift import State
+    from reconciler.report import sql, text
+
+    with working("checking"):
+        result = reconciler.check(source, plugin=chosen.plugin)
+        planned = reconciler.plan_repair(source, plugin=chosen.plugin, objects=objects)
+    moved = result.of(State.DRIFTED, State.CONFLICT, State.UNMANAGED)
+    print_text(text.check_text(replace(result, objects=moved)))
+    if not planned.plan.statements and not result.has_drift:
+        print_text(f"In sync: nothing drifted in plugin {chosen.plugin}.\n")
+        return None
+    print_text(f"--revert would run:\n\n{sql.script(planned.plan.statements)}\n--accept would record it as it is.\n")
+    if refused := _refused(planned):
+        print_text(f"--revert would be refused:\n{refused}\n")
+    if chosen.dry_run:
+        return None
+    if not is_interactive():
+        raise ConfigError("neither --revert nor --accept was given", hint="pass --revert or --accept")
+    answer = click.prompt(
+        "Revert, accept or nothing", type=click.Choice(["revert", "accept", "nothing"]), default="nothing", err=True
+    )
+    return None if answer == "nothing" else str(answer)
+
+
+def _refused(planned: PlanResult) -> str:
+    """Why the plan would be refused, with what allows it; empty where it would not."""
+    from reconciler.hazards.policy import hazard_error
+
+    lines = [f"{finding.message}; {finding.hint}" for finding in planned.findings if finding.blocks]
+    if planned.refused:
+        lines.append(hazard_error(planned.refused, online=bool(planned.options.online)).describe())
+    return "".join(f"  {line}\n" for text in lines for line in text.splitlines())
