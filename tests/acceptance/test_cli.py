@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import jsonschema
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from reconciler.cli import commands, console
+from reconciler.cli import console, repair
 from reconciler.cli.commands import run
 from reconciler.cli.config_file import find_configuration, parse_configuration
 from reconciler.cli.options import read_options
@@ -377,8 +378,8 @@ def test_repair_on_a_terminal_asks(
     code: int,
 ) -> None:
     drift(reconcile, source, database)
-    monkeypatch.setattr(commands, "is_interactive", lambda: True)
-    monkeypatch.setattr(commands.click, "prompt", lambda *_, **__: answer)
+    monkeypatch.setattr(repair, "is_interactive", lambda: True)
+    monkeypatch.setattr(click, "prompt", lambda *_, **__: answer)
     assert reconcile("repair", source).code == 0
     assert reconcile("check", source).code == code
 
@@ -483,7 +484,7 @@ def test_a_person_at_the_terminal_sees_the_plan_and_is_asked(
     reconcile: Callable[..., Output], source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("reconciler.cli.console.is_interactive", lambda: True)
-    monkeypatch.setattr("reconciler.cli.commands.is_interactive", lambda: True)
+    monkeypatch.setattr("reconciler.cli.apply.is_interactive", lambda: True)
     answers: list[str] = []
 
     def answer(value: bool) -> None:

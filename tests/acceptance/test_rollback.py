@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import jsonschema
 import psycopg
 import pytest
 
 from reconciler import ConfigError, DatabaseSource, HazardKind, Options, PlanError, Reconciler
-from reconciler.cli import commands, console
+from reconciler.cli import console
 from reconciler.cli.commands import run
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ def test_on_a_terminal_the_plan_is_shown_and_asked_about(
     reconcile: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, answer: bool, code: int
 ) -> None:
     monkeypatch.setattr(console, "is_interactive", lambda: True)
-    monkeypatch.setattr(commands.click, "confirm", lambda *_, **__: answer)
-    done, out, _ = reconcile("rollback", "--to", 0, "--allow", "data_loss")
+    monkeypatch.setattr(click, "confirm", lambda *_, **__: answer)
+    done, out, _ = reconcile("rollback", "--to", 0, "--details", "--allow", "data_loss")
     assert (done, 'CREATE TABLE "public"."logs"' in out) == (0, True)
     assert reconcile("plan", "second.sql")[0] == code
 
