@@ -283,11 +283,12 @@ class Watcher:
             return
         if result.live is not None:
             schemas = result.live.extent.all_schemas
-            if mark is None or schemas != known.schemas:
-                # What it was taken of is known only now: what changed meanwhile is found by the next one.
-                session.detector.forget(plugin)
-            else:
+            if mark is not None and schemas == known.schemas and session.detector.read_mark(schemas) == mark:
                 session.detector.looked(plugin, mark)
+            else:
+                # What it is taken of is known only now, or something changed meanwhile: the mark is not of what was
+                # seen, and could come back when that is taken away. So the next one looks again.
+                session.detector.forget(plugin)
             known.schemas = schemas
         known.full_at = began + self._times.full_s
         known.standing = result.incidents.standing if result.incidents is not None else ()

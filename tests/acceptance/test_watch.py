@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from reconciler import CheckResult
+
 SECRET = "a long random text"
 SCHEMA = "create table users (id bigint primary key, mail text default 'x');"
 QUICK = WatchTimes(poll_s=0.05, mark_s=1, lease_s=1, first_retry_s=0.05, longest_retry_s=0.5)
@@ -166,6 +168,30 @@ def test_who_is_told_later_is_told_of_what_is_not_over(app: str) -> None:
         Webhook("https://host/", "")
     with pytest.raises(ConfigError, match="apprise does not know"):
         Notifier("nonsense://user:secret@host")
+
+
+@pytest.mark.one_server
+def test_what_is_made_while_a_look_is_at_work_is_seen_to_be_gone_again(
+    app: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting: list[str] = []
+    check = Reconciler.check_recorded
+
+    def meanwhile(*values: object, **named: object) -> CheckResult:
+        if waiting:
+            by_hand(app, waiting.pop())
+        return check(*values, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Reconciler, "check_recorded", meanwhile)
+    with watching(app) as watcher:
+        # The look at the column has read the mark when the index is created; dropped again it leaves the same mark.
+        looks = watcher.status.looks
+        until(lambda: watcher.status.looks > looks, "the look with the mark")
+        waiting.append("create index users_hot on app.users (id)")
+        by_hand(app, "alter table app.users alter mail set default 'y'")
+        until(lambda: watcher.status.verdicts["app"].open == 2, "both")
+        by_hand(app, "drop index app.users_hot")
+        until(lambda: watcher.status.verdicts["app"].open == 1, "the end of it")
 
 
 @pytest.mark.one_server
