@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import jsonschema
 import psycopg
 import pytest
+from older_ledger import take_back
 from psycopg.conninfo import make_conninfo
 
 from reconciler import ConfigError, Reconciler
@@ -17,8 +18,6 @@ from reconciler.cli.commands import run
 from reconciler.model.incidents import ClosedBy, IncidentStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from reconciler import CheckResult
 
 JSON_SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "json-format.schema.json").read_text())
@@ -226,16 +225,8 @@ def test_who_may_only_read_is_told_that_nothing_is_recorded_and_honours_what_is(
 
 
 @pytest.mark.one_server
-def test_a_ledger_of_before_is_left_as_it_is_by_a_check(
-    watched: Watched, make_database: Callable[[], str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    watched.by_hand(
-        "drop table migrations._incidents, migrations._acknowledgements, migrations._outbox, migrations._targets,"
-        " migrations._watchers; alter table migrations._runs drop xid, drop pid, drop backend_start;"
-        " alter table migrations._steps drop xid, drop pid, drop backend_start;"
-        " alter table migrations._marks drop log_position, drop counters;"
-        " delete from migrations._ledger where version >= 6"
-    )
+def test_a_ledger_of_before_is_left_as_it_is_by_a_check(watched: Watched, capsys: pytest.CaptureFixture[str]) -> None:
+    take_back(watched.url, 5)
     watched.by_hand("create index users_hot on users (id)")
     assert run(["check", "--plugin", "app", "--dsn", watched.url]) == 4
     assert "the next `reconciler apply` brings it up to date" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from older_ledger import take_back
 
 from reconciler import (
     AsyncReconciler,
@@ -335,20 +336,7 @@ def test_the_command_line_refuses_an_older_declaration(
 def test_a_ledger_of_the_version_before_knows_its_declarations(database: str) -> None:
     start(database, V1)
     start(database, V2)
-    with psycopg.connect(database) as connection:
-        connection.execute(
-            "drop table migrations._incidents, migrations._acknowledgements, migrations._outbox, migrations._targets,"
-            " migrations._watchers"
-        )
-        connection.execute("drop table migrations._declarations")
-        connection.execute(
-            "alter table migrations._marks drop column later, drop desired, drop desired_key, drop desired_digest"
-        )
-        connection.execute("alter table migrations._runs drop xid, drop pid, drop backend_start")
-        connection.execute("alter table migrations._steps drop xid, drop pid, drop backend_start")
-        connection.execute("alter table migrations._marks drop log_position, drop counters")
-        connection.execute("alter table migrations._runs drop column source_digest, drop column app_version")
-        connection.execute("delete from migrations._ledger where version > 4")
+    take_back(database, 4)
     with Reconciler(database) as reconciler:
         assert reconciler.check(V2).behind is None
         assert reconciler.status().has_run

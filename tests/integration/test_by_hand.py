@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+from older_ledger import take_back
 
 from reconciler.client import Reconciler
 from reconciler.diff.drift import State
@@ -181,22 +182,7 @@ def test_nothing_is_concluded_in_a_database_that_was_restored(database: str) -> 
 
 def test_a_mark_of_an_older_program_tells_nothing(database: str) -> None:
     _change(database, "alter table t rename to u")
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("alter table migrations._marks drop column addresses, alter column mark set not null")
-        connection.execute("alter table migrations._runs drop step_count, drop source_description, drop changes")
-        connection.execute("alter table migrations._runs drop source_digest, drop app_version")
-        connection.execute(
-            "alter table migrations._marks drop column later, drop desired, drop desired_key, drop desired_digest"
-        )
-        connection.execute("alter table migrations._runs drop xid, drop pid, drop backend_start")
-        connection.execute("alter table migrations._steps drop xid, drop pid, drop backend_start")
-        connection.execute("alter table migrations._marks drop log_position, drop counters")
-        connection.execute(
-            "drop table migrations._incidents, migrations._acknowledgements, migrations._outbox, migrations._targets,"
-            " migrations._watchers"
-        )
-        connection.execute("drop table migrations._declarations")
-        connection.execute("delete from migrations._ledger where version >= 3")
+    take_back(database, 2)
     with Reconciler(database) as reconciler:
         assert reconciler.status().unfinished is None
         assert reconciler.history()
