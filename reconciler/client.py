@@ -7,88 +7,63 @@ rehearses and is always rolled back, and one that applies and records.
 from __future__ import annotations
 
 import logging
-import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from reconciler.apply.transaction import require_live
-from reconciler.catalog.snapshot_reader import read_snapshot
-from reconciler.db.connections import errors_as, pause, transaction
+from reconciler.db.connections import transaction
 from reconciler.db.session import Session
-from reconciler.diff.drift import State, compare, drifted_facts, with_followed
-from reconciler.diff.goal import Desired, make_goal
 from reconciler.errors import (
-    BehindError,
     ConfigError,
-    DatabaseError,
     LedgerDamagedError,
     PluginFailuresError,
     ReconcilerError,
-    RunInterruptedError,
-    StalePlanError,
 )
 from reconciler.hazards.policy import refused_of
-from reconciler.intent.manual_renames import find_manual_renames, rename_warnings
-from reconciler.intent.rename_simulation import with_renames
 from reconciler.ledger.history import HistoryEntry, MigrationRecord, load_history, load_migration
 from reconciler.ledger.incidents import load_incidents
 from reconciler.ledger.managers import JournalManager, SnapshotManager
-from reconciler.ledger.marks import load_addresses, load_mark
-from reconciler.ledger.migrations import forget_plugin, load_recorded
-from reconciler.ledger.plugins import PluginEntry, list_plugins, load_others, migrations_since, rename_plugin
-from reconciler.ledger.runs import RunKind, load_runs
+from reconciler.ledger.migrations import forget_plugin
+from reconciler.ledger.plugins import PluginEntry, list_plugins, rename_plugin
+from reconciler.ledger.runs import RunKind
 from reconciler.ledger.schema import ensure_ledger, plugin_locked
-from reconciler.ledger.steps import load_unfinished
 from reconciler.ledger.trust import damage_note
 from reconciler.model.hazards import Hazard, HazardKind
-from reconciler.model.intent import Intent
-from reconciler.model.plan import Plan
 from reconciler.model.plugins import DEFAULT_PLUGIN, require_plugin_name
-from reconciler.options import Drops, Options, Proof, WhenBehind, scope_of, with_choices
+from reconciler.options import Drops, Options, Proof, WhenBehind, with_choices
 from reconciler.preflight.preflight import run_preflight
-from reconciler.results import CheckResult, MigrateResult, PlanResult, Status, left_in_place
-from reconciler.scratch.privileges import says_privileges
+from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
 from reconciler.source.reading import Reading, read_object, source_from_object, source_from_text
-from reconciler.source.source import DatabaseSource, Source
+from reconciler.source.source import DatabaseSource
 from reconciler.workflows.attribution import with_authors
+from reconciler.workflows.check import check_recorded, check_source
 from reconciler.workflows.execute_plan import (
-    is_unchanged,
-    record_failure,
-    remember_version,
     require_head_of,
-    run_plan,
 )
-from reconciler.workflows.make_plan import plan_source, require_last, with_rules
-from reconciler.workflows.on_drift import remember_kept, settle_drift
+from reconciler.workflows.make_plan import plan_source
 from reconciler.workflows.outlook import look_ahead
 from reconciler.workflows.plugin_order import run_in_order
+from reconciler.workflows.reconcile import apply_plan, reconcile
 from reconciler.workflows.repair import restrict_to_drift
+from reconciler.workflows.status import read_status
 from reconciler.workflows.uninstall import archive_plugin, forget_uninstalled, own_schemas
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
-    from typing import Self, TypeGuard
+    from typing import Self
 
     from reconciler.db.connections import Connection
     from reconciler.db.targets import Database
-    from reconciler.diff.drift import ObjectState
-    from reconciler.ledger.plugins import Others
-    from reconciler.ledger.runs import Run
     from reconciler.model.events import Event
     from reconciler.model.facts import FactId
     from reconciler.model.incidents import Incident
-    from reconciler.model.snapshot import Extent
     from reconciler.source.source import AnySource, Declaration
 
 __all__ = ["Reconciler", "reconcile_all"]
 
-_REPLANS = 3
-_T = TypeVar("_T")
-# How often a start that waits until it is not behind any more looks again.
-_LOOK_AGAIN_S = 0.5
 _log = logging.getLogger("reconciler")
 
 
@@ -149,7 +124,7 @@ class Reconciler:
         """
         chosen = self._chosen(options)
         with transaction(self.connection, force_rollback=True):
-            found = plan_source(self._session, plugin, _source(source), chosen, older=_may_be_older(chosen))
+            found = plan_source(self._session, plugin, _source(source), chosen, older=chosen.takes_older)
         return self.refresh_findings(found)
 
     def check(
@@ -161,95 +136,12 @@ class Reconciler:
         the proof, and ConfigError where there is neither a source nor a record.
         """
         chosen = replace(self._chosen(options), proof=Proof.OFF)
-        return with_authors(self.connection, self._check(source, plugin, chosen))
-
-    def _check(self, source: Declaration | None, plugin: str, chosen: Options) -> CheckResult:
         with transaction(self.connection, force_rollback=True):
             if source is None:
-                return self._check_recorded(plugin, chosen)
-            read = _source(source)
-            if self._is_as_recorded(read, plugin, chosen):
-                found_recorded = self._check_recorded(plugin, chosen)
-                return replace(found_recorded, warnings=(*read.warnings, *found_recorded.warnings))
-            older = chosen.when_behind is WhenBehind.APPLY
-            try:
-                found = plan_source(self._session, plugin, read, chosen, older=older, to_look=True)
-            except BehindError as error:
-                return replace(self._check_recorded(plugin, chosen), behind=error.behind)
-            damaged: list[str] = []
-            unfinished = self._surviving(lambda: load_unfinished(self.connection, plugin), None, damaged)
-        recorded = found.recorded
-        assert found.renamed is not None  # only a plan that was read from a file has none
-        changes = unfinished.changes if unfinished else None
-        objects = compare(found.renamed.recorded, found.renamed.live, found.goal, changes)
-        objects = with_renames(objects, found.renamed.renames, found.renamed.live)
-        return CheckResult(
-            plugin=plugin,
-            objects=objects,
-            plan=found.plan,
-            recorded_idx=recorded.idx if recorded else None,
-            warnings=(*found.warnings, *damaged),
-            unfinished=unfinished,
-            ignored=found.ignored,
-            drift=drifted_facts(objects, found.live, recorded.snapshot if recorded else None),
-            live=found.live,
-        )
-
-    def _is_as_recorded(self, source: AnySource, plugin: str, options: Options) -> TypeGuard[Source]:
-        """Whether to compare live with the record is to compare it with the declaration, which need not be built."""
-        # What a source says of privileges that are not managed is known, and said, only as it is built.
-        is_plain = (
-            isinstance(source, Source)
-            and not source.hints
-            and not says_privileges(source)
-            and options.drops is Drops.NOW
-        )
-        return is_plain and is_unchanged(self._session, plugin, source, options)
-
-    def _check_recorded(self, plugin: str, options: Options) -> CheckResult:
-        recorded = load_recorded(self.connection, plugin)
-        if recorded is None:
-            raise ConfigError(
-                f"nothing is recorded for plugin {plugin}, and no source was given",
-                hint="name a source, or apply one first",
-            )
-        extent = recorded.snapshot.extent
-        live = read_snapshot(self.connection, extent.schemas, outside=extent.outside, dependencies=True)
-        others = load_others(self.connection, plugin)
-        desired = Desired(snapshot=recorded.snapshot, baseline={}, builder="")
-        scope = scope_of(plugin, options)
-        scope = replace(scope, shared=frozenset(schema for schema in scope.schemas if schema in others.schemas))
-        intent = with_rules(Intent(), options.ignore, (recorded.snapshot, live), self._session.clock().date())
-        goal = make_goal(desired, live, recorded.snapshot, scope, intent, of_plugins=others.facts)
-        plan = Plan(
-            statements=(), differences=(), live_fingerprint=live.fingerprint, goal_fingerprint=goal.snapshot.fingerprint
-        )
-        manual = find_manual_renames(load_addresses(self.connection, plugin), live)
-        unfinished = load_unfinished(self.connection, plugin)
-        compared = compare(recorded.snapshot, live, goal, unfinished.changes if unfinished else None)
-        objects = self._with_followed(plugin, extent, compared, others)
-        return CheckResult(
-            plugin=plugin,
-            objects=objects,
-            plan=plan,
-            recorded_idx=recorded.idx,
-            warnings=(*intent.warnings, *rename_warnings(manual, recorded.snapshot, live)),
-            unfinished=unfinished,
-            ignored=intent.by_rules,
-            drift=drifted_facts(objects, live, recorded.snapshot),
-            live=live,
-        )
-
-    def _with_followed(
-        self, plugin: str, extent: Extent, objects: tuple[ObjectState, ...], others: Others
-    ) -> tuple[ObjectState, ...]:
-        """The same, with what other plugins' migrations since the record have brought about."""
-        since = migrations_since(self.connection, plugin)
-        changed = {fact: since[name] for fact, name in others.facts.items() if name in since}
-        if not changed or not any(each.state is State.DRIFTED for each in objects):
-            return objects
-        wide = extent.with_objects(frozenset(changed)).all_schemas
-        return with_followed(objects, read_snapshot(self.connection, wide, dependencies=True), changed)
+                found = check_recorded(self._session, plugin, chosen)
+            else:
+                found = check_source(self._session, plugin, _source(source), chosen)
+        return with_authors(self.connection, found)
 
     def check_all(self, *, options: Options | None = None) -> tuple[dict[str, CheckResult], dict[str, ReconcilerError]]:
         """Each recorded plugin compared with its record, as `check` without a source does, and the errors of some.
@@ -272,7 +164,7 @@ class Reconciler:
         chosen = replace(self._chosen(options), proof=Proof.OFF)
         with transaction(self.connection, force_rollback=True):
             own = rollback.in_last_scope(self.connection, plugin, chosen)
-            result = self._check_recorded(plugin, own)
+            result = check_recorded(self._session, plugin, own)
         return with_authors(self.connection, result)
 
     def record_incidents(self, result: CheckResult, *, healed: bool = False) -> CheckResult:
@@ -308,27 +200,8 @@ class Reconciler:
 
     def status(self, *, plugin: str = DEFAULT_PLUGIN) -> Status:
         """What the ledger knows of the plugin; also where there is no ledger."""
-        connection = self.connection
-        lost: list[LedgerDamagedError] = []
-        damaged: list[str] = []
-        with transaction(connection):
-            entries = load_history(connection, plugin, lost)
-            damaged += [damage_note(each) for each in lost]
-            nothing: tuple[Run, ...] = ()
-            runs = self._surviving(lambda: load_runs(connection, plugin, limit=1), nothing, damaged)
-            journal = JournalManager(connection).load_journal(plugin) if entries else None
-            mark = self._surviving(lambda: load_mark(connection, plugin), None, damaged)
-            return Status(
-                plugin=plugin,
-                has_run=bool(entries),
-                last_migration=max(entries, key=lambda entry: entry.idx) if entries else None,
-                journal=journal,
-                snapshots=len(entries),
-                last_run=runs[0] if runs else None,
-                unfinished=self._surviving(lambda: load_unfinished(connection, plugin), None, damaged),
-                warnings=tuple(damaged),
-                later=mark.later if mark is not None else (),
-            )
+        with transaction(self.connection):
+            return read_status(self.connection, plugin)
 
     def history(self, *, plugin: str | None = None) -> tuple[HistoryEntry, ...]:
         """All recorded migrations. A journal that is damaged is passed over, with a warning in the log `reconciler`."""
@@ -442,7 +315,15 @@ class Reconciler:
         chosen = with_choices(options or self.options, when_behind=when_behind, version=version, drops=drops)
         if allow_data_loss:
             chosen = replace(chosen, allow=chosen.allow | {HazardKind.DATA_LOSS})
-        return self._reconcile(plugin, _read(source), chosen, RunKind.APPLY, dry_run=dry_run, on_event=on_event)
+        return reconcile(
+            self._session,
+            plugin,
+            _read(source),
+            self._chosen(chosen),
+            RunKind.APPLY,
+            dry_run=dry_run,
+            on_event=on_event,
+        )
 
     def apply(
         self,
@@ -452,17 +333,7 @@ class Reconciler:
         on_event: Callable[[Event], None] | None = None,
     ) -> MigrateResult:
         """Applies a plan that `plan` made. Raises StalePlanError where live changed since; a failed run is recorded."""
-        started = self._session.clock()
-        try:
-            with errors_as(DatabaseError, "apply the plan"):
-                return run_plan(self._session, planned, started, kind, on_event)
-        except ReconcilerError as error:
-            record_failure(self._session, planned, kind, started, error, wait_ms=planned.options.longest_wait_ms)
-            raise
-        except KeyboardInterrupt as exc:
-            raise self._interrupted(exc, planned, planned.options, planned.plugin, kind, started) from (
-                exc.__cause__ or exc
-            )
+        return apply_plan(self._session, planned, kind, on_event)
 
     def adopt(
         self,
@@ -476,7 +347,8 @@ class Reconciler:
 
         What differs is changed with `change`, which raises as `migrate`. Raises ConfigError for it without.
         """
-        return self._reconcile(plugin, _read(source), options or self.options, RunKind.ADOPT, only_record=not change)
+        read = _read(source)
+        return reconcile(self._session, plugin, read, self._chosen(options), RunKind.ADOPT, only_record=not change)
 
     def repair(
         self,
@@ -532,7 +404,7 @@ class Reconciler:
         chosen = self._chosen(options)
         with transaction(self.connection, force_rollback=True):
             unproven = replace(chosen, proof=Proof.OFF)
-            found = plan_source(self._session, plugin, _source(source), unproven, older=_may_be_older(chosen))
+            found = plan_source(self._session, plugin, _source(source), unproven, older=chosen.takes_older)
             narrowed = restrict_to_drift(self._session, found, accept=accept, objects=objects, options=chosen)
         return self.refresh_findings(narrowed)
 
@@ -572,141 +444,10 @@ class Reconciler:
 
         chosen = self._chosen(options)
         with transaction(self.connection, force_rollback=True):
-            target = rollback.find_target(self.connection, plugin, to=to, steps=steps)
-            chosen = rollback.in_last_scope(self.connection, plugin, chosen)
-            source = rollback.source_of_target(target)
-            source = rollback.with_renames_back(self.connection, source, target, scope_of(plugin, chosen))
-            found = plan_source(self._session, plugin, source, chosen)
-        lost = rollback.not_brought_back(found.plan, found.live, found.goal.record, target)
-        description = f"migration {target.entry.idx} ({target.entry.source_description})"
-        return replace(
-            self.refresh_findings(found),
-            source_description=description,
-            source_text=rollback.recorded_text(target, source),
-            notes=(*found.notes, *lost),
-            rolls_back_to=target.entry.idx,
-            behind=None,
-        )
+            found = rollback.plan_rollback(self._session, plugin, chosen, to=to, steps=steps)
+        return self.refresh_findings(found)
 
     # --- inside ----------------------------------------------------------------------------------------------------
-
-    def _surviving(self, read: Callable[[], _T], otherwise: _T, damaged: list[str]) -> _T:
-        """What `read` gives; where a row of the ledger is damaged, `otherwise`, and the damage in `damaged`."""
-        try:
-            with transaction(self.connection):
-                return read()
-        except LedgerDamagedError as error:
-            damaged.append(damage_note(error))
-            return otherwise
-
-    def _reconcile(
-        self,
-        plugin: str,
-        source: AnySource | Reading,
-        options: Options,
-        kind: RunKind,
-        *,
-        dry_run: bool = False,
-        only_record: bool = False,
-        on_event: Callable[[Event], None] | None = None,
-    ) -> MigrateResult:
-        started = self._session.clock()
-        options = self._chosen(options)
-        deadline = time.monotonic() + options.longest_wait_ms / 1000 if options.longest_wait_ms else None
-        attempt = 1
-        while True:
-            is_idle = self._session.is_idle
-            with _changing_nothing(), errors_as(DatabaseError, f"look at the record of plugin {plugin}"):
-                if not dry_run and is_unchanged(self._session, plugin, source, options, at_start=is_idle):
-                    remember_version(self._session, plugin, source, options)
-                    return _skipped(plugin)
-            planned: PlanResult | None = None
-            try:
-                with errors_as(DatabaseError, f"plan for plugin {plugin}"):
-                    planned = self._planned(plugin, source, options, kind, dry_run=dry_run)
-                if planned is None:
-                    continue
-                if dry_run:
-                    return MigrateResult(
-                        plugin=plugin,
-                        idx=None,
-                        statements=planned.plan.statements,
-                        dry_run=True,
-                        behind=planned.behind,
-                        later=planned.later,
-                    )
-                if only_record:
-                    _require_nothing_to_change(planned)
-                with errors_as(DatabaseError, "apply the plan"):
-                    done = run_plan(self._session, planned, started, kind, on_event)
-                    remember_kept(self._session, planned, done)
-                for line in left_in_place(done.later):
-                    _log.warning("%s: %s", plugin, line)
-                return done
-            except BehindError as error:
-                if options.when_behind is WhenBehind.FAIL:
-                    raise
-                if options.when_behind is WhenBehind.SKIP:
-                    _log.warning("%s: %s; left alone", plugin, error.behind)
-                    return MigrateResult(plugin=plugin, idx=None, skipped=True, behind=error.behind)
-                if deadline is not None and time.monotonic() > deadline:
-                    raise BehindError(plugin, error.behind, waited_s=options.longest_wait_ms / 1000) from None
-                pause(_LOOK_AGAIN_S)
-            except StalePlanError as error:
-                if attempt == _REPLANS:
-                    wait_ms = options.longest_wait_ms
-                    record_failure(self._session, planned, kind, started, error, wait_ms=wait_ms, plugin=plugin)
-                    raise
-                attempt += 1
-            except ReconcilerError as error:
-                if not dry_run:
-                    wait_ms = options.longest_wait_ms
-                    record_failure(self._session, planned, kind, started, error, wait_ms=wait_ms, plugin=plugin)
-                raise
-            except KeyboardInterrupt as exc:
-                if dry_run:
-                    raise
-                raise self._interrupted(exc, planned, options, plugin, kind, started) from exc.__cause__ or exc
-
-    def _planned(
-        self, plugin: str, source: AnySource | Reading, options: Options, kind: RunKind, *, dry_run: bool
-    ) -> PlanResult | None:
-        """The plan, made where nobody else is at work; None where another run did the same meanwhile.
-
-        Raises BehindError for an older declaration, unless that is to be applied.
-        """
-        older = options.when_behind is WhenBehind.APPLY or (kind is not RunKind.APPLY and _may_be_older(options))
-        if not older:
-            # Who is behind does not wait for those who are not.
-            with transaction(self.connection):
-                begun = kind is RunKind.APPLY and options.when_behind is not WhenBehind.FAIL
-                require_last(self.connection, plugin, source, options, begun=begun)
-        locked = (
-            transaction(self.connection, force_rollback=True)
-            if dry_run
-            else plugin_locked(self.connection, plugin, options.longest_wait_ms, force_rollback=True)
-        )
-        with locked:
-            if not dry_run and is_unchanged(self._session, plugin, source, options):
-                return None
-            whole = source.split() if isinstance(source, Reading) else source
-            found = plan_source(self._session, plugin, whole, options, older=older)
-            return settle_drift(self._session, found) if kind is RunKind.APPLY else found
-
-    def _interrupted(
-        self,
-        exc: KeyboardInterrupt,
-        planned: PlanResult | None,
-        options: Options,
-        plugin: str,
-        kind: RunKind,
-        started: datetime,
-    ) -> RunInterruptedError:
-        """The same with what it left, which is in the ledger then."""
-        error = exc if isinstance(exc, RunInterruptedError) else RunInterruptedError(exc, hint="run it again")
-        wait_ms = options.longest_wait_ms
-        record_failure(self._session, planned, kind, started, error, wait_ms=wait_ms, plugin=plugin)
-        return error
 
     def _chosen(self, options: Options | None) -> Options:
         """The options as they hold here: inside of the caller's transaction nothing is done in steps unasked."""
@@ -746,19 +487,6 @@ def reconcile_all(
     return done
 
 
-def _require_nothing_to_change(planned: PlanResult) -> None:
-    statements = planned.plan.statements
-    if statements:
-        error = ConfigError(
-            f"the database differs from the declaration: {len(statements)} statements would change it,"
-            f" of which the first is {' '.join(statements[0].sql.split())}",
-            hint="look at them with `reconciler plan`; to change the database and record it: --change",
-            left="nothing was changed or recorded",
-        )
-        error.is_recorded = True  # a question was answered; no run failed
-        raise error
-
-
 def _log_undeclared(reconciler: Reconciler, sources: Collection[str]) -> None:
     try:
         recorded = reconciler.plugins()
@@ -777,26 +505,6 @@ def _log_undeclared(reconciler: Reconciler, sources: Collection[str]) -> None:
 
 def _migrate(reconciler: Reconciler, plugin: str, source: Declaration) -> MigrateResult:
     return reconciler.migrate(source, plugin=plugin)
-
-
-def _skipped(plugin: str) -> MigrateResult:
-    _log.info("plugin %s: in sync", plugin)
-    return MigrateResult(plugin=plugin, idx=None, skipped=True)
-
-
-@contextmanager
-def _changing_nothing() -> Generator[None]:
-    """Inside nothing is done yet, which an error says where it says nothing else."""
-    try:
-        yield
-    except ReconcilerError as error:
-        error.left = error.left or "nothing was changed"
-        raise
-
-
-def _may_be_older(options: Options) -> bool:
-    """Whether a use case that somebody asks for by name takes an older declaration, too."""
-    return options.when_behind is not WhenBehind.FAIL
 
 
 def _source(source: Declaration) -> AnySource:

@@ -151,6 +151,11 @@ class Options:
         return self.lock_timeout_ms * (self.lock_retries + 1)
 
     @property
+    def takes_older(self) -> bool:
+        """Whether a use case that somebody asks for by name takes an older declaration, too."""
+        return self.when_behind is not WhenBehind.FAIL
+
+    @property
     def steps(self) -> Online | None:
         """Which tables are changed in steps."""
         if self.online is False:

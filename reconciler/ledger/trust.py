@@ -7,22 +7,32 @@ write into it what was never done.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
 from psycopg import sql
 
-from reconciler.db.connections import cursor, errors_as
+from reconciler.db.connections import cursor, errors_as, transaction
 from reconciler.db.ledger_schema import ledger_schema, ledger_text
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import LedgerDamagedError, LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from reconciler.db.connections import Connection
 
-__all__ = ["MARK_IS_TRUSTED", "TRUSTED_ROLES", "damage", "damage_note", "require_own_ledger", "require_readable"]
+__all__ = [
+    "MARK_IS_TRUSTED",
+    "TRUSTED_ROLES",
+    "damage",
+    "damage_note",
+    "require_own_ledger",
+    "require_readable",
+    "surviving",
+]
+
+Value = TypeVar("Value")
 
 _SHOWN = 5
 # What reading a value raises that is not what it should be; psycopg's is for times that Python cannot hold.
@@ -106,6 +116,16 @@ def require_readable(connection: Connection, name: str, why: str | None) -> None
             left="nothing was changed",
             hint=f"find out who made it, and rename it or drop it: reconciler makes {table} as a plain table",
         )
+
+
+def surviving(connection: Connection, read: Callable[[], Value], otherwise: Value, damaged: list[str]) -> Value:
+    """What `read` gives; where a row of the ledger is damaged, `otherwise`, and a note of it in `damaged`."""
+    try:
+        with transaction(connection):
+            return read()
+    except LedgerDamagedError as error:
+        damaged.append(damage_note(error))
+        return otherwise
 
 
 def damage_note(error: LedgerDamagedError) -> str:

@@ -4,6 +4,9 @@ Who does what:
 
     make_plan     looks and builds, and is rolled back
     execute_plan  changes and records
+    reconcile     both of them as one, again where the database changed meanwhile
+    check         recorded, live and declared side by side
+    status        what the ledger knows of a plugin
     repair        a plan restricted to what drifted
     rollback      which recorded declaration becomes the desired state again
     compare       two sources or databases, neither of which is changed

@@ -18,34 +18,58 @@ from reconciler.ledger.history import load_history, load_migration
 from reconciler.ledger.marks import load_mark
 from reconciler.model.facts import RELATION_KINDS, ROUTINE_KINDS, SATELLITE_KINDS, FactId
 from reconciler.model.intent import Hint, HintKind, Subject, written
+from reconciler.options import scope_of
 from reconciler.source.hints import read_hints
 from reconciler.source.reading import source_from_text
 from reconciler.sqltext.lexer import split
+from reconciler.workflows.make_plan import plan_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from reconciler.db.connections import Connection
+    from reconciler.db.session import Session
     from reconciler.ledger.history import MigrationRecord
     from reconciler.model.plan import Plan
     from reconciler.model.snapshot import Snapshot
     from reconciler.options import Options
+    from reconciler.results import PlanResult
     from reconciler.source.source import Source
 
 __all__ = [
     "find_target",
     "in_last_scope",
-    "last_scope",
-    "not_brought_back",
-    "recorded_text",
+    "plan_rollback",
     "source_of_target",
-    "with_renames_back",
 ]
 
 _SHOWN = 10
 # Named within what they are a part of.
 _PARTS = frozenset({"column", "constraint", "index", "trigger", "policy", "rule", "domain_constraint", "enum_label"})
 _WHOLES = (*RELATION_KINDS, "enum", "domain")
+
+
+def plan_rollback(
+    session: Session, plugin: str, options: Options, *, to: int | None = None, steps: int | None = None
+) -> PlanResult:
+    """The plan that brings back what a migration declared; its notes say what would not come back.
+
+    What is managed is what the last run managed, unless the options say it. Raises as `find_target` and `plan_source`.
+    """
+    connection = session.connection
+    target = find_target(connection, plugin, to=to, steps=steps)
+    chosen = in_last_scope(connection, plugin, options)
+    source = _with_renames_back(connection, source_of_target(target), target, scope_of(plugin, chosen))
+    found = plan_source(session, plugin, source, chosen)
+    lost = _not_brought_back(found.plan, found.live, found.goal.record, target)
+    return replace(
+        found,
+        source_description=f"migration {target.entry.idx} ({target.entry.source_description})",
+        source_text=_recorded_text(target, source),
+        notes=(*found.notes, *lost),
+        rolls_back_to=target.entry.idx,
+        behind=None,
+    )
 
 
 def find_target(connection: Connection, plugin: str, *, to: int | None, steps: int | None) -> MigrationRecord:
@@ -68,7 +92,7 @@ def find_target(connection: Connection, plugin: str, *, to: int | None, steps: i
     return load_migration(connection, plugin, to)
 
 
-def last_scope(connection: Connection, plugin: str) -> Scope | None:
+def _last_scope(connection: Connection, plugin: str) -> Scope | None:
     """What the last run of the plugin managed; None where that is not known."""
     mark = load_mark(connection, plugin)
     if mark is None or not isinstance(mark.scope, dict):
@@ -84,7 +108,7 @@ def last_scope(connection: Connection, plugin: str) -> Scope | None:
 
 def in_last_scope(connection: Connection, plugin: str, options: Options) -> Options:
     """The options with what the last run of the plugin managed, unless they say what is."""
-    last = last_scope(connection, plugin)
+    last = _last_scope(connection, plugin)
     if last is None or options.schemas is not None or options.all_schemas:
         return options
     return replace(
@@ -117,7 +141,7 @@ def source_of_target(target: MigrationRecord) -> Source:
     return source_from_text(text, origin=f"<{name}>")
 
 
-def with_renames_back(connection: Connection, source: Source, target: MigrationRecord, scope: Scope) -> Source:
+def _with_renames_back(connection: Connection, source: Source, target: MigrationRecord, scope: Scope) -> Source:
     """The source with hints that turn the renames since then around, in place of those that once led to it.
 
     What a later migration renamed by a hint has its old name again, and keeps its rows and values.
@@ -145,7 +169,7 @@ def with_renames_back(connection: Connection, source: Source, target: MigrationR
     return replace(source, hints=(*kept, *_renames_back(steps, target.snapshot, live)))
 
 
-def recorded_text(target: MigrationRecord, source: Source) -> str:
+def _recorded_text(target: MigrationRecord, source: Source) -> str:
     """The declaration as the rollback records it: with its renames, so that it can be rolled back itself."""
     text = target.source_text or ""
     lines = [f"{written(hint)}\n" for hint in source.hints if hint.kind is HintKind.RENAMED]
@@ -202,7 +226,7 @@ def _moved_whole(fact: FactId, pairs: Mapping[FactId, FactId]) -> FactId:
     return moved
 
 
-def not_brought_back(plan: Plan, live: Snapshot, goal: Snapshot, target: MigrationRecord) -> tuple[str, ...]:
+def _not_brought_back(plan: Plan, live: Snapshot, goal: Snapshot, target: MigrationRecord) -> tuple[str, ...]:
     """What a rollback cannot restore, a line each: rows that are gone, and what the declaration did not say."""
     lines = [*_empty(plan, live)]
     if target.snapshot is not None:
