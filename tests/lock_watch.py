@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.apply import transaction
+from reconciler.db.connections import SEARCH_PATH
 
 if TYPE_CHECKING:
     import pytest
 
-    from reconciler.apply.events import Events
+    from reconciler.apply.others import OthersCode
     from reconciler.db.connections import Connection
     from reconciler.model.plan import Statement
 
@@ -47,15 +48,23 @@ class LockWatch:
 
     def patched(self, monkeypatch: pytest.MonkeyPatch) -> LockWatch:
         """The watch, which sees all that is applied from now on."""
-        run = transaction.run_timed
+        run = transaction.run_counted
 
-        def watched(connection: Connection, statement: Statement, position: int, events: Events, *, left: str) -> float:
+        def watched(
+            connection: Connection,
+            statement: Statement,
+            position: int,
+            *,
+            left: str,
+            others: OthersCode | None = None,
+            search_path: str = SEARCH_PATH,
+        ) -> int:
             self._begin(connection)
-            took = run(connection, statement, position, events, left=left)
+            rows = run(connection, statement, position, left=left, others=others, search_path=search_path)
             self._look(connection, statement)
-            return took
+            return rows
 
-        monkeypatch.setattr(transaction, "run_timed", watched)
+        monkeypatch.setattr(transaction, "run_counted", watched)
         return self
 
     def _begin(self, connection: Connection) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.source.reach import Reach
     from reconciler.source.source import AnySource, SourceStatement
+    from reconciler.sqltext.lexer import Token
 
 __all__ = ["Outsider", "Taken", "read_outsiders", "refuse_called", "taken"]
 
@@ -41,7 +42,8 @@ _Need = tuple[int, int, int, int]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outsider:
     """An object of live outside of the managed schemas, of a role that is not trusted; `kind` and `identity` as
-    Postgres gives them. `hides_system`: it can be taken for an operator or a routine of the system."""
+    Postgres gives them. `hides_system`: it can be taken for an operator or a routine of the system; `is_keyword`: its
+    name without quotes is grammar, as varchar(9) is a type."""
 
     kind: str
     identity: str
@@ -49,6 +51,7 @@ class Outsider:
     name: str
     owner: str
     hides_system: bool
+    is_keyword: bool
 
     def __str__(self) -> str:
         return f"{self.kind} {self.identity} of role {self.owner}"
@@ -98,8 +101,9 @@ def read_outsiders(live: Connection, source: AnySource, schemas: Sequence[str]) 
             name=str(name),
             owner=str(owner),
             hides_system=bool(hides),
+            is_keyword=bool(is_keyword),
         )
-        for kind, identity, schema, name, owner, hides in rows
+        for kind, identity, schema, name, owner, hides, is_keyword in rows
     )
 
 
@@ -120,11 +124,12 @@ def refuse_called(source: AnySource, reach: Reach, outsiders: Sequence[Outsider]
     routines = {each.name: each for each in outsiders if each.kind in _ROUTINES and (in_live or not each.hides_system)}
     operators = [each for each in outsiders if each.kind == "operator" and in_live and each.hides_system]
     for statement in _running(source, reach):
+        said = "".join(_words(statement))
         for operator in operators:
-            if operator.name in statement.sql:
+            if operator.name in said:
                 raise _refusal(statement.where, f"it could call {operator}", operator)
-        for name in _called(statement):
-            if name in routines:
+        for name, in_quotes in _called(statement):
+            if name in routines and (in_quotes or not routines[name].is_keyword):
                 raise _refusal(statement.where, f"it would call {routines[name]}", routines[name])
 
 
@@ -184,15 +189,22 @@ def _after_schema(statement: SourceStatement, schema: str) -> Iterator[str]:
             yield "".join(words[place + 2 : place + 5]).partition(")")[0]
 
 
-def _called(statement: SourceStatement) -> Iterator[str]:
-    """The names without a schema that a parenthesis follows, also in strings, which may be run."""
-    words = _words(statement)
-    for place, word in enumerate(words[:-1]):
-        if words[place + 1] == "(" and (not place or words[place - 1] != "."):
-            yield word
+def _called(statement: SourceStatement) -> Iterator[tuple[str, bool]]:
+    """The names without a schema that a parenthesis follows, also in strings, which may be run; whether in quotes."""
+    tokens = _tokens(statement)
+    for place, token in enumerate(tokens[:-1]):
+        if tokens[place + 1].text == "(" and (not place or tokens[place - 1].text != "."):
+            yield _name(token), token.text.startswith('"')
 
 
 def _words(statement: SourceStatement) -> list[str]:
-    """The tokens as the catalogs hold names."""
-    tokens = flattened([token for token in lexemes(statement.sql) if token.kind != "comment"])
-    return [unquoted(token).lower() if token.kind == "word" else unquoted(token) for token in tokens]
+    return [_name(token) for token in _tokens(statement)]
+
+
+def _tokens(statement: SourceStatement) -> list[Token]:
+    return [*flattened(token for token in lexemes(statement.sql) if token.kind != "comment")]
+
+
+def _name(token: Token) -> str:
+    """As the catalogs hold names."""
+    return unquoted(token).lower() if token.kind == "word" else unquoted(token)

@@ -1,6 +1,6 @@
 -- What these roles have made outside of the managed schemas that the words of a source can mean: (type and identity as
 -- pg_identify_object gives them, schema, name, owner, and whether it can be taken for the system's: an operator or routine
--- of the name of one, for types of the system alone).
+-- of the name of one, for types of the system alone; whether the name without quotes is a keyword that names no routine).
 with outside as (
     select n.oid, n.nspname from pg_namespace n
     where n.nspname <> all (%(schemas)s) and n.nspname !~ '^(pg_|information_schema$|reconciler_scratch_)'
@@ -28,7 +28,8 @@ with outside as (
     union all
     select 'pg_ts_dict'::regclass, t.oid, t.dictnamespace, t.dictname, t.dictowner, false from pg_ts_dict t
 )
-select i.type, i.identity, o.nspname::text, f.name::text, pg_get_userbyid(f.owner)::text, f.hides
+select i.type, i.identity, o.nspname::text, f.name::text, pg_get_userbyid(f.owner)::text, f.hides,
+    f.name::text in (select k.word from pg_get_keywords() k where k.catcode in ('C', 'R'))
 from found f
 join outside o on o.oid = f.namespace
 cross join lateral pg_identify_object(f.classid, f.objid, 0) i

@@ -198,7 +198,7 @@ def test_the_command_line_drops_now_or_later(
         return run([*arguments, "--dsn", database])
 
     assert call("apply", "v1.sql") == 0
-    assert call("plan", "v2.sql") == 2
+    assert call("plan", "v2.sql", "--details") == 2
     said = capfd.readouterr()
     assert 'ALTER COLUMN "x" DROP NOT NULL' in said.out
     assert "DROP TABLE" not in said.out

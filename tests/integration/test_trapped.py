@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.every_server
 
 OWNER = "trap_owner"
+# What runs as it is loaded names pg_catalog: a name that can mean one of the traps is refused in scratch `schema`.
 FIRST = """
     CREATE SCHEMA app;
     CREATE TYPE app.mood AS ENUM ('sad', 'ok');
     CREATE DOMAIN app.amount AS int CHECK (VALUE > 0);
-    CREATE TABLE app.users (id int PRIMARY KEY, name text NOT NULL, mood app.mood, born timestamptz DEFAULT now());
+    CREATE TABLE app.users (id int PRIMARY KEY, name text NOT NULL, mood app.mood, born timestamptz DEFAULT pg_catalog.now());
     CREATE TABLE app.orders (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, owner int, n text);
     CREATE TABLE app.log (id int, at int) PARTITION BY RANGE (at);
     CREATE TABLE app.log_1 PARTITION OF app.log FOR VALUES FROM (0) TO (10);
@@ -48,13 +49,13 @@ FIRST = """
 SECOND = """
     CREATE SCHEMA app;
     CREATE TYPE app.mood AS ENUM ('sad', 'ok', 'happy');
-    CREATE DOMAIN app.amount AS int CHECK (VALUE > -5);
+    CREATE DOMAIN app.amount AS int CHECK (VALUE > 5);
     CREATE TABLE app.users (
         id int PRIMARY KEY,
         -- reconciler: renamed from name
         title varchar(9) NOT NULL,
         mood app.mood,
-        born timestamptz DEFAULT now(),
+        born timestamptz DEFAULT pg_catalog.now(),
         UNIQUE (title)
     );
     CREATE TABLE app.orders (
