@@ -107,10 +107,11 @@ def triggered(
     schema = table.name[0]
     if not online.adopt(FactId("function", (schema, shadow, "")), context):
         if said is not None:
-            text = compose("SELECT {} FROM ONLY {} WHERE false", raw(said), qualified(table))
-            yield StatementDraft(
-                sql=text, lock=LockMode.ACCESS_SHARE, locks=table, stage=Stage.BEFORE, joined=joined, brief=True
-            )
+            # Of a row as the trigger has it, not of the table: a policy may apply to who reads that. OFFSET keeps the
+            # planner from calling functions with NULL.
+            row = compose("(SELECT (NULL::{}).* OFFSET 0) AS {}", qualified(table), name(table.name[1]))
+            text = compose("SELECT {} FROM {} WHERE false", raw(said), raw(row))
+            yield StatementDraft(sql=text, locks=table, stage=Stage.BEFORE, joined=joined)
             joined = True
         # The path of our statements, which hints are read with.
         rights = raw("SECURITY DEFINER SET search_path FROM CURRENT " if as_owner else "")
