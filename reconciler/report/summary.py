@@ -9,7 +9,7 @@ import difflib
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from reconciler.diff.diff import Change
 from reconciler.hazards.weight import Weight, weigh
@@ -29,7 +29,18 @@ if TYPE_CHECKING:
     from reconciler.model.snapshot import Snapshot
     from reconciler.results import PlanResult
 
-__all__ = ["Held", "ObjectChange", "Part", "Summary", "Tally", "changes_of", "parts_of", "summarise", "value_text"]
+__all__ = [
+    "Held",
+    "ObjectChange",
+    "Part",
+    "Summary",
+    "Tally",
+    "changes_of",
+    "one_line",
+    "parts_of",
+    "summarise",
+    "value_text",
+]
 
 _VALUE_WIDTH = 100
 # Where one of these is all that changes of a fact, its name says nothing more.
@@ -225,10 +236,10 @@ def _part(each: FactId, difference: Difference, default: Difference | None) -> P
     for name, (before, after) in difference.attributes.items():
         if _is_text(before) or _is_text(after):
             lines += _unified(before, after)
-        elif name in _FLAGS and isinstance(after or before or False, bool):
-            words.append(f"{'+' if after else '-'} {_FLAGS[name]}")
+        elif isinstance(after or before or False, bool):
+            words.append(f"{'+' if after else '-'} {_label(name)}")
         else:
-            label = "" if name in _PLAIN else f"{name.replace('_', ' ')} "
+            label = "" if name in _PLAIN else f"{_label(name)} "
             words.append(f"{label}{value_text(before)} -> {value_text(after)}")
     return Part(change=Change.CHANGED, what=what, detail=", ".join(words), lines=tuple(lines))
 
@@ -242,9 +253,13 @@ def _is_long(values: Mapping[str, object]) -> bool:
 
 
 def _attribute(name: str, value: object) -> str:
-    if name in _FLAGS and value is True:
-        return _FLAGS[name]
-    return value_text(value) if name in _PLAIN else f"{name.replace('_', ' ')} {value_text(value)}"
+    if value is True:
+        return _label(name)
+    return value_text(value) if name in _PLAIN else f"{_label(name)} {value_text(value)}"
+
+
+def _label(name: str) -> str:
+    return _FLAGS.get(name, name.replace("_", " "))
 
 
 def _part_name(fact: FactId, each: FactId) -> str:
@@ -279,9 +294,27 @@ def value_text(value: object) -> str:
     """A value on one line, cut where it is long, without secrets."""
     if value is None:
         return "-"
-    text = redact_message(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return one_line(redact_message(_in_words(value))) or "''"
+
+
+def one_line(text: str) -> str:
+    """The text on one line, cut where it is long."""
     line = " ".join(text.split())
-    return (line if len(line) <= _VALUE_WIDTH else f"{line[: _VALUE_WIDTH - 3]}...") or "''"
+    return line if len(line) <= _VALUE_WIDTH else f"{line[: _VALUE_WIDTH - 3]}..."
+
+
+def _in_words(value: object) -> str:
+    """As a sentence has it: `always, sequence app.orders_id_seq` for an identity."""
+    match value:
+        case str():
+            return value
+        case dict():
+            named = cast("Mapping[str, object]", value)
+            return ", ".join(_attribute(name, each) for name, each in named.items() if each not in (None, False)) or "-"
+        case list() | tuple():
+            return ", ".join(_in_words(each) for each in cast("Sequence[object]", value)) or "-"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
 
 
 def _with_hazards(

@@ -5,7 +5,6 @@ Lines are plain; `reconciler.cli.console` colours them by the words they begin w
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from reconciler.report.audit import author_text
 from reconciler.report.incidents import changes_lines
 from reconciler.report.plan_text import plan_lines
 from reconciler.report.statements import INDENT, numbered, statement_lines
+from reconciler.report.summary import one_line, value_text
 from reconciler.sqltext.redacted_sql import redact_sql
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ __all__ = [
     "unmodelled_text",
 ]
 
-_VALUE_WIDTH = 100
 _SHOWN_FACTS = 6
 _IN_LIVE = {
     Change.ADDED: "missing in the database",
@@ -146,7 +145,7 @@ def status_text(status: Status) -> str:
         run = status.last_run
         lines.append(f"  last run        {run.kind} {run.outcome} at {_time(run.started_at)} by {run.database_user}")
         if run.error:
-            lines.append(f"  its error       {_one_line(redact_message(run.error))}")
+            lines.append(f"  its error       {one_line(redact_message(run.error))}")
     return _text(lines)
 
 
@@ -173,11 +172,11 @@ def _unfinished(run: UnfinishedRun) -> list[str]:
         f"  {run.kind}{source}, begun at {_time(run.started_at)} by {whose}{named}",
     ]
     if run.last_sql is not None:
-        lines.append(f"  last begun: {_one_line(redact_sql(run.last_sql))}")
+        lines.append(f"  last begun: {one_line(redact_sql(run.last_sql))}")
     if run.is_running:
         return [*lines, "  running: a session is at work on it; another run waits until it has ended"]
     if run.error is not None:
-        lines.append(f"  failed: {_one_line(redact_message(run.error))}")
+        lines.append(f"  failed: {one_line(redact_message(run.error))}")
     else:
         lines.append("  interrupted: no session is at work on it")
     return [*lines, f"  to resume it, {_RESUMED[run.kind.value]}"]
@@ -191,7 +190,7 @@ def history_text(entries: Sequence[HistoryEntry]) -> str:
     for entry in entries:
         count = "?" if entry.statement_count is None else str(entry.statement_count)
         source = entry.source_description or ""
-        rows.append((entry.plugin, str(entry.idx), _time(entry.created_at), count, entry.tag, _one_line(source)))
+        rows.append((entry.plugin, str(entry.idx), _time(entry.created_at), count, entry.tag, one_line(source)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return _text("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
@@ -233,7 +232,7 @@ def _object_state(state: ObjectState, whose: Mapping[FactId, Attribution]) -> li
         lines.append(f"  {words[difference.change]}: {difference.fact}")
         if difference.change is Change.CHANGED:
             lines += [
-                f"    {name}: {_value(before)} -> {_value(after)}"
+                f"    {name}: {value_text(before)} -> {value_text(after)}"
                 for name, (before, after) in difference.attributes.items()
             ]
         if (found := whose.get(difference.fact)) is not None:
@@ -245,18 +244,6 @@ def _object_state(state: ObjectState, whose: Mapping[FactId, Attribution]) -> li
 
 def _change(difference: Difference) -> str:
     return f"{difference.change} {difference.fact}"
-
-
-def _value(value: object) -> str:
-    if value is None:
-        return "-"
-    text = redact_message(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-    return _one_line(text) if text else "''"
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _VALUE_WIDTH else f"{line[: _VALUE_WIDTH - 3]}..."
 
 
 def _time(moment: object) -> str:
