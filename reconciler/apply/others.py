@@ -1,10 +1,8 @@
 """Statements on tables of other roles run what those have made with their rights. Does I/O.
 
 What rewrites or checks a row calls what its table leads to: defaults, checks, generated columns, triggers, checks and
-casts of types. Postgres does maintenance as the owner of the table, in an operation that is restricted: nothing in it
-can become another role, or leave behind what runs when the transaction is committed. ALTER TABLE and UPDATE it does as
-whoever runs them. So such a statement is run by the one thing that opens such an operation for whoever may create an
-index: the expression of an index, on a temporary table of that owner.
+casts of types. Postgres does maintenance as the owner of the table, ALTER TABLE and UPDATE as whoever runs them. So
+such a statement is confined to the rights of that owner (`db/confined.py`).
 """
 
 from __future__ import annotations
@@ -16,8 +14,8 @@ import psycopg
 from psycopg import sql
 
 from reconciler.catalog.others import may_give, read_others, read_reached
-from reconciler.db.connections import current_user, fetch_all, fetch_one
-from reconciler.db.connections import execute as run
+from reconciler.db.confined import run_confined
+from reconciler.db.connections import current_user, fetch_all
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.db.statements import run_statement
 from reconciler.errors import ApplyError
@@ -35,49 +33,6 @@ __all__ = ["OthersCode", "read_others_code"]
 
 # What is said of a table, or built as its owner by Postgres itself.
 _CALLS_NOTHING = SATELLITE_KINDS | {"default", "index", "policy", "rule", "statistics", "trigger"}
-# The first gives what the second does, which may change something, to the expression of an index, which may not.
-_FUNCTIONS = (
-    """
-    CREATE FUNCTION pg_temp.reconciler_run(path pg_catalog.text, statement pg_catalog.text) RETURNS pg_catalog.int4
-    LANGUAGE plpgsql VOLATILE AS $reconciler$
-    DECLARE
-        counted pg_catalog.int8;
-    BEGIN
-        PERFORM pg_catalog.set_config('search_path', path, true);
-        EXECUTE statement;
-        GET DIAGNOSTICS counted = ROW_COUNT;
-        INSERT INTO pg_temp.reconciler_counted VALUES (counted);
-        RETURN 1;
-    END
-    $reconciler$
-    """,
-    """
-    CREATE FUNCTION pg_temp.reconciler_begin(path pg_catalog.text, statement pg_catalog.text) RETURNS pg_catalog.int4
-    LANGUAGE plpgsql IMMUTABLE AS $reconciler$
-    BEGIN
-        RETURN pg_temp.reconciler_run(path, statement);
-    END
-    $reconciler$
-    """,
-)
-_TABLES = (
-    "CREATE TEMPORARY TABLE reconciler_statement (path pg_catalog.text, statement pg_catalog.text) ON COMMIT DROP",
-    "CREATE TEMPORARY TABLE reconciler_counted (rows pg_catalog.int8) ON COMMIT DROP",
-)
-_GIVEN = (
-    (
-        "GRANT EXECUTE ON FUNCTION pg_temp.reconciler_begin(pg_catalog.text, pg_catalog.text),"
-        " pg_temp.reconciler_run(pg_catalog.text, pg_catalog.text) TO {owner}"
-    ),
-    "GRANT INSERT ON pg_temp.reconciler_counted TO {owner}",
-    "ALTER TABLE pg_temp.reconciler_statement OWNER TO {owner}",
-)
-_RUN = "CREATE INDEX ON pg_temp.reconciler_statement ((pg_temp.reconciler_begin(path, statement)))"
-_REMOVED = (
-    "DROP FUNCTION pg_temp.reconciler_begin(pg_catalog.text, pg_catalog.text) CASCADE",
-    "DROP FUNCTION pg_temp.reconciler_run(pg_catalog.text, pg_catalog.text)",
-    "DROP TABLE pg_temp.reconciler_statement, pg_temp.reconciler_counted",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,20 +113,9 @@ def _words(text: str) -> set[str]:
 
 
 def _run_as(connection: Connection, owner: str, statement: Statement, search_path: str) -> int:
-    each = sql.Identifier(owner)
-    for text in (*_TABLES, *_FUNCTIONS):
-        run(connection, trusted(text))
-    values = (search_path, statement.text)
-    run(connection, "INSERT INTO pg_temp.reconciler_statement VALUES (%s, %s)", values)
-    for text in _GIVEN:
-        run(connection, sql.SQL(trusted(text)).format(owner=each))
     try:
-        run(connection, _RUN)
+        return run_confined(connection, owner, statement.text, search_path)
     except psycopg.Error as exc:
         if statement.masked:
             exc.args = (statement.concealed(exc.diag.message_primary or type(exc).__name__),)
         raise
-    row = fetch_one(connection, "SELECT rows FROM pg_temp.reconciler_counted")
-    for text in _REMOVED:
-        run(connection, text)
-    return int(row[0]) if row is not None else 0

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from reconciler.catalog.snapshot_reader import for_server
-from reconciler.db.connections import PlainCursor, errors_as, execute, fetch_all, fetch_one
+from reconciler.db.confined import confined
+from reconciler.db.connections import PlainCursor, current_user, errors_as, execute, fetch_all, fetch_one
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import ScratchError, SourceError
 from reconciler.scratch.place import PREFIX
 from reconciler.source.reach import EffectKind, Known, OutsideFunction, Reach, reach_of, words_of
 from reconciler.source.screening import Refusal
 from reconciler.source.source import Source
+from reconciler.sqltext.lexer import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -49,17 +51,16 @@ _WRITES = """
 """
 
 
-# A member of the superuser's role has its objects and none of its attributes; within a function that is its own it
-# cannot become another role.
-_CONFINING = (
-    "CREATE ROLE {role}",
-    "GRANT {user} TO {role}",
-    (
-        "CREATE FUNCTION pg_temp.reconciler_confined(text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER"
-        " AS 'BEGIN EXECUTE $1; END'"
-    ),
-    "ALTER FUNCTION pg_temp.reconciler_confined(text) OWNER TO {role}",
+# SELECT set_config('name', 'value', false), where strings are left out.
+_SETTINGS = frozenset(
+    f"select {schema}set_config ( , , {is_local} )"
+    for schema in ("", "pg_catalog . ")
+    for is_local in ("false", "true")
 )
+# A member of the superuser's role has its objects and none of its attributes.
+_ROLE_APART = ("CREATE ROLE {role}", "GRANT {user} TO {role}")
+# What would run when the transaction is committed, after it was looked at: it runs before.
+_BEFORE_COMMIT = (b"SET CONSTRAINTS ALL IMMEDIATE", b"CLOSE ALL")
 # What not everybody may call acts on the server; dblink on any.
 _WITHHELD = """
     select p.oid::pg_catalog.regprocedure::text from pg_catalog.pg_proc p
@@ -102,33 +103,32 @@ def refuse_reach(reach: Reach) -> None:
 class Guard:
     """Watches a load: what it changed beyond the database, and how a statement is run that may try to.
 
-    `role` is one without rights beyond the database, as which those at `confined` are run; `own` is the name of
-    a temporary database, which goes with all that is set for it, or empty.
+    Those that are `running` something are run as `role`, which they cannot leave, where one is given. `own` is the name
+    of a temporary database, which goes with all that is set for it; it is empty where nothing is committed.
     """
 
     def __init__(
-        self, connection: Connection, confined: frozenset[SourceStatement], role: str | None, *, own: str
+        self, connection: Connection, running: frozenset[SourceStatement], role: str | None, *, own: str
     ) -> None:
         self._connection = connection
         self._own = own
-        self._confined = confined
+        self._running = running
         self._role = role
         self._writes = self._count()
         self._before = self._read()
 
     def is_alone(self, statement: SourceStatement) -> bool:
         """Whether the statement is to be run by itself."""
-        return statement in self._confined
+        return self._role is not None and statement in self._running
 
     def wrapped(self, statement: SourceStatement) -> Sequence[bytes]:
         """The statement as it is run."""
-        if statement not in self._confined or self._role is None:
+        if statement not in self._running or not self._own:
             return [statement.sql.encode()]
-        role = sql.Identifier(self._role)
-        return [
-            sql.SQL("SELECT pg_temp.reconciler_confined({})").format(statement.sql).as_bytes(self._connection),
-            sql.SQL("REASSIGN OWNED BY {} TO CURRENT_USER").format(role).as_bytes(self._connection),
-        ]
+        if self._role is None:
+            return [statement.sql.encode(), *_BEFORE_COMMIT]
+        given = sql.SQL("REASSIGN OWNED BY {} TO CURRENT_USER").format(sql.Identifier(self._role))
+        return [each.as_bytes(self._connection) for each in (*confined(self._role, statement.sql), given)]
 
     def changed(self) -> Refusal | None:
         """What of the cluster the open transaction changed."""
@@ -167,31 +167,58 @@ class Guard:
 def guarded(connection: Connection, source: Source, reach: Reach, *, transactional: bool) -> Generator[Guard | None]:
     """What watches the load of the source; None where none of its statements runs anything.
 
-    A superuser's statements of which words do not tell what they do are run as another role, in a temporary database.
+    Where words do not tell what statements do they are confined, in a temporary database, to the rights of this role;
+    of a superuser, to those of one that has none beyond the database. Raises SourceError where this role has such.
     """
     if not reach.running and not reach.effects:
         yield None
         return
     own = "" if transactional else str(connection.info.dbname)
+    running = frozenset(
+        statement
+        for index, statement in enumerate(source.statements)
+        if index in reach.running and not _sets(statement)
+    )
     unknown = not transactional and reach.first(EffectKind.UNKNOWN) is not None
-    if not unknown or connection.info.parameter_status("is_superuser") != "on":
-        yield Guard(connection, frozenset(), None, own=own)
+    if not unknown:
+        yield Guard(connection, running, None, own=own)
+        return
+    if connection.info.parameter_status("is_superuser") != "on":
+        _refuse_beyond(connection, reach)
+        yield Guard(connection, running, current_user(connection), own=own)
         return
     role = str(connection.info.dbname)
     with errors_as(ScratchError, "create the role as which the source runs"):
-        for statement in _CONFINING:
+        for statement in _ROLE_APART:
             _run(connection, statement, role)
         withheld = ", ".join(str(row[0]) for row in fetch_all(connection, _WITHHELD))
         _run(connection, f"REVOKE ALL ON FUNCTION {withheld} FROM PUBLIC, {{user}}", role)
     try:
-        running = frozenset(source.statements[index] for index in reach.running)
         yield Guard(connection, running, role, own=own)
     finally:
         if not connection.closed:
             with errors_as(ScratchError, "drop the role as which the source ran"):
-                _run(connection, "DROP FUNCTION pg_temp.reconciler_confined(text)", role)
                 _run(connection, "DROP OWNED BY {role}", role)
                 _run(connection, "DROP ROLE {role}", role)
+
+
+def _refuse_beyond(connection: Connection, reach: Reach) -> None:
+    """Raises SourceError where what the source does without saying it could reach beyond the database as this role."""
+    effect = reach.first(EffectKind.UNKNOWN)
+    row = fetch_one(connection, trusted(read_sql("scratch/beyond.sql")))
+    if effect is not None and row is not None:
+        right, statement = row
+        raise SourceError(
+            f"{effect.where}: {effect.what}: it is not run as role {current_user(connection)}, which has {right}",
+            hint=f"write plainly what it does, or run as a role without that ({statement})",
+            left="nothing was changed",
+        )
+
+
+def _sets(statement: SourceStatement) -> bool:
+    """Whether it calls set_config with constants alone, as pg_dump does, and so is as SET."""
+    words = [token.text.lower() for token in tokens(statement.sql) if token.kind != "string"]
+    return bool(words) and " ".join(words) in _SETTINGS
 
 
 def _run(connection: Connection, template: str, role: str) -> None:

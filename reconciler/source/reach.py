@@ -375,6 +375,8 @@ class _Reader:
                 yield from (effect(EffectKind.UNKNOWN, what) for what in _executed(text, place))
             elif token.keyword == "COPY" and (what := _file_of(text, place)):
                 yield effect(EffectKind.CLUSTER, what)
+            elif token.keyword == "CONSTRAINTS" and place and text[place - 1].keyword == "SET":
+                yield effect(EffectKind.UNKNOWN, "says when triggers fire")
             elif token.keyword == "LOAD" and following is not None and following.kind == "string":
                 yield effect(EffectKind.UNKNOWN, "loads a library")
             if following is not None and following.text == "(":

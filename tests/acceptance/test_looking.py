@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from cluster_image import cluster_image
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from reconciler.cli.commands import run
 from reconciler.client import Reconciler
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, SourceError
 from reconciler.model.hazards import HazardKind
 from reconciler.options import Options, Proof
 
@@ -85,6 +86,11 @@ IN_THE_DATABASE = {
     "message": "select pg_logical_emit_message(false, 'a', 'b');",
     "notification": "do $$ begin notify heard; perform pg_notify('heard', 'x'); end $$;",
 }
+LATE = (
+    "create table t (n int); create function late() returns trigger language plpgsql as $$ begin {late} return new;"
+    " end $$; create constraint trigger late after insert on t deferrable initially deferred for each row"
+    " execute function late();"
+)
 # What belongs to the whole cluster. `%I` and `%L` take what the test knows only when it runs.
 IN_THE_CLUSTER = {
     "role": "do $$ begin create role looked; end $$;",
@@ -123,11 +129,29 @@ IN_THE_CLUSTER = {
     " create user mapping for public server s options (user '{user}', password '{password}');"
     " create foreign table ft (id int, line text) server s options (schema_name 'other', table_name 'log');"
     " insert into ft values (99, 'x');",
+    # What is done when the load is committed, by whoever commits it.
+    "role, at the commit": LATE.format(late="create role looked;") + " insert into t values (1);",
+    "role, later at the commit": LATE.format(
+        late="set constraints all deferred; if new.n < 9 then insert into t values (new.n + 1);"
+        " else create role looked; end if;"
+    )
+    + " insert into t values (1);",
+    "role, in a cursor that stays": "create function g() returns int language plpgsql as $$ begin create role looked;"
+    " return 1; end $$; declare c cursor with hold for select g();",
+    "file, at the commit, composed": LATE.format(late="execute 'co' || 'py (select 1) to ''{{file}}''';")
+    + " do $$ begin execute 'insert in' || 'to t values (1)'; end $$;",
+    "session, in a cursor that stays, composed": "do $$ begin execute 'declare c cursor with hold for"
+    " select pg_term' || 'inate_backend({pid})'; end $$;",
+    "file, the second time, composed": "do $$ begin execute 'sel' || 'ect 1'; end $$;"
+    " do $$ begin execute 'co' || 'py (select 2) to ''{file}'''; end $$;",
     "another role": "do $$ begin set role bystander; reset role; execute 'create role ' || 'looked'; end $$;",
 }
 CORPUS = {**IN_THE_DATABASE, **IN_THE_CLUSTER}
-# What nothing outlasts: a notification goes with the transaction, an exception takes back what its block did.
-HARMLESS = {"notification", "role, in vain"}
+# What nothing outlasts: a notification goes with the transaction, an exception takes back what its block did, and a
+# cursor is closed before the commit.
+HARMLESS = {"notification", "role, in vain", "role, in a cursor that stays"}
+# What would be done at the commit, which there is none of in scratch `schema`.
+AT_COMMIT = {"role, at the commit"}
 
 
 @pytest.fixture
@@ -185,7 +209,8 @@ def test_no_source_changes_anything_outside_of_scratch(
         assert [*bystander.notifies(timeout=0)] == []
         assert not file.exists()
     # Each is refused with its place, where it was not run in a place in which it could change nothing.
-    refused = corpus.keys() - HARMLESS if scratch == "schema" else IN_THE_CLUSTER.keys() - HARMLESS
+    refused = corpus.keys() if scratch == "schema" else IN_THE_CLUSTER.keys()
+    refused -= HARMLESS if scratch == "server" else HARMLESS | AT_COMMIT
     assert refused <= said.keys()
     assert not [message for message in said.values() if not message.startswith("<string>:2: ")]
 
@@ -216,3 +241,48 @@ def test_no_command_that_looks_changes_anything(live: str, server: EmbeddedServe
     for command in commands:
         assert run([*command, "--dsn", live]) in {0, 2, 4}, command
     assert cluster_image(server.url) == before
+
+
+@pytest.mark.two_servers
+def test_a_role_with_rights_beyond_the_database_does_not_run_what_hides_what_it_does(
+    live: str, server: EmbeddedServer, tmp_path: Path
+) -> None:
+    """Nor does one without them leave anything, but it runs what only declares."""
+    declares = "do $$ begin execute 'create type' || ' t as enum (''a'')'; end $$;"
+    settings = "select pg_catalog.set_config('search_path', '', false); create table public.users (id bigint);"
+    hidden = {name: source for name, source in IN_THE_CLUSTER.items() if "composed" in name}
+    file = tmp_path / "written"
+    tmp_path.chmod(0o777)
+    mending: list[str] = []
+    with psycopg.connect(live, autocommit=True) as admin:
+        admin.execute("create role deploy login createdb password 'x'; create role team; grant team to deploy")
+        admin.execute(sql.SQL("grant create on database {} to deploy").format(sql.Identifier(admin.info.dbname)))
+        dsn = make_conninfo(live, user="deploy", password="x")
+        try:
+            for right in (
+                "alter role deploy replication",
+                "alter role deploy createrole",
+                "grant pg_execute_server_program to deploy",
+                "grant pg_write_server_files to team",
+                "grant pg_read_server_files to deploy",
+                "",
+            ):
+                admin.execute(right.encode())
+                before = cluster_image(server.url)
+                options = Options(schemas=("app",), scratch="database", preflight=False, proof=Proof.OFF)
+                with Reconciler(dsn, options=options) as reconciler:
+                    for source in hidden.values():
+                        with pytest.raises(SourceError):
+                            reconciler.plan(_filled(source, live, admin.info.backend_pid, file))
+                    if not right:
+                        assert reconciler.plan(declares + settings).plan.statements
+                        continue
+                    with pytest.raises(SourceError, match="not run as role deploy, which has") as refused:
+                        reconciler.plan(declares)
+                assert cluster_image(server.url) == before
+                assert not file.exists()
+                mending.append(str(refused.value.hint).partition("without that (")[2].partition(")")[0])
+                admin.execute(mending[-1].encode())
+        finally:
+            admin.execute("drop owned by deploy cascade; drop role deploy, team")
+    assert len(mending) == 5
