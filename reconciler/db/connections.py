@@ -20,7 +20,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, cast
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import sql
@@ -55,6 +55,7 @@ __all__ = [
     "execute",
     "fetch_all",
     "fetch_one",
+    "found_inside",
     "lost_connection",
     "outside_transaction",
     "pause",
@@ -430,6 +431,8 @@ def transaction(
         _ours(connection, also or {}, theirs=theirs),
     ):
         yield opened
+    if force_rollback:
+        found_inside(connection).clear()
 
 
 @contextmanager
@@ -500,8 +503,17 @@ _SESSION = sql.SQL(
 )
 
 
-# Connections that are inside of `transaction` or the like: what is nested there need not set anything again.
-_INSIDE: WeakSet[Connection] = WeakSet()
+# Connections that are inside of `transaction` or the like, with what was found there: what is nested need not set
+# anything again.
+_INSIDE: WeakKeyDictionary[Connection, dict[str, object]] = WeakKeyDictionary()
+
+
+def found_inside(connection: Connection) -> dict[str, object]:
+    """What was found in the transaction of ours that is open, for who would look again; whoever waits clears it.
+
+    It is empty again when the transaction has ended, and when a part of it was rolled back.
+    """
+    return _INSIDE.get(connection, {})
 
 
 @contextmanager
@@ -516,12 +528,15 @@ def _ours(connection: Connection, also: Mapping[str, str], *, theirs: bool) -> G
         if values:
             _set_for_now(connection, values)
     with kept:
-        _INSIDE.add(connection)
+        found = _INSIDE.setdefault(connection, {})
         try:
             yield
+        except BaseException:
+            found.clear()
+            raise
         finally:
             if not nested:
-                _INSIDE.discard(connection)
+                _INSIDE.pop(connection, None)
 
 
 def _set_for_now(connection: Connection, values: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from psycopg import sql
 
-from reconciler.db.connections import PlainCursor, cursor, errors_as
+from reconciler.db.connections import PlainCursor, cursor, errors_as, found_inside
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import ConfigError, LedgerError
 from reconciler.model.plugins import USUAL_LEDGER_SCHEMA, require_ledger_schema
@@ -45,6 +45,7 @@ _PLACE = re.compile(r"(?<![:\w]):(?:ledger\b|'ledger')")
 # What was asked for, and what was found: a connection that has neither is looked at when it is needed.
 _NAMED: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()
 _FOUND: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()
+_NONE_FOUND = "no ledger"
 
 
 def name_ledger_schema(connection: Connection, name: str | None) -> None:
@@ -74,8 +75,11 @@ def ledger_schema(connection: Connection) -> str:
     known = _NAMED.get(connection) or _FOUND.get(connection)
     if known is not None:
         return known
+    if _NONE_FOUND in found_inside(connection):
+        return USUAL_LEDGER_SCHEMA
     found = _find(connection)
     if not found:
+        found_inside(connection)[_NONE_FOUND] = True
         return USUAL_LEDGER_SCHEMA
     if USUAL_LEDGER_SCHEMA not in found and len(found) > 1:
         raise ConfigError(
@@ -88,6 +92,7 @@ def ledger_schema(connection: Connection) -> str:
 def ledger_named_elsewhere(connection: Connection) -> str | None:
     """Where a ledger is though another schema was named for it; what was found before is looked for again."""
     _FOUND.pop(connection, None)
+    found_inside(connection).pop(_NONE_FOUND, None)
     name = _NAMED.get(connection)
     if name is None:
         return None

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from reconciler.db.connections import cursor, errors_as, fetch_one, outside_transaction, pause, transaction
+from reconciler.db.connections import (
+    cursor,
+    errors_as,
+    fetch_one,
+    found_inside,
+    outside_transaction,
+    pause,
+    transaction,
+)
 from reconciler.db.ledger_schema import ledger_cursor, ledger_named_elsewhere, ledger_schema, ledger_text
 from reconciler.db.sessions import advisory_holder
 from reconciler.db.sqlfiles import read_sql
@@ -128,10 +136,19 @@ class LedgerState:
 
 
 def ledger_state(connection: Connection) -> LedgerState:
-    """What there is of the ledger.
+    """What there is of the ledger; looked up once in a transaction, and again after each wait for a lock.
 
-    Raises LedgerVersionError where it is too new, LedgerError where this role may not read it.
+    Who has read it holds a lock on its tables, so nobody changes them meanwhile. Raises LedgerVersionError where it is
+    too new, LedgerError where this role may not read it.
     """
+    key = f"ledger {ledger_schema(connection)}"
+    known = found_inside(connection).get(key)
+    if not isinstance(known, LedgerState):
+        found_inside(connection)[key] = known = _read_state(connection)
+    return known
+
+
+def _read_state(connection: Connection) -> LedgerState:
     with errors_as(LedgerError, "read the ledger"), ledger_cursor(connection) as rows:
         tables = sorted(rows.execute(_FIND_TABLES, [list(TABLES)]).fetchall())
         for name, readable, foreign in tables:
@@ -146,7 +163,7 @@ def ledger_state(connection: Connection) -> LedgerState:
             looked_in = ledger_schema(connection)
             _require_none_elsewhere(connection)
             if ledger_schema(connection) != looked_in:
-                return ledger_state(connection)  # it was moved since this connection found it
+                return _read_state(connection)  # it was moved since this connection found it
             require_shape(connection)
             return LedgerState(tables=found, version=None)
         row = rows.execute("SELECT max(version) FROM :ledger._ledger").fetchone()
@@ -212,6 +229,7 @@ def ensure_ledger(connection: Connection, wait_ms: int = LONGEST_WAIT_MS) -> Non
                 [number, program_version()],
             )
         statements.execute(read_sql("ledger/revoke.sql").encode())
+    found_inside(connection).clear()
     require_own_ledger(connection, TABLES)
 
 
@@ -345,6 +363,8 @@ def _locked(connection: Connection, key: int, what: str, timeout_ms: int) -> boo
                 rows.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [before[0]])
         except psycopg.errors.LockNotAvailable:
             return False
+        finally:
+            found_inside(connection).clear()
     return True
 
 
