@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import ConfigError
 from reconciler.hazards.policy import consents
@@ -20,10 +20,7 @@ if TYPE_CHECKING:
     from reconciler.model.ignore import IgnoreRule
     from reconciler.model.plan import Online
 
-__all__ = ["Drops", "OnDrift", "Options", "Partitions", "Proof", "WhenBehind", "scope_of", "with_choices"]
-
-
-_Choice = TypeVar("_Choice", bound=StrEnum)
+__all__ = ["CHOICES", "Drops", "OnDrift", "Options", "Partitions", "Proof", "WhenBehind", "scope_of", "with_choices"]
 
 
 class Partitions(StrEnum):
@@ -75,6 +72,16 @@ class Drops(StrEnum):
 
     NOW = "now"
     LATER = "later"
+
+
+# The fields of `Options` that are one of a few words, which may be given as text.
+CHOICES: dict[str, type[StrEnum]] = {
+    "proof": Proof,
+    "when_behind": WhenBehind,
+    "drops": Drops,
+    "on_drift": OnDrift,
+    "partitions": Partitions,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,11 +143,10 @@ class Options:
     def __post_init__(self) -> None:
         if self.version is not None:
             object.__setattr__(self, "version", version_text(self.version))
-        object.__setattr__(self, "proof", _member(Proof, "proof", self.proof))
-        object.__setattr__(self, "when_behind", _member(WhenBehind, "when_behind", self.when_behind))
-        if self.on_drift is not None:
-            object.__setattr__(self, "on_drift", _member(OnDrift, "on_drift", self.on_drift))
-        object.__setattr__(self, "drops", _member(Drops, "drops", self.drops))
+        for name, kind in CHOICES.items():
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, _member(kind, name, value))
         object.__setattr__(self, "allow", consents(self.allow))
         if self.ledger_schema is not None:
             require_ledger_schema(self.ledger_schema)
@@ -176,16 +182,11 @@ def with_choices(
     on_drift: OnDrift | str | None = None,
 ) -> Options:
     """The options with those of these that are given. Raises ConfigError for a value that does not exist."""
-    return replace(
-        options,
-        when_behind=options.when_behind if when_behind is None else _member(WhenBehind, "when_behind", when_behind),
-        version=options.version if version is None else version_text(version),
-        drops=options.drops if drops is None else _member(Drops, "drops", drops),
-        on_drift=options.on_drift if on_drift is None else _member(OnDrift, "on_drift", on_drift),
-    )
+    given: dict[str, Any] = {"when_behind": when_behind, "version": version, "drops": drops, "on_drift": on_drift}
+    return replace(options, **{name: value for name, value in given.items() if value is not None})
 
 
-def _member(kind: type[_Choice], option: str, value: str) -> _Choice:
+def _member(kind: type[StrEnum], option: str, value: str) -> StrEnum:
     try:
         return kind(value)
     except ValueError as exc:

@@ -15,8 +15,9 @@ Who does what:
     plugin          plugin list, rename, uninstall
     audit           audit install, status, verify, prune, uninstall
     demo            the main job from beginning to end
-    options         the commands' options, joined with the configuration
+    options         the settings of a command: the command line's, joined with the configuration's
     config_file     the configuration: reconciler.toml, pyproject.toml
+    config_rules    its tables of rules: hazards, ignore, policy
     console         where output goes, how errors look, which database is meant
     output          what is printed of plans and results, and the exit codes that follow
     progress        how far a long statement has come

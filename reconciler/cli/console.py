@@ -26,6 +26,7 @@ from reconciler.errors import (
 from reconciler.model.visible import visible, visible_line
 from reconciler.redaction.dsn import redact
 from reconciler.redaction.masking import redact_message
+from reconciler.settings import setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -62,7 +63,7 @@ DONE, FAILED, DIFFERENCES, REFUSED, DRIFT, PROOF_FAILED, UNFINISHED, BEHIND = ra
 INTERRUPTED = 130
 
 EMBEDDED_FOLDER = Path(".reconciler")
-_DSN_VARIABLES = ("RECONCILER_DSN", "DATABASE_URL")
+_DSN_VARIABLES = setting("dsn").variables
 # Of libpq's variables those that say where the server or the database is.
 _LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE")
 

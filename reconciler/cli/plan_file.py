@@ -12,6 +12,7 @@ from reconciler.cli.console import print_note, working
 from reconciler.cli.options import open_reconciler
 from reconciler.cli.output import show_dry_run, show_result
 from reconciler.errors import ConfigError
+from reconciler.settings import stored
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,18 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["apply_file", "plan_text", "write_plan"]
 
-# What the plan was made with, and cannot be made otherwise now.
-_DECIDED = {
-    "sources": "a source",
-    "plugin": "--plugin",
-    "schema": "--schema",
-    "all_schemas": "--all-schemas",
-    "exact": "--exact",
-    "search_path": "--search-path",
-    "keep_column_order": "--keep-column-order",
-    "app_version": "--app-version",
-    "drops": "--drops",
-}
 _STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2, "/dev/fd/1": 1, "/dev/fd/2": 2}
 
 
@@ -95,8 +84,8 @@ def apply_file(
 
     Hazards are allowed by this command alone. Raises StalePlanError where the plan is another now.
     """
-    given = [name for option, name in _DECIDED.items() if values.get(option)]
-    given += ["--online or --no-online"] if values.get("online") is not None else []
+    given = [name for option, name in (("sources", "a source"), ("plugin", "--plugin")) if values.get(option)]
+    given += [each.flag.replace("/", " or ") for each in stored() if each.flag and each.is_said(values.get(each.name))]
     if given:
         raise ConfigError(
             f"{given[0]} cannot be combined with --plan: the plan was made with its own",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.console import DIFFERENCES, DONE, FAILED, is_url, opened, print_data, print_note, working
-from reconciler.cli.options import connecting, read_options
+from reconciler.cli.options import connecting, read_options, setting_option
 from reconciler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ __all__ = ["diagram", "diff", "dump"]
 @click.command()
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
-@click.option("--schema", multiple=True, metavar="NAME", help="Compare this schema only; may be repeated.")
-@click.option("--scratch", metavar="auto|database|URL", help="Where files are built.")
-@click.option("--ignore-unmodelled", is_flag=True, help="Continue although there are unsupported changes.")
+@setting_option("schema", help="Compare this schema only; may be repeated.")
+@setting_option("scratch", metavar="auto|database|URL", help="Where files are built.")
+@setting_option("ignore_unmodelled")
 @connecting
 def diff(before: str, after: str, **values: Any) -> int:
     """Print the SQL that turns A into B; exit 2 if there is any. Each is a URL, a file or a folder."""
@@ -77,10 +77,10 @@ def _tell_unmodelled(plan: Plan) -> None:
 
 @click.command(short_help="Print the live schema as SQL.")
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="One file per object.")
-@click.option("--schema", multiple=True, metavar="NAME", help="Dump this schema only; may be repeated.")
-@click.option("--ignore-unmodelled", is_flag=True, help="Continue although there are unsupported objects.")
-@click.option("--local", is_flag=True, help="Use a private Postgres, whose data stays in .reconciler/.")
-@click.option("--dsn", metavar="URL", help="The database; else RECONCILER_DSN, DATABASE_URL, PG* variables.")
+@setting_option("schema", help="Dump this schema only; may be repeated.")
+@setting_option("ignore_unmodelled", help="Continue although there are unsupported objects.")
+@setting_option("local")
+@setting_option("dsn")
 def dump(output: Path | None, **values: Any) -> int:
     """Print the live schema as SQL that rebuilds it in an empty database."""
     from reconciler.workflows.compare import dump as dumped
@@ -119,9 +119,9 @@ def _write_files(files: Mapping[str, Sequence[Statement]], folder: Path) -> None
     metavar="N",
     help="Draw what is up to N foreign keys away from the tables that fit a PATTERN, too.  [default: 1]",
 )
-@click.option("--schema", multiple=True, metavar="NAME", help="Draw this schema only; may be repeated.")
-@click.option("--local", is_flag=True, help="Use a private Postgres, whose data stays in .reconciler/.")
-@click.option("--dsn", metavar="URL", help="The database; else RECONCILER_DSN, DATABASE_URL, PG* variables.")
+@setting_option("schema", help="Draw this schema only; may be repeated.")
+@setting_option("local")
+@setting_option("dsn")
 def diagram(patterns: tuple[str, ...], distance: int, **values: Any) -> int:
     """Print the live tables and their foreign keys as a Mermaid diagram, which GitHub and many editors draw.
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from reconciler.db.connections import transaction
 from reconciler.errors import ConfigError, StalePlanError
 from reconciler.ledger.migrations import Head
 from reconciler.model.facts import canonical_json
-from reconciler.options import Drops
+from reconciler.model.value_kinds import FLAG, NUMBER, SIZE, TEXTS
+from reconciler.options import Options
+from reconciler.settings import stored
 from reconciler.source.reading import masked_text, source_from_parts
 from reconciler.source.source import Source, SourcePart
 from reconciler.version import program_version
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from reconciler.db.identity import DatabaseIdentity
     from reconciler.model.facts import Json
     from reconciler.model.plan import Statement
-    from reconciler.options import Options
     from reconciler.results import PlanResult
     from reconciler.source.source import AnySource
     from reconciler.workflows.signatures import Signer, Verifier
@@ -67,18 +68,8 @@ _KEYS = frozenset(
     }
 )
 _SEALS = frozenset({"sha256", "signature"})
-# The options that decide which statements a plan has; the others are those of the command that applies it.
-_OPTIONS = (
-    "schemas",
-    "all_schemas",
-    "exact",
-    "search_path",
-    "online",
-    "online_above_bytes",
-    "keep_column_order",
-    "drops",
-    "version",
-)
+_STORED = {each.field: each for each in stored() if each.field is not None}
+_USUAL = Options()
 _Kind = TypeVar("_Kind")
 
 
@@ -88,7 +79,7 @@ class ReviewedPlan:
 
     plugin: str
     source: Source
-    options: Mapping[str, Json]
+    options: Mapping[str, Any]
     system_identifier: str | None
     database_oid: int
     database_name: str
@@ -101,20 +92,7 @@ class ReviewedPlan:
 
     def options_with(self, now: Options) -> Options:
         """The options `now`, with those that the plan was made with."""
-        told = self.options
-        schemas = told["schemas"]
-        return replace(
-            now,
-            schemas=None if schemas is None else tuple(cast("list[str]", schemas)),
-            all_schemas=cast("bool", told["all_schemas"]),
-            exact=cast("bool", told["exact"]),
-            search_path=tuple(cast("list[str]", told["search_path"])),
-            online=cast("bool | None", told["online"]),
-            online_above_bytes=cast("int", told["online_above_bytes"]),
-            keep_column_order=cast("bool", told["keep_column_order"]),
-            drops=Drops(cast("str", told["drops"])),
-            version=cast("str | None", told["version"]),
-        )
+        return replace(now, **self.options)
 
 
 def dump_plan(planned: PlanResult, source: AnySource, database: DatabaseIdentity, signer: Signer | None = None) -> str:
@@ -129,7 +107,6 @@ def dump_plan(planned: PlanResult, source: AnySource, database: DatabaseIdentity
                 f"the plan cannot be written to a file: the statement for {objects} holds a secret",
                 hint="apply it without a file, or set the secret manually and remove it from the source",
             )
-    options = planned.options
     document: dict[str, Json] = {
         "format": PLAN_FILE_FORMAT,
         "format_version": PLAN_FILE_VERSION,
@@ -147,17 +124,7 @@ def dump_plan(planned: PlanResult, source: AnySource, database: DatabaseIdentity
             "goal": planned.plan.goal_fingerprint,
             "desired": planned.desired_fingerprint,
         },
-        "options": {
-            "schemas": None if options.schemas is None else list(options.schemas),
-            "all_schemas": options.all_schemas,
-            "exact": options.exact,
-            "search_path": list(options.search_path),
-            "online": options.online,
-            "online_above_bytes": options.online_above_bytes,
-            "keep_column_order": options.keep_column_order,
-            "drops": options.drops.value,
-            "version": options.version,
-        },
+        "options": {name: _option_value(getattr(planned.options, name)) for name in _STORED},
         "source": _source_value(source, planned),
         "statements": [_statement_value(each) for each in planned.plan.statements],
     }
@@ -316,6 +283,7 @@ def _reviewed(values: dict[str, Json]) -> ReviewedPlan:
     database = _object(values["database"], "database", ("system_identifier", "oid", "name"))
     head = _object(values["head"], "head", ("idx", "hash"))
     fingerprints = _object(values["fingerprints"], "fingerprints", ("live", "goal", "desired"))
+    options = _object(values["options"], "options", tuple(_STORED))
     statements = tuple(
         _object(each, "a statement", ("sql", "hazards", "lock", "transactional", "step"))
         for each in _list(values["statements"], "statements")
@@ -323,7 +291,7 @@ def _reviewed(values: dict[str, Json]) -> ReviewedPlan:
     return ReviewedPlan(
         plugin=_typed(values["plugin"], "plugin", str),
         source=_source(_object(values["source"], "source", ("description", "is_masked", "parts", "answers"))),
-        options=_options(_object(values["options"], "options", _OPTIONS)),
+        options={name: _option(name, value) for name, value in options.items()},
         system_identifier=_optional(database["system_identifier"], "system_identifier", str),
         database_oid=_typed(database["oid"], "oid", int),
         database_name=_typed(database["name"], "name", str),
@@ -336,18 +304,25 @@ def _reviewed(values: dict[str, Json]) -> ReviewedPlan:
     )
 
 
-def _options(value: dict[str, Json]) -> Mapping[str, Json]:
-    for name in ("all_schemas", "exact", "keep_column_order"):
-        _typed(value[name], name, bool)
-    _optional(value["online"], "online", bool)
-    _typed(value["online_above_bytes"], "online_above_bytes", int)
-    for name in ("schemas", "search_path"):
-        for each in () if value[name] is None else _list(value[name], name):
-            _typed(each, name, str)
-    _list(value["search_path"], "search_path")
-    Drops(_typed(value["drops"], "drops", str))
-    _optional(value["version"], "version", str)
-    return value
+def _option_value(value: bool | int | str | tuple[str, ...] | None) -> Json:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _option(name: str, value: Json) -> bool | int | str | tuple[str, ...] | None:
+    """The value of the field `name` of `Options`. Raises TypeError, ValueError where it cannot be one."""
+    of = _STORED[name]
+    if value is None and getattr(_USUAL, name) is None:
+        return None
+    if of.kind is TEXTS:
+        return tuple(_typed(each, name, str) for each in _list(value, name))
+    if of.kind is FLAG:
+        return _typed(value, name, bool)
+    if of.kind in (NUMBER, SIZE):
+        return _typed(value, name, int)
+    text = _typed(value, name, str)
+    if of.choices and text not in of.choices:
+        raise ValueError(f"{name} is not one of {', '.join(of.choices)}")
+    return text
 
 
 def _source(value: dict[str, Json]) -> Source:

@@ -65,11 +65,11 @@ def test_a_configuration_that_others_can_write_is_refused_and_runs_nothing(
 
 
 def test_what_is_ours_and_what_says_nothing_of_us_is_taken(project: Path) -> None:
-    assert find_configuration(project).source is not None
+    assert find_configuration(project).get("source") is not None
     (project / "reconciler.toml").unlink()
     (project / "pyproject.toml").write_text("[project]\nname = 'x'\n")
     project.chmod(0o777)
-    assert find_configuration(project).source is None
+    assert find_configuration(project).get("source") is None
 
 
 def test_a_module_is_imported_from_no_folder_that_everybody_may_write_to(project: Path) -> None:

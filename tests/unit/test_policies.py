@@ -82,7 +82,7 @@ def test_times_and_windows_are_read_or_are_none() -> None:
         ({"action": "destroy"}, "action must be one of report, acknowledge, heal, fail"),
         ({"action": "heal", "what": "x"}, "unknown key what"),
         ({"action": "acknowledge"}, "an acknowledgement needs a reason"),
-        ({"action": "heal", "back-off": "soon"}, "back_off must be a time like"),
+        ({"action": "heal", "back-off": "soon"}, "back-off must be a time like"),
         ({"action": "heal", "window": "night"}, "window must be a part of the day"),
         ({"action": "heal", "allow": ["everything"]}, "hazard everything does not exist"),
     ],
@@ -95,8 +95,8 @@ def test_what_cannot_be_meant_is_an_error(table: dict[str, object], message: str
 def test_the_configuration_says_policies() -> None:
     table = {"action": "heal", "object": "table:*", "back-off": "5s", "window": "22:00-06:00", "allow": ["data-loss"]}
     found = parse_configuration({"policy": [table]}, Path("reconciler.toml"))
-    assert found.policy is not None
-    (policy,) = found.policy
+    assert found.get("policy")
+    (policy,) = found.get("policy")
     assert policy.back_off == timedelta(seconds=5)
     assert policy.allow == {"data_loss"}
     assert policy.where == "reconciler.toml: policy[1]"

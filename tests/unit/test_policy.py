@@ -141,7 +141,7 @@ def test_the_configuration_has_rules() -> None:
         },
         FILE,
     )
-    assert found.hazards == (
+    assert found.get("hazards") == (
         HazardRule(
             verdict=Verdict.REFUSE,
             hazards=(HazardKind.TABLE_REWRITE, HazardKind.BLOCKING_LOCK),
