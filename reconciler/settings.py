@@ -174,7 +174,7 @@ _PLANNING = (
         kind=FLAG,
         place=Place.PLANNING,
         field="share",
-        is_stored=False,
+        is_stored=True,
         help="Manage objects in a schema that another plugin managed first, beside its own.",
     ),
     Setting(
@@ -182,7 +182,7 @@ _PLANNING = (
         choices=tuple(each.value for each in Partitions),
         place=Place.PLANNING,
         field="partitions",
-        is_stored=False,
+        is_stored=True,
         help="Whether partitions that the source does not name are left alone, or dropped.",
     ),
     Setting(

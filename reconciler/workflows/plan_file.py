@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 PLAN_FILE_FORMAT = "reconciler/plan-file"
-PLAN_FILE_VERSION = "2"
+PLAN_FILE_VERSION = "3"
 
 _AGAIN = "run `reconciler plan --out` again"
 _UNTOUCHED = "nothing was changed"

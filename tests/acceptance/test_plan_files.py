@@ -156,3 +156,19 @@ def test_what_the_plan_decided_cannot_be_said_otherwise(reconcile: Callable[...,
     for more in (["after.sql"], ["--plugin", "other"], ["--schema", "other"], ["--exact"], ["--all-schemas"]):
         assert reconcile("apply", "--plan", "plan.json", *more) == 1
     assert reconcile("apply", "--plan", "missing.json") == 1
+
+
+def test_what_decides_the_statements_is_in_the_file(reconcile: Callable[..., int], database: str) -> None:
+    Path("logs.sql").write_text("CREATE TABLE logs (id int) PARTITION BY LIST (id);")
+    of_shop = ("--plugin", "shop", "--schema", "shop")
+    execute(database, "CREATE SCHEMA shop")
+    assert reconcile("apply", "logs.sql", *of_shop) == 0
+    execute(database, "CREATE TABLE shop.logs_1 PARTITION OF shop.logs FOR VALUES IN (1)")
+    assert reconcile("plan", "logs.sql", *of_shop, "--partitions", "declared", "--out", "plan.json") == 2
+    assert reconcile("apply", "--plan", "plan.json", "--partitions", "foreign", "--allow", "all") == 1, "it has its own"
+    assert reconcile("apply", "--plan", "plan.json", "--allow", "data_loss") == 0
+
+    Path("tags.sql").write_text("CREATE TABLE shop.tags (id int);")
+    others = ("--plugin", "tags", "--schema", "shop")
+    assert reconcile("plan", "tags.sql", *others, "--share", "--out", "plan.json") == 2
+    assert reconcile("apply", "--plan", "plan.json") == 0
