@@ -13,6 +13,7 @@ from reconciler.model.outlook import Outlook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from reconciler.diff.goal import Goal, Scope
     from reconciler.diff.kept import KeptDeclaration
@@ -108,7 +109,8 @@ class CheckResult:
     `unfinished` is a run that is at work, or was interrupted; what it changes is in that state, and is no drift. Where
     the declaration is `behind`, live is compared with what was recorded instead. `drift` has each thing that somebody
     changed by hand, `live` what it was found in, `incidents` what became of it in the ledger, where that was asked.
-    `attributions` say whose a difference is, where a log of DDL tells.
+    `attributions` say whose a difference is, where a log of DDL tells. Where it is what the record is about that was
+    read, `read_at` is when that began, by the server's clock.
     """
 
     plugin: str
@@ -121,6 +123,7 @@ class CheckResult:
     ignored: tuple[str, ...] = ()
     drift: tuple[DriftedFact, ...] = ()
     live: Snapshot | None = None
+    read_at: datetime | None = None
     incidents: IncidentChanges | None = None
     attributions: Mapping[FactId, Attribution] = field(default_factory=dict["FactId", "Attribution"])
 

@@ -25,6 +25,7 @@ from reconciler.ledger.kept import save_kept
 from reconciler.ledger.managers import JournalManager
 from reconciler.ledger.marks import Mark, load_addresses, save_mark
 from reconciler.ledger.migrations import record_migration
+from reconciler.ledger.states import keep_state
 from reconciler.ledger.steps import take_steps
 from reconciler.model.snapshot import Extent
 
@@ -144,7 +145,7 @@ def record_plan(
     # The mark first: what somebody commits between the two makes it unequal, and is not passed over.
     marked = marked_schemas(extent, record.snapshot)
     seen = read_mark(connection, marked)
-    after = read_snapshot(connection, extent.schemas, outside=extent.outside)
+    after = read_snapshot(connection, extent.schemas, outside=extent.outside, dependencies=True)
     strayed = [] if after.fingerprint == plan.goal_fingerprint else _strayed(plan, after, record, extent.schemas, left)
     idx = JournalManager(connection).get_next_idx(record.plugin)
     record_migration(
@@ -171,6 +172,7 @@ def record_plan(
     before = load_addresses(connection, record.plugin)
     save_mark(connection, record.plugin, mark, lasting_addresses(after, record.snapshot, before))
     keep_declaration(connection, record)
+    keep_state(connection, record.plugin, after.limited(*record.snapshot.extent), idx=idx)
     return Recorded(idx=idx, notes=tuple(_told(strayed, after, record)))
 
 

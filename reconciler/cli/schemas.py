@@ -1,4 +1,4 @@
-"""The commands about schemas alone, without a ledger: `diff`, `dump` and `diagram`. Does I/O."""
+"""The commands about schemas alone: `diff`, `dump` and `diagram`. The ledger is asked for what was once. Does I/O."""
 
 from __future__ import annotations
 
@@ -8,39 +8,47 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.console import DIFFERENCES, DONE, FAILED, is_url, opened, print_data, print_note, working
-from reconciler.cli.options import connecting, read_options, setting_option
+from reconciler.cli.options import connecting, open_reconciler, read_options, setting_option
+from reconciler.cli.timeline import parse_moment
 from reconciler.errors import ConfigError
+from reconciler.model.plugins import DEFAULT_PLUGIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from reconciler.cli.options import CommandOptions
     from reconciler.model.plan import Plan, Statement
+    from reconciler.model.snapshot import Snapshot
     from reconciler.source.source import Source
+    from reconciler.workflows.past import Moment
 
 __all__ = ["diagram", "diff", "dump"]
 
 
+_MOMENT = "WHEN (a day, a time, or how long ago: 12h, 7d) or the number of a migration of --plugin."
+
+
 @click.command()
-@click.argument("before", metavar="A")
-@click.argument("after", metavar="B")
+@click.argument("before", metavar="A", required=False)
+@click.argument("after", metavar="B", required=False)
+@click.option("--from", "begin", metavar="WHEN|IDX", help=f"Instead of A and B: the schema as it was. {_MOMENT}")
+@click.option("--to", "end", metavar="WHEN|IDX", help="Until then; what is there now, if it is not said.")
 @setting_option("schema", help="Compare this schema only; may be repeated.")
 @setting_option("scratch", metavar="auto|database|URL", help="Where files are built.")
 @setting_option("ignore_unmodelled")
 @connecting
-def diff(before: str, after: str, **values: Any) -> int:
-    """Print the SQL that turns A into B; exit 2 if there is any. Each is a URL, a file or a folder."""
-    from reconciler.workflows.compare import compare_databases, compare_sources
+def diff(before: str | None, after: str | None, begin: str | None, end: str | None, **values: Any) -> int:
+    """Print the SQL that turns A into B; exit 2 if there is any. Each is a URL, a file or a folder.
 
+    With --from it is what the schemas of one plugin have become since then.
+    """
     chosen = read_options(values)
-    schemas = chosen.options.schemas or ()
-    urls = [side for side in (before, after) if is_url(side)]
-    if len(urls) == 2:
-        found = compare_databases(before, after, schemas)
+    if begin is not None and before is None:
+        found = _since(chosen, begin, end)
+    elif before is not None and after is not None and begin is None and end is None:
+        found = _between(chosen, values["dsn"], before, after)
     else:
-        old, new = (side if is_url(side) else _file(side) for side in (before, after))
-        dsn = values["dsn"] or (urls[0] if urls else chosen.dsn)
-        with opened(dsn, local=chosen.local) as server, working("comparing"):
-            found = compare_sources(old, new, server=server, scratch=chosen.options.scratch, schemas=schemas)
+        raise ConfigError("name what to compare: two of URLs, files and folders, or --from alone or with --to")
     if chosen.output == "json":
         from reconciler.report import json
 
@@ -50,6 +58,37 @@ def diff(before: str, after: str, **values: Any) -> int:
     if found.unmodelled and not chosen.options.ignore_unmodelled:
         return FAILED
     return DIFFERENCES if found.statements else DONE
+
+
+def _between(chosen: CommandOptions, dsn: str | None, before: str, after: str) -> Plan:
+    from reconciler.workflows.compare import compare_databases, compare_sources
+
+    schemas = chosen.options.schemas or ()
+    urls = [side for side in (before, after) if is_url(side)]
+    if len(urls) == 2:
+        return compare_databases(before, after, schemas)
+    old, new = (side if is_url(side) else _file(side) for side in (before, after))
+    with opened(dsn or (urls[0] if urls else chosen.dsn), local=chosen.local) as server, working("comparing"):
+        return compare_sources(old, new, server=server, scratch=chosen.options.scratch, schemas=schemas)
+
+
+def _since(chosen: CommandOptions, begin: str, end: str | None) -> Plan:
+    from reconciler.workflows.past import compare_past
+
+    until = None if end is None else _moment(end)
+    with open_reconciler(chosen) as reconciler:
+        found, notes = compare_past(reconciler.connection, chosen.plugin, _moment(begin), until)
+    for note in notes:
+        print_note(note)
+    return found
+
+
+def _moment(text: str) -> Moment:
+    if text.isascii() and text.isdigit():
+        return int(text)
+    found = parse_moment(text)
+    assert found is not None
+    return found
 
 
 def _file(spec: str) -> Source:
@@ -78,17 +117,22 @@ def _tell_unmodelled(plan: Plan) -> None:
 @click.command(short_help="Print the live schema as SQL.")
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="One file per object.")
 @setting_option("schema", help="Dump this schema only; may be repeated.")
+@click.option("--at", metavar="WHEN|IDX", help=f"The schemas of --plugin as they were: {_MOMENT}")
+@setting_option("plugin", help=f"Whose schemas --at is about.  [default: {DEFAULT_PLUGIN}]")
 @setting_option("ignore_unmodelled", help="Continue although there are unsupported objects.")
 @setting_option("local")
 @setting_option("dsn")
-def dump(output: Path | None, **values: Any) -> int:
-    """Print the live schema as SQL that rebuilds it in an empty database."""
+def dump(output: Path | None, at: str | None, **values: Any) -> int:
+    """Print the live schema, or with --at what it was, as SQL that rebuilds it in an empty database."""
     from reconciler.workflows.compare import dump as dumped
     from reconciler.workflows.compare import files_of_dump
 
     chosen = read_options(values)
-    with opened(chosen.dsn, local=chosen.local) as dsn, working("reading"):
-        plan, live = dumped(dsn, chosen.options.schemas or ())
+    if at is not None:
+        plan, live = _dumped_at(chosen, at)
+    else:
+        with opened(chosen.dsn, local=chosen.local) as dsn, working("reading"):
+            plan, live = dumped(dsn, chosen.options.schemas or ())
     if output is None:
         _print_script(plan)
     else:
@@ -96,6 +140,18 @@ def dump(output: Path | None, **values: Any) -> int:
         _write_files({path: [plan.statements[position] for position in files[path]] for path in files}, output)
         _tell_unmodelled(plan)
     return FAILED if plan.unmodelled and not chosen.options.ignore_unmodelled else DONE
+
+
+def _dumped_at(chosen: CommandOptions, at: str) -> tuple[Plan, Snapshot]:
+    from reconciler.workflows.past import rebuild_past
+
+    if chosen.options.schemas:
+        raise ConfigError("--at and --schema cannot be combined", hint="--at prints the schemas of --plugin")
+    with open_reconciler(chosen) as reconciler:
+        plan, past = rebuild_past(reconciler.connection, chosen.plugin, _moment(at))
+    for note in past.notes:
+        print_note(note)
+    return plan, past.snapshot
 
 
 def _write_files(files: Mapping[str, Sequence[Statement]], folder: Path) -> None:

@@ -14,6 +14,7 @@ Who does what:
     runs        what ran, and how it ended, also what failed
     steps       the steps of runs that take several transactions
     marks       what live was when it was last seen to be as declared
+    states      the schemas as they were, as each run left them and each look found them
     speeds      how quick the server was in earlier migrations
     addresses   where Postgres keeps objects, so that one is found again under another name
     managers    the journal and the snapshots, in elizaOS's shape

@@ -56,7 +56,7 @@ __all__ = [
     "who_is_at_work",
 ]
 
-LEDGER_VERSION = 8
+LEDGER_VERSION = 9
 # Those of elizaOS first, then ours.
 TABLES = (
     "_migrations",
@@ -74,6 +74,7 @@ TABLES = (
     "_outbox",
     "_targets",
     "_watchers",
+    "_states",
 )
 # Those whose rows are a plugin's, and of these those that are the record of it: what is forgotten with the plugin. That
 # its drift was an incident, and who is to be told of its end, stays.

@@ -10,6 +10,7 @@ Who does what:
     repair        a plan restricted to what drifted
     rollback      which recorded declaration becomes the desired state again
     compare       two sources or databases, neither of which is changed
+    past          the schema as it was
     plan_file     a plan as text that is reviewed, and made again from it
     signatures    who reviewed it
 """

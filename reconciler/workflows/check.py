@@ -14,6 +14,7 @@ from reconciler.intent.rename_simulation import with_renames
 from reconciler.ledger.marks import load_addresses
 from reconciler.ledger.migrations import load_recorded
 from reconciler.ledger.plugins import load_others, migrations_since
+from reconciler.ledger.states import server_time
 from reconciler.ledger.steps import load_unfinished
 from reconciler.ledger.trust import surviving
 from reconciler.model.intent import Intent
@@ -82,6 +83,7 @@ def check_recorded(session: Session, plugin: str, options: Options) -> CheckResu
             hint="name a source, or apply one first",
         )
     extent = recorded.snapshot.extent
+    read_at = server_time(connection)
     live = read_snapshot(connection, extent.schemas, outside=extent.outside, dependencies=True)
     others = load_others(connection, plugin)
     desired = Desired(snapshot=recorded.snapshot, baseline={}, builder="")
@@ -106,6 +108,7 @@ def check_recorded(session: Session, plugin: str, options: Options) -> CheckResu
         ignored=intent.by_rules,
         drift=drifted_facts(objects, live, recorded.snapshot),
         live=live,
+        read_at=read_at,
     )
 
 

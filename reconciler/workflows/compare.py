@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from reconciler.model.facts import Json
     from reconciler.source.source import Source
 
-__all__ = ["compare_databases", "compare_sources", "dump", "files_of_dump", "rebuild"]
+__all__ = ["compare_databases", "compare_sources", "dump", "files_of_dump", "plan_between", "rebuild"]
 
 # What a source that says nothing of it leaves to the other side.
 _FOLLOWING = frozenset({"owner", "privileges", "security_label", "default_privileges"})
@@ -46,12 +46,17 @@ def compare_databases(before: str, after: str, schemas: Sequence[str] = ()) -> P
             return Plan(
                 statements=(), differences=(), live_fingerprint=old.fingerprint, goal_fingerprint=old.fingerprint
             )
-        from reconciler.planner.planner import make_plan  # equal databases, the common case, end without it
-
         old, new = pool.map(_read_with_dependencies, opened, (schemas, schemas))
-        new = new.with_facts({**new.facts, **in_live_order(new, new, old)})
-        fixed = read_unalterable_extensions(opened[0], old, new)
-        return make_plan(old, new, current_user=current_user(opened[0]), unalterable_extensions=fixed)
+        return plan_between(opened[0], old, new)
+
+
+def plan_between(connection: Connection, old: Snapshot, new: Snapshot) -> Plan:
+    """The plan that turns `old`, on the server of the connection, into `new`; both were read with dependencies."""
+    from reconciler.planner.planner import make_plan  # equal databases, the common case, end without it
+
+    new = new.with_facts({**new.facts, **in_live_order(new, new, old)})
+    fixed = read_unalterable_extensions(connection, old, new)
+    return make_plan(old, new, current_user=current_user(connection), unalterable_extensions=fixed)
 
 
 def compare_sources(

@@ -12,7 +12,7 @@ BEGIN
         FROM pg_catalog.pg_class AS relation
         WHERE relation.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = :'ledger')
             AND relation.relkind IN ('r', 'S')
-            AND relation.relname ~ '^_(acknowledgements|declarations|incidents|ledger|journal|marks|migrations|outbox|runs|snapshots|sources|statements|steps|targets|watchers)(_id_seq)?$'
+            AND relation.relname ~ '^_(acknowledgements|declarations|incidents|ledger|journal|marks|migrations|outbox|runs|snapshots|sources|statements|states|steps|targets|watchers)(_id_seq)?$'
             AND pg_catalog.pg_has_role(relation.relowner, 'USAGE')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON %s %I.%I FROM PUBLIC', object.kind, :'ledger', object.name);
@@ -33,7 +33,7 @@ BEGIN
             SELECT FROM pg_catalog.pg_class AS relation
             WHERE relation.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = :'ledger')
                 AND relation.relkind IN ('r', 'p', 'v', 'm', 'f')
-                AND relation.relname !~ '^_(acknowledgements|declarations|incidents|ledger|journal|marks|migrations|outbox|runs|snapshots|sources|statements|steps|targets|watchers)$'
+                AND relation.relname !~ '^_(acknowledgements|declarations|incidents|ledger|journal|marks|migrations|outbox|runs|snapshots|sources|statements|states|steps|targets|watchers)$'
         )
     THEN
         REVOKE ALL ON SCHEMA :ledger FROM PUBLIC;
