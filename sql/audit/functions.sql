@@ -288,9 +288,14 @@ SET standard_conforming_strings = on SET plpgsql.extra_errors = 'none' SET plpgs
 SET reconciler_audit.notify = 'off' AS $$
 DECLARE
     stack text;
+    rewritten oid;
     written bigint;
 BEGIN
     GET DIAGNOSTICS stack = PG_CONTEXT;
+    -- Not in the query: to estimate a plan that serves any event, Postgres calls it, and it fails in any other.
+    IF tg_event = 'table_rewrite' THEN
+        rewritten := pg_event_trigger_table_rewrite_oid();
+    END IF;
     WITH session AS MATERIALIZED (
         SELECT control.system_identifier AS system, (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()) AS database,
             activity.usesysid, activity.backend_start,
@@ -320,8 +325,8 @@ BEGIN
         UNION ALL
         SELECT 'pg_class'::regclass, c.oid, 0, 'table', pg_catalog.format('%I.%I', n.nspname, c.relname), NULL
         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE tg_event = 'table_rewrite' AND c.relpersistence <> 't'
-            AND c.oid = CASE tg_event WHEN 'table_rewrite' THEN pg_event_trigger_table_rewrite_oid() END
+        WHERE c.relpersistence <> 't'
+            AND c.oid = rewritten
     )
     INSERT INTO reconciler_audit.ddl (system, database, xid, at, event, tag, classid, objid, objsubid, object_type, identity, names,
         relation, login_role, session_role, effective_role, authenticated, application, client, pid, backend_start, statement,

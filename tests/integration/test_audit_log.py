@@ -112,6 +112,31 @@ def test_what_is_run_in_any_way_is_written_with_who_ran_it(database: str, logged
     assert {text for (text,) in today} <= versions
 
 
+@pytest.mark.every_server
+@pytest.mark.parametrize("plans", ["auto", "force_generic_plan", "force_custom_plan"])
+def test_a_session_is_logged_however_often_it_runs_a_statement(logged: psycopg.Connection, plans: str) -> None:
+    # From the sixth time on Postgres thinks of one plan for all events.
+    logged.execute(sql.SQL("SET plan_cache_mode = {}").format(sql.Literal(plans)))
+    warned: list[str | None] = []
+    logged.add_notice_handler(lambda said: warned.append(said.message_primary))
+    began = log.position(logged)
+    rounds, each = 8, ("CREATE TABLE", "ALTER TABLE", "COMMENT", "GRANT", "ALTER TABLE", "ALTER TABLE", "DROP TABLE")
+    for number in range(rounds):
+        for statement in (
+            "CREATE TABLE public.t (a integer, b integer)",
+            "ALTER TABLE public.t ALTER a TYPE bigint",
+            "COMMENT ON TABLE public.t IS 'x'",
+            "GRANT SELECT ON public.t TO audit_eve",
+            "ALTER TABLE public.t DROP b",
+            f"ALTER TABLE public.t RENAME TO t{number}",
+            f"DROP TABLE public.t{number}",
+        ):
+            logged.execute(statement.encode())
+    tags = [(entry.xid, entry.tag) for entry in new_entries(logged, began)]
+    assert [tag for _, tag in dict.fromkeys(tags)] == [*each] * rounds
+    assert warned == []
+
+
 def test_what_others_committed_meanwhile_is_not_taken_for_a_transactions_own(
     database: str, logged: psycopg.Connection
 ) -> None:
