@@ -101,8 +101,8 @@ def compare(
     found: dict[FactId, list[Difference]] = {}
     moved: dict[FactId, set[FactId]] = {}
     for fact in live.facts.keys() | target.facts.keys() | (recorded.facts.keys() if recorded else set[FactId]()):
-        if fact in goal.foreign and fact.schema not in own:
-            continue  # what others made of ours, read only because it follows
+        if fact in goal.ignored or (fact in goal.foreign and fact.schema not in own):
+            continue  # what a rule leaves alone; what others made of ours, read only because it follows
         now, wanted = live.facts.get(fact), target.facts.get(fact)
         before = recorded.facts.get(fact) if recorded else now if now == wanted else None
         before, wanted = (now if alike(text, now) else text for text in (before, wanted))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from reconciler.diff.followers import carried_along, needs_of_followers, substitutes_of, undeclared_children
 from reconciler.diff.privileges import Said, merged_privileges, privileges_in, with_grantors_of_live
 from reconciler.model.facts import DATABASE_WIDE_KINDS, SATELLITE_KINDS, canonical_json
-from reconciler.model.intent import Intent
+from reconciler.model.intent import Intent, is_within
 from reconciler.model.temporary_names import is_leftover
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ class Goal:
     """`snapshot` is what live must become; `record` what the ledger keeps of it: nothing of what is others'.
 
     `following` are the facts that are as live has them because the source says nothing of them; `foreign` those of
-    others' objects; `kept` all that is there because live has it and not because the source declares it.
+    others' objects; `kept` all that is there because live has it and not because the source declares it. `ignored` are
+    the foreign facts that a rule of the configuration leaves alone.
     """
 
     snapshot: Snapshot
@@ -103,6 +104,7 @@ class Goal:
     following: frozenset[FactId] = field(default=frozenset())
     foreign: frozenset[FactId] = field(default=frozenset())
     kept: frozenset[FactId] = field(default=frozenset())
+    ignored: frozenset[FactId] = field(default=frozenset())
 
 
 def make_goal(
@@ -143,7 +145,7 @@ def make_goal(
     for fact in [fact for fact in facts if fact.kind in _WITH_STATE]:
         if fact in wanted.facts:
             facts[fact] = _with_state_of_live(fact, facts[fact], live, exact=scope.exact)
-    ignored = _ignored(live, intent)
+    ignored = _within_ignored(live, intent.ignored)
     for fact, text in live.facts.items():
         if fact in facts or fact in wanted.facts:
             continue
@@ -192,6 +194,7 @@ def make_goal(
         following=frozenset(following),
         foreign=frozenset(foreign),
         kept=frozenset(kept | following | foreign) & facts.keys(),
+        ignored=frozenset(_within_ignored(live, intent.ruled) & foreign),
     )
 
 
@@ -199,7 +202,7 @@ def _without_ignored(wanted: Snapshot, live: Snapshot, intent: Intent) -> Snapsh
     """Without what is ignored, its sequences, and what cannot be there without it as long as live has not got it."""
     if not intent.ignored:
         return wanted
-    gone = _ignored(wanted, intent)
+    gone = _within_ignored(wanted, intent.ignored)
     absent = {fact for fact in gone if fact not in live.facts}
     waiting = absent
     while waiting:
@@ -218,11 +221,11 @@ def _without_ignored(wanted: Snapshot, live: Snapshot, intent: Intent) -> Snapsh
     )
 
 
-def _ignored(state: Snapshot, intent: Intent) -> set[FactId]:
-    """What is ignored, with the sequences that belong to it."""
-    if not intent.ignored:
+def _within_ignored(state: Snapshot, wholes: frozenset[FactId]) -> set[FactId]:
+    """What is within these, with the sequences that belong to it."""
+    if not wholes:
         return set()
-    found = {fact for fact in state.facts if intent.ignores(fact, state)}
+    found = {fact for fact in state.facts if is_within(fact, wholes, state)}
     sequences = {fact for fact in state.facts if fact.kind == "sequence" and state.automatic.get(fact, frozenset())}
     found |= {sequence for sequence in sequences if state.automatic[sequence] <= found}
     return found | {fact for fact in state.facts if state.object_of(fact) in found}

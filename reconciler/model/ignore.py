@@ -28,6 +28,10 @@ _ALIASES = {
     "grants": "privileges",
 }
 
+_IDENTITIES = ("index", "constraint")
+# What belongs to an attribute, as the catalogs are read: left alone with it.
+_TOGETHER = {"storage": ("storage_usual",), "not_null": ("not_null_constraint",)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IgnoreRule:
@@ -94,7 +98,11 @@ class Ignored:
     def lines(self) -> tuple[str, ...]:
         """A line for each that is ignored: what, why, and by which rule."""
         named = [(str(fact), rule) for fact, rule in sorted(self.facts.items())]
-        named += [(f"{name} of {fact}", self.attributes[fact, name]) for fact, name in sorted(self.attributes)]
+        named += [
+            (f"{name} of {fact}", rule)
+            for (fact, name), rule in sorted(self.attributes.items(), key=lambda item: item[0])
+            if not any(name in parts and (fact, whole) in self.attributes for whole, parts in _TOGETHER.items())
+        ]
         return tuple(f"{what}: {rule.reason} ({rule.where})" for what, rule in named)
 
 
@@ -115,11 +123,14 @@ def find_ignored(rules: Sequence[IgnoreRule], states: Sequence[Snapshot], today:
                         facts.setdefault(fact, rule)
                         hits += 1
                 elif (name := _attribute(rule.attribute, fact)) is not None and _fits(rule, _of(fact), state):
-                    hits += 1
                     if fact.kind == name or fact.kind in SATELLITE_KINDS:
                         facts.setdefault(fact, rule)
-                    else:
-                        attributes.setdefault((fact, name), rule)
+                        hits += 1
+                    # One that no state has is nothing to leave alone, and may be misspelt.
+                    elif name in state.definition(fact):
+                        hits += 1
+                        for each in (name, *_TOGETHER.get(name, ())):
+                            attributes.setdefault((fact, each), rule)
         if not hits:
             warnings.append(f"{rule.where} fits nothing: {rule.condition} ({rule.reason})")
     return Ignored(facts=_outermost(facts, states), attributes=attributes, warnings=tuple(warnings))
@@ -138,7 +149,11 @@ def _attribute(pattern: str, fact: FactId) -> str | None:
         return name if fact.kind == name and _named(of, fact.target) else None
     if fact.kind == "default" and name == "default":
         return name if _named(of, FactId("column", fact.name)) else None
-    return name if fact.kind != "default" and name not in SATELLITE_KINDS and _named(of, fact) else None
+    if fact.kind == "default" or name in SATELLITE_KINDS:
+        return None
+    # A table's replica identity is an attribute of the index that it uses, too.
+    of_table = name == "replica_identity" and fact.kind in _IDENTITIES and _named(of, FactId("table", fact.name[:2]))
+    return name if of_table or _named(of, fact) else None
 
 
 def _fits(rule: IgnoreRule, fact: FactId, state: Snapshot) -> bool:

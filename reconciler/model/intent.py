@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from reconciler.model.facts import FactId
     from reconciler.model.snapshot import Snapshot
 
-__all__ = ["Hint", "HintKind", "Intent", "Rename", "Subject", "Suggestion", "dotted", "written"]
+__all__ = ["Hint", "HintKind", "Intent", "Rename", "Subject", "Suggestion", "dotted", "is_within", "written"]
 
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
@@ -149,7 +149,8 @@ class Intent:
     `firing` are the columns whose `backfills` are to fire the table's triggers, as a client's write would.
 
     `kept` are never dropped, with what they hold; `ignored` are as live has them, whatever is declared. `attributes`
-    are of facts that are managed, but for these. `by_rules` is what was ignored by rules, a line each.
+    are of facts that are managed, but for these. `by_rules` is what was ignored by rules, a line each; `ruled` are the
+    facts of those.
     """
 
     renames: tuple[Rename, ...] = ()
@@ -160,18 +161,16 @@ class Intent:
     ignored: frozenset[FactId] = frozenset()
     attributes: frozenset[tuple[FactId, str]] = frozenset()
     by_rules: tuple[str, ...] = ()
+    ruled: frozenset[FactId] = frozenset()
     warnings: tuple[str, ...] = ()
 
     def keeps(self, fact: FactId, live: Snapshot) -> bool:
         """Whether the fact, or what it is a part of, is never dropped."""
-        return bool(self.kept) and _within(fact, self.kept, live)
-
-    def ignores(self, fact: FactId, state: Snapshot) -> bool:
-        """Whether the fact, or what it is a part of, is left alone."""
-        return bool(self.ignored) and _within(fact, self.ignored, state)
+        return bool(self.kept) and is_within(fact, self.kept, live)
 
 
-def _within(fact: FactId, wholes: frozenset[FactId], state: Snapshot) -> bool:
+def is_within(fact: FactId, wholes: frozenset[FactId], state: Snapshot) -> bool:
+    """Whether the fact is one of these, or a part of one."""
     found: FactId | None = fact
     while found is not None:
         if found in wholes:

@@ -326,6 +326,7 @@ def with_rules(intent: Intent, rules: Sequence[IgnoreRule], states: Sequence[Sna
         ignored=intent.ignored | found.facts.keys(),
         attributes=intent.attributes | found.attributes.keys(),
         by_rules=found.lines,
+        ruled=frozenset(found.facts),
         warnings=(*intent.warnings, *found.warnings),
     )
 

@@ -34,6 +34,9 @@ ALTER TABLE reporting.owned OWNER TO pg_monitor;
 CREATE INDEX adhoc ON reporting.sums (id);
 ALTER TABLE reporting.watched SET (fillfactor = 50, autovacuum_enabled = off);
 ALTER TABLE reporting.watched ENABLE ROW LEVEL SECURITY;
+ALTER TABLE reporting.watched ALTER plain SET STORAGE external;
+ALTER TABLE reporting.watched ADD COLUMN extra text;
+ALTER TABLE reporting.sums REPLICA IDENTITY USING INDEX sums_pkey;
 ALTER TABLE reporting.sums OWNER TO pg_monitor;
 COMMENT ON TABLE reporting.sums IS 'by hand';
 """
@@ -65,6 +68,18 @@ reason = "tuned by hand"
 [[ignore]]
 attribute = "table:reporting.watched:row_security"
 reason = "switched on in the dashboard"
+
+[[ignore]]
+attribute = "column:*:storage"
+reason = "tuned, too"
+
+[[ignore]]
+object = "column:reporting.watched.extra"
+reason = "the dashboard's"
+
+[[ignore]]
+attribute = "table:reporting.sums:relreplident"
+reason = "replicated by others"
 
 [[ignore]]
 attribute = "table:reporting.sums:owner"
@@ -99,9 +114,11 @@ def test_rules_of_the_configuration_leave_alone_what_they_fit(
     assert "ignored by reconciler.toml" in told
     for line in ("table reporting.tmp_1: made by the analysts", "view reporting.tmp_2", "table reporting.owned: the m",
                  "index reporting.sums.adhoc: tried out", "table reporting.e_2026: pg_partman makes them",
-                 "options of table reporting.watched: tuned by hand", "comment on table reporting.sums: notes"):  # fmt: skip
+                 "options of table reporting.watched: tuned by hand", "replica_identity of constraint reporting.sums.sums_pkey: repl",
+                 "storage of column reporting.watched.plain: tuned, too", "column reporting.watched.extra", "comment on table reporting.sums: notes"):  # fmt: skip
         assert line in told
     assert "warning" not in told
+    assert "storage_usual" not in told
     for name in ("check", "plan", "apply"):
         assert run([name, *command, "--format", "json"]) == 0
         document = json.loads(capsys.readouterr().out)
@@ -109,7 +126,9 @@ def test_rules_of_the_configuration_leave_alone_what_they_fit(
         assert document["warnings"] == []
     # So it is at every command, also when something else changes.
     assert run(["plan", *command]) == 0
+    capsys.readouterr()
     assert run(["check", "--plugin", "reporting", "--dsn", database]) == 0
+    assert "unmanaged" not in capsys.readouterr().out
     (tmp_path / "app.sql").write_text(DECLARED.replace("plain text", "plain varchar(9)"))
     assert run(["apply", *command]) == 0
     assert "ignored by reconciler.toml (--show-ignored)" in capsys.readouterr().err
@@ -127,6 +146,7 @@ def test_rules_of_the_configuration_leave_alone_what_they_fit(
 def test_a_rule_that_fits_nothing_or_has_ended_is_a_warning_with_its_place(database: str) -> None:
     rules = (
         IgnoreRule(object="table:nothing", reason="gone", where="reconciler.toml: ignore[1]"),
+        IgnoreRule(attribute="table:*:relopts", reason="misspelt", where="reconciler.toml: ignore[3]"),
         IgnoreRule(object="table:public.extra", reason="for a while", until=date(2026, 1, 31), where="ignore[2]"),
     )
     with psycopg.connect(database, autocommit=True) as somebody:
@@ -138,6 +158,7 @@ def test_a_rule_that_fits_nothing_or_has_ended_is_a_warning_with_its_place(datab
             assert any(
                 "reconciler.toml: ignore[1] fits nothing: object = table:nothing" in each for each in found.warnings
             )
+            assert any("ignore[3] fits nothing: attribute = table:*:relopts" in each for each in found.warnings)
             assert any("ignore[2] has ended on 2026-01-31" in each for each in found.warnings) is warned
 
 
