@@ -163,7 +163,7 @@ def make_goal(
             facts[fact] = text
             following.add(fact)
     # What hangs on a thing that goes, goes with it: a table that is dropped leaves the publications of others.
-    foreign = {fact for fact in others if all(each in facts or each in others for each in live.automatic.get(fact, ()))}
+    foreign = others.keys() - _gone_with_their_whole(others, facts, live)
     facts |= {fact: others[fact] for fact in foreign}
     followed = carried_along(facts, live, foreign)
     facts = {fact: text for fact, text in {**facts, **followed}.items() if text is not None}
@@ -245,6 +245,24 @@ def _with_live_attributes(wanted: Snapshot, live: Snapshot, intent: Intent) -> S
             definition.pop(name, None)
             changed[fact] = canonical_json({**definition, **({name: now[name]} if name in now else {})})
     return wanted.with_facts({**wanted.facts, **changed}) if changed else wanted
+
+
+def _gone_with_their_whole(
+    others: Mapping[FactId, str], facts: Mapping[FactId, str], live: Snapshot
+) -> frozenset[FactId]:
+    """What of others' objects Postgres drops with something that is in neither, and what hangs on that in turn."""
+    gone: set[FactId] = set()
+    waiting = {
+        fact for fact in others if not all(each in facts or each in others for each in live.automatic.get(fact, ()))
+    }
+    while waiting:
+        gone |= waiting
+        waiting = {
+            fact
+            for fact in others.keys() - gone
+            if live.parent(fact) in gone or not gone.isdisjoint(live.automatic.get(fact, ()))
+        }
+    return frozenset(gone)
 
 
 def _whose(fact: FactId, live: Snapshot, ours: Iterable[Collection[FactId]], theirs: Collection[FactId]) -> bool | None:

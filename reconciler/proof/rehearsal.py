@@ -102,11 +102,11 @@ def _rehearse(
         others = read_others(place.connection)
         beyond = _out_of_reach(live, goal, place)
         unseen = _changed_beyond(plan, beyond, live)
-        live, goal = live.without(beyond), goal.without(beyond)
+        live, goal = live.apart_from(beyond), goal.apart_from(beyond)
         uncallable = routines_of(others.beyond, live)
         live, goal = _with_settable_owners(_with_early_labels(plan, live, goal), goal, others, current_user)
         running = _running(live) | _running(goal)
-        copied = live.without(running)
+        copied = live.apart_from(running)
         missing = running | beyond | _copy(copied, place, scope, current_user, others, uncallable, rows, search_path)
         copy = _read(place, live, scope, dependencies=rows is not None)
         changed = {fact: copy.facts.get(fact) for fact in {**routines_of(others.roles, live), **uncallable}}
@@ -208,10 +208,10 @@ def _running(state: Snapshot) -> frozenset[FactId]:
 def copy_of_live(live: Snapshot, place: Place, scope: Scope, current_user: str) -> Snapshot:
     """Makes live's schema in the place and gives it as it is there, with its dependencies. Raises ProofError."""
     others = read_others(place.connection)
-    live = live.without(_out_of_reach(live, live, place))
+    live = live.apart_from(_out_of_reach(live, live, place))
     uncallable = routines_of(others.beyond, live)
     live, _ = _with_settable_owners(live, live, others, current_user)
-    _copy(live.without(_running(live)), place, scope, current_user, others, uncallable)
+    _copy(live.apart_from(_running(live)), place, scope, current_user, others, uncallable)
     return _read(place, live, scope, dependencies=True)
 
 

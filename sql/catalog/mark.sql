@@ -74,6 +74,9 @@ select concat_ws(' ',
     (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_event_trigger a),
     (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_publication a),
     (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_extension a),
+    -- Members of extensions are not read: what becomes one, or is none any longer, is gone from the schema or new in it.
+    (select format('%%s:%%s', count(*), sum(a.xmin::text::bigint)) from pg_depend a
+        where a.refclassid = 'pg_extension'::regclass and a.deptype = 'e'),
     -- Catalogs of the whole cluster, whose system columns not everybody may read.
     (select format('%%s:%%s', count(*), sum(hashtextextended(concat_ws('|', a.oid, a.subname, a.subowner, a.subenabled,
             a.subbinary, a.substream, a.subslotname, a.subsynccommit, a.subpublications::text,

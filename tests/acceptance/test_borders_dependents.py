@@ -25,9 +25,13 @@ CREATE TABLE users (id int PRIMARY KEY, mail text, kind kind, born int);
 CREATE TABLE measured (at date NOT NULL, n int) PARTITION BY RANGE (at);
 CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2 * n';
 CREATE TABLE base (n int CHECK (n > 0));
+CREATE SEQUENCE numbers;
+CREATE TABLE parted (a int, b int, PRIMARY KEY (a, b)) PARTITION BY LIST (b);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
 """
 # In a schema of nobody here: a view on a view, a materialized one with an index, a foreign key, a partition, a child, a
-# default and a check that call our function, a function over our row type, a rule and a policy that read our table.
+# default and a check that call our function, a function over our row type, a rule and a policy that read our table, a
+# default that takes numbers from our sequence, keys to a partitioned table, one of them of a partitioned table too.
 BILLING = """
 CREATE SCHEMA billing;
 CREATE TABLE billing.rates (n int);
@@ -47,6 +51,10 @@ CREATE TABLE billing.child (more int) INHERITS (base);
 CREATE FUNCTION billing.mail_of(u users) RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT u.mail; END;
 CREATE RULE also AS ON INSERT TO billing.rates DO ALSO UPDATE users SET born = 1 WHERE id = 0;
 CREATE POLICY theirs ON billing.rates USING (EXISTS (SELECT FROM users WHERE users.id = n));
+CREATE TABLE billing.numbered (n bigint DEFAULT nextval('numbers'));
+CREATE TABLE billing.of_parted (a int, b int, FOREIGN KEY (a, b) REFERENCES parted DEFERRABLE INITIALLY DEFERRED);
+CREATE TABLE billing.parts (a int, b int, FOREIGN KEY (a, b) REFERENCES parted ON DELETE CASCADE) PARTITION BY LIST (b);
+CREATE TABLE billing.parts_1 PARTITION OF billing.parts DEFAULT;
 INSERT INTO users VALUES (1, 'm@x', 'a', 1);
 INSERT INTO billing.invoices VALUES (7, 1);
 """
@@ -58,6 +66,8 @@ CHANGED = (
     .replace("n int) PARTITION", "n bigint, more text NOT NULL DEFAULT 'x') PARTITION")
     .replace("twice(n int)", "twice(m int)")
     .replace("2 * n", "m + m")
+    .replace("SEQUENCE numbers", "SEQUENCE numbers AS int INCREMENT 2")
+    .replace("parted (a int", "parted (c text, a bigint")
     .replace("CHECK (n > 0)", "CHECK (n > 1), d date")
 )
 
@@ -118,6 +128,79 @@ def test_a_dropped_object_that_others_use_is_named_before_the_plan_is_shown(data
         # What the other plugin no longer uses can go.
         reconciler.migrate("CREATE VIEW inv AS SELECT id FROM public.users", plugin="billing")
         reconciler.migrate(BEFORE.replace("mail text, ", ""))
+
+
+def test_what_others_made_of_rarer_kinds_follows_too(database: str) -> None:
+    before = """
+    CREATE DOMAIN mail AS text CHECK (VALUE LIKE '%@%');
+    CREATE TYPE pair AS (a int, b int);
+    CREATE TYPE kind AS ENUM ('a', 'b');
+    CREATE TABLE t (id int PRIMARY KEY, n int, p text);
+    CREATE TABLE parted (id int, at date NOT NULL) PARTITION BY RANGE (at);
+    CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+    CREATE FUNCTION on_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+    CREATE FUNCTION is_fine(m text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT m IS NOT NULL';
+    """
+    after = (
+        before.replace("text CHECK (VALUE LIKE", "varchar(99) CHECK (VALUE LIKE '%@%.%' OR VALUE LIKE")
+        .replace("b int);", "b int, c text);")
+        .replace("('a', 'b')", "('c', 'b', 'a')")
+        .replace("n int, p text", "n bigint, p varchar(9)")
+        .replace("id int, at", "id bigint, more text, at")
+        .replace("BEGIN END", "BEGIN PERFORM 1; END")
+        .replace("BEGIN RETURN new; END", "BEGIN RETURN NULL; END")
+        .replace("is_fine(m text)", "is_fine(mail text)")
+        .replace("m IS NOT NULL", "mail IS NOT NULL")
+    )
+    with Reconciler(database, options=Options(allow=frozenset({"all"}), when_behind=WhenBehind.APPLY)) as reconciler:
+        reconciler.migrate(before)
+        with psycopg.connect(database, autocommit=True) as somebody:
+            somebody.execute("""
+                CREATE SCHEMA free;
+                CREATE DOMAIN free.mail AS mail CHECK (is_fine(VALUE));
+                CREATE TYPE free.two AS (p pair, t t, k kind);
+                CREATE TABLE free.holds (m free.mail, ms mail[], p pair, ps pair[], two free.two, k kind[]);
+                INSERT INTO free.holds VALUES ('a@b', '{c@d}', (1, 2), ARRAY[(3, 4)::pair], ((5, 6), (7, 8, 'x'), 'b'),
+                    '{a,b}');
+                CREATE TRIGGER theirs BEFORE INSERT ON free.holds FOR EACH ROW EXECUTE FUNCTION on_row();
+                ALTER TABLE free.holds DISABLE TRIGGER theirs;
+                CREATE STATISTICS free.both ON id, n FROM t;
+                COMMENT ON STATISTICS free.both IS 'theirs';
+                CREATE EVENT TRIGGER theirs ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION on_ddl();
+                ALTER EVENT TRIGGER theirs ENABLE ALWAYS;
+                CREATE PUBLICATION theirs FOR TABLE t;
+                CREATE FOREIGN DATA WRAPPER theirs;
+                CREATE SERVER theirs FOREIGN DATA WRAPPER theirs;
+                CREATE FOREIGN TABLE free.part PARTITION OF parted FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')
+                    SERVER theirs OPTIONS (a 'b');
+            """)
+            for source in (after, before):
+                reconciler.migrate(source)
+                assert reconciler.plan(source).plan.is_empty
+                assert {each.state for each in reconciler.check(source).objects} <= {State.IN_SYNC, State.UNMANAGED}
+                row = somebody.execute(
+                    "SELECT m, ms::text, (p).a, (ps[1]).b, ((two).p).b, (two).k::text, k::text, (SELECT evtenabled FROM"
+                    " pg_event_trigger), (SELECT count(*) FROM pg_publication_rel), (SELECT tgenabled FROM pg_trigger"
+                    " WHERE tgname = 'theirs'), obj_description((SELECT oid FROM pg_statistic_ext), 'pg_statistic_ext'),"
+                    " (SELECT ftoptions FROM pg_foreign_table) FROM free.holds"
+                ).fetchone()
+                assert row == ("a@b", "{c@d}", 1, 4, 6, "b", "{a,b}", "A", 1, "D", "theirs", ["a=b"])
+
+
+def test_what_postgres_drops_with_our_column_goes_with_all_that_hangs_on_it(database: str) -> None:
+    with Reconciler(database, options=Options(allow=frozenset({"all"}))) as reconciler:
+        reconciler.migrate("CREATE TABLE t (a int, b int, c int)")
+        with psycopg.connect(database, autocommit=True) as somebody:
+            somebody.execute("""
+                CREATE SCHEMA free;
+                CREATE STATISTICS free.s (dependencies) ON a, b FROM t;
+                COMMENT ON STATISTICS free.s IS 'theirs';
+                CREATE STATISTICS free.stays ON a, c FROM t;
+            """)
+            without = "CREATE TABLE t (a int, c bigint)"
+            reconciler.migrate(without)
+            assert reconciler.plan(without).plan.is_empty
+            assert somebody.execute("SELECT stxname FROM pg_statistic_ext").fetchall() == [("stays",)]
 
 
 @pytest.mark.parametrize("scratch", ["auto", "database"])

@@ -46,6 +46,14 @@ MORE = {
             "DROP SUBSCRIPTION s",
         ),
     ),
+    "member of an extension": (
+        "CREATE EXTENSION hstore; CREATE TABLE t (a int); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';",
+        (
+            "ALTER EXTENSION hstore ADD TABLE t",
+            "ALTER EXTENSION hstore ADD FUNCTION f()",
+            "ALTER EXTENSION hstore DROP TABLE t",
+        ),
+    ),
     "schema": (
         "SELECT",
         (

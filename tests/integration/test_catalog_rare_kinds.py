@@ -14,13 +14,15 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from reconciler.catalog.snapshot_reader import for_server, read_snapshot
+from reconciler.catalog.snapshot_reader import QUERIES, for_server, managed_schemas, read_mark, read_snapshot
 from reconciler.db import connections
+from reconciler.db.sqlfiles import read_sql
 from reconciler.diff.diff import diff
 from reconciler.model.facts import FactId, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import LiteralString
 
     from reconciler.embedded import EmbeddedServer
     from reconciler.model.snapshot import Snapshot
@@ -29,7 +31,57 @@ pytestmark = pytest.mark.every_server
 
 OBJECTS = (Path(__file__).parent / "rare_kinds.sql").read_text(encoding="utf-8")
 SCHEMAS = ("app", "select")
+KINDS = (Path(__file__).parents[2] / "docs" / "kinds.md").read_text(encoding="utf-8")
 ROLES = ("rare_reader", "rare_stranger", 'rare "owner"')
+
+# What a schema has every day, for the same.
+ORDINARY = """
+CREATE TYPE app.state AS ENUM ('open', 'shut');
+CREATE DOMAIN app.mail AS text DEFAULT '@' CHECK (VALUE LIKE '%@%');
+CREATE TYPE app.place AS (street text, town text);
+CREATE TABLE app.things (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, mail app.mail, n int DEFAULT 1 CHECK (n > 0),
+    twice int GENERATED ALWAYS AS (n * 2) STORED, at date, serial serial) WITH (fillfactor = 70);
+CREATE INDEX ON app.things (n, lower(mail)) WHERE n > 1;
+ALTER TABLE app.things ENABLE ROW LEVEL SECURITY;
+CREATE POLICY mine ON app.things USING (n > 0);
+CREATE FUNCTION app.on_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+CREATE PROCEDURE app.work() LANGUAGE sql AS 'SELECT 1';
+CREATE AGGREGATE app.total (int) (SFUNC = int4pl, STYPE = int, INITCOND = '0');
+CREATE TRIGGER changed BEFORE UPDATE ON app.things FOR EACH ROW EXECUTE FUNCTION app.on_change();
+CREATE RULE logged AS ON DELETE TO app.things DO ALSO NOTIFY things;
+CREATE TABLE app.parted (a int REFERENCES app.things, b int) PARTITION BY LIST (b);
+CREATE TABLE app.part PARTITION OF app.parted FOR VALUES IN (1);
+CREATE INDEX ON app.parted (a);
+CREATE TRIGGER changed BEFORE UPDATE ON app.parted FOR EACH ROW EXECUTE FUNCTION app.on_change();
+ALTER TABLE app.part DISABLE TRIGGER changed;
+CREATE VIEW app.seen AS SELECT id, mail FROM app.things;
+CREATE MATERIALIZED VIEW app.counted AS SELECT count(*) FROM app.things;
+CREATE INDEX ON app.counted (count);
+CREATE SEQUENCE app.numbers INCREMENT 2;
+CREATE FOREIGN TABLE app.away (a int) SERVER near OPTIONS (b 'c');
+CREATE EXTENSION hstore SCHEMA app;
+GRANT SELECT (mail), INSERT ON app.things TO rare_reader;
+COMMENT ON COLUMN app.things.n IS 'a number';
+COMMENT ON CONSTRAINT things_pkey ON app.things IS 'the key';
+"""
+# Catalogs whose rows need not change for a mark to change, or cannot: why.
+NOT_BY_ROW = {
+    "pg_aggregate": "only CREATE OR REPLACE writes it, and pg_proc with it",
+    "pg_database": "only names the one at hand; its settings are in pg_db_role_setting",
+    "pg_depend": "what changes it alone is in tests/acceptance/test_marks.py",
+    "pg_roles": "a view: the mark has the names themselves",
+    "pg_shseclabel": "shared: the mark has the labels themselves",
+    "pg_subscription": "shared: the mark has the attributes themselves, see tests/acceptance/test_marks.py",
+    "pg_tablespace": "belongs to the server",
+    "pg_user_mappings": "a view: the mark has the options themselves, see tests/acceptance/test_marks.py",
+}
+# TOAST tables, whose options are written with their table's row, and system columns.
+ROWS_READ: dict[str, LiteralString] = {
+    "pg_attribute": "attnum > 0 AND attrelid::regclass::text NOT LIKE 'pg_toast.%'",
+    "pg_class": "relnamespace <> 'pg_toast'::regnamespace",
+    "pg_index": "indrelid::regclass::text NOT LIKE 'pg_toast.%'",
+}
+MOST_ROWS = 25  # of one catalog
 
 # (kind, name): definition. `since` stands for the first server version that has the object, where that is not 14.
 EXPECTED: dict[tuple[str, ...], dict[str, object]] = {
@@ -439,3 +491,49 @@ def test_a_security_label_is_read_with_its_provider(rare: psycopg.Connection) ->
         "label": 'top "secret"'
     }
     assert snapshot.find(FactId("security_label", ("subscription", "plain", "made up"))) == {"label": "shared"}
+
+
+@pytest.mark.two_servers
+def test_a_mark_sees_every_row_that_the_readers_of_each_kind_take_facts_from(rare: psycopg.Connection) -> None:
+    rare.execute(ORDINARY)
+    unseen: list[str] = []
+    tried: set[str] = set()
+    with rare.transaction():
+        schemas = managed_schemas(rare)
+        kinds, mark = {fact.kind for fact in read_snapshot(rare, schemas)}, read_mark(rare, schemas)
+    documented = set(re.findall(r"^\| ([a-z_]+) \| yes", KINDS, re.MULTILINE))
+    assert documented - kinds == {"security_label"} | ({"publication_schema"} if _version(rare) < 15 else set())
+    for catalog in _catalogs_read(rare):
+        rows = rare.execute(
+            sql.SQL(
+                "SELECT t.ctid::text, t::text, (SELECT attname::text FROM pg_attribute"
+                " WHERE attrelid = t.tableoid AND attnum = 1) FROM pg_catalog.{} AS t WHERE age(xmin) <"
+                " (SELECT age(xmin) FROM pg_database WHERE datname = current_database()) AND {} ORDER BY t.ctid"
+            ).format(sql.Identifier(catalog), sql.SQL(ROWS_READ.get(catalog, "true")))
+        ).fetchall()
+        for place, text, column in rows[:: 1 + len(rows) // MOST_ROWS]:
+            tried.add(catalog)
+            with rare.transaction(force_rollback=True):
+                rare.execute(
+                    sql.SQL("UPDATE pg_catalog.{} SET {column} = {column} WHERE ctid = {}::tid").format(
+                        sql.Identifier(catalog), place, column=sql.Identifier(column)
+                    )
+                )
+                if read_mark(rare, schemas) == mark:
+                    unseen.append(f"{catalog}: {text}")
+    assert not unseen, "\n".join(unseen)
+    assert set(_catalogs_read(rare)) - tried == {"pg_seclabel"}
+
+
+def _version(connection: psycopg.Connection) -> int:
+    return connection.info.server_version // 10000
+
+
+def _catalogs_read(connection: psycopg.Connection) -> list[str]:
+    """The catalogs whose rows the readers of all kinds take facts from, as this server has them."""
+    found: set[str] = set()
+    for kind in QUERIES:
+        text = for_server(read_sql(f"catalog/{kind}.sql"), connection.info.server_version)
+        text = re.sub(r"--[^@].*", "", text)
+        found |= set(re.findall(r"\b(?:from|join) (?:pg_catalog\.)?(pg_[a-z_]+)\b(?!\()", text))
+    return sorted(found - NOT_BY_ROW.keys())
