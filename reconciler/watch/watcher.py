@@ -30,6 +30,7 @@ from reconciler.model.policies import PolicyAction, decide, policy_for
 from reconciler.watch.courier import Courier
 from reconciler.watch.detectors import Detector
 from reconciler.watch.status import PluginState, Role, Verdict, WatchStatus
+from reconciler.workflows.past import keep_look
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -273,6 +274,8 @@ class Watcher:
                 result = self._reconciler.check(self._source(), plugin=plugin)
             else:
                 result = self._reconciler.check_recorded(plugin)
+            if session.unrecorded is None:
+                keep_look(session.connection, result)
             result = self._reconciler.record_incidents(result, healed=healed)
         except ReconcilerError as error:
             if session.connection.closed or isinstance(error.__cause__, psycopg.OperationalError):

@@ -8,7 +8,6 @@ from reconciler.db.connections import current_user, transaction
 from reconciler.diff.drift import State
 from reconciler.errors import LedgerError, LockTimeoutError
 from reconciler.ledger.incidents import Author, Look, acknowledge_incident, load_incidents, record_look, why_unrecorded
-from reconciler.ledger.states import keep_state
 from reconciler.model.audit import AttributionKind
 from reconciler.model.incidents import IncidentChanges
 from reconciler.report.audit import attribution_value
@@ -26,7 +25,7 @@ __all__ = ["acknowledge", "record_incidents"]
 
 
 def record_incidents(session: Session, result: CheckResult, *, healed: bool = False) -> IncidentChanges:
-    """Opens, updates and closes incidents by what the check found, and keeps that state, in a transaction of its own.
+    """Opens, updates and closes incidents by what the check found, in a transaction of its own.
 
     Where this role may not write them down, nothing is done, and what can be read of them is given.
     """
@@ -36,8 +35,6 @@ def record_incidents(session: Session, result: CheckResult, *, healed: bool = Fa
             if (why := why_unrecorded(session.connection)) is not None:
                 standing = load_incidents(session.connection, result.plugin, at=at)
                 return IncidentChanges(standing=standing, unrecorded=why)
-            if result.live is not None and result.read_at is not None:
-                keep_state(session.connection, result.plugin, result.live, read_at=result.read_at)
             return record_look(session.connection, _look(result, at, healed=healed))
     except (LedgerError, LockTimeoutError) as error:
         # What was found is found all the same.

@@ -1,4 +1,4 @@
-"""The schemas of a plugin as they were, by what runs and looks kept of them. Does I/O, only reads.
+"""The schemas of a plugin as they were, by what runs and looks kept of them. Does I/O.
 
 Between two states that were seen, only the log of DDL tells when the one became the other.
 """
@@ -16,7 +16,7 @@ from reconciler.db.connections import current_user, transaction
 from reconciler.errors import ConfigError
 from reconciler.ledger.managers import SnapshotManager
 from reconciler.ledger.migrations import load_recorded
-from reconciler.ledger.states import load_state_at, load_state_of, next_seen
+from reconciler.ledger.states import keep_state, load_state_at, load_state_of, next_seen
 from reconciler.workflows.compare import plan_between, rebuild
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from reconciler.ledger.states import KeptState
     from reconciler.model.plan import Plan
     from reconciler.model.snapshot import Snapshot
+    from reconciler.results import CheckResult
 
-__all__ = ["Moment", "Past", "compare_past", "rebuild_past", "state_then"]
+__all__ = ["Moment", "Past", "compare_past", "keep_look", "rebuild_past", "state_then"]
 
 # A time, or a migration: the state that it left.
 Moment: TypeAlias = "datetime | int"
@@ -43,6 +44,13 @@ def state_then(connection: Connection, plugin: str, moment: Moment) -> Past:
     """The plugin's schemas as they were. Raises ConfigError where nothing was kept of that time."""
     with transaction(connection):
         return _at(connection, plugin, moment) if isinstance(moment, datetime) else _of(connection, plugin, moment)
+
+
+def keep_look(connection: Connection, result: CheckResult) -> None:
+    """Keeps what the check found live to be, where it read what the record is about."""
+    if result.live is not None and result.read_at is not None:
+        with transaction(connection):
+            keep_state(connection, result.plugin, result.live, read_at=result.read_at)
 
 
 def compare_past(
@@ -85,7 +93,7 @@ def _at(connection: Connection, plugin: str, moment: datetime) -> Past:
     if state is None:
         raise ConfigError(
             f"nothing is known of the schemas of plugin {plugin} at {_time(moment)}",
-            hint="states are kept since version 9 of the ledger: of each run, and of each look of `check` and `watch`",
+            hint="states are kept since version 9 of the ledger: of each run, and of each look of `watch`",
         )
     if moment <= state.seen_until:
         return Past(snapshot=state.snapshot)

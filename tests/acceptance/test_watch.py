@@ -140,6 +140,9 @@ def test_drift_is_noticed_by_counters_told_once_and_over_when_it_is_gone(app: st
             by_hand(app, "alter table app.users add column note text")
             until(lambda: len(receiver.events()) == 4, "the next incident")
         assert receiver.events()[3] == ("2.1", "opened")
+    with psycopg.connect(app) as connection:
+        # The run, and each change that was seen: the index, its end and the column.
+        assert connection.execute("select count(*) from migrations._states").fetchone() == (4,)
 
 
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # apprise imports it where it is there

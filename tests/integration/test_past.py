@@ -15,7 +15,7 @@ from reconciler import ConfigError, Reconciler
 from reconciler.audit.install import install, uninstall
 from reconciler.cli.commands import run
 from reconciler.diff.states import state_after, state_to_text
-from reconciler.workflows.past import compare_past, rebuild_past, state_then
+from reconciler.workflows.past import compare_past, keep_look, rebuild_past, state_then
 from reconciler.workflows.timeline import blame
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class History:
         result = reconciler.check_recorded("app")
         assert result.live is not None
         if look:
-            reconciler.record_incidents(result)
+            keep_look(reconciler.connection, result)
         (now,) = connection.execute("SELECT clock_timestamp()").fetchone()
         self.moments.append((now.astimezone(UTC), result.live))
         for fact in result.live.facts:
@@ -147,10 +147,10 @@ def test_a_state_is_rebuilt_and_compared(database: str, two_databases: tuple[str
     with psycopg.connect(database, autocommit=True) as connection, Reconciler(database) as reconciler:
         reconciler.migrate(DECLARED, plugin="app")
         (first,) = connection.execute("SELECT clock_timestamp()").fetchone()
-        reconciler.record_incidents(reconciler.check_recorded("app"))
+        keep_look(reconciler.connection, reconciler.check_recorded("app"))
         reconciler.migrate(DECLARED.replace("a text", "a text, b integer NOT NULL DEFAULT 0"), plugin="app")
         connection.execute("CREATE INDEX by_hand ON app.t0 (b); DROP VIEW app.v0")
-        reconciler.record_incidents(reconciler.check_recorded("app"))
+        keep_look(reconciler.connection, reconciler.check_recorded("app"))
         for moment, target in ((0, two_databases[0]), (first, two_databases[1])):
             plan, past = rebuild_past(reconciler.connection, "app", moment)
             assert not past.notes
