@@ -40,7 +40,7 @@ _LOCK_TIMEOUT_MS = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """Two declarations, the SQL that people write for the way there and back, and what clients do meanwhile."""
+    """Two declarations, the SQL that people write for the change and its rollback, and what clients do meanwhile."""
 
     name: str
     before: str

@@ -62,7 +62,7 @@ __all__ = [
 #   ProofError             the rehearsal did not end at the goal
 #   BehindError            the declaration is older than what the database is at
 #   HazardError            refused because of a hazard that was not allowed
-#   PreflightError         what is in the database stands in the way
+#   PreflightError         what is in the database blocks the plan
 #   ApplyError             a statement failed; everything was rolled back
 #     LockTimeoutError     a lock was not granted in time
 #     RowsNotCarriedOverError  a proof found that rows or values did not arrive
@@ -186,7 +186,7 @@ class HazardError(ReconcilerError):
 class PreflightError(ReconcilerError):
     """What is in the database would make a statement fail, or a privilege is missing; nothing was locked.
 
-    `findings` are what stands in the way, with counts and examples.
+    `findings` are what blocks the plan, with counts and examples.
     """
 
     def __init__(

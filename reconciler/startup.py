@@ -63,7 +63,7 @@ def reconcile_on_startup(
     application's `version` is lower than one that was recorded, leaves the database alone; with `when_behind` the start
     waits (for `timeout_s`) until the database is as declared again, fails, or applies it. With `drops="later"` what is
     no longer declared is dropped by the next migration. What somebody changed by hand is brought back to the
-    declaration, and logged as a warning for each object; with `on_drift` that is done in silence (`heal`), the start is
+    declaration, and logged as a warning for each object; with `on_drift` that is done silently (`heal`), the start is
     refused (`refuse`), or it stays as it is (`keep`). These four go before those of `options`.
 
     Raises PluginFailuresError with the error of each plugin that failed (the others are done), ConnectError where the

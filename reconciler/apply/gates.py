@@ -4,7 +4,7 @@ Where clients lock two relations in both orders and never pause, there is no mom
 granted: whoever holds the second comes to wait for the first, which is held here. So each table but the first gets a
 gate: another session that asks for the lock, and does not get it, since this one holds a weak one that is in its way
 but in no client's. Who comes new waits behind the gate, and holds nothing. Who is inside ends; where he wants what has
-a gate, too, he waits in a circle of which a place in a queue is a part. Then the server changes the places and cancels
+a gate, too, he waits in a cycle of which a place in a queue is a part. Then the server changes the places and cancels
 nobody ("soft edges" in src/backend/storage/lmgr/README of Postgres). It looks for circles after deadlock_timeout: so
 only who may set that has gates. And a session that holds a lock already goes in the queue before those whom that lock
 keeps waiting (ProcSleep in proc.c): so all are granted to this one as soon as nobody is inside.

@@ -292,7 +292,7 @@ def _prepare(connection: Connection) -> tuple[int, bool]:
 
     Gives the server's deadlock_timeout in milliseconds, and whether this role may set its own.
 
-    A run that hangs, or is cut off from the server, between two statements holds its locks for some seconds at most.
+    A run that hangs, or is disconnected, between two statements holds its locks for some seconds at most.
     """
     row = fetch_one(
         connection,

@@ -147,7 +147,7 @@ def _begin(connection: Connection, plan: Plan, run: Run, *, left: str) -> _Begun
     run.begin()
     ensure_ledger(connection, run.patience.timeout_ms)
     require_live(connection, plan, run.extent)
-    ledger_steps.end_cut_off_runs(connection, run.record.plugin, run.clock())
+    ledger_steps.end_interrupted_runs(connection, run.record.plugin, run.clock())
     run_id = start_run(
         connection,
         plugin=run.record.plugin,

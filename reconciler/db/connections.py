@@ -82,7 +82,7 @@ SEARCH_PATH = "pg_catalog, pg_temp"
 _CONNECT_TIMEOUT_S = "10"
 _CANCEL_TIMEOUT_S = 5.0
 
-# With row_security off, a policy that would filter what we read or write is an error and no silence.
+# With row_security off, a policy that would filter what we read or write is an error, and filters nothing unseen.
 _AT_START: Mapping[str, str] = {
     "search_path": SEARCH_PATH,
     "standard_conforming_strings": "on",

@@ -146,7 +146,7 @@ def compare(
 def drifted_facts(objects: Sequence[ObjectState], live: Snapshot, recorded: Snapshot | None) -> tuple[DriftedFact, ...]:
     """What drifted, one for each thing that somebody did: of a table that was dropped the table, not its columns too.
 
-    `live` and `recorded` are as they were read. A rename by hand is one that is gone and, within an object that
+    `live` and `recorded` are as they were read. A manual rename is one that is gone and, within an object that
     is recorded, one that was added.
     """
     found: list[DriftedFact] = []

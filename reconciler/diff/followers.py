@@ -57,7 +57,7 @@ def undeclared_children(live: Snapshot, declared: Collection[FactId], recorded: 
     waiting = [fact for fact in live.facts if fact.kind in TABLE_KINDS and fact in declared]
     while waiting:
         parent = waiting.pop()
-        for link in live.heirs.get(parent.name, ()):
+        for link in live.inheritances.get(parent.name, ()):
             child = live.parent(link)
             if child is not None and child not in declared and child not in recorded and child not in found:
                 found.add(child)
@@ -115,7 +115,10 @@ def needs_of_followers(
         if text is None or fact in live.facts:
             continue
         for parent in [
-            link.name[2:] for heirs in live.heirs.values() for link in heirs if link.name[:2] == fact.name[:2]
+            link.name[2:]
+            for children in live.inheritances.values()
+            for link in children
+            if link.name[:2] == fact.name[:2]
         ]:
             above = FactId(fact.kind, (*parent, *fact.name[2:]))
             if above in facts:
@@ -149,8 +152,8 @@ def _children(
 ) -> Iterable[tuple[FactId, tuple[FactId, ...]]]:
     """Each child among `foreign` with those of its parents that live has, parents first; where any parent changes."""
     parents: dict[FactId, list[FactId]] = {}
-    for heirs in live.heirs.values():
-        for link in heirs:
+    for children in live.inheritances.values():
+        for link in children:
             child = live.parent(link)
             above = [table for kind in TABLE_KINDS if (table := FactId(kind, link.name[2:])) in live.facts]
             if child is not None and child in foreign and above:

@@ -86,8 +86,8 @@ def without_not_null(goal: Goal, kept: AbstractSet[FactId]) -> dict[FactId, str]
         for key in ("not_null", "not_null_constraint"):
             definition.pop(key, None)
         found[column] = canonical_json(definition)
-        heirs = state.heirs.get(column.name[:2], ())
-        left += [column._replace(name=(*link.name[:2], column.name[2])) for link in heirs]
+        children = state.inheritances.get(column.name[:2], ())
+        left += [column._replace(name=(*link.name[:2], column.name[2])) for link in children]
     return found
 
 

@@ -23,7 +23,7 @@ __all__ = [
     "describe_use",
     "fires_trigger",
     "goes_wrong",
-    "has_no_way_back",
+    "is_irreversible",
     "lacks_index",
     "loses_column",
     "loses_enum_value",
@@ -183,7 +183,7 @@ def describe_use(use: IndexUse) -> str:
     return f"{f'scanned {times}' if use.scans else 'never scanned'} {since} on this server"
 
 
-def has_no_way_back(fact: FactId, why: str) -> Hazard:
+def is_irreversible(fact: FactId, why: str) -> Hazard:
     """No single statement undoes it."""
     return Hazard(kind=HazardKind.IRREVERSIBLE, message=f"{fact}: {why}", fact=fact)
 
@@ -193,6 +193,6 @@ def changes_version(extension: FactId, old: str, new: str) -> Hazard:
     return Hazard(
         kind=HazardKind.EXTENSION_VERSION,
         message=f"updates {extension} from {old} to {new}: its script changes what the extension contains, and may have"
-        " no way back",
+        " none that undoes it",
         fact=extension,
     )

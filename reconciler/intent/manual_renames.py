@@ -1,4 +1,4 @@
-"""What was renamed by hand: live has it under another name than when it was last recorded, at the same address. Pure.
+"""What was renamed manually: live has it under another name than when it was last recorded, at the same address. Pure.
 
 A rename keeps the address; what is dropped and recreated has another one. A database that was restored from a dump has
 others throughout, and then nothing is concluded.

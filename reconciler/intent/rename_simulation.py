@@ -211,7 +211,7 @@ def _known(
 def with_renames(objects: Sequence[ObjectState], renames: Sequence[Rename], live: Snapshot) -> tuple[ObjectState, ...]:
     """The states of the objects, those to be renamed, or with a part to be renamed, at least pending.
 
-    What was renamed by hand has drifted.
+    What was renamed manually has drifted.
     """
     found = {each.object: each for each in objects}
     for rename in renames:

@@ -36,7 +36,7 @@ _Change: TypeAlias = "tuple[str, list[str], str | None, str | None]"
 __all__ = [
     "UnfinishedRun",
     "begin_step",
-    "end_cut_off_runs",
+    "end_interrupted_runs",
     "end_step",
     "load_progress",
     "load_unfinished",
@@ -128,7 +128,7 @@ def load_progress(connection: Connection, run_id: int) -> tuple[bool, int]:
     return (bool(row[0]), int(row[1])) if row else (False, 0)
 
 
-def end_cut_off_runs(connection: Connection, plugin: str, finished_at: datetime) -> None:
+def end_interrupted_runs(connection: Connection, plugin: str, finished_at: datetime) -> None:
     """Marks runs as failed that were killed between two steps; only for who knows that none of them lives."""
     if "_steps" not in ledger_state(connection):
         return

@@ -1,7 +1,7 @@
 """What is asked of live before a plan takes its first lock, and what was found. Pure: no I/O.
 
 A `Check` is a query that a rule gives next to its statement: each row that it gives is one that the statement would
-fail on. A `Finding` is what stands in the way of the plan, or could hold it up.
+fail on. A `Finding` is what blocks the plan, or could delay it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What stands in the way of the plan (`blocks`), or what to know before it runs.
+    """What blocks the plan (`blocks`), or what to know before it runs.
 
     `count` is a lower bound where `at_least`; None where nothing was counted. `examples` name up to three rows.
     `statement` is the place of the statement in the plan, from 1.

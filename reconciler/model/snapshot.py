@@ -156,7 +156,7 @@ class Snapshot:
         return {parent: tuple(sorted(children)) for parent, children in found.items()}
 
     @cached_property
-    def heirs(self) -> Mapping[tuple[str, ...], tuple[FactId, ...]]:
+    def inheritances(self) -> Mapping[tuple[str, ...], tuple[FactId, ...]]:
         """Each parent table's name, and the links of what inherits from it or is attached to it."""
         found: dict[tuple[str, ...], list[FactId]] = {}
         for fact in self.facts:

@@ -172,8 +172,8 @@ def _require_ground(context: Context, kept: Collection[FactId]) -> None:
     """Raises PlanError where something that is left alone needs what goes for good.
 
     What the declaration holds was built with all that it needs, also where its text is the same and only what it stands
-    on is another (an index, as its column takes another type). What is `kept` was not: others' things, or some of the
-    database as a whole.
+    on is another (an index, as its column takes another type). What is `kept` was not: objects not managed here, or
+    some of the database as a whole.
     """
     live, goal = context.live, context.goal
     _require_extensions(context, kept)

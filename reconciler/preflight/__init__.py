@@ -1,4 +1,4 @@
-"""What stands in the way of a plan, asked of live before the first lock.
+"""What blocks a plan, asked of live before the first lock.
 
 Who does what:
 

@@ -1,4 +1,4 @@
-"""What stands in the way of a plan, found before its first lock by queries that only read. Does I/O, changes nothing.
+"""What blocks a plan, found before its first lock by queries that only read. Does I/O, changes nothing.
 
 Each query runs in a transaction of its own that is read-only and always rolled back, under a statement timeout and with
 row security refused (rows that are hidden from us would still fail). A query that cannot answer (a timeout, a missing
@@ -57,7 +57,7 @@ _WORD = re.compile(r"[\w$]+")
 
 
 def run_preflight(connection: Connection, planned: PlanResult) -> tuple[Finding, ...]:
-    """What is in the way of the plan, or could hold it up; nothing where the options say not to look.
+    """What blocks the plan, or could delay it; nothing where the options say not to look.
 
     Raises DatabaseError or ConnectError only where the connection breaks or is cancelled.
     """
@@ -104,7 +104,7 @@ def answered(
 
 
 def refuse_blocked(findings: Sequence[Finding]) -> None:
-    """Raises PreflightError where one of them stands in the way."""
+    """Raises PreflightError where one of them blocks."""
     blocking = [finding for finding in findings if finding.blocks]
     if blocking:
         raise PreflightError(

@@ -176,7 +176,7 @@ def _links(table: FactId, state: Snapshot) -> Iterator[FactId]:
     """The links of the table to its parents, and of its children to it."""
     if table.kind in TABLE_KINDS:
         yield from (each for each in state.children.get(table, ()) if each.kind == "inheritance")
-        yield from state.heirs.get(table.name, ())
+        yield from state.inheritances.get(table.name, ())
 
 
 def _said(text: str, live: Snapshot, named: frozenset[FactId]) -> Iterator[FactId]:

@@ -161,7 +161,7 @@ def _hazard(hazard: Hazard) -> str:
 
 
 def _findings(findings: Sequence[Finding]) -> Iterable[str]:
-    """What stands in the way of the plan, and what to know before it runs."""
+    """What blocks the plan, and what to know before it runs."""
     for title, blocks in (("Blocking problems, because of which apply would refuse:", True), ("Warnings:", False)):
         found = [finding for finding in findings if finding.blocks is blocks]
         if found:

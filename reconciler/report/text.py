@@ -77,7 +77,7 @@ _RESUMED = {
 
 
 def plan_text(planned: PlanResult, *, details: bool = False) -> str:
-    """The plan: what it amounts to, what stands in the way, each object; with `details` its statements, too."""
+    """The plan: what it amounts to, what blocks it, each object; with `details` its statements, too."""
     plan = planned.plan
     if plan.is_empty:
         return f"In sync: {_plugin(planned.plugin)} is as declared in {planned.source_description}.\n"

@@ -81,7 +81,7 @@ class DeclaredBesideError(ScratchError):
 
 def build_anywhere(
     live: Connection,
-    wish: str,
+    asked: str,
     source: AnySource,
     scope: Scope,
     recorded: Snapshot | None,
@@ -91,7 +91,7 @@ def build_anywhere(
     wait_ms: int = LONGEST_WAIT_MS,
     load_kept: Callable[[str], str | None] = lambda _: None,
 ) -> tuple[Scratch, Desired, KeptDeclaration | None]:
-    """The desired state, built in the scratch for `wish`, and that scratch.
+    """The desired state, built in the scratch for `asked`, and that scratch.
 
     Nothing is built where `load_kept` gives what was built under the same key; else the last is what to keep.
 
@@ -116,7 +116,7 @@ def build_anywhere(
     outsiders = read_outsiders(live, source, wider.schemas)
     scratch = choose_scratch(
         live,
-        wish,
+        asked,
         wider,
         dsn=dsn,
         statements=statements,
@@ -154,7 +154,7 @@ def build_anywhere(
         if not error.finds_existing or not isinstance(scratch, SchemaScratch):
             raise
         error.hint = _OUTSIDE
-        if wish != "auto":
+        if asked != "auto":
             raise
         try:
             scratch = choose_scratch(live, "database", wider, dsn=dsn, own=own)
@@ -164,7 +164,7 @@ def build_anywhere(
             "the source declares something outside the managed schemas that already exists in the live database"
         )
     except DeclaredBesideError as error:
-        if wish != "auto":
+        if asked != "auto":
             raise
         try:
             scratch = choose_scratch(live, "database", wider, dsn=dsn, own=own)

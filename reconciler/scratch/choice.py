@@ -51,7 +51,7 @@ class _Live:
 
 def choose_scratch(
     live: Connection,
-    wish: str,
+    asked: str,
     scope: Scope,
     *,
     dsn: str,
@@ -62,18 +62,18 @@ def choose_scratch(
     beside: FactId | None = None,
     hiding: Outsider | None = None,
 ) -> Scratch:
-    """The scratch for `wish`: auto, schema, database, or the URL of a server. Says which and why in `.why`.
+    """The scratch for `asked`: auto, schema, database, or the URL of a server. Says which and why in `.why`.
 
     `statements` is how many the source has; `own` is what is in no managed schema and its own, so that a temporary
     database begins without it; `beside` is such an object, better not built in the live database, `hiding` what a
     name of the source could mean there instead of the system's. In the live database
     nothing is built that would write outside the schemas (`reach`).
     Where another plan is at work in the schemas, `auto` does not wait for it where it can take a database;
-    `schema` waits for `wait_ms` (0: no limit). Raises ScratchError where the wish cannot serve.
+    `schema` waits for `wait_ms` (0: no limit). Raises ScratchError where what was asked for cannot serve.
     """
-    if wish not in ("auto", "schema", "database"):
-        return DatabaseScratch(live, admin_dsn=wish, scope=scope, why="the server was named", kind="server", own=own)
-    if wish == "schema" and scope.all_schemas:
+    if asked not in ("auto", "schema", "database"):
+        return DatabaseScratch(live, admin_dsn=asked, scope=scope, why="the server was named", kind="server", own=own)
+    if asked == "schema" and scope.all_schemas:
         raise ScratchError(
             "scratch `schema` cannot hold a whole database: extensions and publications cannot be renamed",
             hint="use --scratch database, or name the schemas with --schema",
@@ -81,31 +81,33 @@ def choose_scratch(
     found = _look(live, scope)
     if found.read_only and not found.standby:
         raise _read_only(live, found.read_only_by)
-    obstacle = None if scope.all_schemas or wish == "database" else _obstacle(live, scope.schemas)
+    obstacle = None if scope.all_schemas or asked == "database" else _obstacle(live, scope.schemas)
     may_create = found.may_create_database and not found.standby
     role = current_user(live)
     database = f"{_sql('ALTER ROLE {} CREATEDB', role)}, for scratch `database`"
     effect = reach.first(EffectKind.WRITES, EffectKind.UNKNOWN)
-    if effect is not None and (wish == "schema" or (wish == "auto" and not may_create and not found.standby)):
+    if effect is not None and (asked == "schema" or (asked == "auto" and not may_create and not found.standby)):
         raise ScratchError(
             f"{effect.where}: {effect.what}: it is not run in the live database, where a rollback might not undo it",
             hint=f"leave it out of the source, or build elsewhere: --scratch database"
             f"{'' if may_create else f' ({database})'} or --scratch postgresql://...",
             left="nothing was changed",
         )
-    may_step_aside = obstacle is None and not found.standby and not scope.all_schemas and effect is None
-    disturbs = _disturbance(found, statements, reach, beside, hiding) if may_step_aside else None
-    if may_step_aside and disturbs is None and wish == "auto" and may_create:
+    may_rename = obstacle is None and not found.standby and not scope.all_schemas and effect is None
+    disturbs = _disturbance(found, statements, reach, beside, hiding) if may_rename else None
+    if may_rename and disturbs is None and asked == "auto" and may_create:
         disturbs = _busy(live, scope.schemas)
-    if wish != "database" and may_step_aside and (wish == "schema" or disturbs is None or not may_create):
-        why = "as asked" if wish == "schema" else "the managed schemas can be renamed out of the way in one transaction"
+    if asked != "database" and may_rename and (asked == "schema" or disturbs is None or not may_create):
+        why = (
+            "as asked" if asked == "schema" else "the managed schemas can be renamed out of the way in one transaction"
+        )
         why = why if disturbs is None else f"{why}, although {disturbs}"
         return SchemaScratch(live, scope.schemas, why=why, wait_ms=wait_ms)
-    if wish != "schema" and may_create:
+    if asked != "schema" and may_create:
         why = disturbs or (obstacle.what if obstacle else "")
         why = f"{effect.where} {effect.what}" if effect is not None else why
         why = "the whole database is managed" if scope.all_schemas else why
-        why = "as asked" if wish == "database" else why
+        why = "as asked" if asked == "database" else why
         return DatabaseScratch(live, admin_dsn=dsn, scope=scope, why=why, own=own)
     if found.standby:
         raise ScratchError(

@@ -6,7 +6,7 @@ Who does what:
     reading         from what a user names to a Source
     parts           its text: files, folders, standard input, commands, Python values
     ownership       whether a folder's files may tell us what to run
-    migration_folders  those of other tools: in their order, without the way back
+    migration_folders  those of other tools: in their order, without what undoes them
     skipped         IF NOT EXISTS that makes nothing
     screening       which statements a source may not hold
     loader          runs the statements in scratch, in whatever order Postgres accepts them

@@ -1,7 +1,7 @@
 """Folders of migration files of other tools, as a declaration: in their order, without what undoes them. Reads files.
 
 The files say how the schema came to be; run from the first to the last they end at what it is. Each tool has an order
-of its own (V2 before V10) and a place for the way back, which would take everything away again.
+of its own (V2 before V10) and a place for what undoes them, which would take everything away again.
 """
 
 from __future__ import annotations

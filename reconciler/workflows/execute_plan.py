@@ -26,7 +26,7 @@ from reconciler.ledger.marks import Mark, keep_standing, load_addresses, load_ma
 from reconciler.ledger.migrations import load_head
 from reconciler.ledger.runs import RunKind, RunOutcome, record_run, recorded_message
 from reconciler.ledger.schema import TABLES, ensure_ledger, plugin_locked
-from reconciler.ledger.steps import end_cut_off_runs, take_steps
+from reconciler.ledger.steps import end_interrupted_runs, take_steps
 from reconciler.ledger.trust import require_own_ledger
 from reconciler.model.plugins import DEFAULT_PLUGIN, baseline_tag, rollback_tag
 from reconciler.options import Drops, scope_of
@@ -104,7 +104,7 @@ def run_plan(
     """Applies and records the plan, as one transaction or in steps; takes locks again that were not granted.
 
     Raises UnmodelledError, HazardError and PreflightError before anything is done, StalePlanError where live or the
-    record moved, else as `run_steps`.
+    migration history changed, else as `run_steps`.
     """
     plan, options = planned.plan, planned.options
     if plan.unmodelled and not options.ignore_unmodelled:
@@ -264,7 +264,7 @@ def _refresh_mark(session: Session, planned: PlanResult, record: Record) -> None
     if live.fingerprint != planned.live.fingerprint:
         return
     assert planned.recorded is not None
-    end_cut_off_runs(session.connection, planned.plugin, session.clock())
+    end_interrupted_runs(session.connection, planned.plugin, session.clock())
     take_steps(session.connection, planned.plugin, planned.recorded.idx)
     mark = Mark(
         idx=planned.recorded.idx,

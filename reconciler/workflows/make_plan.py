@@ -156,7 +156,7 @@ def plan_source(
     if options.drops is Drops.LATER and renamed.recorded is not None:
         later = may_stay(goal, renamed.live, renamed.recorded)
 
-    in_the_way: dict[str, None] = {}
+    obstacles: dict[str, None] = {}
 
     def planned(stays: frozenset[FactId]) -> tuple[Goal, Plan]:
         reached = set_goal(replace(intent, kept=intent.kept | stays), stays) if stays else goal
@@ -166,7 +166,7 @@ def plan_source(
         except PlanError as error:
             if not to_look:
                 raise
-            in_the_way[error.message] = None
+            obstacles[error.message] = None
         return reached, renamed.before(_plan(session, live, renamed, reached, intent, options), live)
 
     due = later & _due(connection, plugin, declared)
@@ -215,7 +215,7 @@ def plan_source(
         to_keep=kept,
         notes=(
             *damaged,
-            *in_the_way,
+            *obstacles,
             *(source.warnings if isinstance(source, Source) else ()),
             *desired.notes,
             *intent.warnings,

@@ -1,6 +1,6 @@
 """What a repair does: which objects drifted, which of them are meant, the plan for these alone. Does I/O, only reads.
 
-A rename by hand is drift of its own. It is selected by either name; reverted, the object is renamed back; accepted, the
+A manual rename is drift of its own. It is selected by either name; reverted, the object is renamed back; accepted, the
 record follows, and so does what else only moved with it, such as the text of a view.
 """
 

@@ -1,4 +1,4 @@
--- Who holds a lock on one of these relations that is in the way of the mode beside it: (schema, name, process, role, mode,
+-- Who holds a lock on one of these relations that conflicts with the mode beside it: (schema, name, process, role, mode,
 -- state, since when the transaction is open, for how many seconds, its last statement). What this role may not see is
 -- null, as is the process of a prepared transaction.
 select n.nspname::text, c.relname::text, l.pid, coalesce(a.usename::text, p.owner::text), l.mode,

@@ -64,7 +64,7 @@ def test_children_made_at_run_time_change_with_their_parents_and_are_never_dropp
         found = reconciler.check(AFTER, plugin=plugin)
         assert found.of(State.DRIFTED, State.PENDING, State.CONFLICT) == ()
         assert not reconciler.check(plugin=plugin).has_drift
-        # The way back, too.
+        # The rollback, too.
         assert reconciler.migrate(BEFORE, plugin=plugin).idx == 2
     with psycopg.connect(database) as connection:
         connection.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(schema)))

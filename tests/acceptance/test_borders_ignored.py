@@ -206,7 +206,7 @@ def test_keep_and_ignore_work_on_what_is_not_there_yet_and_on_what_is_within(dat
                 ALTER TABLE kept ENABLE ROW LEVEL SECURITY;
                 ALTER TABLE kept ADD COLUMN more serial;
                 CREATE POLICY theirs ON kept USING (true);
-                CREATE TABLE heir () INHERITS (kept);
+                CREATE TABLE child () INHERITS (kept);
                 CREATE TABLE later (id int PRIMARY KEY, other text);
             """)
         assert {fact.key for statement in reconciler.plan(source).plan.statements for fact in statement.creates} == {
@@ -220,7 +220,7 @@ def test_keep_and_ignore_work_on_what_is_not_there_yet_and_on_what_is_within(dat
         with psycopg.connect(database) as connection:
             row = connection.execute(
                 "SELECT relrowsecurity, (SELECT count(*) FROM pg_policy), (SELECT count(*) FROM pg_attribute"
-                " WHERE attrelid = 'heir'::regclass AND attname = 'more') FROM pg_class WHERE relname = 'kept'"
+                " WHERE attrelid = 'child'::regclass AND attname = 'more') FROM pg_class WHERE relname = 'kept'"
             ).fetchone()
             assert row == (True, 1, 1)
 

@@ -10,9 +10,9 @@
                     older        those on the Postgres of expected.15.sql, where they are others
                     min_version  the first Postgres that can do it (14)
                     noop         true where the plan must be empty (false)
-                    both         false where the way back is not tried (true)
+                    both         false where the rollback is not tried (true)
                     rows         SQL that fills before.sql's tables
-                    check, back  what must be read after the way there, and back: [[check]] query = "", rows = [[]]
+                    check, back  what must be read after it, and after its rollback: [[check]] query = "", rows = [[]]
 
 After each way pg_dump must say the same of the database as of one that was built from the target's SQL, and a second plan
 must find no difference between the snapshots. No statement may be the first of its transaction to lock what clients use.

@@ -1,6 +1,6 @@
 """Whatever happens at whatever statement: no row is lost, no change is unrecorded, the next run ends at the declaration.
 
-Four plans (one transaction, online steps, an exchange of a column, a partitioned table in steps), cut off at each of their statements, and while one
+Four plans (one transaction, online steps, an exchange of a column, a partitioned table in steps), interrupted at each of their statements, and while one
 waits in the server. Where the server itself suffers (it is stopped at once, its disk is full) it is one of the test's own.
 """
 

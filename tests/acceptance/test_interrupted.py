@@ -40,7 +40,7 @@ TERMINATE_LEASE = (
 )
 
 
-@pytest.mark.parametrize("fault", ["backend terminated", "lease terminated", "no way back", "Ctrl-C"])
+@pytest.mark.parametrize("fault", ["backend terminated", "lease terminated", "no rollback", "Ctrl-C"])
 def test_a_run_in_steps_says_what_it_left_and_is_resumed(database: str, server: EmbeddedServer, fault: str) -> None:
     name = sql.Identifier(str(psycopg.conninfo.conninfo_to_dict(database)["dbname"]))
     with (
@@ -58,7 +58,7 @@ def test_a_run_in_steps_says_what_it_left_and_is_resumed(database: str, server: 
                 return
             if fault == "Ctrl-C":
                 raise KeyboardInterrupt
-            if fault == "no way back":
+            if fault == "no rollback":
                 elsewhere.execute(sql.SQL("alter database {} allow_connections false").format(name))
             query = TERMINATE_LEASE if fault == "lease terminated" else TERMINATE
             other.execute(query, [reconciler.connection.info.backend_pid])
@@ -77,7 +77,7 @@ def test_a_run_in_steps_says_what_it_left_and_is_resumed(database: str, server: 
         unfinished = reconciler.status().unfinished
         assert unfinished is not None
         assert (unfinished.steps_done, unfinished.is_running) == (done, False)
-        if fault == "no way back":
+        if fault == "no rollback":
             assert "could not be recorded" in str(error.__notes__)
             assert unfinished.state == "interrupted"
         else:

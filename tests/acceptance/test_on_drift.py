@@ -53,7 +53,7 @@ def test_a_start_brings_drift_back_and_says_so_for_each_object(drifted: str, cap
     assert lines(caplog) == []
 
 
-def test_in_silence_only_where_that_is_asked_for(drifted: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_silently_only_where_that_is_asked_for(drifted: str, caplog: pytest.LogCaptureFixture) -> None:
     reconcile_on_startup(drifted, {"app": V2}, on_drift="heal")
     assert lines(caplog) == []
     assert live(drifted) == ({"id", "mail", "name"}, "'x'::text", {"users_pkey"})

@@ -128,7 +128,7 @@ def test_a_consent_that_the_plan_has_no_use_for_is_pointed_out(
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])
 @pytest.mark.smoke
-def test_it_is_refused_where_live_moved(
+def test_it_is_refused_where_live_changed(
     reconcile: Callable[..., int], database: str, capsys: pytest.CaptureFixture[str], dry: list[str]
 ) -> None:
     execute(database, "ALTER TABLE users ADD COLUMN extra int")
@@ -137,7 +137,7 @@ def test_it_is_refused_where_live_moved(
 
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])
-def test_it_is_refused_where_the_record_moved_though_live_is_the_same(
+def test_it_is_refused_where_the_history_changed_though_live_is_the_same(
     reconcile: Callable[..., int], capsys: pytest.CaptureFixture[str], dry: list[str]
 ) -> None:
     Path("other.sql").write_text(BEFORE + "CREATE TABLE other (id int);")

@@ -170,7 +170,7 @@ AFTER = (
 )
 
 
-def _cut_off(url: str, before: str, after: str, position: int) -> None:
+def _interrupt(url: str, before: str, after: str, position: int) -> None:
     """A process of its own that dies by SIGKILL before the statement."""
     child = os.fork()
     if not child:
@@ -197,7 +197,7 @@ def test_check_and_status_say_that_a_run_was_interrupted(database: str, tmp_path
         plan = reconciler.plan(AFTER).plan
     steps, position = len(plan.steps), len(plan.statements) if last else 1
     assert steps > 3
-    _cut_off(database, BEFORE, AFTER, position)
+    _interrupt(database, BEFORE, AFTER, position)
     done = steps - 1 if last else 0
 
     for arguments in ((), (str(new),), (str(old),)):

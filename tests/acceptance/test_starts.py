@@ -1,4 +1,4 @@
-"""Many processes that start at once, while some are killed, frozen and cut off: who survives is in sync, or says why not."""
+"""Many processes that start at once, while some are killed, frozen and disconnected: who survives is in sync, or says why not."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ class UseCases(RuleBasedStateMachine):
         self._assert_agree()
 
     @rule(online=st.booleans(), position=st.integers(1, 6), dies=st.booleans())
-    def start_that_is_cut_off(self, online: bool, position: int, dies: bool) -> None:
+    def start_that_is_interrupted(self, online: bool, position: int, dies: bool) -> None:
         def cut(at: int, _statement: Statement) -> None:
             if at == position:
                 if dies:

@@ -226,7 +226,7 @@ def test_columns_that_come_stand_at_the_end(database: str) -> None:
     assert _run(database, V) == [(2, 1)]
 
 
-def test_a_table_that_is_made_anew_takes_the_declared_order(database: str) -> None:
+def test_a_table_that_is_recreated_takes_the_declared_order(database: str) -> None:
     _run(database, LIVE + ROWS)
     source = (
         "create table t (a int, b text, c int) partition by list (a);"

@@ -1,4 +1,4 @@
-"""Changes in steps: what they say, where they end, and that a half-made one is gone on with."""
+"""Changes in steps: what they say, where they end, and that a half-made one is resumed."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_another_type_comes_without_a_rewrite(database: str, after: str) -> None
         assert not connection.execute("select from pg_class where relname ~ 'reconciler_tmp'").fetchall()
 
 
-def test_a_new_column_whose_default_differs_for_each_row_is_filled_in_batches(database: str) -> None:
+def test_a_new_column_whose_default_differs_for_each_row_is_backfilled_in_batches(database: str) -> None:
     _prepare(database)
     after = BEFORE.replace("label text", "label text, token uuid not null default gen_random_uuid()")
     with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database) as connection:
@@ -439,7 +439,7 @@ def test_with_a_default_partition_it_is_detached_under_a_lock(database: str) -> 
 
 @pytest.mark.two_servers
 @pytest.mark.parametrize("after", [PARTITIONED, DETACHED], ids=["and it is to stay", "and it is to go"])
-def test_a_detach_that_was_cut_off_is_finished(database: str, after: str) -> None:
+def test_a_detach_that_was_interrupted_is_finished(database: str, after: str) -> None:
     _prepare(database, PARTITIONED, "insert into public.p values (1, 1), (2, 2)")
     with psycopg.connect(database) as reader, psycopg.connect(database, autocommit=True) as connection:
         reader.execute("select * from public.p")
@@ -593,7 +593,9 @@ def test_a_hint_that_names_a_column_that_comes_too_is_followed_in_one_transactio
 
 
 @pytest.mark.parametrize("added", ["n serial", "n bigint generated always as identity"], ids=["serial", "identity"])
-def test_clients_without_a_right_to_the_sequence_write_while_rows_are_numbered(database: str, added: str) -> None:
+def test_clients_without_a_right_to_the_sequence_write_while_rows_are_assigned_from_it(
+    database: str, added: str
+) -> None:
     before = ROWS_OF_T + "; grant insert, select, update on t to clerk;"
     with psycopg.connect(database, autocommit=True) as owner:
         owner.execute("create role clerk")
@@ -623,7 +625,7 @@ class CutOffError(Exception):
     """What a run ends with where a test stops it."""
 
 
-def _cut_off(reconciler: Reconciler, after: str) -> None:
+def _interrupt(reconciler: Reconciler, after: str) -> None:
     """A run to `after` that ends before anything is validated."""
 
     def cut(_position: int, statement: Statement) -> None:
@@ -635,27 +637,27 @@ def _cut_off(reconciler: Reconciler, after: str) -> None:
 
 
 @pytest.mark.parametrize("added", ["n serial", "n bigint generated always as identity"], ids=["serial", "identity"])
-def test_a_numbering_that_was_cut_off_is_gone_on_with(database: str, added: str) -> None:
+def test_a_numbering_that_was_interrupted_is_resumed(database: str, added: str) -> None:
     _prepare(database, ROWS_OF_T, "insert into public.t select n, 'row' from generate_series(1, 3000) n")
     after = ROWS_OF_T.replace("b text", f"b text, {added}")
 
     with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database) as connection:
-        _cut_off(reconciler, after)
+        _interrupt(reconciler, after)
         assert not reconciler.check(after).has_drift
         texts = _texts(reconciler.plan(after).plan)
         assert not [text for text in texts if "CREATE SEQUENCE" in text or "ADD COLUMN" in text]
         reconciler.migrate(after)
         assert reconciler.plan(after).plan.is_empty
         counted = connection.execute("select count(distinct n), max(n) from public.t").fetchone()
-        assert counted == (3000, 3000), "no row was numbered twice"
+        assert counted == (3000, 3000), "no row was assigned twice"
 
 
-def test_a_cut_off_numbering_that_nobody_wants_any_more_is_taken_away(database: str) -> None:
+def test_an_interrupted_numbering_that_nobody_wants_any_more_is_taken_away(database: str) -> None:
     _prepare(database, ROWS_OF_T, "insert into public.t select n, 'row' from generate_series(1, 3000) n")
     after = ROWS_OF_T.replace("b text", "b text, n bigint generated always as identity")
 
     with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database) as connection:
-        _cut_off(reconciler, after)
+        _interrupt(reconciler, after)
         reconciler.migrate(ROWS_OF_T, when_behind="apply")
         assert reconciler.plan(ROWS_OF_T).plan.is_empty
         assert not connection.execute("select from pg_class where relname ~ 'reconciler_tmp'").fetchall()
@@ -736,13 +738,13 @@ def test_tables_that_belong_together_get_their_column_in_steps(database: str, tr
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_an_exchange_in_tables_that_belong_together_that_was_cut_off_is_gone_on_with(database: str, tree: str) -> None:
+def test_an_exchange_in_tables_that_belong_together_that_was_interrupted_is_resumed(database: str, tree: str) -> None:
     before = TREES[tree] + OF_ALL
     after = before.replace("b int", "b bigint")
     _prepare(database, before, TREE_ROWS)
 
     with Reconciler(database, options=ONLINE) as reconciler, psycopg.connect(database) as connection:
-        _cut_off(reconciler, after)
+        _interrupt(reconciler, after)
         assert not reconciler.check(after).has_drift
         texts = _texts(reconciler.plan(after).plan)
         assert not [text for text in texts if "ADD COLUMN" in text or "CREATE TRIGGER" in text or "NOT VALID" in text]

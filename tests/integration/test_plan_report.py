@@ -115,7 +115,7 @@ def test_a_hazard_weighs_what_the_table_holds(planned: PlanResult, database: str
     assert by_object["table public.sessions"].quiet == 1, "nothing is lost with an empty table"
     kinds = {hazard.kind for hazard in by_object["table public.orders"].hazards}
     assert HazardKind.TABLE_REWRITE in kinds
-    assert HazardKind.MAY_FAIL not in kinds, "the preflight has asked, and no row stands in the way"
+    assert HazardKind.MAY_FAIL not in kinds, "the preflight has asked, and no row blocks the plan"
     assert not summary.is_measured
     with Reconciler(database, options=Options(online=False, preflight=False)) as reconciler:
         unasked = summarise(reconciler.plan(AFTER))

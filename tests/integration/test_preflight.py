@@ -252,7 +252,7 @@ def test_rows_that_a_statement_would_fail_on_are_found_before_it(database: str, 
 
 
 P = "create table p (id int primary key);"
-# Name of the case: before, rows, after; the rows look as if they were in the way, and are not.
+# Name of the case: before, rows, after; the rows look as if they would fail, and do not.
 FREE: dict[str, tuple[str, str, str]] = {
     "not null with backfill": (T, ROWS, T.replace("a int", "a int not null -- reconciler: backfill 0\n")),
     "a new column with backfill": (T, ROWS, T.replace("a int", "a int, d int not null -- reconciler: backfill id\n")),
@@ -283,12 +283,12 @@ FREE: dict[str, tuple[str, str, str]] = {
         ROWS,
         T.replace("a int", "a bigint not null -- reconciler: using coalesce(a, 0)\n"),
     ),
-    "a unique column that is filled in": (
+    "a unique column that is backfilled": (
         T.replace("a int", "a int, d int"),
         ROWS + "; update public.t set d = 1 where id < 3",
         T.replace("a int", "a int, d bigint unique -- reconciler: using id\n"),
     ),
-    "a check of a column that is filled in": (
+    "a check of a column that is backfilled": (
         T,
         ROWS,
         T.replace("a int", "a int not null check (a is not null) -- reconciler: backfill 1\n"),
@@ -309,7 +309,7 @@ FREE: dict[str, tuple[str, str, str]] = {
         "create function outer_one(int) returns int immutable language plpgsql as"
         " 'begin return public.inner_one($1); end';" + T + "create unique index t_f on t (outer_one(id));",
     ),
-    "a key onto a table that is filled in": (
+    "a key onto a table that is backfilled": (
         T + "create table p (id int primary key, k int);",
         ROWS + "; insert into public.p values (1), (2), (3), (4), (5)",
         T

@@ -81,7 +81,7 @@ class _Filling:
             raise _CutOffError
 
 
-def test_how_far_a_column_is_filled_is_told_and_where_a_run_that_was_cut_off_is_gone_on_with(database: str) -> None:
+def test_how_far_a_column_is_filled_is_told_and_where_a_run_that_was_interrupted_is_resumed(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection, Reconciler(database) as reconciler:
         reconciler.migrate(T)
         connection.execute("insert into public.t select n, repeat('x', 400) from generate_series(1, 5000) n")

@@ -72,7 +72,7 @@ def test_no_use_case_reads_more_often_than_it_must(
         # The same, then live before the first statement and after the last.
         "migrate": 9,
         "migrate, nothing to do": 0,
-        # Neither the declaration nor live moved: nothing is built.
+        # Neither the declaration nor live changed: nothing is built.
         "check": 1,
         "check, another declaration": 4,
         "check, without a source": 1,

@@ -237,7 +237,7 @@ def test_a_partition_is_renamed_with_its_parent(database: str) -> None:
     assert _rows(database, "select id from public.q_1") == [(1,)]
 
 
-def test_a_new_column_without_a_null_is_filled_in(database: str) -> None:
+def test_a_new_column_without_a_null_is_backfilled(database: str) -> None:
     after = """create table t (
         a int not null, -- reconciler: backfill 0
         b text not null default 'new' -- reconciler: backfill 'row ' || coalesce(a, -1)

@@ -33,8 +33,8 @@ create table "per%cent" ("id (%s)" int generated always as identity primary key,
 create table child (id int primary key, parent int not null references "per%cent" deferrable initially deferred,
     n int, t text
     , d int generated always as (n * 2) stored, other int);
-create table circle (id int primary key, child int references child);
-alter table child add constraint back foreign key (other) references circle;
+create table ring (id int primary key, child int references child);
+alter table child add constraint back foreign key (other) references ring;
 create table part (id int, at int) partition by range (at);
 create table part1 partition of part for values from (0) to (10);
 create table part2 partition of part for values from (10) to (20);
@@ -46,7 +46,7 @@ create table untouched (id int);
 ROWS = """
 insert into "per%cent" (up, m, c) select nullif(n - 1, 0), 'a', (n, 'y')::pair from generate_series(1, 1000) n;
 insert into child select n, 1001 - n, n, 'text ' || n from generate_series(1, 1000) n;
-insert into circle select n, 1001 - n from generate_series(1, 1000) n;
+insert into ring select n, 1001 - n from generate_series(1, 1000) n;
 update child set other = id; set constraints all immediate;
 alter table child enable always trigger t;
 insert into part select n, n % 20 from generate_series(1, 50) n;
@@ -101,7 +101,7 @@ def _rehearse(url: str, after: str, change: Callable[[Plan], Plan]) -> RowRehear
     [
         ("update public.child set n = null", r"column public.child.n does not keep its values: \d+ of \d+ are lost"),
         ("update public.child set parent = 1", r"column public.child.parent does not keep its values: \d+ of \d+"),
-        ("delete from public.circle; delete from public.child where id = 7", "table public.c[a-z]+ has"),
+        ("delete from public.ring; delete from public.child where id = 7", "table public.c[a-z]+ has"),
         ("update public.part set id = 0 where at = 12", "column public.part.id does not keep its values"),
         ("delete from public.part where id = 12", r"table public.part has \d+ rows of \d+"),
         (
@@ -121,7 +121,7 @@ def test_a_plan_that_loses_rows_or_values_is_caught(filled: str, loss: str, mess
         _rehearse(filled, after, losing)
     rows = _rehearse(filled, after, lambda plan: plan)
     assert rows.warnings == ()
-    assert {fact.name[1] for fact in rows.sample.tables} == {"per%cent", "child", "circle", "part2"}
+    assert {fact.name[1] for fact in rows.sample.tables} == {"per%cent", "child", "ring", "part2"}
 
 
 def test_values_that_cannot_be_converted_show_before_the_plan_runs(database: str) -> None:

@@ -98,7 +98,7 @@ CASES: dict[str, Case] = {
         "select a, b from t",
         loses=True,
     ),
-    "a column of a type that is made anew, in parent and child": Case(
+    "a column of a type that is recreated, in parent and child": Case(
         "create type e as enum ('a', 'b'); create table p (a e, b int); create table c (d int) inherits (p);",
         "insert into p values ('a', 1); insert into c values ('b', 2, 3)",
         "create type e as enum ('b', 'a'); create table p (a e, b int); create table c (d int) inherits (p);",

@@ -48,7 +48,7 @@ CASES: dict[str, tuple[str, str]] = {
         CREATE TABLE app.a (b_c integer CONSTRAINT a_b_c_not_null NOT NULL);
         """,
     ),
-    "NOT NULL of a domain within records of a type that is made anew": (
+    "NOT NULL of a domain within records of a type that is recreated": (
         """
         CREATE DOMAIN app.d AS integer; CREATE TYPE app.r AS (a integer, d app.d); CREATE TABLE app.t (c app.r[]);
         """,

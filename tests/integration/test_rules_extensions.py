@@ -1,4 +1,4 @@
-"""Extensions are updated and moved where they can be, and else made anew with what hangs on them."""
+"""Extensions are updated and moved where they can be, and else recreated with what hangs on them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _declared(schema: LiteralString, version: LiteralString) -> str:
         (("app", "1.3"), ("app", "1.6"), True),
         (("app", "1.6"), ("app", "1.3"), False),
     ],
-    ids=["an update", "a way back that no update leads"],
+    ids=["an update", "a rollback that no update leads to"],
 )
 def test_an_extension_changes_under_an_index(
     database: str, before: tuple[str, str], after: tuple[str, str], in_place: bool

@@ -140,7 +140,7 @@ CASES: dict[str, tuple[str, str]] = {
         ),
     ),
     "a base type": ("", _BASE.format("") + "CREATE TYPE app.shell; CREATE TABLE app.t (a app.mood);"),
-    "a base type made anew": (_BASE.format(""), _BASE.format(", CATEGORY = 'M'")),
+    "a base type recreated": (_BASE.format(""), _BASE.format(", CATEGORY = 'M'")),
     "default privileges": (
         (
             "ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT, INSERT ON TABLES TO rare_guest;"

@@ -1,4 +1,4 @@
-"""Which scratch is taken where none is asked for: never one that would hold up others, if there is another."""
+"""Which scratch is taken where none is asked for: never one that would block others, if there is another."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_what_the_wanted_scratch_has_already_is_an_error_that_ends(database: str
         reconciler.migrate(published)
 
 
-def test_a_wish_that_cannot_be_granted_says_which(database: str) -> None:
+def test_a_scratch_that_cannot_be_had_says_which(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("create role modest login")
     try:

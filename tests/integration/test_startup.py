@@ -58,7 +58,7 @@ def _migrations(database: str) -> int:
 def lock_held(database: str) -> Iterator[psycopg.Connection]:
     """Somebody else works on the plugin: a start waits in the server until this connection's transaction ends."""
     with psycopg.connect(database) as holder:
-        # A start that does not end would else hold up the test for ever.
+        # A start that does not end would else keep the test for ever.
         holder.execute("set idle_in_transaction_session_timeout = '25s'")
         holder.execute("select pg_advisory_xact_lock(%s)", (lock_id(PLUGIN),))
         yield holder

@@ -277,7 +277,7 @@ PARTED = (
 )
 BOUNDS = {"before": PARTED.format(300), "after": PARTED.format(200), "last": INTO}
 FULL = " alter table t replica identity full;"
-HEIRS = "create table p (id int not null, n int, label text); create table t (primary key (id)) inherits (p);"
+CHILDREN = "create table p (id int not null, n int, label text); create table t (primary key (id)) inherits (p);"
 ONE_NAME = "create publication app for table public.t with (publish_via_partition_root = true)"
 CASES = {
     "columns": Case(**OF_COLUMNS, has_not=(LISTED,)),
@@ -332,16 +332,16 @@ CASES = {
         **OF_COLUMNS, online=True, is_foreign=True, has_not=(LISTED, "reconciler_tmp_")
     ),
     "columns of a table with a child": Case(
-        before=HEIRS,
-        after=HEIRS.replace("n int", "n bigint").replace("label text", "label text, more int default 3"),
+        before=CHILDREN,
+        after=CHILDREN.replace("n int", "n bigint").replace("label text", "label text, more int default 3"),
         publication="create publication app for table public.p",
         last="insert into public.t (id, n, more) values (20000, 3000000000, 5)",
         says=("column public.p.n becomes bigint", "column public.p.more is new"),
         compare="select id, n, label, more from public.p order by id",
     ),
     "columns online of a table with a child": Case(
-        before=HEIRS,
-        after=HEIRS.replace("n int", "n bigint"),
+        before=CHILDREN,
+        after=CHILDREN.replace("n int", "n bigint"),
         publication="create publication app for table public.p",
         online=True,
         last="insert into public.t (id, n) values (20000, 3000000000)",
@@ -454,7 +454,7 @@ class _CutOffError(Exception):
     pass
 
 
-def _cut_off(event: Event) -> None:
+def _interrupt(event: Event) -> None:
     """Ends a run after its first batch."""
     if event.phase is Phase.FILLED:
         raise _CutOffError
@@ -470,11 +470,11 @@ def test_the_column_list_of_an_interrupted_run_is_taken_back(pair: Pair) -> None
     with Reconciler(pair.url, options=Options(online=True, when_behind=WhenBehind.APPLY)) as reconciler:
         for after in (T.replace("n int", "n bigint"), T):
             with pytest.raises(_CutOffError):
-                reconciler.migrate(T.replace("n int", "n bigint"), on_event=_cut_off)
+                reconciler.migrate(T.replace("n int", "n bigint"), on_event=_interrupt)
             pair.here.execute(CHANGED.encode())
             assert pair.goes_on()
             assert pair.here.execute(lists).fetchall() == [(True,)]
-            # Gone on with, or given up.
+            # Resumed, or given up.
             if after == T:
                 break
             reconciler.migrate(after)

@@ -74,7 +74,7 @@ SECOND = """
     CREATE POLICY mine ON app.users USING (id = 1);
     COMMENT ON TABLE app.users IS 'people';
 """
-# In steps: an index CONCURRENTLY, a key of another type, a column that is filled in batches.
+# In steps: an index CONCURRENTLY, a key of another type, a column that is backfilled in batches.
 STEPS = (
     SECOND.replace("id int PRIMARY KEY", "id bigint PRIMARY KEY").replace("owner int NOT NULL", "owner bigint NOT NULL")
     + """

@@ -64,7 +64,7 @@ def test_the_sort_respects_every_edge(edges: set[tuple[int, int]]) -> None:
     assert all(place[before] < place[after] for before, after in edges)
 
 
-def test_a_circle_without_folds_is_an_error_that_names_it() -> None:
+def test_a_cycle_without_folds_is_an_error_that_names_it() -> None:
     with pytest.raises(PlanError, match="1, 2"):
         sorted_groups({1: 1, 2: 2}, [(1, 2), (2, 1)], rank=lambda node: (node,), unfold_priority=lambda _: 0)
 
@@ -129,11 +129,11 @@ def _order(edges: list[tuple[str, str]], wishes: list[SoftEdge[str]]) -> list[st
     return [head for head, _ in groups]
 
 
-def test_a_wish_is_kept_where_nothing_speaks_against_it() -> None:
+def test_a_soft_edge_is_kept_where_nothing_speaks_against_it() -> None:
     assert _order([("a", "b")], [SoftEdge(earlier=["y", "z"], later=["a"])]) == ["y", "z", "a", "b"]
 
 
-def test_a_wish_that_closes_a_circle_is_given_up_only_for_what_is_in_the_circle() -> None:
+def test_a_soft_edge_that_closes_a_cycle_is_given_up_only_for_what_is_in_the_cycle() -> None:
     order = _order([("a", "b")], [SoftEdge(earlier=["b", "z"], later=["a"])])
     assert order == ["z", "a", "b"]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "REMOVE_OR_CHANGE",
     "field",
-    "is_filled_in",
+    "is_backfilled",
     "is_understood",
     "links_below",
     "named",
@@ -153,7 +153,7 @@ def rows_stay(table: FactId | None, context: Context) -> bool:
     """Whether the statement will meet the rows that live has now, and as they are."""
     if table is None or table.kind != "table" or not context.persists(table):
         return False
-    if is_filled_in(table, context):
+    if is_backfilled(table, context):
         return False
     links = [each for each in context.live.children.get(table, ()) if each.kind == "inheritance"]
     # A table that leaves its parent takes its rows with it.
@@ -178,7 +178,7 @@ def links_below(table: FactId, context: Context) -> list[FactId]:
     return [each for each in found if each.kind == "inheritance" and each.name[2:] == table.name]
 
 
-def is_filled_in(table: FactId, context: Context) -> bool:
+def is_backfilled(table: FactId, context: Context) -> bool:
     """Whether the plan gives the column a value."""
     return any(column.name[:2] == table.name for column in context.intent.backfills)
 

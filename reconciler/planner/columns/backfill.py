@@ -33,7 +33,7 @@ _ALL_COLUMNS = re.compile(r"\.\s*\*")
 def backfilled(column: FactId, context: Context, *, only_missing: bool, late: bool = False) -> Iterable[StatementDraft]:
     """The statement that fills the column in as a hint says; none without one.
 
-    Missing values are filled in batches, before the plan's transaction or, if `late`, after it; others are in it.
+    Missing values are backfilled in batches, before the plan's transaction or, if `late`, after it; others are in it.
     """
     said = context.intent.backfills.get(column)
     table = context.goal.parent(column)
@@ -82,7 +82,7 @@ def read_by(expression: str, table: FactId, context: Context) -> Iterable[RowAcc
 
 
 def filling_missing(column: FactId, table: FactId, context: Context, *, late: bool = False) -> row_guards.Batching:
-    """How missing values of a column that is there are filled in batches; `late`: after the plan's transaction."""
+    """How missing values of a column that is there are backfilled in batches; `late`: after the plan's transaction."""
     if (refused := publications.why_not_updated((table,), context)) is not None:
         return row_guards.Batching(why_not=refused)
     return row_guards.batching(
@@ -113,11 +113,11 @@ def _why_not_in_steps(column: FactId, table: FactId, context: Context) -> str:
 
 
 def fills_before(column: FactId, context: Context) -> bool:
-    """Whether missing values are filled in batches: what a hint says of them can only name columns that are there."""
+    """Whether missing values are backfilled in batches: a hint's value can only name columns that are there."""
     table = context.goal.parent(column)
     if table is None or column in context.creates or not online.changes_online(table, context):
         return False
-    if "type" in context.changed(column) or table.name in context.live.heirs:
+    if "type" in context.changed(column) or table.name in context.live.inheritances:
         return False
     if filling_missing(column, table, context).why_not is not None:
         return False

@@ -37,9 +37,9 @@ def column_clause(
     nullable: bool = False,
     identity_later: bool = False,
 ) -> Part | None:
-    """A column as CREATE TABLE and ADD COLUMN take it, `nullable` until its rows are filled in.
+    """A column as CREATE TABLE and ADD COLUMN take it, `nullable` until its rows are backfilled.
 
-    One whose rows are numbered first is an identity only later. None where the table has it from elsewhere.
+    One whose rows are assigned numbers first is an identity only later. None where the table has it from elsewhere.
     """
     definition = context.new(column)
     table = context.goal.parent(column)

@@ -1,4 +1,4 @@
-"""New identity columns whose rows must be numbered before they are identities. Pure: no I/O.
+"""New identity columns whose rows must have numbers before they are identities. Pure: no I/O.
 
 Postgres refuses ADD COLUMN ... AS IDENTITY on a table from which others inherit, and before 17 on one with partitions.
 A sequence for the while, the counter, assigns values to all their rows; then the identity continues at its position.
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from reconciler.model.facts import Definition
     from reconciler.planner.core.context import Context
 
-__all__ = ["becomes_identity", "counter_of", "counting_text", "is_numbered_first", "next_of"]
+__all__ = ["becomes_identity", "counter_of", "counting_text", "is_assigned_first", "next_of"]
 
 
-def is_numbered_first(column: FactId, context: Context) -> bool:
+def is_assigned_first(column: FactId, context: Context) -> bool:
     """Whether Postgres does not add the new column as an identity, as other tables get it from this one."""
     if "identity" not in context.new(column):
         return False
     table = context.goal.parent(column)
     if table in context.decided.temporary_parents and context.new(column).get("inherited"):
         return True
-    if table is None or table.name not in context.live.heirs:
+    if table is None or table.name not in context.live.inheritances:
         return False
     return context.version < 170000 or "partition_key" not in context.old(table)
 

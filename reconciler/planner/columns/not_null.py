@@ -189,7 +189,7 @@ def _is_declared(column: FactId, context: Context) -> bool:
 
 
 def lifted(column: FactId, context: Context) -> Iterable[StatementDraft]:
-    """NOT NULL goes from the column, and from those below that would be in the way of theirs."""
+    """NOT NULL goes from the column, and from those below that would keep theirs."""
     for each in (column, *_all_below(column, context)):
         if is_lifted(each, context):
             yield from _dropped(each, context)
@@ -340,7 +340,11 @@ def _is_set_late(column: FactId, table: FactId, context: Context) -> bool:
     """Whether rows are looked at after the plan's transaction, as what fills new ones comes no sooner."""
     if "type" in context.changed(column) or not online.changes_online(table, context):
         return False
-    if _is_set_online(column, table, context) or "identity" in context.new(column) or table.name in context.live.heirs:
+    if (
+        _is_set_online(column, table, context)
+        or "identity" in context.new(column)
+        or table.name in context.live.inheritances
+    ):
         return False
     if column in context.intent.backfills and filling_missing(column, table, context, late=True).why_not is not None:
         return False
@@ -354,7 +358,7 @@ def _can_be_given(column: FactId, context: Context) -> bool:
     """Whether new rows can be given a value in the column as they will be, before NOT NULL is asked of them."""
     if other_source_changes(column, context):
         return False
-    is_alone = column.name[:2] not in context.live.heirs
+    is_alone = column.name[:2] not in context.live.inheritances
     if is_to_be_identity(column, context):
         return is_alone
     default = changed_default(column, context)

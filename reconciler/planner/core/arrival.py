@@ -50,9 +50,9 @@ class Rows:
 def _family(table: FactId, context: Context) -> Iterable[FactId]:
     """The table, and what inherits from it or is a partition of it, on all levels, in live."""
     yield table
-    for link in context.live.heirs.get(table.name, ()):
-        if (heir := context.live.parent(link)) is not None:
-            yield from _family(heir, context)
+    for link in context.live.inheritances.get(table.name, ()):
+        if (child := context.live.parent(link)) is not None:
+            yield from _family(child, context)
 
 
 def _guards_of(tables: Iterable[FactId], context: Context) -> tuple[FactId, ...]:

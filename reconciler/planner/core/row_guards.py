@@ -1,8 +1,8 @@
 """What guards a table's rows: policies, rules and triggers that filter what our statements do, or act on it. Pure.
 
 One place answers, of any state, which of them a statement that reads or writes rows would meet, and so whether rows can
-be filled in batches, beside the work of others, where nothing can be switched off. `guard_suspension` switches them off
-around what runs in the plan's transaction.
+be backfilled in batches, beside the work of others, where nothing can be switched off. `guard_suspension` switches them
+off around what runs in the plan's transaction.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Policies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batching:
-    """How rows are filled in batches so that nothing of the user's acts on it; `why_not` where that cannot be had.
+    """How rows are backfilled in batches so that nothing of the user's acts on it; `why_not` where that cannot be had.
 
     `as_replica` is with session_replication_role = replica, which no usual trigger or rule fires in.
     """
@@ -179,7 +179,7 @@ def below(table: FactId, state: Snapshot) -> Iterable[FactId]:
     seen = {table}
     waiting = [table]
     while waiting:
-        for link in state.heirs.get(waiting.pop().name, ()):
+        for link in state.inheritances.get(waiting.pop().name, ()):
             child = state.parent(link)
             if child is not None and child not in seen:
                 seen.add(child)

@@ -58,7 +58,7 @@ class Rule:
     kinds: ClassVar[tuple[str, ...]]
     # Among statements that may stand in any order, lower comes first when creating, last when dropping.
     rank: ClassVar[int] = 50
-    # Where folding into another fact's statement would close a circle, those with a lower value stand alone first.
+    # Where folding into another fact's statement would close a cycle, those with a lower value stand alone first.
     unfold_priority: ClassVar[int] = 1
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:

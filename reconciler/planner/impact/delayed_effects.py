@@ -10,7 +10,7 @@ from reconciler.hazards.hazards import (
     blocks_writes,
     changes_version,
     goes_wrong,
-    has_no_way_back,
+    is_irreversible,
     lacks_index,
 )
 from reconciler.model.facts import FactId
@@ -98,10 +98,10 @@ def _made(act: Act, fact: FactId, context: Context) -> Iterable[Hazard]:
             before = set(cast("list[str]", context.old(fact)["labels"]))
             for label in cast("list[str]", context.new(fact)["labels"]):
                 if label not in before:
-                    yield has_no_way_back(fact, f"removing {label!r} again requires recreating the type")
+                    yield is_irreversible(fact, f"removing {label!r} again requires recreating the type")
         case "column" if fact in context.live and act is Act.ALTER:
             if "generated" in context.old(fact) and "generated" not in context.new(fact):
-                yield has_no_way_back(fact, "to compute it again it must be dropped and added")
+                yield is_irreversible(fact, "to compute it again it must be dropped and added")
         case "function" if fact in context.alters and "definition" in context.changed(fact):
             yield from _computed_before(fact, context)
         case "extension" if fact in context.live:

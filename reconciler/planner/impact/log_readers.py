@@ -62,8 +62,8 @@ def with_readers(statements: Sequence[Statement], context: Context) -> list[Stat
         shown += f" and {len(tables) - _SHOWN} more" if len(tables) > _SHOWN else ""
         standbys = "; ".join(str(each) for each in replication.standbys)
         text = (
-            f"standbys replay the locks on {shown} until the commit, and cancel queries there that are in the way for"
-            f" longer than max_standby_streaming_delay ({standbys})"
+            f"standbys replay the locks on {shown} until the commit, and cancel queries there that conflict with them"
+            f" for longer than max_standby_streaming_delay ({standbys})"
         )
         place, table = locked[0]
         found[place] = replace(found[place], hazards=(*found[place].hazards, stops_subscribers(table, text)))

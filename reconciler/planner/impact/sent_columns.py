@@ -105,7 +105,7 @@ def retyped(column: FactId, context: Context) -> Iterator[Hazard]:
     if takes_all(before, after) or base_type(after) in ("text", "character varying"):
         text = f"{who} stop at a value that {before} does not hold; {to_run([statement])}"
     elif takes_all(after, before) or base_type(before) in ("text", "character varying"):
-        text = f"{who} go on with {before}; {to_run((), [statement])}"
+        text = f"{who} continue with {before}; {to_run((), [statement])}"
     else:
         text = f"{who} stop at the next row that {before} does not hold; when they have, on each of them: {statement}"
     yield stops_subscribers(column, f"{column} becomes {after}: {text}")

@@ -1,6 +1,6 @@
 """The exchange of a column for one of another type that is made beside it. Pure.
 
-The new column has a temporary name. A trigger keeps it equal to the old one; the rows are backfilled in batches;
+The new column has a temporary name. A trigger keeps it equal to the old one; the rows are backbackfilled in batches;
 indexes are built on it; and the plan's transaction drops the old column, renames the new one, and gives it all that
 hung on the old one.
 """
@@ -25,7 +25,7 @@ from reconciler.planner.online.temporary_columns import (
     hinted_value,
     not_null_steps,
     triggered,
-    with_heirs,
+    with_child_tables,
     without_trigger,
 )
 from reconciler.planner.partitions import publications
@@ -53,29 +53,29 @@ def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Cont
     old, new = context.old(column), context.new(column)
     table = context.live.parent(column)
     assert table is not None
-    shadow = exchanged_name(column, context)
-    yield from _keep_equal(column, shadow, expression, table, context)
-    arrived = _arrived(column, shadow, expression, context)
-    change = compose("SET {} = {} WHERE ({}) IS NOT TRUE", name(shadow), raw(expression), arrived)
+    replacement = exchanged_name(column, context)
+    yield from _keep_equal(column, replacement, expression, table, context)
+    arrived = _arrived(column, replacement, expression, context)
+    change = compose("SET {} = {} WHERE ({}) IS NOT TRUE", name(replacement), raw(expression), arrived)
     said = hinted_value(column, context) if becomes_required(column, context) else None
     if said is not None:
         template: LiteralString = "SET {} = COALESCE({}, {}) WHERE (({}) AND {} IS NOT NULL) IS NOT TRUE"
         value = _beside_another(column, expression, context)
-        change = compose(template, name(shadow), raw(value), raw(said), arrived, name(shadow))
+        change = compose(template, name(replacement), raw(value), raw(said), arrived, name(replacement))
     firing = said is not None and column in context.intent.firing
     yield from fill(change, table, tuple(found), filling_of_changed(column, context), context, firing=firing)
     what = f"values of {column} did not arrive in the new column"
-    proof, dropped = online.checked_rows(table, (shadow, "arrived"), arrived, (), what, context)
-    first, last = not_null_steps(column, shadow, table, context)
+    proof, dropped = online.checked_rows(table, (replacement, "arrived"), arrived, (), what, context)
+    first, last = not_null_steps(column, replacement, table, context)
     # Both hold for new rows before either is validated.
     yield from sorted((*proof, *first), key=lambda draft: not draft.brief)
-    yield analyze(table, shadow)
+    yield analyze(table, replacement)
     alter = raw(compose("ALTER TABLE {}", qualified(column)))
     final = name(column.name[2])
 
     yield from dropped
-    yield from without_trigger(shadow, table, context)
-    yield from publications.unlisted(with_heirs(table, context), context)
+    yield from without_trigger(replacement, table, context)
+    yield from publications.unlisted(with_child_tables(table, context), context)
     identity = "identity" in old
     aside = name(temporary_name(*column.name, "old"))
     if identity:
@@ -84,23 +84,23 @@ def swap(column: FactId, expression: str, found: Sequence[Hazard], context: Cont
         yield exclusive(compose("{} RENAME COLUMN {} TO {}", alter, final, aside), table, brief=True)
     else:
         yield exclusive(compose("{} DROP COLUMN {}", alter, final), table, brief=True)
-    yield exclusive(compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final), table, brief=True)
+    yield exclusive(compose("{} RENAME COLUMN {} TO {}", alter, name(replacement), final), table, brief=True)
     if _is_indexed(column, context):
-        yield exclusive(_index_columns_renamed(column, shadow), table, brief=True)
+        yield exclusive(_index_columns_renamed(column, replacement), table, brief=True)
     if new.get("not_null"):
         yield exclusive(required(column, context), table, brief=True)
     yield from last
     if identity:
         yield from (exclusive(text, table, brief=True) for text in _identity(column, alter, context))
         yield exclusive(compose("{} DROP COLUMN {}", alter, aside), table, brief=True)
-    yield from publications.shows_again(column, with_heirs(table, context), context)
+    yield from publications.shows_again(column, with_child_tables(table, context), context)
 
 
 def _is_indexed(column: FactId, context: Context) -> bool:
     return any(each.kind in ("index", "constraint") for each in context.goal_dependents.get(column, ()))
 
 
-def _index_columns_renamed(column: FactId, shadow: str) -> str:
+def _index_columns_renamed(column: FactId, replacement: str) -> str:
     """The columns of indexes that were built on the new one: Postgres names them then, and renames none with it.
 
     Which of an index's expressions has been given the name is known to the catalogs alone.
@@ -120,34 +120,34 @@ def _index_columns_renamed(column: FactId, shadow: str) -> str:
         " FROM pg_catalog.pg_attribute b WHERE b.attrelid = part.attrelid AND b.attname = x.free)"
         " ORDER BY n LIMIT 1)); END LOOP; END",
         of_table,
-        literal(shadow),
+        literal(replacement),
         final,
         final,
     )
     return compose("DO {}", literal(body))
 
 
-def _arrived(column: FactId, shadow: str, expression: str, context: Context) -> Part:
+def _arrived(column: FactId, replacement: str, expression: str, context: Context) -> Part:
     """The condition for the value of a row to have arrived in the new column.
 
     A value that depends on what a session has set is another one where a client of other settings wrote the row: then
     only what is NULL is compared. Where NOT NULL comes with the type, a row without a value may get one.
     """
-    arrived = _same_value(column, shadow, expression, context)
+    arrived = _same_value(column, replacement, expression, context)
     if becomes_required(column, context):
         return raw(compose("({}) IS NULL OR {}", raw(expression), arrived))
     return arrived
 
 
-def _same_value(column: FactId, shadow: str, expression: str, context: Context) -> Part:
+def _same_value(column: FactId, replacement: str, expression: str, context: Context) -> Part:
     old, new = str(context.old(column)["type"]), str(context.new(column)["type"])
     enums = all(_is_enum_or_known(column, state) for state in (context.live, context.goal))
     value = raw(compose("({})::{}", raw(expression), raw(new)))
     if not is_the_same_everywhere(old, new, enums=enums):
-        return raw(compose("({} IS NULL) = ({} IS NULL)", name(shadow), value))
+        return raw(compose("({} IS NULL) = ({} IS NULL)", name(replacement), value))
     if is_a_number(new):
-        return raw(compose("{} IS NOT DISTINCT FROM {}", name(shadow), value))
-    texts = (raw(compose('{}::text COLLATE "C"', part)) for part in (name(shadow), value))
+        return raw(compose("{} IS NOT DISTINCT FROM {}", name(replacement), value))
+    texts = (raw(compose('{}::text COLLATE "C"', part)) for part in (name(replacement), value))
     return raw(compose("{} IS NOT DISTINCT FROM {}", *texts))
 
 
@@ -166,15 +166,15 @@ def _identity(column: FactId, alter: Part, context: Context) -> Iterable[str]:
 
 
 def _keep_equal(
-    column: FactId, shadow: str, expression: str, table: FactId, context: Context
+    column: FactId, replacement: str, expression: str, table: FactId, context: Context
 ) -> Iterable[StatementDraft]:
     """The new column, and the trigger that fills it in every row that is written from now on."""
     new = context.new(column)
-    hidden = [*publications.hide(column, with_heirs(table, context), beside(table, context), context)]
+    hidden = [*publications.hide(column, with_child_tables(table, context), beside(table, context), context)]
     yield from hidden
     joined = bool(hidden)
-    if not online.adopt(FactId("column", (*table.name, shadow)), context):
-        text = compose("ALTER TABLE {} ADD COLUMN {} {}", qualified(column), name(shadow), column_kind(new))
+    if not online.adopt(FactId("column", (*table.name, replacement)), context):
+        text = compose("ALTER TABLE {} ADD COLUMN {} {}", qualified(column), name(replacement), column_kind(new))
         yield StatementDraft(
             sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=table, stage=Stage.BEFORE, joined=joined, brief=True
         )
@@ -185,9 +185,9 @@ def _keep_equal(
             "(SELECT {} FROM (SELECT NEW.*) AS {})", raw(_or_missing(column, expression, context)), name(column.name[1])
         )
     )
-    body = compose("BEGIN NEW.{} := {}; RETURN NEW; END", name(shadow), value)
+    body = compose("BEGIN NEW.{} := {}; RETURN NEW; END", name(replacement), value)
     said = hinted_value(column, context) if becomes_required(column, context) else None
-    yield from triggered(shadow, body, table, context, joined=joined, as_owner=said is not None, said=said)
+    yield from triggered(replacement, body, table, context, joined=joined, as_owner=said is not None, said=said)
 
 
 def _or_missing(column: FactId, expression: str, context: Context) -> str:

@@ -44,7 +44,7 @@ def _can_be_built(fact: FactId, context: Context) -> bool:
     """Whether the index can be built before the transaction, maybe on columns that will take others' places."""
     if (fact.kind == "constraint" or context.new(fact).get("unique")) and not stays_filled(fact, context):
         return False
-    return online.is_ready(fact, context, among=exchanged_columns.shadowed_columns(fact, context))
+    return online.is_ready(fact, context, among=exchanged_columns.swapped_columns(fact, context))
 
 
 def builds_online(fact: FactId, context: Context) -> bool:
@@ -58,7 +58,7 @@ def is_replaced_online(fact: FactId, context: Context) -> bool:
     """Whether a new index is built before the old one goes, so that queries always have one of them."""
     if fact not in context.drops or fact not in context.creates or context.old(fact).get("invalid"):
         return False
-    if exchanged_columns.shadowed_columns(fact, context) or exchanged_columns.is_on_exchanged(fact, context):
+    if exchanged_columns.swapped_columns(fact, context) or exchanged_columns.is_on_exchanged(fact, context):
         return False
     if context.goes_with_parent(fact):
         return False
@@ -159,8 +159,8 @@ def drop_index(fact: FactId, context: Context) -> StatementDraft | None:
 
 def goes_with_its_column(fact: FactId, context: Context) -> bool:
     """Whether the exchange of a column drops the index, so that nothing else need do it."""
-    shadowed = exchanged_columns.shadowed_columns(fact, context)
-    return bool(shadowed) and fact in context.creates and builds_online(fact, context)
+    swapped = exchanged_columns.swapped_columns(fact, context)
+    return bool(swapped) and fact in context.creates and builds_online(fact, context)
 
 
 def index_of_key(fact: FactId, context: Context) -> IndexText | None:
@@ -174,7 +174,7 @@ def index_of_key(fact: FactId, context: Context) -> IndexText | None:
         template: LiteralString = (
             "CREATE UNIQUE INDEX CONCURRENTLY {} ON {} {}" if concurrently else "CREATE UNIQUE INDEX {} ON {} {}"
         )
-        return compose(template, name(index), table, raw(exchanged_columns.on_shadows(clauses[0], fact, context)))
+        return compose(template, name(index), table, raw(exchanged_columns.on_replacements(clauses[0], fact, context)))
 
     return build
 

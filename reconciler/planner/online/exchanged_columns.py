@@ -11,7 +11,7 @@ from reconciler.planner.columns.backfill import may_name_unsettled
 from reconciler.planner.columns.given_values import changed_default, family, other_source_changes
 from reconciler.planner.columns.hierarchy import inherited_from
 from reconciler.planner.core import online, row_guards
-from reconciler.planner.online.temporary_columns import filling, heirs_of, hinted_value, is_large, shadow_name
+from reconciler.planner.online.temporary_columns import child_tables, filling, hinted_value, is_large, replacement_name
 from reconciler.planner.partitions import publications
 from reconciler.planner.sql.casts import rewrites
 from reconciler.planner.sql.quoting import compose, name
@@ -28,26 +28,26 @@ __all__ = [
     "exchanged_before",
     "exchanged_name",
     "filling_of_changed",
-    "follows_shadow",
     "is_on_exchanged",
+    "is_swapped",
+    "is_swapped_above",
     "moved_behind",
     "obstacle",
-    "on_shadows",
-    "shadowed_columns",
-    "takes_shadow",
+    "on_replacements",
+    "swapped_columns",
 ]
 
 _NEVER = frozenset({"generated", "virtual", "identity", "fdw_options", "inherited"})
 _TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[A-Za-z_\x80-\uffff][\w$\x80-\uffff]*""")
 
 
-def takes_shadow(column: FactId, context: Context) -> bool:
+def is_swapped(column: FactId, context: Context) -> bool:
     """Whether a new column is made in the column's place: mostly for a type that would rewrite a large table."""
     if column.kind != "column" or column not in context.live or column not in context.goal:
         return False
     if context.online is not None and context.online.keep_column_order:
         return column in kept_in_order(context.live.parent(column), context)
-    return _wants_shadow(column, context)
+    return _wants_swap(column, context)
 
 
 def kept_in_order(table: FactId | None, context: Context) -> Sequence[FactId]:
@@ -58,12 +58,12 @@ def kept_in_order(table: FactId | None, context: Context) -> Sequence[FactId]:
     if table is None or table.kind != "table":
         return ()
     columns = [column for column in _ordered(table, context) if column in context.goal]
-    first = next((place for place, column in enumerate(columns) if _wants_shadow(column, context)), None)
+    first = next((place for place, column in enumerate(columns) if _wants_swap(column, context)), None)
     if first is None or not all(_may_be_exchanged(column, context) for column in columns[first:]):
         return ()
     names = [column.name[2] for column in columns]
-    for heir in heirs_of(table, context):
-        if [column.name[2] for column in _ordered(heir, context) if column in context.goal] != names:
+    for child in child_tables(table, context):
+        if [column.name[2] for column in _ordered(child, context) if column in context.goal] != names:
             return ()
     return columns[first:]
 
@@ -95,8 +95,8 @@ def exchanged_before(column: FactId, context: Context) -> Sequence[FactId]:
     if column not in context.live and not (context.online is not None and context.online.keep_column_order):
         return ()
     if column in context.live:
-        columns = columns[: columns.index(column)] if takes_shadow(column, context) else []
-    return [each for each in columns if each in context.alters and takes_shadow(each, context)]
+        columns = columns[: columns.index(column)] if is_swapped(column, context) else []
+    return [each for each in columns if each in context.alters and is_swapped(each, context)]
 
 
 def moved_behind(column: FactId, context: Context) -> Sequence[FactId] | None:
@@ -110,7 +110,7 @@ def moved_behind(column: FactId, context: Context) -> Sequence[FactId] | None:
 
 
 def _is_exchanged(column: FactId, context: Context) -> bool:
-    return column in context.alters and (takes_shadow(column, context) or follows_shadow(column, context))
+    return column in context.alters and (is_swapped(column, context) or is_swapped_above(column, context))
 
 
 def _ordered(table: FactId, context: Context) -> list[FactId]:
@@ -118,7 +118,7 @@ def _ordered(table: FactId, context: Context) -> list[FactId]:
     return [FactId("column", (*table.name, found)) for found, _ in context.columns(table, context.live)]
 
 
-def _wants_shadow(column: FactId, context: Context) -> bool:
+def _wants_swap(column: FactId, context: Context) -> bool:
     """Whether a change of type would rewrite a large table, and can be made by a new column instead."""
     old, new = context.old(column), context.new(column)
     return (
@@ -131,12 +131,12 @@ def _wants_shadow(column: FactId, context: Context) -> bool:
     )
 
 
-def follows_shadow(column: FactId, context: Context) -> bool:
+def is_swapped_above(column: FactId, context: Context) -> bool:
     """Whether the column is exchanged together with the one of a parent that it comes from."""
     if not context.live.definition(column).get("inherited") or column not in context.alters:
         return False
     return any(
-        takes_shadow(above, context) or follows_shadow(above, context)
+        is_swapped(above, context) or is_swapped_above(above, context)
         for above in inherited_from(column, context)
         if above in context.alters
     )
@@ -148,8 +148,8 @@ def obstacle(column: FactId, context: Context) -> str | None:
     assert table is not None
     if becomes_required(column, context) and not _is_missing_known(column, context):
         return "it becomes required, and what rows without a value get comes with the plan"
-    heirs = [*heirs_of(table, context)]
-    everywhere = [column, *(FactId("column", (*heir.name, column.name[2])) for heir in heirs)]
+    children = [*child_tables(table, context)]
+    everywhere = [column, *(FactId("column", (*child.name, column.name[2])) for child in children)]
     old = context.old(column)
     if context.changed(column) & _NEVER or "generated" in old or "of_type" in context.old(table):
         return "more than its type changes, or it is computed"
@@ -159,15 +159,15 @@ def obstacle(column: FactId, context: Context) -> str | None:
         for dependent in context.dependents.get(each, ())
     ):
         return "a generated column depends on it"
-    if (reason := publications.why_not_hidden((table, *heirs), context)) is not None:
+    if (reason := publications.why_not_hidden((table, *children), context)) is not None:
         return reason
     if (guarded := filling_of_changed(column, context).why_not) is not None:
         return guarded
-    if not heirs and "partition_key" not in context.old(table):
+    if not children and "partition_key" not in context.old(table):
         return None
     if "identity" in old:
         return "it is the identity of a table with partitions or children"
-    keys = (str(context.old(each).get("partition_key", "")) for each in (table, *heirs))
+    keys = (str(context.old(each).get("partition_key", "")) for each in (table, *children))
     if any(column.name[2] in _names_in(key) for key in keys):
         return "it is in a partition key"
     if any(
@@ -177,7 +177,9 @@ def obstacle(column: FactId, context: Context) -> str | None:
         for dependent in state.get(each, ())
     ):
         return "an index or constraint of a table with partitions or children is on it"
-    if not all(_comes_along(each, heir, column, context) for each, heir in zip(everywhere[1:], heirs, strict=True)):
+    if not all(
+        _comes_along(each, child, column, context) for each, child in zip(everywhere[1:], children, strict=True)
+    ):
         return "a child table overrides it"
     return None
 
@@ -191,10 +193,10 @@ def _is_missing_known(column: FactId, context: Context) -> bool:
     return default is None or default not in context.goal or online.is_ready(default, context, among=(column,))
 
 
-def _comes_along(column: FactId, heir: FactId, above: FactId, context: Context) -> bool:
+def _comes_along(column: FactId, child: FactId, above: FactId, context: Context) -> bool:
     """Whether the column has all from the one of its one parent, and will."""
-    links = [each for each in context.live.children.get(heir, ()) if each.kind == "inheritance"]
-    if heir.kind != "table" or len(links) != 1 or not context.persists(links[0]) or not context.persists(heir):
+    links = [each for each in context.live.children.get(child, ()) if each.kind == "inheritance"]
+    if child.kind != "table" or len(links) != 1 or not context.persists(links[0]) or not context.persists(child):
         return False
     if column not in context.live or column not in context.goal or column in context.intent.conversions:
         return False
@@ -236,9 +238,11 @@ def exchanged_name(column: FactId, context: Context) -> str:
     """
     kind = str(context.new(column)["type"])
     if context.online is None or not context.online.keep_column_order:
-        return shadow_name(column, kind)
+        return replacement_name(column, kind)
     among = kept_in_order(context.live.parent(column), context)
-    return shadow_name(column, "\0".join((kind, *(f"{each.name[2]} {context.new(each)['type']}" for each in among))))
+    return replacement_name(
+        column, "\0".join((kind, *(f"{each.name[2]} {context.new(each)['type']}" for each in among)))
+    )
 
 
 def becomes_required(column: FactId, context: Context) -> bool:
@@ -246,13 +250,13 @@ def becomes_required(column: FactId, context: Context) -> bool:
     return bool(context.new(column).get("not_null")) and not context.old(column).get("not_null")
 
 
-def on_shadows(text: str, fact: FactId, context: Context) -> str:
+def on_replacements(text: str, fact: FactId, context: Context) -> str:
     """The text of an index with the new columns in place of the old ones.
 
     A name that only looks like the column's (a function's, a type's) stays; were one taken for another, the proof would
     not end at the goal.
     """
-    renamed = {column.name[2]: exchanged_name(column, context) for column in shadowed_columns(fact, context)}
+    renamed = {column.name[2]: exchanged_name(column, context) for column in swapped_columns(fact, context)}
 
     def replaced(match: re.Match[str]) -> str:
         token = match[0]
@@ -268,16 +272,16 @@ def on_shadows(text: str, fact: FactId, context: Context) -> str:
 def is_on_exchanged(index: FactId, context: Context) -> bool:
     """Whether the live index is on a column that is exchanged, and so goes with the old one."""
     return any(
-        takes_shadow(needed, context) or follows_shadow(needed, context)
+        is_swapped(needed, context) or is_swapped_above(needed, context)
         for needed in context.live.dependencies.get(index, ())
         if needed in context.alters
     )
 
 
-def shadowed_columns(fact: FactId, context: Context) -> list[FactId]:
+def swapped_columns(fact: FactId, context: Context) -> list[FactId]:
     """The columns that the fact needs and that are exchanged."""
     return [
         needed
         for needed in sorted(context.goal.dependencies.get(fact, ()))
-        if needed in context.alters and takes_shadow(needed, context)
+        if needed in context.alters and is_swapped(needed, context)
     ]

@@ -1,4 +1,4 @@
-"""New columns whose value is another one in each row: backfilled in batches before they get their name. Pure."""
+"""New columns whose value is another one in each row: backbackfilled in batches before they get their name. Pure."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from reconciler.planner.columns.identity_backfill import becomes_identity, count
 from reconciler.planner.columns.not_null import is_required_online, required
 from reconciler.planner.core import online, row_guards
 from reconciler.planner.core.rule import StatementDraft, exclusive
-from reconciler.planner.online.exchanged_columns import takes_shadow
+from reconciler.planner.online.exchanged_columns import is_swapped
 from reconciler.planner.online.temporary_columns import (
     analyze,
+    child_tables,
     fill,
     filling,
-    heirs_of,
     hinted_value,
     is_large,
     proof_of_values,
-    shadow_name,
+    replacement_name,
     triggered,
-    with_heirs,
+    with_child_tables,
     without_trigger,
 )
 from reconciler.planner.partitions import publications
@@ -55,7 +55,7 @@ _STABLE = re.compile(
 def beside(table: FactId, context: Context) -> set[FactId]:
     """The columns of the table that have a temporary one beside them in this plan."""
     columns = [*context.live.children.get(table, ()), *context.goal.children.get(table, ())]
-    found = {each for each in columns if each in context.alters and takes_shadow(each, context)}
+    found = {each for each in columns if each in context.alters and is_swapped(each, context)}
     for each in columns:
         if each.kind == "column" and each in context.creates and each not in context.drops:
             default = context.goal.find(FactId("default", each.name))
@@ -66,7 +66,7 @@ def beside(table: FactId, context: Context) -> set[FactId]:
 
 def hides(table: FactId, context: Context) -> list[FactId]:
     """The members of publications that get a column list meanwhile."""
-    return publications.to_hide(with_heirs(table, context), context)
+    return publications.to_hide(with_child_tables(table, context), context)
 
 
 def is_one_for_all(default: str) -> bool:
@@ -75,20 +75,20 @@ def is_one_for_all(default: str) -> bool:
 
 
 def is_filled_online(column: FactId, default: str | None, context: Context) -> bool:
-    """Whether a new column is backfilled in batches, because its value must be computed for each row."""
+    """Whether a new column is backbackfilled in batches, because its value must be computed for each row."""
     table = context.goal.parent(column)
     new = context.new(column)
     if column in context.drops or new.keys() & _NEVER_FILLED or table is None or not is_large(table, context):
         return False
-    if publications.why_not_hidden(with_heirs(table, context), context) is not None:
+    if publications.why_not_hidden(with_child_tables(table, context), context) is not None:
         return False
     if not all(
-        heir.kind == "table"
-        and context.persists(heir)
-        and (same := FactId("column", (*heir.name, column.name[2]))) in context.creates
+        child.kind == "table"
+        and context.persists(child)
+        and (same := FactId("column", (*child.name, column.name[2]))) in context.creates
         and context.new(same).get("inherited")
         and "identity" not in context.new(same)
-        for heir in heirs_of(table, context)
+        for child in child_tables(table, context)
     ):
         return False
     if filling_of_new(column, context).why_not is not None:
@@ -153,19 +153,19 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
         yield StatementDraft(sql=counting_text(column, context), stage=Stage.BEFORE)
     said = hinted_value(column, context)
     value = said or default or next_of(counter)
-    shadow = shadow_name(column, f"{context.goal.facts[column]} default {value}")
+    replacement = replacement_name(column, f"{context.goal.facts[column]} default {value}")
     # Clients may have no right to use the sequence, or not yet, nor to what the hint names: the trigger has.
     needs_rights = (identity or said) is not None or any(
         each.kind == "sequence" for each in context.goal.dependencies.get(FactId("default", column.name), ())
     )
     alter = raw(compose("ALTER TABLE {}", qualified(column)))
-    hidden = [*publications.hide(column, with_heirs(table, context), beside(table, context), context)]
+    hidden = [*publications.hide(column, with_child_tables(table, context), beside(table, context), context)]
     yield from hidden
-    added = not online.adopt(FactId("column", (*table.name, shadow)), context)
+    added = not online.adopt(FactId("column", (*table.name, replacement)), context)
     if added:
-        texts = [compose("{} ADD COLUMN {} {}", alter, name(shadow), kind)]
+        texts = [compose("{} ADD COLUMN {} {}", alter, name(replacement), kind)]
         if not needs_rights:
-            texts.append(compose("{} ALTER COLUMN {} SET DEFAULT {}", alter, name(shadow), raw(value)))
+            texts.append(compose("{} ALTER COLUMN {} SET DEFAULT {}", alter, name(replacement), raw(value)))
         for place, text in enumerate(texts):
             joined = place > 0 or bool(hidden)
             yield StatementDraft(
@@ -174,20 +174,20 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
     # An UPDATE may move a row that has no value yet to a page that was filled already.
     template: LiteralString = "BEGIN IF NEW.{} IS NULL THEN NEW.{} := {}; END IF; RETURN NEW; END"
     of_row = raw(compose("(SELECT {} FROM (SELECT NEW.*) AS {})", raw(value), name(table.name[1])) if said else value)
-    body = compose(template, name(shadow), name(shadow), of_row)
+    body = compose(template, name(replacement), name(replacement), of_row)
     joined = added or bool(hidden)
-    yield from triggered(shadow, body, table, context, joined=joined, as_owner=needs_rights, said=said)
-    text = compose("SET {} = ({}) WHERE {} IS NULL", name(shadow), raw(value), name(shadow))
+    yield from triggered(replacement, body, table, context, joined=joined, as_owner=needs_rights, said=said)
+    text = compose("SET {} = ({}) WHERE {} IS NULL", name(replacement), raw(value), name(replacement))
     firing = column in context.intent.firing
     yield from fill(text, table, (), filling_of_new(column, context), context, firing=firing)
-    first, last = proof_of_values(column, shadow, value, table, context)
+    first, last = proof_of_values(column, replacement, value, table, context)
     yield from first
-    yield analyze(table, shadow)
-    yield from without_trigger(shadow, table, context)
-    yield from publications.unlisted(with_heirs(table, context), context)
+    yield analyze(table, replacement)
+    yield from without_trigger(replacement, table, context)
+    yield from publications.unlisted(with_child_tables(table, context), context)
 
     final = name(column.name[2])
-    yield exclusive(compose("{} RENAME COLUMN {} TO {}", alter, name(shadow), final), table, brief=True)
+    yield exclusive(compose("{} RENAME COLUMN {} TO {}", alter, name(replacement), final), table, brief=True)
     if needs_rights and default is not None:
         yield exclusive(compose("{} ALTER COLUMN {} SET DEFAULT {}", alter, final, raw(default)), table, brief=True)
     if context.new(column).get("not_null"):
@@ -198,4 +198,4 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
             exclusive(text, table, brief=True) for text in becomes_identity(column, identity, qualified(counter), alter)
         )
         yield exclusive(compose("DROP SEQUENCE {}", qualified(counter)), table, brief=True)
-    yield from publications.shows_again(column, with_heirs(table, context), context)
+    yield from publications.shows_again(column, with_child_tables(table, context), context)

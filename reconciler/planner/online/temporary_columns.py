@@ -1,7 +1,7 @@
 """A column under a temporary name: what keeps it equal while clients write, and the batches that fill it. Pure.
 
 A trigger sets it in each row that is written, in every table that holds rows of the table; the rows that are there are
-backfilled in batches.
+backbackfilled in batches.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "analyze",
+    "child_tables",
     "fill",
     "filling",
-    "heirs_of",
     "hinted_value",
     "is_large",
     "is_triggered",
     "not_null_steps",
     "proof_of_values",
-    "shadow_name",
+    "replacement_name",
     "triggered",
-    "with_heirs",
+    "with_child_tables",
     "without_trigger",
 ]
 
@@ -46,34 +46,34 @@ def is_large(table: FactId | None, context: Context) -> bool:
         return False
     if context.old(table).get("partition_key") != context.new(table).get("partition_key"):
         return False
-    return any(context.online.covers(context.sizes.get(each)) for each in (table, *heirs_of(table, context)))
+    return any(context.online.covers(context.sizes.get(each)) for each in (table, *child_tables(table, context)))
 
 
-def with_heirs(table: FactId, context: Context) -> list[FactId]:
+def with_child_tables(table: FactId, context: Context) -> list[FactId]:
     """The table and all that get its columns."""
-    return [table, *heirs_of(table, context)]
+    return [table, *child_tables(table, context)]
 
 
-def heirs_of(table: FactId, context: Context) -> Iterable[FactId]:
+def child_tables(table: FactId, context: Context) -> Iterable[FactId]:
     """The tables that inherit from the table or are partitions of it, on all levels."""
-    for link in context.live.heirs.get(table.name, ()):
-        heir = context.live.parent(link)
-        if heir is not None:
-            yield heir
-            yield from heirs_of(heir, context)
+    for link in context.live.inheritances.get(table.name, ()):
+        child = context.live.parent(link)
+        if child is not None:
+            yield child
+            yield from child_tables(child, context)
 
 
 def _is_parent(table: FactId, context: Context) -> bool:
-    return table.name in context.live.heirs
+    return table.name in context.live.inheritances
 
 
 def _holders(table: FactId, context: Context) -> list[FactId]:
     """The tables that hold rows of the table: itself and what inherits from it, or the partitions at the end."""
-    return [each for each in (table, *heirs_of(table, context)) if "partition_key" not in context.old(each)]
+    return [each for each in (table, *child_tables(table, context)) if "partition_key" not in context.old(each)]
 
 
 def filling(table: FactId, context: Context, expression: str = "", *, firing: bool = False) -> row_guards.Batching:
-    """How the new column is filled in all tables that hold rows, while a trigger of ours sets it in new ones."""
+    """How the new column is backfilled in all tables that hold rows, while a trigger of ours sets it in new ones."""
     holders = _holders(table, context)
     if (refused := publications.why_not_updated(holders, context)) is not None:
         return row_guards.Batching(why_not=refused)
@@ -85,13 +85,13 @@ def _triggered_tables(table: FactId, context: Context) -> list[FactId]:
     return [table] if "partition_key" in context.old(table) else _holders(table, context)
 
 
-def shadow_name(column: FactId, kind: str) -> str:
+def replacement_name(column: FactId, kind: str) -> str:
     """The new column's name while both are there."""
     return temporary_name(*column.name, kind)
 
 
 def triggered(
-    shadow: str,
+    replacement: str,
     body: str,
     table: FactId,
     context: Context,
@@ -105,7 +105,7 @@ def triggered(
     What a hint `said` of it is tried first, in the same transaction: PL/pgSQL would look only when a client writes.
     """
     schema = table.name[0]
-    if not online.adopt(FactId("function", (schema, shadow, "")), context):
+    if not online.adopt(FactId("function", (schema, replacement, "")), context):
         if said is not None:
             # Of a row as the trigger has it, not of the table: a policy may apply to who reads that. OFFSET keeps the
             # planner from calling functions with NULL.
@@ -116,18 +116,18 @@ def triggered(
         # The path of our statements, which hints are read with.
         rights = raw("SECURITY DEFINER SET search_path FROM CURRENT " if as_owner else "")
         template: LiteralString = "CREATE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql {}AS {}"
-        text = compose(template, name(schema, shadow), rights, literal(body))
+        text = compose(template, name(schema, replacement), rights, literal(body))
         yield StatementDraft(sql=text, locks=table, stage=Stage.BEFORE, joined=joined)
         joined = True
     lock = LockMode.SHARE_ROW_EXCLUSIVE
     for each in _triggered_tables(table, context):
-        trigger = _trigger(shadow, each, context)
+        trigger = _trigger(replacement, each, context)
         if not online.adopt(FactId("trigger", (*each.name, trigger)), context):
             text = compose(
                 "CREATE TRIGGER {} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
                 name(trigger),
                 qualified(each),
-                name(schema, shadow),
+                name(schema, replacement),
             )
             yield StatementDraft(sql=text, lock=lock, locks=each, stage=Stage.BEFORE, joined=joined, brief=True)
             joined = True
@@ -136,27 +136,27 @@ def triggered(
             yield StatementDraft(sql=text, lock=lock, locks=each, stage=Stage.BEFORE, joined=True, brief=True)
 
 
-def is_triggered(shadow: str, table: FactId, context: Context) -> bool:
+def is_triggered(replacement: str, table: FactId, context: Context) -> bool:
     """Whether an earlier run has left the triggers that set the column."""
     return all(
-        FactId("trigger", (*each.name, _trigger(shadow, each, context))) in context.live
+        FactId("trigger", (*each.name, _trigger(replacement, each, context))) in context.live
         for each in _triggered_tables(table, context)
     )
 
 
-def without_trigger(shadow: str, table: FactId, context: Context) -> Iterable[StatementDraft]:
+def without_trigger(replacement: str, table: FactId, context: Context) -> Iterable[StatementDraft]:
     """The triggers go, and their function."""
     for each in _triggered_tables(table, context):
-        text = compose("DROP TRIGGER {} ON {}", name(_trigger(shadow, each, context)), qualified(each))
+        text = compose("DROP TRIGGER {} ON {}", name(_trigger(replacement, each, context)), qualified(each))
         yield exclusive(text, each, brief=True)
-    text = compose("DROP FUNCTION {}()", name(table.name[0], shadow))
+    text = compose("DROP FUNCTION {}()", name(table.name[0], replacement))
     yield exclusive(text, table, brief=True)
 
 
-def _trigger(shadow: str, table: FactId, context: Context) -> str:
+def _trigger(replacement: str, table: FactId, context: Context) -> str:
     """The trigger's name on the table: the one that it has there already, or one that lets it fire last."""
-    suffix = shadow.rpartition("_")[2]
-    family = (table, *heirs_of(table, context))
+    suffix = replacement.rpartition("_")[2]
+    family = (table, *child_tables(table, context))
     triggers = [each for member in family for each in context.live.children.get(member, ()) if each.kind == "trigger"]
     for each in triggers:
         if each.name[:2] == table.name and is_leftover(each) and each.name[2].endswith(suffix):
@@ -190,28 +190,28 @@ def fill(
 
 
 def not_null_steps(
-    column: FactId, shadow: str, table: FactId, context: Context
+    column: FactId, replacement: str, table: FactId, context: Context
 ) -> tuple[list[StatementDraft], list[StatementDraft]]:
     """What makes the column NOT NULL, where it will be: before the plan's transaction, and in it."""
     if not context.new(column).get("not_null"):
         return [], []
-    return online.checked_not_null(column, shadow, table, context, is_filled=True)
+    return online.checked_not_null(column, replacement, table, context, is_filled=True)
 
 
 def proof_of_values(
-    column: FactId, shadow: str, value: str, table: FactId, context: Context
+    column: FactId, replacement: str, value: str, table: FactId, context: Context
 ) -> tuple[list[StatementDraft], list[StatementDraft]]:
     """What proves that each row has a value, where that is not NULL itself."""
     if context.new(column).get("not_null"):
-        return not_null_steps(column, shadow, table, context)
-    condition = raw(compose("{} IS NOT NULL OR ({}) IS NULL", name(shadow), raw(value)))
+        return not_null_steps(column, replacement, table, context)
+    condition = raw(compose("{} IS NOT NULL OR ({}) IS NULL", name(replacement), raw(value)))
     what = f"rows of {table} got no value for {column}"
-    return online.checked_rows(table, (shadow, "filled"), condition, (), what, context)
+    return online.checked_rows(table, (replacement, "filled"), condition, (), what, context)
 
 
-def analyze(table: FactId, shadow: str) -> StatementDraft:
+def analyze(table: FactId, replacement: str) -> StatementDraft:
     """Without statistics of the new column the plans of queries would change when it takes over."""
-    text = compose("ANALYZE {} ({})", qualified(table), name(shadow))
+    text = compose("ANALYZE {} ({})", qualified(table), name(replacement))
     return StatementDraft(sql=text, lock=LockMode.SHARE_UPDATE_EXCLUSIVE, locks=table, stage=Stage.BEFORE)
 
 

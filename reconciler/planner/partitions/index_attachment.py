@@ -187,7 +187,11 @@ def obstacles(context: Context) -> Iterable[FactId]:
                 # Where rows refer to its own, a table with another bound could not leave its parent for a while.
                 keys = foreign_keys_to(fact, context.live, context.dependents, own=True)
                 yield from (key for key in keys if context.persists(key))
-        elif fact.kind == "constraint" and fact.name[:2] in context.goal.heirs and not is_made_alone(fact, context):
+        elif (
+            fact.kind == "constraint"
+            and fact.name[:2] in context.goal.inheritances
+            and not is_made_alone(fact, context)
+        ):
             table = context.goal.parent(fact)
             if table is not None and is_key(fact, context.goal):
                 yield from _taken_with(fact, table, context)
@@ -302,7 +306,7 @@ def ordered(context: Context) -> Iterable[tuple[Node, Node]]:
     for fact in context.creates:
         if fact.kind == "inheritance":
             yield from _before_attaching(fact, context)
-        elif fact.name[:2] in context.goal.heirs and is_key(fact, context.goal):
+        elif fact.name[:2] in context.goal.inheritances and is_key(fact, context.goal):
             yield from _around_whole(fact, context)
 
 

@@ -36,7 +36,7 @@ def parent_of(link: FactId) -> FactId:
 
 def partitions_of(table: FactId, state: Snapshot) -> Iterable[tuple[FactId, FactId]]:
     """(link, partition) of a partitioned table."""
-    for link in state.heirs.get(table.name, ()):
+    for link in state.inheritances.get(table.name, ()):
         child = state.parent(link)
         if child is not None and "bound" in state.definition(link):
             yield link, child

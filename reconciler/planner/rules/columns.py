@@ -172,7 +172,7 @@ class ColumnRule(Rule):
 
     def recreate_around_alter(self, fact: FactId, context: Context) -> Iterable[FactId]:
         changed = context.changed(fact)
-        swapped = exchanged_columns.takes_shadow(fact, context) or exchanged_columns.follows_shadow(fact, context)
+        swapped = exchanged_columns.is_swapped(fact, context) or exchanged_columns.is_swapped_above(fact, context)
         if not (swapped or changed & {"type", "collation", "generated"}) or not self._is_table_column(fact, context):
             return
         old, new = str(context.old(fact)["type"]), str(context.new(fact)["type"])
@@ -199,10 +199,10 @@ class ColumnRule(Rule):
         if becomes_plain(fact, context):
             yield from made_plain(fact, alter, context)
             return
-        if exchanged_columns.takes_shadow(fact, context):
+        if exchanged_columns.is_swapped(fact, context):
             yield from exchanged(fact, context)
             return
-        if exchanged_columns.follows_shadow(fact, context):
+        if exchanged_columns.is_swapped_above(fact, context):
             yield from column_settings(fact, {}, new)
             return
         if "identity" in old and "identity" not in new:

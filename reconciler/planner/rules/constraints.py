@@ -147,7 +147,7 @@ class ConstraintRule(Rule):
     def after_drop_of(self, fact: FactId, context: Context) -> Iterable[FactId]:
         yield from self._taking_away(fact, context)
         # What a child table has as its own would stay its own where the parent's is merged with it.
-        for link in context.goal.heirs.get(fact.name[:2], ()) if context.new(fact)["type"] == "check" else ():
+        for link in context.goal.inheritances.get(fact.name[:2], ()) if context.new(fact)["type"] == "check" else ():
             if context.persists(link):
                 yield FactId("constraint", (*link.name[:2], fact.name[2]))
 

@@ -101,7 +101,7 @@ def drop_expression(column: FactId, alter: Part, context: Context) -> Iterable[S
     """A stored column becomes a plain one and keeps its values; a child's column with its parent's."""
     if follows_alteration(column, context):
         return
-    # One that has it from two parents has let go of it by the second time.
+    # One that has it from two parents has dropped it by the second time.
     exists = raw(" IF EXISTS" if inheriting(column, context) else "")
     yield exclusive(compose("{} DROP EXPRESSION{}", alter, exists), context.goal.parent(column))
 
@@ -143,7 +143,7 @@ def _recreated(column: FactId, context: Context) -> Iterable[StatementDraft]:
     table = context.live.parent(column)
     assert table is not None
     alter = raw(compose("ALTER TABLE {}", qualified(column)))
-    final, aside = name(column.name[2]), name(temporary_name(*column.name, "remade"))
+    final, aside = name(column.name[2]), name(temporary_name(*column.name, "recreated"))
     kind = raw(str(old["type"]))
     if "collation" in old:
         kind = raw(compose("{} COLLATE {}", kind, raw(str(old["collation"]))))

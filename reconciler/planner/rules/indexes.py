@@ -47,7 +47,7 @@ class IndexRule(Rule):
         joined = index_attachment.is_joined(fact, context)
         if context.persists(table) and unique and not joined:
             found.append(hazards.may_fail(fact, "fails if a value is duplicated", size))
-        using = raw(exchanged_columns.on_shadows(str(definition["using"]), fact, context))
+        using = raw(exchanged_columns.on_replacements(str(definition["using"]), fact, context))
         build = self._text(fact, unique=unique, using=using, alone=index_attachment.is_made_alone(fact, context))
         if concurrent_indexes.builds_online(fact, context):
             yield from concurrent_indexes.build_index(fact, build, tuple(found), context)

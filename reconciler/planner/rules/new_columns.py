@@ -14,7 +14,7 @@ from reconciler.planner.columns.identity_backfill import (
     becomes_identity,
     counter_of,
     counting_text,
-    is_numbered_first,
+    is_assigned_first,
     next_of,
 )
 from reconciler.planner.columns.local_overrides import set_apart
@@ -55,8 +55,8 @@ def added(column: FactId, default: Definition | None, context: Context) -> Itera
         yield from filled_columns.add_filled(column, column_kind(definition), expression, context)
     elif definition.get("not_null") and column in context.intent.backfills:
         yield from _filled(column, default, context)
-    elif is_numbered_first(column, context):
-        yield from _numbered(column, context)
+    elif is_assigned_first(column, context):
+        yield from _assigned(column, context)
     else:
         yield from _at_once(column, clause, expression, context)
     yield from column_settings(column, {}, definition)
@@ -81,7 +81,7 @@ def _at_once(column: FactId, clause: Part, default: str | None, context: Context
 
 
 def _filled(column: FactId, default: Definition | None, context: Context) -> Iterable[StatementDraft]:
-    """A new NOT NULL column for a table with rows: added without values, filled in as the hint says, then closed.
+    """A new NOT NULL column for a table with rows: added without values, backfilled as the hint says, then closed.
 
     Its default is set last, as it is for the rows to come.
     """
@@ -99,8 +99,8 @@ def _filled(column: FactId, default: Definition | None, context: Context) -> Ite
         yield exclusive(required(column, context), table, cost)
 
 
-def _numbered(column: FactId, context: Context) -> Iterable[StatementDraft]:
-    """A new identity in a table and all that get it from there, which are numbered by a sequence of that while."""
+def _assigned(column: FactId, context: Context) -> Iterable[StatementDraft]:
+    """A new identity in a table and all that get it from there, which are assigned from a sequence of that while."""
     table = context.goal.parent(column)
     counter = counter_of(column, context)
     clause = column_clause(column, {"expression": next_of(counter)}, context, identity_later=True)

@@ -36,7 +36,7 @@ class _Type(Rule):
 
 
 class RecreatedUnderColumns(_Type):
-    """What cannot be altered nor swapped: columns let go of it, it is dropped and made, and they take it again."""
+    """What cannot be altered nor swapped: columns are detached from it, and attached to the new one."""
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return True

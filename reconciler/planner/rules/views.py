@@ -90,7 +90,7 @@ def reading_each_other(context: Context) -> Sequence[FactId]:
             view: {state.object_of(each) for each in state.dependencies.get(view, ())}.intersection(views) - {view}
             for view in views
         }
-        # What reads from nothing of these can be created first, or dropped last; the rest reads in a circle.
+        # What reads from nothing of these can be created first, or dropped last; the rest reads in a cycle.
         while first := [view for view, others in reads.items() if not others]:
             for view in first:
                 del reads[view]

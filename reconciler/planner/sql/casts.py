@@ -139,7 +139,7 @@ def conversion(column: Part, old: str, new: str) -> Part:
 
 
 def _only_element(column: Part, old: str, new: str) -> Part:
-    """An array's one element; what has more, or would be read as an array on the way back, stays whole as a text.
+    """An array's one element; what has more, or would be read as an array as it is read again, stays whole as a text.
 
     So an array of more elements than one is an error where the new type is no string, and nothing is lost.
     """

@@ -64,7 +64,7 @@ def _recreated_with(table: FactId, context: Context) -> Iterable[FactId]:
     """The partitions that must be recreated with a table because its rows are distributed differently."""
     if table.kind != "table" or table not in context.goal or table not in context.live:
         return
-    if table.name not in context.live.heirs or not _holds_rows(table, context):
+    if table.name not in context.live.inheritances or not _holds_rows(table, context):
         return
     after = {*tree(table, context.goal)}
     yield from (child for child in tree(table, context.live) if child in after and child != table)
@@ -343,7 +343,7 @@ def _ordered(context: Context) -> Iterable[tuple[Node, Node]]:
         rows = Node(Act.RESTORE, table)
         family = {*tree(table, context.goal)}
         for member in family:
-            links = [link for link in context.goal.heirs.get(member.name, ()) if link in context.creates]
+            links = [link for link in context.goal.inheritances.get(member.name, ()) if link in context.creates]
             parts = [part for part in context.goal.children.get(member, ()) if part.kind in ("column", "default")]
             for fact in (member, *links, *parts):
                 if fact in context.creates or fact in context.alters:

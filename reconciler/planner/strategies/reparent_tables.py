@@ -31,7 +31,7 @@ __all__ = ["ReparentTables", "with_columns"]
 
 def _relinked(context: Context) -> Iterable[FactId]:
     """The links that would stay, of tables whose links are all recreated; of tables that no link can attach."""
-    for table in _heirs(context):
+    for table in _children(context):
         if _was_partition(table, context) and any(part.kind == "column" for part in _inherited(table, context.goal)):
             yield table
         elif _is_unsettled(table, context):
@@ -42,7 +42,7 @@ def _temporary_parents(context: Context) -> Mapping[FactId, Part]:
     """The tables that need one while their links are recreated, and its name."""
     return {
         table: name(table.name[0], temporary_name(*table.name, "parent"))
-        for table in _heirs(context)
+        for table in _children(context)
         if any(link in context.creates for link in _links(table, context.goal))
         and (any(_held(table, context)) or any(_brought(table, context)))
     }
@@ -54,9 +54,9 @@ def _was_partition(table: FactId, context: Context) -> bool:
     return any("bound" in context.old(link) for link in links)
 
 
-def _heirs(context: Context) -> list[FactId]:
+def _children(context: Context) -> list[FactId]:
     """The tables that stay, and inherit from others, not as partitions."""
-    links = (link for links in context.goal.heirs.values() for link in links)
+    links = (link for links in context.goal.inheritances.values() for link in links)
     tables = {context.goal.parent(link) for link in links if "bound" not in context.new(link)}
     return sorted(table for table in tables if table is not None and context.persists(table))
 
@@ -219,7 +219,7 @@ def _declared_twice(table: FactId, context: Context) -> Iterable[tuple[Node, Nod
 
 def _ordered(context: Context) -> Iterable[tuple[Node, Node]]:
     """(earlier, later): links in their order, and the temporary parent before and after all that it is for."""
-    for table in _heirs(context):
+    for table in _children(context):
         links = [link for link in _links(table, context.goal) if link in context.creates]
         for link, other in pairwise(links):
             yield Node(Act.CREATE, link), Node(Act.CREATE, other)

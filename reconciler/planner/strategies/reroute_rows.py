@@ -17,12 +17,12 @@ from reconciler.hazards import hazards
 from reconciler.model.checks import Check, Question
 from reconciler.model.facts import FactId
 from reconciler.model.plan import LockMode, RowAccess, RowCommand
-from reconciler.planner.checks.row_queries import is_filled_in, says_old_names, select, stays
+from reconciler.planner.checks.row_queries import is_backfilled, says_old_names, select, stays
 from reconciler.planner.core.arrival import Rows, arrival, not_among, proof_of_count, same_rows
 from reconciler.planner.core.nodes import Act, Node
 from reconciler.planner.core.rule import StatementDraft, exclusive
 from reconciler.planner.core.strategy import Strategy
-from reconciler.planner.online.exchanged_columns import takes_shadow
+from reconciler.planner.online.exchanged_columns import is_swapped
 from reconciler.planner.partitions.bounds import is_default, within
 from reconciler.planner.partitions.index_attachment import is_of_partition
 from reconciler.planner.partitions.publications import sends, silenced
@@ -116,7 +116,7 @@ def _leaving(context: Context) -> Iterator[_Leaving]:
 
 def _takes_rows(parent: FactId, context: Context) -> bool:
     """Whether the table stays, with its key and its columns, as a possible partition for the rows."""
-    if says_old_names(context) or not context.persists(parent) or is_filled_in(parent, context):
+    if says_old_names(context) or not context.persists(parent) or is_backfilled(parent, context):
         return False
     if context.old(parent).get("partition_key") != context.new(parent).get("partition_key"):
         return False
@@ -132,7 +132,7 @@ def _can_be_carried(column: FactId, context: Context) -> bool:
     """Whether the column keeps its values, or gets another type in one statement, as the copied rows do."""
     if stays(column, context):
         return True
-    return column in context.alters and column not in context.converting and not takes_shadow(column, context)
+    return column in context.alters and column not in context.converting and not is_swapped(column, context)
 
 
 def _stays(child: FactId, context: Context) -> bool:
@@ -236,7 +236,7 @@ def checks(link: FactId, context: Context) -> Iterable[Check]:
 
 def _nowhere(parent: FactId, context: Context, *, was: FactId) -> Part | None:
     """The condition for a row to fit no partition of the table; None where there is none, or it is unknown."""
-    links = context.goal.heirs.get(parent.name, ())
+    links = context.goal.inheritances.get(parent.name, ())
     if len(links) > _MOST_BOUNDS or any(is_default(link, context.goal) for link in links):
         return None
     homes = [within(link, parent, context.goal, was=was) for link in links]
@@ -246,7 +246,7 @@ def _nowhere(parent: FactId, context: Context, *, was: FactId) -> Part | None:
 
 def _brings_rows(child: FactId, context: Context) -> bool:
     """Whether an existing table is attached with its rows, and none of them changes."""
-    if child not in context.live or is_filled_in(child, context):
+    if child not in context.live or is_backfilled(child, context):
         return False
     if not all(context.persists(table) for table in tree(child, context.live)):
         return False

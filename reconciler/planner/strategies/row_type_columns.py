@@ -53,7 +53,7 @@ def _rewrites(column: FactId, context: Context) -> bool:
         return True
     if column in context.alters:
         changed = context.changed(column) & {"collation", "generated", "type"}
-        return bool(changed) and not exchanged_columns.takes_shadow(column, context)
+        return bool(changed) and not exchanged_columns.is_swapped(column, context)
     new = context.new(column)
     has_value = "identity" in new or ("generated" in new and not new.get("virtual"))
     return column in context.creates and (has_value or FactId("default", column.name) in context.goal)

@@ -1,4 +1,4 @@
--- A shop: orders partitioned by month and region, row security for the customers' own rows, an audit trail by triggers.
+-- A shop: orders partitioned by month and region, row security for the customers' own rows, a log by triggers.
 -- Roles world_owner, world_reader and world_writer must be there. Loads on Postgres 14 to 18.
 
 CREATE SCHEMA catalog;
@@ -352,7 +352,7 @@ END
 $$;
 CREATE FUNCTION audit.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'the audit trail is append-only';
+    RAISE EXCEPTION 'the log is append-only';
 END
 $$;
 CREATE FUNCTION audit.count_rows() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -1,4 +1,4 @@
-"""What was renamed by hand is known again by its place in the catalogs, and renamed back with all that it holds."""
+"""What was renamed manually is known again by its place in the catalogs, and renamed back with all that it holds."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _change(database: str, *texts: str, declared: str = DECLARED) -> None:
 
 @pytest.mark.parametrize("change", BY_HAND)
 @pytest.mark.parametrize("way", ["apply", "repair"])
-def test_a_rename_by_hand_is_said_and_taken_back(database: str, change: str, way: str) -> None:
+def test_a_manual_rename_is_said_and_taken_back(database: str, change: str, way: str) -> None:
     old, new = BY_HAND[change]
     _change(database, change)
     with Reconciler(database) as reconciler:
@@ -66,7 +66,7 @@ def test_a_rename_by_hand_is_said_and_taken_back(database: str, change: str, way
 
 
 @pytest.mark.parametrize("change", BY_HAND)
-def test_a_rename_by_hand_that_is_accepted_is_what_the_record_has(database: str, change: str) -> None:
+def test_a_manual_rename_that_is_accepted_is_what_the_record_has(database: str, change: str) -> None:
     old, new = BY_HAND[change]
     _change(database, change)
     with Reconciler(database) as reconciler:
@@ -109,7 +109,7 @@ TWO = ("alter table t rename to u", "alter function f(int) rename to g", "create
 
 
 @pytest.mark.parametrize("key", ["table:public.t", "table:public.u"])
-def test_one_rename_by_hand_is_taken_back_by_either_name(database: str, key: str) -> None:
+def test_one_manual_rename_is_taken_back_by_either_name(database: str, key: str) -> None:
     _change(database, *TWO, declared=VIEWED)
     with Reconciler(database) as reconciler:
         (statement,) = reconciler.repair(VIEWED, objects=[key]).statements
@@ -126,7 +126,7 @@ def test_one_rename_by_hand_is_taken_back_by_either_name(database: str, key: str
 
 
 @pytest.mark.parametrize("key", ["table:public.t", "table:public.u"])
-def test_one_rename_by_hand_is_accepted_by_either_name_with_what_moved_along(database: str, key: str) -> None:
+def test_one_manual_rename_is_accepted_by_either_name_with_what_moved_along(database: str, key: str) -> None:
     _change(database, *TWO, declared=VIEWED)
     with Reconciler(database) as reconciler:
         assert not reconciler.repair(VIEWED, objects=[key], accept=True).statements
@@ -149,7 +149,7 @@ def test_what_else_is_repaired_forgets_no_rename(database: str) -> None:
         assert [each.sql.split()[-3:-1] for each in reconciler.repair(DECLARED).statements] == [["RENAME", "TO"]]
 
 
-def test_a_rename_by_hand_that_is_declared_then_is_no_drift(database: str) -> None:
+def test_a_manual_rename_that_is_declared_then_is_no_drift(database: str) -> None:
     _change(database, "alter table t rename column b to c", "alter index t_a rename to t_of_a")
     after = DECLARED.replace("b int", "c int").replace("t_a on t", "t_of_a on t")
     with Reconciler(database) as reconciler:
