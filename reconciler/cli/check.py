@@ -22,7 +22,7 @@ from reconciler.cli.console import (
 )
 from reconciler.cli.options import (
     ALL_PLUGINS,
-    CHECK_FORMATS,
+    PLAN_FORMATS,
     CommandOptions,
     open_reconciler,
     read_options,
@@ -30,22 +30,27 @@ from reconciler.cli.options import (
     source_of,
 )
 from reconciler.cli.output import tell_ignored
+from reconciler.cli.timeline import MOMENT, parse_moment
 from reconciler.cli.watch import watch_check
 from reconciler.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from reconciler.client import Reconciler
     from reconciler.results import CheckResult
+    from reconciler.source.source import AnySource
 
 __all__ = ["check"]
 
 
 @click.command(short_help="Show which objects changed.")
 @ALL_PLUGINS
+@click.option("--since", metavar="TIME", help=f"Only what was changed since then. {MOMENT} Needs the log of DDL.")
+@click.option("--by", "role", metavar="ROLE", help="Only what this role had a part in. Needs the log of DDL.")
 @click.option("--watch", "watched", is_flag=True, help="Go on until Ctrl-C, and show each change.")
-@partial(reconciling, formats=CHECK_FORMATS)
-def check(*, all_plugins: bool, watched: bool, **values: Any) -> int:
+@partial(reconciling, formats=PLAN_FORMATS)
+def check(*, all_plugins: bool, since: str | None, role: str | None, watched: bool, **values: Any) -> int:
     """Show which objects moved; exit 4 on drift or conflict, 6 on an unfinished run, 2 if only the declaration changed.
 
     Without a SOURCE, and with one that is older than what the database is at (exit 7), the database is compared with
@@ -53,14 +58,19 @@ def check(*, all_plugins: bool, watched: bool, **values: Any) -> int:
     """
     from reconciler.report import json, sql
 
-    chosen = read_options(values, formats=CHECK_FORMATS)
+    chosen = read_options(values, formats=PLAN_FORMATS)
+    if watched and (since is not None or role is not None):
+        raise ConfigError("--watch shows all changes", hint="leave --since and --by out")
+    if (since is not None or role is not None) and chosen.output == "sql":
+        raise ConfigError("a plan is made of all that differs", hint="leave --since and --by out, or sql")
     if watched:
         return watch_check(chosen, values, all_plugins=all_plugins)
     if all_plugins:
-        return _check_all(chosen, values)
+        return _check_all(chosen, values, since, role)
     source = source_of(chosen) if chosen.sources else None
     with open_reconciler(chosen) as reconciler, working("checking"):
         result = reconciler.record_incidents(reconciler.check(source, plugin=chosen.plugin))
+        result = _narrowed(reconciler, result, since, role)
     print_warnings(result.warnings)
     _tell_unrecorded([result])
     tell_ignored(result.ignored, chosen)
@@ -69,9 +79,27 @@ def check(*, all_plugins: bool, watched: bool, **values: Any) -> int:
             print_data(json.to_text(json.check_document(result)))
         case "sql":
             print_data(sql.script(result.plan.statements, result.plan.unmodelled))
+        case "sarif":
+            _print_sarif([result], source)
         case _:
             _show_checks([result], chosen)
     return _code_of(result)
+
+
+def _narrowed(reconciler: Reconciler, result: CheckResult, since: str | None, role: str | None) -> CheckResult:
+    from reconciler.workflows.attribution import narrowed
+
+    if since is None and role is None:
+        return result
+    return narrowed(reconciler.connection, result, since=parse_moment(since), role=role)
+
+
+def _print_sarif(results: Sequence[CheckResult], source: AnySource | None) -> None:
+    from reconciler.report import json, sarif
+    from reconciler.source.places import places_of
+    from reconciler.version import program_version
+
+    print_data(json.to_text(sarif.check_log(results, places_of(source), version=program_version())))
 
 
 def _tell_unrecorded(results: Sequence[CheckResult]) -> None:
@@ -98,7 +126,7 @@ def _show_checks(results: Sequence[CheckResult], chosen: CommandOptions) -> None
             print_text("\n".join(map(check_text, results)) or plugins_text(()))
 
 
-def _check_all(chosen: CommandOptions, values: dict[str, Any]) -> int:
+def _check_all(chosen: CommandOptions, values: dict[str, Any], since: str | None, role: str | None) -> int:
     """Compares each plugin with its record; one that cannot be compared does not stop the others."""
     from reconciler.report import json
 
@@ -109,12 +137,15 @@ def _check_all(chosen: CommandOptions, values: dict[str, Any]) -> int:
     with open_reconciler(chosen) as reconciler, working("checking"):
         results, failures = reconciler.check_all()
         results = {name: reconciler.record_incidents(result) for name, result in results.items()}
+        results = {name: _narrowed(reconciler, result, since, role) for name, result in results.items()}
     _tell_unrecorded(list(results.values()))
     for result in results.values():
         print_warnings(f"plugin {result.plugin}: {warning}" for warning in result.warnings)
         tell_ignored(result.ignored, chosen)
     if chosen.output == "json":
         print_data(json.to_text(json.all_document("checks", map(json.check_document, results.values()))))
+    elif chosen.output == "sarif":
+        _print_sarif(list(results.values()), None)
     else:
         _show_checks(list(results.values()), chosen)
     for name, error in failures.items():

@@ -12,16 +12,16 @@ from reconciler.cli.incidents import parse_until
 from reconciler.cli.options import connecting, open_reconciler, read_options
 from reconciler.model.policies import parse_duration
 
-__all__ = ["blame", "log", "parse_moment"]
+__all__ = ["MOMENT", "blame", "log", "parse_moment"]
 
 _FORMATS = ("text", "json")
-_MOMENT = "A day, a time (UTC unless it says), or how long ago: 12h, 7d."
+MOMENT = "A day, a time (UTC unless it says), or how long ago: 12h, 7d."
 
 
 @click.command(short_help="Show what became of the schema, by whom.")
 @click.argument("object_", metavar="[OBJECT]", required=False)
-@click.option("--since", metavar="TIME", help=_MOMENT)
-@click.option("--until", metavar="TIME", help=_MOMENT)
+@click.option("--since", metavar="TIME", help=MOMENT)
+@click.option("--until", metavar="TIME", help=MOMENT)
 @click.option("--by", "role", metavar="ROLE", help="Only what this role did.")
 @connecting
 def log(object_: str | None, *, since: str | None, until: str | None, role: str | None, **values: Any) -> int:

@@ -1,7 +1,7 @@
-"""A plan's hazards as SARIF 2.1.0, which code reviews show beside the source. Pure: no I/O.
+"""A plan's hazards, and what drifted, as SARIF 2.1.0, which code reviews show beside the source. Pure: no I/O.
 
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html. What is refused is an error, what was allowed a note,
-the rest a warning.
+the rest a warning. Drift is an error, and a note where it is acknowledged.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from urllib.parse import quote
 from reconciler.hazards.hazards import describe_size
 from reconciler.hazards.policy import Verdict, consent_for, verdict_on
 from reconciler.model.hazards import KINDS
+from reconciler.model.incidents import IncidentStatus
+from reconciler.report.audit import attribution_value
 from reconciler.sqltext.redacted_sql import redact_sql
 
 if TYPE_CHECKING:
@@ -21,10 +23,10 @@ if TYPE_CHECKING:
     from reconciler.model.facts import FactId
     from reconciler.model.hazards import Hazard
     from reconciler.model.plan import Statement
-    from reconciler.results import PlanResult
+    from reconciler.results import CheckResult, PlanResult
     from reconciler.source.places import Places
 
-__all__ = ["log"]
+__all__ = ["check_log", "log"]
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _UNMODELLED = "unmodelled"
@@ -33,16 +35,44 @@ _LEVELS = {Verdict.REFUSE: "error", Verdict.ALLOW: "note", None: "warning"}
 
 def log(planned: PlanResult, places: Places, *, version: str) -> dict[str, object]:
     """The whole log, with one run; `places` say where the source declares an object."""
-    return {
-        "$schema": _SCHEMA,
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {"driver": {"name": "reconciler", "version": version, "rules": _rules()}},
-                "results": [*_hazards(planned, places), *_unmodelled(planned, places)],
-            }
-        ],
-    }
+    return _log(_rules(), [*_hazards(planned, places), *_unmodelled(planned, places)], version)
+
+
+def check_log(results: Iterable[CheckResult], places: Places, *, version: str) -> dict[str, object]:
+    """The same of what drifted, with who did it, when and how, where a log of DDL tells."""
+    rules = [_rule(name, title, text, "error") for name, (title, text) in _DRIFT.items()]
+    return _log(rules, [found for result in results for found in _drifted(result, places)], version)
+
+
+_DRIFT = {
+    "drift": ("Changed by hand", "The live database is not as it was recorded, and the declaration did not change."),
+    "conflict": ("Changed twice", "The live database and the declaration changed, differently."),
+}
+
+
+def _log(rules: list[dict[str, object]], results: list[dict[str, object]], version: str) -> dict[str, object]:
+    driver = {"name": "reconciler", "version": version, "rules": rules}
+    return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
+
+
+def _drifted(result: CheckResult, places: Places) -> Iterable[dict[str, object]]:
+    incidents = result.incidents.standing if result.incidents is not None else ()
+    known = {each.fact for each in incidents if each.status is IncidentStatus.ACKNOWLEDGED}
+    for each in result.drift:
+        whose = result.attributions.get(each.fact)
+        message = f"{each.fact} {each.change.value}{f' {whose}' if whose is not None else ''}"
+        rule, level = "conflict" if each.is_conflict else "drift", "note" if each.fact in known else "error"
+        last = whose.entries[-1] if whose is not None and whose.entries else None
+        yield {
+            **_result(rule, level, message, each.fact, places),
+            "properties": {
+                "plugin": result.plugin,
+                "author": last.actor.login_role if last is not None else None,
+                "at": whose.last_at.isoformat() if whose is not None and whose.last_at is not None else None,
+                "statement": last.statement if last is not None else None,
+                "attribution": attribution_value(whose),
+            },
+        }
 
 
 def _rules() -> list[dict[str, object]]:

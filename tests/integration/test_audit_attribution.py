@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -186,6 +187,46 @@ def test_check_tells_it_in_text_and_json(
     assert "CREATE INDEX accounts_hot ON app.accounts (kept)" in told
     assert run(["check", "--format", "json", *at]) == 4
     assert '"login_role": "audit_ann"' in capsys.readouterr().out
+
+
+@pytest.mark.one_server
+def test_check_shows_what_was_changed_since_then_or_by_somebody(
+    database: str, live: psycopg.Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by_hand(database, "audit_ann", "CREATE INDEX accounts_hot ON app.accounts (kept)")
+    at = ["--plugin", "app", "--dsn", database]
+    (moment,) = live.execute("SELECT (clock_timestamp() AT TIME ZONE 'UTC')::text").fetchone()
+    by_hand(database, "audit_bob", "ALTER TABLE app.others ADD further integer")
+
+    def shown(*options: str) -> tuple[int, bool, bool]:
+        code = run(["check", *options, *at])
+        told = capsys.readouterr().out
+        return code, "accounts_hot" in told, "further" in told
+
+    assert shown() == (4, True, True)
+    assert shown("--by", "audit_ann") == (4, True, False)
+    assert shown("--since", moment) == (4, False, True)
+    assert shown("--since", "1h", "--by", "audit_bob") == (4, False, True)
+    assert shown("--since", moment, "--by", "audit_ann") == (0, False, False)
+    assert run(["check", "--by", "audit_ann", "--format", "sql", *at]) == 1
+    # What was not shown is an incident all the same.
+    capsys.readouterr()
+    assert run(["incidents", "--plugin", "app", "--dsn", database]) == 4
+    assert capsys.readouterr().out.count("(open)") == 2
+    assert run(["check", "--format", "sarif", *at]) == 4
+    results = json.loads(capsys.readouterr().out)["runs"][0]["results"]
+    found = {each["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]: each for each in results}
+    assert {key: each["properties"]["author"] for key, each in found.items()} == {
+        "index:app.accounts.accounts_hot": "audit_ann",
+        "column:app.others.further": "audit_bob",
+    }
+    hot = found["index:app.accounts.accounts_hot"]
+    assert (hot["ruleId"], hot["level"]) == ("drift", "error")
+    assert hot["properties"]["statement"] == "CREATE INDEX accounts_hot ON app.accounts (kept)"
+    assert hot["properties"]["at"] is not None
+    uninstall(live)
+    assert run(["check", "--by", "audit_ann", *at]) == 1
+    assert "there is no log of DDL" in capsys.readouterr().err
 
 
 @pytest.mark.one_server
