@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
 from psycopg import sql
 
-from reconciler.db.connections import PlainCursor, cursor, errors_as, found_inside
+from reconciler.db.connections import PlainCursor, cursor, errors_as, found_inside, setting
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import ConfigError, LedgerError
 from reconciler.model.plugins import USUAL_LEDGER_SCHEMA, require_ledger_schema
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
+    from contextlib import AbstractContextManager
     from typing import Self
 
     import psycopg
@@ -112,10 +113,16 @@ def ledger_text(connection: Connection, text: str) -> str:
 
 @contextmanager
 def ledger_cursor(connection: Connection) -> Generator[psycopg.Cursor[TupleRow]]:
-    """As `cursor`, for queries that name the ledger's schema by its variable."""
+    """As `cursor`, for queries that name the ledger's schema by its variable, and whose times come in ISO's form."""
     schema = ledger_schema(connection)
-    with cursor(connection), _LedgerCursor(connection, schema) as rows:
+    with cursor(connection), _iso_dates(connection), _LedgerCursor(connection, schema) as rows:
         yield rows
+
+
+def _iso_dates(connection: Connection) -> AbstractContextManager[None]:
+    """Inside the open transaction times are written as they are read here, where the database has them otherwise."""
+    style = connection.info.parameter_status("DateStyle") or "ISO"
+    return nullcontext() if style.startswith("ISO") else setting(connection, {"DateStyle": "ISO"})
 
 
 class _LedgerCursor(PlainCursor):

@@ -91,6 +91,18 @@ def _require_usable(connection: Connection) -> None:
             hint="leave `with connection.pipeline():` first, or hand in a URL",
             left="nothing was changed",
         )
+    if connection.info.transaction_status == TransactionStatus.INERROR:
+        raise ConfigError(
+            "the connection that was handed in is in a transaction that failed",
+            hint="roll it back first: connection.rollback()",
+            left="nothing was changed",
+        )
+    if connection.info.parameter_status("client_encoding") == "SQL_ASCII":
+        raise ConfigError(
+            "the connection that was handed in has client_encoding = SQL_ASCII, as which text comes as bytes",
+            hint="open it with client_encoding=UTF8, or hand in a URL",
+            left="nothing was changed",
+        )
 
 
 def _as_psycopg(value: object) -> Connection:

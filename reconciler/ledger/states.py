@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, LiteralString
 
 from psycopg import sql
@@ -22,7 +22,6 @@ from reconciler.ledger.trust import damage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from reconciler.db.connections import Connection
     from reconciler.model.snapshot import Snapshot
@@ -45,10 +44,10 @@ class KeptState:
 
 def server_time(connection: Connection) -> datetime:
     """What the server's clock says."""
-    row = fetch_one(connection, "SELECT pg_catalog.clock_timestamp()")
+    # A number, which no DateStyle writes in another way.
+    row = fetch_one(connection, "SELECT pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())")
     assert row is not None
-    found: datetime = row[0]
-    return found
+    return datetime.fromtimestamp(row[0], UTC)
 
 
 def keep_state(

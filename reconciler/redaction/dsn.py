@@ -100,6 +100,8 @@ def _for_libpq(pair: str) -> str | None:
         return None
     if lower == "ssl" and value.lower() in ("true", "1", "on"):
         return "sslmode=require"
+    if lower == "ssl" and value.lower() in ("false", "0", "off"):
+        return "sslmode=disable"
     return f"{_TRANSLATED[lower]}{sign}{value}" if lower in _TRANSLATED else pair
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-__all__ = ["Chosen", "SourceFormat", "choose_files", "without_alembic_table", "without_way_back"]
+__all__ = ["Chosen", "SourceFormat", "choose_files", "format_of", "without_alembic_table", "without_way_back"]
 
 
 class SourceFormat(StrEnum):
@@ -62,6 +62,19 @@ _ALEMBIC_TABLE = re.compile(
     r"^(?:CREATE TABLE|INSERT INTO|UPDATE|DELETE FROM|DROP TABLE)\s+(?:[\w\"]+\.)?\"?alembic_version\"?\b[^;]*;",
     re.IGNORECASE | re.MULTILINE,
 )
+# How tools that are not read here mark the way back, or name it: sql-migrate, node-pg-migrate, MyBatis, Play, rambler;
+# diesel, db-migrate, Sqitch.
+_OTHER_MARK = re.compile(
+    r"^[ \t]*(?:--|#)[ \t#/-]*(?:\+migrate[ \t]+down|down[ \t]+migration|@undo|!downs|rambler[ \t]+down)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_OTHER_NAME = re.compile(r"(?P<before>.*[._/-]|)(?P<way>down|undo|revert|rollback)(?P<after>\.sql|/.*\.sql)")
+_FORWARD = {
+    "down": ("up",),
+    "undo": ("do", "up"),
+    "revert": ("deploy", "up"),
+    "rollback": ("deploy", "apply", "migrate"),
+}
 _MARKS = {SourceFormat.GOOSE: _GOOSE_MARK, SourceFormat.DBMATE: _DBMATE_MARK}
 
 
@@ -72,6 +85,8 @@ def choose_files(folder: Path, files: Sequence[Path], wanted: SourceFormat, name
     """
     found = _recognised(folder, files) if wanted is SourceFormat.AUTO else wanted
     if found is SourceFormat.PLAIN or not files:
+        if wanted is SourceFormat.AUTO:
+            _require_no_way_back(folder, files, name)
         return Chosen(files=tuple(files))
     chosen = _READERS[found](folder, files)
     known = {*chosen.files, *chosen.left_out}
@@ -82,6 +97,11 @@ def choose_files(folder: Path, files: Sequence[Path], wanted: SourceFormat, name
             hint="move it elsewhere, or pass --source-format plain, which reads all files in the order of their names",
         )
     return chosen
+
+
+def format_of(text: str) -> SourceFormat:
+    """As whose migration the text of a single file is read: by its marks."""
+    return next((tool for tool, mark in _MARKS.items() if mark.search(text)), SourceFormat.PLAIN)
 
 
 def without_way_back(text: str, format: SourceFormat) -> str:  # noqa: A002 - as the option is called
@@ -130,9 +150,35 @@ def _recognised(folder: Path, files: Sequence[Path]) -> SourceFormat:
     if any(_GOLANG.fullmatch(name) for name in names):
         return SourceFormat.GOLANG_MIGRATE
     for tool, mark in _MARKS.items():
-        if any(_NUMBERED.fullmatch(file.name) and _has(file, mark) for file in files):
+        if any(_has(file, mark) for file in files):
             return tool
     return SourceFormat.PLAIN
+
+
+def _require_no_way_back(folder: Path, files: Sequence[Path], name: str) -> None:
+    """Raises SourceError where files undo what others do, in the way of a tool that is not known here."""
+    names = {file.relative_to(folder).as_posix() for file in files}
+    for file in files:
+        own = file.relative_to(folder).as_posix()
+        found = _OTHER_NAME.fullmatch(own)
+        pairs = [f"{found['before']}{way}{found['after']}" for way in _FORWARD[found["way"]]] if found else []
+        if not names.isdisjoint(pairs) or _has(file, _OTHER_MARK):
+            raise SourceError(
+                f"{name} holds migrations of a tool that is not read here: {own} undoes what others do",
+                hint="name the files that lead forward in their order, or pass --source-format plain, which reads all"
+                " files in the order of their names",
+            )
+
+
+def _require_one_of_each(versions: Iterable[tuple[object, Path]]) -> None:
+    """Raises SourceError where two files have the same version: their order is not known."""
+    seen: dict[object, Path] = {}
+    for version, file in versions:
+        other = seen.setdefault(version, file)
+        if other is not file:
+            raise SourceError(
+                f"{other.name} and {file.name} have the same version", hint="give one of them another version"
+            )
 
 
 def _has(file: Path, mark: re.Pattern[str]) -> bool:
@@ -150,6 +196,8 @@ def _flyway(_: Path, files: Sequence[Path]) -> Chosen:
         if found is not None and (found["kind"] == "R") is not bool(found["version"]):
             numbers = re.split("[._]", found["version"] or "0")
             read[found["kind"]].append((tuple(map(int, numbers)), file.name, file))
+    for kind in "VUB":
+        _require_one_of_each((_significant(version), file) for version, _, file in read[kind])
     # A baseline stands for all versions up to its own.
     start = max(read["B"])[:1] if read["B"] else ()
     versions = [each for each in sorted(read["V"]) if not start or each[0] > start[0]]
@@ -159,8 +207,14 @@ def _flyway(_: Path, files: Sequence[Path]) -> Chosen:
     return Chosen(files=tuple(kept), left_out=(*others, *left_out), format=SourceFormat.FLYWAY)
 
 
+def _significant(version: tuple[int, ...]) -> tuple[int, ...]:
+    """The version without the zeros at its end: 1.0 is 1."""
+    return _significant(version[:-1]) if version[1:] and not version[-1] else version
+
+
 def _golang(_: Path, files: Sequence[Path]) -> Chosen:
     found = [(int(match["version"]), match["way"], file) for file in files if (match := _GOLANG.fullmatch(file.name))]
+    _require_one_of_each(((version, way), file) for version, way, file in found)
     return Chosen(
         files=tuple(file for _, way, file in sorted(found) if way == "up"),
         left_out=tuple(file for _, way, file in sorted(found) if way == "down"),

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 from reconciler.errors import EmptySourceError, SourceError
 from reconciler.redaction.dsn import redact
-from reconciler.source.migration_folders import SourceFormat, choose_files, without_alembic_table, without_way_back
+from reconciler.source.migration_folders import (
+    SourceFormat,
+    choose_files,
+    format_of,
+    without_alembic_table,
+    without_way_back,
+)
 from reconciler.source.ownership import require_own
 from reconciler.source.source import SourcePart
 
@@ -41,7 +47,8 @@ def read_spec(
     """The parts that one spec of `parse_source` names. Raises SourceError, EmptySourceError."""
     if spec == "-":
         text = _read_stdin(stdin if stdin is not None else sys.stdin)
-        return [SourcePart(origin="<stdin>", text=without_alembic_table(text, "<stdin>"))]
+        part = SourcePart(origin="<stdin>", text=without_alembic_table(text, "<stdin>"))
+        return [_without_way_back(part, source_format)]
     kind, _, rest = spec.partition(":")
     match kind:
         case "cmd" if rest:
@@ -57,7 +64,7 @@ def read_path(path: Path, name: str, source_format: SourceFormat = SourceFormat.
     if not path.exists():
         raise SourceError(f"file or folder {shown(name)} does not exist", hint="check the path")
     if not path.is_dir():
-        return [_read_file(path, name)]
+        return [_without_way_back(_read_file(path, name), source_format)]
     files = sorted(_sql_files(path), key=lambda file: file.relative_to(path).parts)
     chosen = choose_files(path, files, source_format, shown(name))
     parts = [_read_file(file, str(Path(name) / file.relative_to(path))) for file in chosen.files]
@@ -65,6 +72,15 @@ def read_path(path: Path, name: str, source_format: SourceFormat = SourceFormat.
     if parts and chosen.note:
         parts[0] = replace(parts[0], warnings=(f"{shown(name)} is {chosen.note}",))
     return parts
+
+
+def _without_way_back(part: SourcePart, source_format: SourceFormat) -> SourcePart:
+    """A single file without what undoes it, by its marks, and a note of that."""
+    found = format_of(part.text) if source_format is SourceFormat.AUTO else source_format
+    text = without_way_back(part.text, found)
+    if text == part.text:
+        return part
+    return replace(part, text=text, warnings=(f"{part.origin} is read as a migration of {found}",))
 
 
 def _sql_files(folder: Path) -> Iterable[Path]:

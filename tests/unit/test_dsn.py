@@ -120,6 +120,7 @@ def test_what_libpq_cannot_read_shows_the_values_of_harmless_parameters_alone(sh
         ("postgresql+asyncpg://u@h/d?timeout=5&command_timeout=60", "postgresql://u@h/d?connect_timeout=5"),
         ("postgresql://u@h/d?schema=public&connection_limit=5&pool_timeout=2&pgbouncer=true", "postgresql://u@h/d"),
         ("postgres://u@h/d?pgbouncer=true&sslmode=require&statement_cache_size=0", "postgres://u@h/d?sslmode=require"),
+        ("postgresql://u@h/d?ssl=false", "postgresql://u@h/d?sslmode=disable"),
         ("postgresql://u@h/d?ssl=true&sslaccept=accept_invalid_certs", "postgresql://u@h/d?sslmode=require"),
         ("postgresql://u@h/d?prepareThreshold=0&application_name=x", "postgresql://u@h/d?application_name=x"),
         ("host=h dbname=d password=a?b=c", "host=h dbname=d password=a?b=c"),

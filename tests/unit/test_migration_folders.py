@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import TYPE_CHECKING
 
 import pytest
@@ -107,6 +108,7 @@ def test_lines_keep_their_numbers(tmp_path: Path) -> None:
         ({"1_a.up.sql": "", "1_a.down.sql": "", "fix.sql": ""}, "fix.sql"),
         ({"1_a.sql": GOOSE.format(1), "2_b.sql": "drop table x;"}, "2_b.sql"),
         ({"1_a.sql": DBMATE.format(1), "seed.sql": ""}, "seed.sql"),
+        ({"init.sql": GOOSE.format(1)}, "init.sql"),
         ({"meta/_journal.json": JOURNAL, "0000_z.sql": "", "0001_a.sql": "", "0002_b.sql": "", "x.sql": ""}, "x.sql"),
     ],
 )
@@ -162,3 +164,51 @@ def test_what_alembic_prints_declares_all_but_its_own_table(tmp_path: Path) -> N
     (tmp_path / "down.sql").write_text("BEGIN;\n-- Running downgrade 2b -> 1a\nDROP TABLE t;\nCOMMIT;\n")
     with pytest.raises(SourceError, match=r"down\.sql is a downgrade of Alembic"):
         parse_source(["down.sql"], cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"2024_a/up.sql": UP, "2024_a/down.sql": "drop table t;"},
+        {"sqls/1-a-up.sql": UP, "sqls/1-a-down.sql": "drop table t;"},
+        {"1.do.sql": UP, "1.undo.sql": "drop table t;"},
+        {"deploy/a.sql": UP, "revert/a.sql": "drop table t;", "verify/a.sql": "select 1;"},
+        {"1_a.sql": f"-- +migrate Up\n{UP}\n-- +migrate Down\ndrop table t;"},
+        {"1_a.sql": f"-- Up Migration\n{UP}\n-- Down Migration\ndrop table t;"},
+        {"1_a.sql": f"-- // a\n{UP}\n-- //@UNDO\ndrop table t;"},
+        {"1.sql": f"# --- !Ups\n{UP}\n# --- !Downs\ndrop table t;"},
+    ],
+)
+def test_files_that_undo_others_in_the_way_of_an_unknown_tool_are_refused(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    with pytest.raises(SourceError, match="a tool that is not read here") as caught:
+        read(tmp_path, files)
+    assert "--source-format plain" in (caught.value.hint or "")
+
+
+def test_a_name_alone_does_not_make_a_file_the_way_back(tmp_path: Path) -> None:
+    found = read(tmp_path, {"rollback.sql": UP.format(1), "jobs/down.sql": UP.format(2), "up.sql": UP.format(3)})
+    assert len(found.statements) == 3
+
+
+@pytest.mark.parametrize(
+    "names", [("V1__a.sql", "V1__b.sql"), ("V1__a.sql", "V1.0__b.sql"), ("1_a.up.sql", "001_b.up.sql")]
+)
+def test_two_files_of_one_version_are_an_error_that_names_both(tmp_path: Path, names: tuple[str, str]) -> None:
+    with pytest.raises(SourceError, match="have the same version") as caught:
+        read(tmp_path, dict.fromkeys(names, "select 1;"))
+    assert all(name in caught.value.message for name in names)
+
+
+def test_a_single_file_is_read_without_what_undoes_it(tmp_path: Path) -> None:
+    for text, tool in ((GOOSE.format(1), "goose"), (DBMATE.format(1), "dbmate")):
+        (tmp_path / "1_x.sql").write_text(text)
+        for spec, stdin in (("1_x.sql", None), ("-", StringIO(text))):
+            found = parse_source([spec], cwd=tmp_path, stdin=stdin)
+            assert isinstance(found, Source)
+            assert [each.sql for each in found.statements] == ["create table t1 ()"]
+            assert found.warnings[0].endswith(f"is read as a migration of {tool}")
+        plain = parse_source(["1_x.sql"], cwd=tmp_path, source_format=SourceFormat.PLAIN)
+        assert isinstance(plain, Source)
+        assert len(plain.statements) == 2
