@@ -2,7 +2,12 @@
 
 Who does what:
 
-    make_plan     looks and builds, and is rolled back
+    make_plan     looks and builds, and is rolled back: read_situation, goal_of, plan_statements, rehearse
+    situation     what is declared and recorded, what live holds, what is meant
+    goals         what live must become
+    statements    the statements, with what live says beside its catalogs
+    rehearse      the rehearsal: in which scratch, on which rows
+    behind        whether a declaration is an older one
     execute_plan  changes and records
     reconcile     both of them as one, again where the database changed meanwhile
     check         recorded, live and declared side by side

@@ -24,7 +24,8 @@ from reconciler.results import CheckResult
 from reconciler.scratch.privileges import says_privileges
 from reconciler.source.source import Source
 from reconciler.workflows.execute_plan import is_unchanged
-from reconciler.workflows.make_plan import plan_source, with_rules
+from reconciler.workflows.make_plan import plan_source
+from reconciler.workflows.situation import with_rules
 
 if TYPE_CHECKING:
     from typing import TypeGuard

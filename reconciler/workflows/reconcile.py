@@ -21,8 +21,9 @@ from reconciler.ledger.schema import plugin_locked
 from reconciler.options import WhenBehind
 from reconciler.results import MigrateResult, left_in_place
 from reconciler.source.reading import Reading
+from reconciler.workflows.behind import require_last
 from reconciler.workflows.execute_plan import is_unchanged, record_failure, remember_version, run_plan
-from reconciler.workflows.make_plan import plan_source, require_last
+from reconciler.workflows.make_plan import plan_source
 from reconciler.workflows.on_drift import remember_kept, settle_drift
 
 if TYPE_CHECKING:

@@ -158,12 +158,12 @@ def test_a_failed_proof_exits_5(
     reconcile: Callable[..., Output], source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from reconciler.errors import ProofError
-    from reconciler.workflows import make_plan
+    from reconciler.workflows import rehearse
 
     def fail(*_: object, **__: object) -> None:
         raise ProofError("the rehearsed plan does not end at the goal")
 
-    monkeypatch.setattr(make_plan, "prove", fail)
+    monkeypatch.setattr(rehearse, "prove", fail)
     assert reconcile("apply", source).code == 5
     assert reconcile("apply", source, "--no-proof").code == 0
 
