@@ -90,6 +90,7 @@ def build_anywhere(
     with_rows: bool = False,
     wait_ms: int = LONGEST_WAIT_MS,
     load_kept: Callable[[str], str | None] = lambda _: None,
+    observing: Callable[[Place, LoadGuard | None], LoadGuard | None] = lambda _, guard: guard,
 ) -> tuple[Scratch, Desired, KeptDeclaration | None]:
     """The desired state, built in the scratch for `asked`, and that scratch.
 
@@ -98,8 +99,8 @@ def build_anywhere(
     The schemas that the source creates, or created when it was recorded, are renamed out of the way with those of the
     scope. Where `auto` meets something that cannot be renamed in the live database, for example a publication, or what
     is declared in a schema that is not managed, a temporary database is used. `with_rows`: plans are rehearsed with
-    rows there. Another plan in the live database is waited for `wait_ms` (0: no limit). Raises ScratchError or
-    SourceError.
+    rows there. Another plan in the live database is waited for `wait_ms` (0: no limit). `observing` gives a guard that
+    sees each statement as it runs in the place. Raises ScratchError or SourceError.
     """
     _refuse_ledger(source, scope, ledger_schema(live))
     past = recorded.schemas if recorded else ()
@@ -138,6 +139,7 @@ def build_anywhere(
         declared=declared,
         own=own,
         outsiders=outsiders,
+        observing=observing,
     )
     key = None
     if isinstance(source, Source):
@@ -268,6 +270,7 @@ def build(
     declared: Declared | None = None,
     own: frozenset[FactId] = frozenset(),
     outsiders: tuple[Outsider, ...] = (),
+    observing: Callable[[Place, LoadGuard | None], LoadGuard | None] = lambda _, guard: guard,
 ) -> Desired:
     """The desired state: what Postgres makes of the source in a fresh place.
 
@@ -297,7 +300,8 @@ def build(
         theirs = place.read(around) if around else None
         if place.transactional and beside:
             raise DeclaredBesideError(min(beside))
-        with guarded(connection, source, reach, transactional=place.transactional) as guard:
+        with guarded(connection, source, reach, transactional=place.transactional) as confining:
+            guard = observing(place, confining)
             unmanaged = read_unmanaged(connection, source)
             before_load = taken(connection, outsiders)
             first, defaults = (source, None) if scope.exact else defaults_apart(source)
