@@ -92,9 +92,11 @@ if TYPE_CHECKING:
     from reconciler.options import Drops, OnDrift, Options, Partitions, Proof, WhenBehind
     from reconciler.redaction.masking import Secret, SecretText
     from reconciler.results import CheckResult, MigrateResult, PlanResult, Status
+    from reconciler.source.files import DeclaredFiles, FileChange, read_files, write_files
     from reconciler.source.reading import parse_source, source_from_object, source_from_text
     from reconciler.source.source import AnySource, DatabaseSource, Declaration, Source, SourcePart, SourceStatement
     from reconciler.startup import reconcile_on_startup, reconcile_on_startup_async
+    from reconciler.workflows.pull import Pull
 
     __version__: str
 
@@ -123,6 +125,7 @@ __all__ = [
     "DatabaseError",
     "DatabaseSource",
     "Declaration",
+    "DeclaredFiles",
     "Definition",
     "DeliveryError",
     "Desired",
@@ -136,6 +139,7 @@ __all__ = [
     "Event",
     "Extent",
     "FactId",
+    "FileChange",
     "Finding",
     "FindingKind",
     "Goal",
@@ -183,6 +187,7 @@ __all__ = [
     "PreflightError",
     "Proof",
     "ProofError",
+    "Pull",
     "Question",
     "Reach",
     "Reader",
@@ -230,11 +235,13 @@ __all__ = [
     "__version__",
     "derive_schema_name",
     "parse_source",
+    "read_files",
     "reconcile_all",
     "reconcile_on_startup",
     "reconcile_on_startup_async",
     "source_from_object",
     "source_from_text",
+    "write_files",
 ]
 
 _MODULES = {
@@ -256,6 +263,7 @@ _MODULES = {
     "Database": "db.targets",
     "DatabaseSource": "source.source",
     "Declaration": "source.source",
+    "DeclaredFiles": "source.files",
     "Definition": "model.facts",
     "Desired": "diff.goal",
     "Difference": "diff.diff",
@@ -265,6 +273,7 @@ _MODULES = {
     "Event": "model.events",
     "Extent": "model.snapshot",
     "FactId": "model.facts",
+    "FileChange": "source.files",
     "Finding": "model.checks",
     "FindingKind": "model.checks",
     "Goal": "diff.goal",
@@ -303,6 +312,7 @@ _MODULES = {
     "PlanResult": "results",
     "PluginEntry": "ledger.plugins",
     "Proof": "options",
+    "Pull": "workflows.pull",
     "Question": "model.checks",
     "Reach": "model.plan",
     "Reader": "model.replication",
@@ -339,11 +349,13 @@ _MODULES = {
     "WhenBehind": "options",
     "derive_schema_name": "model.plugins",
     "parse_source": "source.reading",
+    "read_files": "source.files",
     "reconcile_all": "client",
     "reconcile_on_startup": "startup",
     "reconcile_on_startup_async": "startup",
     "source_from_object": "source.reading",
     "source_from_text": "source.reading",
+    "write_files": "source.files",
 }
 
 

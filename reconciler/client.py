@@ -60,7 +60,9 @@ if TYPE_CHECKING:
     from reconciler.model.events import Event
     from reconciler.model.facts import FactId
     from reconciler.model.incidents import Incident
+    from reconciler.source.files import DeclaredFiles
     from reconciler.source.source import AnySource, Declaration
+    from reconciler.workflows.pull import Pull
 
 __all__ = ["Reconciler", "reconcile_all"]
 
@@ -407,6 +409,27 @@ class Reconciler:
             found = plan_source(self._session, plugin, _source(source), unproven, older=chosen.takes_older)
             narrowed = restrict_to_drift(self._session, found, accept=accept, objects=objects, options=chosen)
         return self.refresh_findings(narrowed)
+
+    def plan_pull(
+        self,
+        files: DeclaredFiles,
+        *,
+        plugin: str = DEFAULT_PLUGIN,
+        objects: Sequence[str] = (),
+        only: Collection[str] | None = None,
+        recorded: bool = False,
+        options: Options | None = None,
+    ) -> Pull:
+        """The changes of the files after which they declare what live has; nothing is changed or written.
+
+        `objects` (`table:app.users`) must differ; of those in `only` some may be declared already. With `recorded` what
+        drifted is left out. Raises SourceError where no change of them does, ConfigError where an object of `objects`
+        does not differ.
+        """
+        from reconciler.workflows.pull import plan_pull
+
+        chosen = self._chosen(options)
+        return plan_pull(self._session, plugin, files, chosen, objects=objects, only=only, recorded=recorded)
 
     def rollback(
         self,

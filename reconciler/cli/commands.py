@@ -32,6 +32,7 @@ from reconciler.cli.console import (
 from reconciler.cli.history import history, reset, show, status
 from reconciler.cli.incidents import incidents
 from reconciler.cli.plugin import plugin
+from reconciler.cli.pull import pull
 from reconciler.cli.repair import repair
 from reconciler.cli.rollback import rollback
 from reconciler.cli.schemas import diagram, diff, dump
@@ -137,6 +138,7 @@ for command in (
     adopt,
     check,
     repair,
+    pull,
     rollback,
     diff,
     dump,

@@ -10,6 +10,7 @@ import click
 from reconciler.cli.console import DONE, is_interactive, print_note, print_text, working
 from reconciler.cli.options import CommandOptions, open_reconciler, read_options, reconciling, source_of
 from reconciler.cli.output import show_plan, show_result
+from reconciler.cli.pull import pull_accepted
 from reconciler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,9 +25,15 @@ __all__ = ["repair"]
 @click.option("--revert", is_flag=True, help="Change what drifted back to the declaration.")
 @click.option("--accept", is_flag=True, help="Record what drifted as it is now.")
 @click.option("--object", "objects", multiple=True, metavar="KIND:NAME", help="Only this object; may be repeated.")
+@click.option(
+    "--pull/--no-pull",
+    "pulls",
+    default=None,
+    help="After --accept, change the files so that they declare it; on a terminal they are shown and it is asked.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be done and change nothing.")
 @reconciling
-def repair(objects: tuple[str, ...], *, revert: bool, accept: bool, **values: Any) -> int:
+def repair(objects: tuple[str, ...], *, revert: bool, accept: bool, pulls: bool | None, **values: Any) -> int:
     """End drift: bring it back to the declaration, or record it."""
     chosen = read_options(values)
     if revert and accept:
@@ -53,7 +60,10 @@ def repair(objects: tuple[str, ...], *, revert: bool, accept: bool, **values: An
 
         with following("repairing", reconciler) as on_event:
             result = reconciler.apply(planned, kind=RunKind.REPAIR, on_event=on_event)
-    return show_result(result, "accepted" if choice == "accept" else "repaired", chosen)
+        code = show_result(result, "accepted" if choice == "accept" else "repaired", chosen)
+        if choice == "accept":
+            pull_accepted(reconciler, planned, chosen, wanted=pulls)
+    return code
 
 
 def _ask_for_repair(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from reconciler.model.facts import Json
     from reconciler.source.source import Source
 
-__all__ = ["compare_databases", "compare_sources", "dump", "files_of_dump", "plan_between", "rebuild"]
+__all__ = ["compare_databases", "compare_sources", "dump", "files_of_dump", "path_of", "plan_between", "rebuild"]
 
 # What a source that says nothing of it leaves to the other side.
 _FOLLOWING = frozenset({"owner", "privileges", "security_label", "default_privileges"})
@@ -115,12 +115,13 @@ def files_of_dump(plan: Plan, live: Snapshot) -> Mapping[str, tuple[int, ...]]:
     found: dict[str, list[int]] = {}
     for position, statement in enumerate(plan.statements):
         facts = (*statement.creates, *statement.alters, *statement.drops)
-        path = _path(live.object_of(facts[0])) if facts else "other.sql"
+        path = path_of(live.object_of(facts[0])) if facts else "other.sql"
         found.setdefault(path, []).append(position)
     return {path: tuple(positions) for path, positions in found.items()}
 
 
-def _path(fact: FactId) -> str:
+def path_of(fact: FactId) -> str:
+    """The relative path of an object's file in a folder that `dump` writes."""
     if fact.kind == "schema":
         return f"{_file_name(fact.name[0])}/schema.sql"
     if len(fact.name) == 1 or fact.kind in ("cast", "user_mapping", "transform", "role_setting"):
