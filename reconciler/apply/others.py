@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
+from reconciler.catalog.confining import words_in
 from reconciler.catalog.others import may_give, read_others, read_reached
 from reconciler.db.confined import run_confined
 from reconciler.db.connections import current_user, fetch_all
@@ -20,7 +21,6 @@ from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.db.statements import run_statement
 from reconciler.errors import ApplyError
 from reconciler.model.facts import SATELLITE_KINDS
-from reconciler.sqltext.lexer import lexemes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +41,7 @@ class OthersCode:
 
     roles: frozenset[str]
     names: frozenset[str]
+    have_tables: bool
 
     def run(self, connection: Connection, statement: Statement, search_path: str) -> int:
         """Runs the statement, as the owner of its table where that leads to what is not ours; the number of its rows.
@@ -54,7 +55,7 @@ class OthersCode:
 
     def _owner(self, connection: Connection, statement: Statement) -> str | None:
         """Whose rights the statement needs no more than, None: ours."""
-        tables = [] if not self.names else [*_tables(statement)]
+        tables = [*_tables(statement)] if self.have_tables else []
         if not tables:
             return None
         rows = fetch_all(
@@ -68,7 +69,7 @@ class OthersCode:
         )
         if not rows:
             return None
-        if self.names.isdisjoint(_words(statement.text)) and not read_reached(connection, tables, is_written=True):
+        if self.names.isdisjoint(words_in(statement.text)) and not read_reached(connection, tables, is_written=True):
             return None
         owner = next((str(role) for _, _, role, is_below in rows if not is_below), None)
         if owner is not None and may_give(connection, owner):
@@ -81,7 +82,8 @@ def read_others_code(connection: Connection) -> OthersCode:
     """What there is at the begin of a transaction."""
     roles = read_others(connection).roles
     rows = fetch_all(connection, trusted(read_sql("apply/others_named.sql")), {"others": sorted(roles)})
-    return OthersCode(roles=roles, names=frozenset(str(name) for (name,) in rows))
+    names = frozenset(str(name) for (name,) in rows if name is not None)
+    return OthersCode(roles=roles, names=names, have_tables=len(names) < len(rows))
 
 
 def _refused(connection: Connection, statement: Statement, table: str, owner: str) -> ApplyError:
@@ -103,13 +105,6 @@ def _tables(statement: Statement) -> Iterable[FactId]:
     for fact in dict.fromkeys(about):
         if fact is not None and len(fact.name) == 2 and fact not in statement.creates:
             yield fact
-
-
-def _words(text: str) -> set[str]:
-    return {
-        token.text[1:-1].replace('""', '"') if token.kind == "identifier" else token.text.lower()
-        for token in lexemes(text)
-    }
 
 
 def _run_as(connection: Connection, owner: str, statement: Statement, search_path: str) -> int:

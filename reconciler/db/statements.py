@@ -20,12 +20,12 @@ from reconciler.errors import ApplyError, RowsNotCarriedOverError
 from reconciler.model.checks import NOT_CARRIED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from reconciler.db.connections import Connection, ServerMessage
     from reconciler.model.plan import Statement
 
-__all__ = ["apply_error", "run_permitted", "run_statement", "run_statements"]
+__all__ = ["apply_error", "run_as_written", "run_permitted", "run_statement", "run_statements"]
 
 # Postgres 17 and newer make these with a search_path that has pg_catalog alone, whatever is set.
 _BUILT = frozenset({"index", "materialized_view"})
@@ -41,21 +41,31 @@ _NOT_PROVEN = frozenset(
 )
 
 
+def run_as_written(connection: Connection, statement: Statement) -> None:
+    """Runs it as it is rehearsed. Raises psycopg's errors."""
+    if statement.rehearsal is None:
+        run_statement(connection, statement)
+    elif statement.rehearsal:
+        connection.execute(statement.rehearsal.encode())
+
+
 def run_statements(
-    connection: Connection, statements: Sequence[Statement], *, transactional: bool, search_path: str = SEARCH_PATH
+    connection: Connection,
+    statements: Sequence[Statement],
+    *,
+    transactional: bool,
+    search_path: str = SEARCH_PATH,
+    run: Callable[[Connection, Statement], None] = run_as_written,
 ) -> None:
     """Runs a plan's statements; in one transaction unless some refuse that. Raises ApplyError with the failing one.
 
-    Functions that they call find names without a schema in `search_path`.
+    Each is what `run` makes of it. Functions that they call find names without a schema in `search_path`.
     """
     settings = {"check_function_bodies": "off", "search_path": search_path}
     with setting(connection, settings) if transactional else session_setting(connection, settings):
         for position, statement in enumerate(statements, start=1):
             try:
-                if statement.rehearsal is None:
-                    run_statement(connection, statement)
-                elif statement.rehearsal:
-                    connection.execute(statement.rehearsal.encode())
+                run(connection, statement)
             except psycopg.Error as exc:
                 raise apply_error(exc, statement, position) from exc
 
@@ -66,6 +76,7 @@ def run_permitted(
     *,
     transactional: bool = False,
     search_path: str = SEARCH_PATH,
+    run: Callable[[Connection, Statement], None] = run_as_written,
 ) -> tuple[Statement, ...]:
     """Runs what this role may; what it may not, and what fails for want of that, is given back.
 
@@ -77,7 +88,7 @@ def run_permitted(
         for position, statement in enumerate(statements, start=1):
             try:
                 with transaction(connection) if transactional else nullcontext():
-                    run_statement(connection, statement)
+                    run(connection, statement)
             except psycopg.errors.InsufficientPrivilege:
                 skipped.append(statement)
             except psycopg.Error as exc:

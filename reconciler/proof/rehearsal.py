@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from reconciler.catalog.confining import Confining
 from reconciler.catalog.others import read_others
 from reconciler.catalog.snapshot_reader import managed_schemas
 from reconciler.db.connections import SEARCH_PATH, fetch_all
@@ -107,7 +108,8 @@ def _rehearse(
         live, goal = _with_settable_owners(_with_early_labels(plan, live, goal), goal, others, current_user)
         running = _running(live) | _running(goal)
         copied = live.apart_from(running)
-        missing = running | beyond | _copy(copied, place, scope, current_user, others, uncallable, rows, search_path)
+        confining = _confining(place, copied, others, search_path)
+        missing = running | beyond | _copy(copied, place, scope, current_user, others, uncallable, confining, rows)
         copy = _read(place, live, scope, dependencies=rows is not None)
         changed = {fact: copy.facts.get(fact) for fact in {**routines_of(others.roles, live), **uncallable}}
         copy = _as_in_live(copy, changed, live)
@@ -120,7 +122,13 @@ def _rehearse(
         statements = [statement for statement in plan.statements if not _is_about(statement, missing, live, goal)]
         try:
             made = [*_without_data(statements, goal)] if rows is None else with_rows(statements)
-            run_statements(place.connection, made, transactional=place.transactional, search_path=search_path)
+            run_statements(
+                place.connection,
+                made,
+                transactional=place.transactional,
+                search_path=search_path,
+                run=confining.run,
+            )
         except ApplyError as exc:
             raise _refused(exc, with_rows=rows is not None) from exc
         aside = missing | {difference.fact for difference in plan.unmodelled}
@@ -211,7 +219,8 @@ def copy_of_live(live: Snapshot, place: Place, scope: Scope, current_user: str) 
     live = live.apart_from(_out_of_reach(live, live, place))
     uncallable = routines_of(others.beyond, live)
     live, _ = _with_settable_owners(live, live, others, current_user)
-    _copy(live.apart_from(_running(live)), place, scope, current_user, others, uncallable)
+    confining = _confining(place, live, others, SEARCH_PATH)
+    _copy(live.apart_from(_running(live)), place, scope, current_user, others, uncallable, confining)
     return _read(place, live, scope, dependencies=True)
 
 
@@ -222,8 +231,8 @@ def _copy(
     current_user: str,
     others: Others,
     uncallable: Mapping[FactId, str],
+    confining: Confining,
     rows: RowRehearsal | None = None,
-    search_path: str = SEARCH_PATH,
 ) -> frozenset[FactId]:
     """Makes live's schema in the place, with `rows` in it; what cannot be copied is given back.
 
@@ -255,10 +264,10 @@ def _copy(
     skipped: tuple[Statement, ...] = ()
     try:
         first, last = (statements, ()) if rows is None else around_rows(statements, live)
-        skipped = _made(place, first, search_path, is_permissive=bool(uncallable))
+        skipped = _made(place, first, confining, is_permissive=bool(uncallable))
         if rows is not None:
             rows.load(place, first)
-            skipped += _made(place, last, search_path, is_permissive=bool(uncallable))
+            skipped += _made(place, last, confining, is_permissive=bool(uncallable))
     except ApplyError as exc:
         raise ProofError(
             f"live's schema cannot be rebuilt for the rehearsal: {exc.message}\n  {exc.statement}",
@@ -305,13 +314,19 @@ def _hangs_on(fact: FactId, objects: frozenset[FactId], state: Snapshot) -> bool
 
 
 def _made(
-    place: Place, statements: Sequence[Statement], search_path: str, *, is_permissive: bool
+    place: Place, statements: Sequence[Statement], confining: Confining, *, is_permissive: bool
 ) -> tuple[Statement, ...]:
     """Runs them; what this role may not is given back where the others go on without it."""
+    connection, path, run = place.connection, confining.search_path, confining.run
     if place.transactional and not is_permissive:
-        run_statements(place.connection, statements, transactional=True, search_path=search_path)
+        run_statements(connection, statements, transactional=True, search_path=path, run=run)
         return ()
-    return run_permitted(place.connection, statements, transactional=place.transactional, search_path=search_path)
+    return run_permitted(connection, statements, transactional=place.transactional, search_path=path, run=run)
+
+
+def _confining(place: Place, live: Snapshot, others: Others, search_path: str) -> Confining:
+    owned = [fact.target for fact in live.facts if fact.kind == "owner" and owner_of(fact.target, live) in others.roles]
+    return Confining(place.connection, owned, search_path)
 
 
 def _without_data(statements: Sequence[Statement], goal: Snapshot) -> Iterable[Statement]:

@@ -13,7 +13,7 @@ from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.errors import ScratchError
 from reconciler.ledger.schema import LONGEST_WAIT_MS
 from reconciler.scratch.database import DatabaseScratch
-from reconciler.scratch.schema import SchemaScratch, scratch_key
+from reconciler.scratch.schema import SchemaScratch, is_silent, scratch_key
 from reconciler.source.reach import EffectKind, Reach
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class _Live:
     outside: str | None
     fixed_extension: str | None
     event_trigger: str | None
+    counting_trigger: str | None
     read_only_by: str | None
     read_only: bool
 
@@ -91,6 +92,13 @@ def choose_scratch(
             f"{effect.where}: {effect.what}: it is not run in the live database, where a rollback might not undo it",
             hint=f"leave it out of the source, or build elsewhere: --scratch database"
             f"{'' if may_create else f' ({database})'} or --scratch postgresql://...",
+            left="nothing was changed",
+        )
+    if asked == "schema" and may_create and found.counting_trigger is not None and not is_silent(live):
+        raise ScratchError(
+            f"event trigger {found.counting_trigger} would fire, and by its words could take a number of a sequence,"
+            " which no rollback gives back",
+            hint="use --scratch database, in which it does not fire",
             left="nothing was changed",
         )
     may_rename = obstacle is None and not found.standby and not scope.all_schemas and effect is None
@@ -225,7 +233,7 @@ def _look(live: Connection, scope: Scope) -> _Live:
     query = sql.SQL(trusted(read_sql("scratch/choice.sql")))
     row = fetch_one(live, query, {"schemas": list(scope.schemas)})
     assert row is not None
-    database, standby, slots, relations, outside, extension, trigger, read_only_by, read_only = row
+    database, standby, slots, relations, outside, extension, trigger, counting, read_only_by, read_only = row
     return _Live(
         may_create_database=bool(database),
         standby=bool(standby),
@@ -234,6 +242,7 @@ def _look(live: Connection, scope: Scope) -> _Live:
         outside=outside,
         fixed_extension=extension,
         event_trigger=trigger,
+        counting_trigger=counting,
         read_only_by=read_only_by,
         read_only=bool(read_only),
     )

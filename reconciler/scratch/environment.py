@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from reconciler.catalog.confining import Confining
 from reconciler.catalog.others import read_others
 from reconciler.catalog.snapshot_reader import managed_schemas, read_snapshot
-from reconciler.db.connections import current_user, fetch_all, transaction
+from reconciler.db.connections import SEARCH_PATH, current_user, fetch_all, transaction
 from reconciler.db.sqlfiles import read_sql, trusted
 from reconciler.db.statements import run_permitted
 from reconciler.diff.privileges import without_grantors
@@ -50,7 +51,8 @@ def make_environment(connection: Connection, surroundings: Snapshot) -> tuple[st
     # A materialized view is filled by running its query as whoever does it.
     views = frozenset(fact for fact in surroundings.facts if fact.kind == "materialized_view")
     plan = make_plan(start, replace(wanted, unpopulated=views), current_user=current_user(connection))
-    skipped = run_permitted(connection, as_restored(plan.statements, wanted, others, uncallable))
+    run = Confining(connection, routines_of(others, surroundings), SEARCH_PATH).run
+    skipped = run_permitted(connection, as_restored(plan.statements, wanted, others, uncallable), run=run)
     return tuple(fact.name[0] for each in skipped for fact in each.creates if fact.kind == "extension")
 
 

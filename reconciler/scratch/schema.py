@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from reconciler.db.connections import Connection
 
-__all__ = ["SchemaScratch", "scratch_key"]
+__all__ = ["SchemaScratch", "is_silent", "scratch_key"]
 
 _LOCK_TIMEOUT_MS = 5_000
 
@@ -30,6 +30,11 @@ _LOCK_TIMEOUT_MS = 5_000
 def scratch_key(schema: str) -> int:
     """The advisory lock of whoever has renamed the schema out of the way."""
     return lock_id(f"reconciler: scratch in {schema}")
+
+
+def is_silent(live: Connection) -> bool:
+    """Whether the live database's event triggers do not fire in the scratch place."""
+    return live.info.server_version >= 170000 and live.info.parameter_status("is_superuser") == "on"
 
 
 class SchemaScratch:
@@ -52,6 +57,8 @@ class SchemaScratch:
                 lock_key(connection, scratch_key(schema), f"scratch in schema {schema}", self._wait_ms)
             with errors_as(ScratchError, "rename the managed schemas out of the way"):
                 execute(connection, "select pg_catalog.set_config('lock_timeout', %s, true)", (str(_LOCK_TIMEOUT_MS),))
+                if is_silent(connection):
+                    execute(connection, "select pg_catalog.set_config('event_triggers', 'off', true)")
                 for schema in self._schemas:
                     self._set_aside(schema)
                 without_default_privileges(connection)

@@ -18,6 +18,16 @@ select r.rolcreatedb or r.rolsuper,
         and not (t.evtname like 'reconciler\_audit\_%%' and t.evtfoid in (select p.oid from pg_catalog.pg_proc p
             where p.pronamespace = pg_catalog.to_regnamespace('reconciler_audit')))
         order by 1 limit 1),
+    -- One that by its words could take a number of a sequence, which no rollback gives back.
+    (select t.evtname::text from pg_catalog.pg_event_trigger t
+        join pg_catalog.pg_proc p on p.oid = t.evtfoid
+        join pg_catalog.pg_language l on l.oid = p.prolang
+        where t.evtenabled not in ('D', 'R')
+            and (l.lanname not in ('sql', 'plpgsql')
+                or p.prosrc ~* '\m(call|copy|dblink\w*|execute|insert|lo_\w+|merge|nextval|perform|setval)\M')
+            and not (t.evtname like 'reconciler\_audit\_%%'
+                and p.pronamespace = pg_catalog.to_regnamespace('reconciler_audit'))
+        order by 1 limit 1),
     (select case when s.setrole = 0 then 'database' else 'role' end
         from pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c
         where c ~ '^default_transaction_read_only=' and (s.setrole = 0 or pg_catalog.pg_get_userbyid(s.setrole) = session_user)

@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from reconciler.cli.commands import run
 from reconciler.client import Reconciler
-from reconciler.errors import ReconcilerError, SourceError
+from reconciler.errors import ReconcilerError, ScratchError, SourceError
 from reconciler.model.hazards import HazardKind
 from reconciler.options import Options, Proof
 
@@ -286,3 +286,25 @@ def test_a_role_with_rights_beyond_the_database_does_not_run_what_hides_what_it_
         finally:
             admin.execute("drop owned by deploy cascade; drop role deploy, team")
     assert len(mending) == 5
+
+
+def test_no_event_trigger_takes_numbers_while_scratch_is_built_and_a_plan_rehearsed(
+    live: str, server: EmbeddedServer
+) -> None:
+    counting = (
+        "create function other.counting() returns event_trigger language plpgsql as $$ begin"
+        " insert into other.log (line) values (tg_tag); end $$;"
+        " create event trigger counting on ddl_command_end execute function other.counting();"
+    )
+    with psycopg.connect(live, autocommit=True) as admin:
+        admin.execute(counting.encode())
+        since_17 = admin.info.server_version >= 170000
+    before = cluster_image(server.url)
+    for scratch in ("schema", "auto", "database"):
+        with Reconciler(live, options=Options(scratch=scratch)) as reconciler:
+            if scratch == "schema" and not since_17:
+                with pytest.raises(ScratchError, match=r"event trigger counting would fire, .* number"):
+                    reconciler.plan("create table users (id bigint primary key, name text, n int);")
+            else:
+                assert reconciler.plan("create table users (id bigint primary key, name text, n int);").plan.statements
+        assert cluster_image(server.url) == before, scratch

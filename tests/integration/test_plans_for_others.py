@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from reconciler import ApplyError, Options, Reconciler
+from reconciler import ApplyError, Options, ProofError, Reconciler
 from reconciler.options import Proof, WhenBehind
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.every_server
 
 OPTIONS = Options(proof=Proof.OFF, allow=frozenset({"data_loss", "table_rewrite", "blocking_lock"}))
+REHEARSED = replace(OPTIONS, scratch="database", proof=Proof.SCHEMA)
 # Each of these once called nothing; then she has them try to become somebody else, now, and when all is committed.
 INNER = """
     create function lib.inner_evil() returns int language sql as 'select 1';
@@ -42,7 +43,10 @@ EVIL = """
         perform lib.said();
         foreach attack in array array[
             'reset role', 'set role none', 'set session authorization default', 'alter role mallory superuser',
+            'set standard_conforming_strings = off',
             'declare hers cursor with hold for select lib.said()',
+            'declare another cursor with hold for select pg_term' || 'inate_backend(pid) from pg_stat_activity'
+                ' where application_name = ''bystander''',
             'create constraint trigger late after insert on lib.bait deferrable initially deferred'
                 ' for each row execute function lib.late()', 'insert into lib.bait values (1)',
             'create function pg_temp.reconciler_run(text, text) returns int language sql as ''select public.evil(1)'''
@@ -124,6 +128,57 @@ def test_statements_on_her_table_run_her_code_as_her(
                 reconciler.migrate(declaration(), options=replace(OPTIONS, when_behind=WhenBehind.APPLY))
         assert {"a check", "a type", "a default that is computed"} <= ran
     assert mallory.execute("select rolsuper from pg_roles where rolname = 'mallory'").fetchone() == (False,)
+
+
+def test_rehearsals_of_statements_on_her_table_run_her_code_as_her(
+    database: str, mallory: psycopg.Connection, server: EmbeddedServer
+) -> None:
+    """Also on a table of ours, which calls her functions."""
+    ours = "create table public.ours (id int, x int{more});"
+    with Reconciler(database, options=REHEARSED) as reconciler:
+        reconciler.migrate(declaration() + ours.format(more=""))
+        mallory.execute("set role mallory")
+        mallory.execute(EVIL.encode())
+        mallory.execute("reset role")
+        ran: list[str] = []
+        bystander = psycopg.connect(database, application_name="bystander", autocommit=True)
+        for name, change in CHANGES.items():
+            for proof in (Proof.SCHEMA, Proof.ROWS):
+                since = server.log_file.stat().st_size
+                more = change.get("more", "").replace("positive", "also_positive")
+                source = declaration(**change) + ours.format(more=more)
+                reconciler.plan(source, options=replace(REHEARSED, proof=proof))
+                assert {*_ran_as(server, since)} <= {"mallory"}, name
+                assert bystander.execute("select 1").fetchone() == (1,), name
+                ran += _ran_as(server, since)
+        bystander.close()
+        mallory.execute("set role mallory")
+        mallory.execute(EVIL.replace("'reset role'", "'alter function public.evil(int) security invoker'").encode())
+        mallory.execute("reset role")
+        since = server.log_file.stat().st_size
+        with pytest.raises(ProofError, match="a routine of another role changed routines"):
+            reconciler.plan(declaration(more=", d int default public.evil(9)"))
+        assert {*_ran_as(server, since)} <= {"mallory"}
+    assert ran
+
+
+def test_functions_of_the_system_that_her_table_calls_do_not_run_as_us(
+    database: str, mallory: psycopg.Connection
+) -> None:
+    """Nothing that is hers is called, but one of the system's that does more for who is more."""
+    calls = "case when current_user <> 'mallory' then pg_terminate_backend((m || '')::int) else true end"
+    parted = "create schema app; create table app.parted (n int, m {kind}) partition by list (n);"
+    with psycopg.connect(database, autocommit=True) as bystander:
+        mallory.execute(parted.format(kind="int").encode())
+        mallory.execute(f"create table lib.part partition of app.parted (check ({calls})) for values in (1)".encode())
+        mallory.execute("alter table lib.part owner to mallory; set role mallory")
+        mallory.execute("insert into lib.part values (1, %s)", (bystander.info.backend_pid,))
+        mallory.execute("reset role")
+        for proof in (Proof.ROWS, Proof.OFF):
+            options = replace(OPTIONS, schemas=("app",), scratch="database", proof=proof)
+            with Reconciler(database, options=options) as reconciler, pytest.raises(ApplyError, match="role mallory"):
+                reconciler.migrate(parted.format(kind="bigint"))
+            assert bystander.execute("select 1").fetchone() == (1,)
 
 
 def test_a_statement_on_tables_of_two_roles_is_refused(
