@@ -44,9 +44,8 @@ def repair(objects: tuple[str, ...], *, revert: bool, accept: bool, pulls: bool 
     source = source_of(chosen)
     with open_reconciler(chosen) as reconciler:
         if choice is None:
-            choice = _ask_for_repair(reconciler, source, objects, chosen)
-            if choice is None:
-                return DONE
+            _decide(reconciler, source, objects, chosen)
+            return DONE
         with working("repairing"):
             planned = reconciler.plan_repair(
                 source, plugin=chosen.plugin, accept=choice == "accept", objects=objects, options=reconciler.options
@@ -66,10 +65,12 @@ def repair(objects: tuple[str, ...], *, revert: bool, accept: bool, pulls: bool 
     return code
 
 
-def _ask_for_repair(
-    reconciler: Reconciler, source: AnySource, objects: tuple[str, ...], chosen: CommandOptions
-) -> str | None:
-    """Shows what drifted and what a repair would do; revert, accept, or None where nothing is to be done."""
+def _decide(reconciler: Reconciler, source: AnySource, objects: tuple[str, ...], chosen: CommandOptions) -> None:
+    """On a terminal asks about each object that drifted; elsewhere shows them and what a repair would do.
+
+    Raises ConfigError where there is something to decide and nobody can be asked.
+    """
+    from reconciler.cli.repair_walk import walk
     from reconciler.diff.drift import State
     from reconciler.report import sql, text
 
@@ -77,21 +78,19 @@ def _ask_for_repair(
         result = reconciler.check(source, plugin=chosen.plugin)
         planned = reconciler.plan_repair(source, plugin=chosen.plugin, objects=objects)
     moved = result.of(State.DRIFTED, State.CONFLICT, State.UNMANAGED)
+    is_drifted = bool(planned.plan.statements) or result.has_drift
+    if is_drifted and is_interactive() and not chosen.dry_run:
+        walk(reconciler, source, result, planned, chosen, objects=objects)
+        return
     print_text(text.check_text(replace(result, objects=moved)))
-    if not planned.plan.statements and not result.has_drift:
+    if not is_drifted:
         print_text(f"In sync: nothing drifted in plugin {chosen.plugin}.\n")
-        return None
+        return
     print_text(f"--revert would run:\n\n{sql.script(planned.plan.statements)}\n--accept would record it as it is.\n")
     if refused := _refused(planned):
         print_text(f"--revert would be refused:\n{refused}\n")
-    if chosen.dry_run:
-        return None
-    if not is_interactive():
+    if not chosen.dry_run:
         raise ConfigError("neither --revert nor --accept was given", hint="pass --revert or --accept")
-    answer = click.prompt(
-        "Revert, accept or nothing", type=click.Choice(["revert", "accept", "nothing"]), default="nothing", err=True
-    )
-    return None if answer == "nothing" else str(answer)
 
 
 def _refused(planned: PlanResult) -> str:

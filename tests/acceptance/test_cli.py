@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 import jsonschema
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from reconciler.cli import console, repair
+from reconciler.cli import console
 from reconciler.cli.commands import run
 from reconciler.cli.config_file import find_configuration, parse_configuration
 from reconciler.cli.options import read_options
@@ -366,22 +365,6 @@ def test_repair_off_a_terminal_shows_what_it_would_do_and_exits_1(
     assert "CREATE INDEX" in shown.out
     assert "pass --revert or --accept" in shown.err
     assert reconcile("check", source).code == 4
-
-
-@pytest.mark.parametrize(("answer", "code"), [("nothing", 4), ("accept", 2)])
-def test_repair_on_a_terminal_asks(
-    reconcile: Callable[..., Output],
-    source: Path,
-    database: str,
-    monkeypatch: pytest.MonkeyPatch,
-    answer: str,
-    code: int,
-) -> None:
-    drift(reconcile, source, database)
-    monkeypatch.setattr(repair, "is_interactive", lambda: True)
-    monkeypatch.setattr(click, "prompt", lambda *_, **__: answer)
-    assert reconcile("repair", source).code == 0
-    assert reconcile("check", source).code == code
 
 
 def test_repair_without_drift_has_nothing_to_ask(reconcile: Callable[..., Output], source: Path) -> None:
