@@ -136,10 +136,9 @@ def _built(make_database: Callable[[], str], text: str) -> str:
     return url
 
 
-def _assert_same(found: str, wanted: str) -> None:
-    assert differences(found, wanted) == ""
-    with Reconciler(found, options=OPTIONS) as reconciler:
-        plan = reconciler.plan(DatabaseSource(url=wanted)).plan
+def _assert_same(reconciler: Reconciler, wanted: str) -> None:
+    assert differences(reconciler.dsn, wanted) == ""
+    plan = reconciler.plan(DatabaseSource(url=wanted)).plan
     assert (plan.differences, plan.sql) == ((), "")
 
 
@@ -188,13 +187,13 @@ def test_case(
         assert count <= case.budget
         assert (count == 0) == case.noop
         reconciler.apply(planned)
-    after = _built(make_database, case.sql("after.sql"))
-    _assert_same(live, after)
-    _assert_rows(live, case.check)
-    if case.both:
-        before = _built(make_database, case.sql("before.sql"))
-        with Reconciler(live, options=OPTIONS) as reconciler:
+        # One connection for all: the server plans the catalog queries once in it.
+        after = _built(make_database, case.sql("after.sql"))
+        _assert_same(reconciler, after)
+        _assert_rows(live, case.check)
+        if case.both:
+            before = _built(make_database, case.sql("before.sql"))
             reconciler.apply(reconciler.plan(DatabaseSource(url=before)))
-        _assert_same(live, before)
-        _assert_rows(live, case.back)
+            _assert_same(reconciler, before)
+            _assert_rows(live, case.back)
     assert watch.late == []
