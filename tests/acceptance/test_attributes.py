@@ -31,6 +31,7 @@ pytestmark = [pytest.mark.long, pytest.mark.one_server]
 # What cannot be another alone: (kind, attribute) and what it follows from.
 FOLLOWS = {
     ("column", "inherited"): "the facts of inheritance",
+    ("column", "storage_usual"): "the type",
     ("constraint", "inherited"): "the facts of inheritance",
     ("constraint", "parent"): "the key of the parent",
     ("constraint", "not_valid"): "the definition, which says NOT VALID",
@@ -50,7 +51,7 @@ def states(server: EmbeddedServer) -> Iterator[list[Snapshot]]:
     with psycopg.connect(server.url, autocommit=True) as admin:
         for role in ROLES:
             admin.execute(f"CREATE ROLE {role}".encode())
-        for text in {case.sql(name) for case in ALL for name in ("before.sql", "after.sql")}:
+        for text in dict.fromkeys(case.sql(name) for case in ALL for name in ("before.sql", "after.sql")):
             admin.execute("CREATE DATABASE attributes")
             with psycopg.connect(server.url_of("attributes"), autocommit=True) as connection:
                 connection.execute(text.encode())
@@ -95,7 +96,8 @@ def _changes(
     values: defaultdict[str, dict[str, Json]] = defaultdict(dict)
     for state, fact in facts:
         for attribute, value in state.definition(fact).items():
-            values[attribute][canonical_json({"value": value})] = value
+            if value != "DEFAULT":  # a partitioned table has one such partition at most
+                values[attribute][canonical_json({"value": value})] = value
     (kind,) = {fact.kind for _, fact in facts} or {""}
     for attribute, known in values.items():
         left = 0 if (kind, attribute) in FOLLOWS else TRIES
@@ -106,7 +108,7 @@ def _changes(
                 for value in [each for each in known.values() if each != old.get(attribute)][:left]:
                     left -= 1
                     yield state, fact, attribute, {**rest, attribute: value}
-            if left > 0 and attribute in old and frozenset(rest) in shapes:
+            if left > 0 and attribute in old and any(attribute not in shape for shape in shapes):
                 left -= 1
                 yield state, fact, attribute, rest
             if left <= 0:
