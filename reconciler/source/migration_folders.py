@@ -62,8 +62,8 @@ _ALEMBIC_TABLE = re.compile(
     r"^(?:CREATE TABLE|INSERT INTO|UPDATE|DELETE FROM|DROP TABLE)\s+(?:[\w\"]+\.)?\"?alembic_version\"?\b[^;]*;",
     re.IGNORECASE | re.MULTILINE,
 )
-# How tools that are not read here mark the way back, or name it: sql-migrate, node-pg-migrate, MyBatis, Play, rambler;
-# diesel, db-migrate, Sqitch.
+# How tools that are not read here mark what undoes a file, or name it: sql-migrate, node-pg-migrate, MyBatis, Play,
+# rambler; diesel, db-migrate, Sqitch.
 _OTHER_MARK = re.compile(
     r"^[ \t]*(?:--|#)[ \t#/-]*(?:\+migrate[ \t]+down|down[ \t]+migration|@undo|!downs|rambler[ \t]+down)\b",
     re.IGNORECASE | re.MULTILINE,

@@ -28,7 +28,7 @@ ROLES = ("audit_ann", "audit_bob", "audit_cid", "audit_dan", "audit_eve")
 # Whose rights a statement is run with, where it is not with one's own.
 OTHER = "audit_oda"
 # Whom owners and privileges are given to.
-HEIR = "audit_pat"
+NEW_OWNER = "audit_pat"
 KINDS = re.findall(
     r"^\| (\w+) \| (?:yes|no)", (Path(__file__).parents[2] / "docs" / "kinds.md").read_text(), re.MULTILINE
 )
@@ -122,7 +122,7 @@ CHANGES = {
     ),
     "default_privileges": Change(
         "dpN",
-        f"ALTER DEFAULT PRIVILEGES FOR ROLE {HEIR} IN SCHEMA dpN GRANT SELECT ON TABLES TO PUBLIC",
+        f"ALTER DEFAULT PRIVILEGES FOR ROLE {NEW_OWNER} IN SCHEMA dpN GRANT SELECT ON TABLES TO PUBLIC",
         "CREATE SCHEMA dpN",
     ),
     "access_method": Change("amN", "CREATE ACCESS METHOD amN TYPE TABLE HANDLER heap_tableam_handler"),
@@ -134,7 +134,7 @@ CHANGES = {
     ),
     "database_setting": Change("matrix.dN", "ALTER DATABASE {database} SET matrix.dN = '1'", is_proven=False),
     "role_setting": Change(
-        "matrix.rN", f"ALTER ROLE {HEIR} IN DATABASE {{database}} SET matrix.rN = '1'", is_proven=False
+        "matrix.rN", f"ALTER ROLE {NEW_OWNER} IN DATABASE {{database}} SET matrix.rN = '1'", is_proven=False
     ),
     "event_trigger": Change(
         "etN", "CREATE EVENT TRIGGER etN ON ddl_command_end EXECUTE FUNCTION app.fires_for_ddl()", is_proven=False
@@ -170,8 +170,8 @@ CHANGES = {
         "CREATE TYPE app.tnN AS ENUM ('a')",
     ),
     "comment": Change("cmN", "COMMENT ON TABLE app.cmN IS 'said'", "CREATE TABLE app.cmN (a integer)"),
-    "owner": Change("owN", f"ALTER TABLE app.owN OWNER TO {HEIR}", "CREATE TABLE app.owN (a integer)"),
-    "privileges": Change("grN", f"GRANT SELECT ON app.grN TO {HEIR}", "CREATE TABLE app.grN (a integer)"),
+    "owner": Change("owN", f"ALTER TABLE app.owN OWNER TO {NEW_OWNER}", "CREATE TABLE app.owN (a integer)"),
+    "privileges": Change("grN", f"GRANT SELECT ON app.grN TO {NEW_OWNER}", "CREATE TABLE app.grN (a integer)"),
 }
 # An extension is one of a database, so its changes cannot stand side by side; a label wants a provider to be loaded.
 APART = {"extension", "security_label"}
@@ -214,7 +214,7 @@ def run(connection: psycopg.Connection, text: str) -> None:
 def live(database: str) -> Iterator[psycopg.Connection]:
     """A superuser's connection; the roles are superusers, too, and each way has what it needs."""
     with psycopg.connect(database, autocommit=True) as connection:
-        for role in (*ROLES, OTHER, HEIR):
+        for role in (*ROLES, OTHER, NEW_OWNER):
             run(connection, f"DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN SUPERUSER PASSWORD 'x'")
         run(connection, "CREATE SCHEMA app; CREATE SCHEMA ways")
         run(connection, _RUN.format("run", ""))
@@ -228,7 +228,7 @@ def live(database: str) -> Iterator[psycopg.Connection]:
             run(connection, f"DROP SUBSCRIPTION {name}")
         for (name,) in connection.execute("SELECT evtname FROM pg_event_trigger").fetchall():
             run(connection, f"DROP EVENT TRIGGER {name}")
-        for role in (*ROLES, OTHER, HEIR):
+        for role in (*ROLES, OTHER, NEW_OWNER):
             run(connection, f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 

@@ -187,7 +187,7 @@ def test_files_that_undo_others_in_the_way_of_an_unknown_tool_are_refused(
     assert "--source-format plain" in (caught.value.hint or "")
 
 
-def test_a_name_alone_does_not_make_a_file_the_way_back(tmp_path: Path) -> None:
+def test_a_name_alone_does_not_make_a_file_one_that_undoes(tmp_path: Path) -> None:
     found = read(tmp_path, {"rollback.sql": UP.format(1), "jobs/down.sql": UP.format(2), "up.sql": UP.format(3)})
     assert len(found.statements) == 3
 
