@@ -13,7 +13,7 @@ from reconciler.planner.partitions.index_pairing import follows_link, is_cloned
 from reconciler.planner.partitions.trigger_state import above
 from reconciler.planner.sql.object_names import qualified
 from reconciler.planner.sql.quoting import compose, name, raw
-from reconciler.planner.strategies import reroute_rows
+from reconciler.planner.strategies import leaving_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -65,7 +65,7 @@ class InheritanceRule(Rule):
             yield StatementDraft(sql=text, lock=LockMode.ACCESS_EXCLUSIVE, locks=context.live.parent(fact))
 
     def checks(self, fact: FactId, context: Context) -> Iterable[Check]:
-        return reroute_rows.checks(fact, context) if "bound" in context.new(fact) else ()
+        return leaving_rows.checks(fact, context) if "bound" in context.new(fact) else ()
 
     def in_place(self, fact: FactId, context: Context) -> bool:
         return not context.changed(fact) & {"bound", "detach_pending"}

@@ -4,7 +4,8 @@ Who does what:
 
     registry          all of them, in their order
     recreate_table    tables that cannot be altered
-    reroute_rows      rows that belong to another partition as bounds change
+    leaving_rows      which rows belong to another partition as bounds change
+    reroute_rows      how they are moved there
     convert_columns   columns of a type that is recreated
     row_type_columns  columns that hold rows of a table that is rewritten
     typed_tables      tables that follow a composite type
