@@ -120,8 +120,33 @@ def run_plan(
         error.suggestions = planned.suggestions
         raise error
     refuse_blocked(run_preflight(session.connection, planned))
+    record = _record_of(session, planned, started)
+    if not plan.statements and not _must_record(planned, kind):
+        if planned.is_whole:
+            with plugin_locked(session.connection, planned.plugin, options.longest_wait_ms):
+                _refresh_mark(session, planned, record)
+        _LOG.info("plugin %s: in sync", planned.plugin)
+        return MigrateResult(
+            plugin=planned.plugin, idx=None, warnings=planned.warnings, later=planned.later, ignored=planned.ignored
+        )
+    run = _run_of(session, planned, record, started, kind, on_event)
+    done = run_steps(session.connection, plan, run)
+    _LOG.info("plugin %s: migration %d recorded", planned.plugin, done.idx)
+    return MigrateResult(
+        plugin=planned.plugin,
+        idx=done.idx,
+        statements=plan.statements,
+        warnings=(*planned.warnings, *done.notes),
+        behind=planned.behind,
+        later=planned.later,
+        ignored=planned.ignored,
+    )
+
+
+def _record_of(session: Session, planned: PlanResult, started: datetime) -> Record:
+    """What is recorded where the plan has run."""
     created_at = int(started.timestamp() * 1000)
-    record = Record(
+    return Record(
         plugin=planned.plugin,
         desired_fingerprint=planned.desired_fingerprint,
         goal=planned.goal.snapshot,
@@ -131,7 +156,7 @@ def run_plan(
         managed=planned.scope,
         source_text=planned.source_text,
         source_description=planned.source_description,
-        scope=_scope_value(planned.source_digest, planned.scope, options, session),
+        scope=_scope_value(planned.source_digest, planned.scope, planned.options, session),
         created_at=created_at,
         declared=declared_by(planned),
         tag=_tag(planned, created_at),
@@ -139,15 +164,18 @@ def run_plan(
         rolls_back_to=planned.rolls_back_to,
         to_keep=planned.to_keep,
     )
-    if not plan.statements and not _must_record(planned, kind):
-        if planned.is_whole:
-            with plugin_locked(session.connection, planned.plugin, options.longest_wait_ms):
-                _refresh_mark(session, planned, record)
-        _LOG.info("plugin %s: in sync", planned.plugin)
-        return MigrateResult(
-            plugin=planned.plugin, idx=None, warnings=planned.warnings, later=planned.later, ignored=planned.ignored
-        )
-    run = Run(
+
+
+def _run_of(
+    session: Session,
+    planned: PlanResult,
+    record: Record,
+    started: datetime,
+    kind: RunKind,
+    on_event: Callable[[Event], None] | None,
+) -> Run:
+    options = planned.options
+    return Run(
         record=record,
         extent=planned.extent,
         changes=diff(planned.live, planned.goal.snapshot),
@@ -163,20 +191,9 @@ def run_plan(
         begin=lambda: require_head_of(session.connection, planned),
         max_lag=options.max_lag,
         connection_again=lambda: session.connection,
-        events=Events(plugin=planned.plugin, total=len(plan.statements), on_event=on_event),
+        events=Events(plugin=planned.plugin, total=len(planned.plan.statements), on_event=on_event),
         search_path=statement_path(options.search_path),
         keep_values=options.record_values,
-    )
-    done = run_steps(session.connection, plan, run)
-    _LOG.info("plugin %s: migration %d recorded", planned.plugin, done.idx)
-    return MigrateResult(
-        plugin=planned.plugin,
-        idx=done.idx,
-        statements=plan.statements,
-        warnings=(*planned.warnings, *done.notes),
-        behind=planned.behind,
-        later=planned.later,
-        ignored=planned.ignored,
     )
 
 
