@@ -148,6 +148,19 @@ CHANGES = (
         adds="s",
     ),
     Change(
+        name="new serial column",
+        before=_TABLE,
+        after=_TABLE.replace("v int", "v int, s bigserial"),
+        covers=("temporary_columns.fill",),
+        adds="s",
+    ),
+    Change(
+        name="identity of a column",
+        before=_TABLE.replace("v int", "v int, s bigint default 7"),
+        after=_TABLE.replace("v int", "v int, s bigint generated always as identity"),
+        covers=("temporary_columns.fill",),
+    ),
+    Change(
         name="not null with a hint",
         before=_TABLE.replace("v int", "v int, s text"),
         after=_TABLE.replace("v int", "v int,\n s text not null -- reconciler: backfill 'x' || id\n"),

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.diff.followers import carried_along, needs_of_followers, substitutes_of, undeclared_children
 from reconciler.diff.privileges import Said, merged_privileges, privileges_in, with_grantors_of_live
-from reconciler.model.facts import DATABASE_WIDE_KINDS, SATELLITE_KINDS, canonical_json
+from reconciler.model.facts import DATABASE_WIDE_KINDS, SATELLITE_KINDS, FactId, canonical_json
 from reconciler.model.intent import Intent, is_within
 from reconciler.model.temporary_names import is_leftover
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from reconciler.model.facts import Definition, FactId
+    from reconciler.model.facts import Definition
     from reconciler.model.snapshot import Snapshot
 
 __all__ = ["Desired", "Goal", "Scope", "is_managed", "make_goal"]
@@ -162,6 +162,8 @@ def make_goal(
         elif intent.keeps(fact, live) or (fact.kind in _FOLLOWING and not scope.exact and fact.target in facts):
             facts[fact] = text
             following.add(fact)
+    if not scope.exact:
+        facts |= _owners_of_serials(facts, live)
     # What hangs on a thing that goes, goes with it: a table that is dropped leaves the publications of others.
     foreign = others.keys() - _gone_with_their_whole(others, facts, live)
     facts |= {fact: others[fact] for fact in foreign}
@@ -196,6 +198,19 @@ def make_goal(
         kept=frozenset(kept | following | foreign) & facts.keys(),
         ignored=frozenset(_within_ignored(live, intent.ruled) & foreign),
     )
+
+
+def _owners_of_serials(facts: Mapping[FactId, str], live: Snapshot) -> dict[FactId, str]:
+    """Of new sequences that belong to a table in live: Postgres wants them to have its owner."""
+    found: dict[FactId, str] = {}
+    for fact in facts:
+        if fact.kind != "owned_by" or fact in live.facts:
+            continue
+        owned = json.loads(facts[fact])
+        owner = FactId("owner", ("table", owned["schema"], owned["table"]))
+        if owner in live.facts and facts.get(owner) == live.facts[owner]:
+            found[FactId("owner", ("sequence", *fact.name))] = live.facts[owner]
+    return found
 
 
 def _without_ignored(wanted: Snapshot, live: Snapshot, intent: Intent) -> Snapshot:

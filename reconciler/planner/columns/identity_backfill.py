@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from reconciler.model.facts import FactId
+from reconciler.model.plan import Stage
 from reconciler.model.temporary_names import temporary_name
 from reconciler.planner.columns.identity import identity_clause, identity_options
+from reconciler.planner.core.rule import StatementDraft
 from reconciler.planner.sql.object_names import qualified
-from reconciler.planner.sql.quoting import Part, compose, joined, literal, name, raw
+from reconciler.planner.sql.quoting import Part, compose, joined, literal, name, raw, role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.model.facts import Definition
     from reconciler.planner.core.context import Context
 
-__all__ = ["becomes_identity", "counter_of", "counting_text", "is_assigned_first", "next_of"]
+__all__ = ["becomes_identity", "counter_of", "counting", "given", "is_assigned_first", "next_of"]
 
 
 def is_assigned_first(column: FactId, context: Context) -> bool:
@@ -41,12 +43,21 @@ def counter_of(column: FactId, context: Context) -> FactId:
     return FactId("sequence", (column.name[0], aside))
 
 
-def counting_text(column: FactId, context: Context) -> str:
-    """What makes the counter, which counts as the identity does."""
-    new = context.new(column)
+def counting(column: FactId, context: Context, stage: Stage = Stage.TOGETHER) -> Iterable[StatementDraft]:
+    """What makes the counter, which counts as the identity does and belongs to the table's owner."""
+    new, counter, table = context.new(column), counter_of(column, context), context.goal.parent(column)
     kind = raw(compose("AS {}", raw(str(new["type"]))))
     options = joined([kind, *identity_options(cast("Definition", new["identity"]))], " ")
-    return compose("CREATE SEQUENCE {} {}", qualified(counter_of(column, context)), options)
+    yield StatementDraft(sql=compose("CREATE SEQUENCE {} {}", qualified(counter), options), stage=stage)
+    owner = None if table is None else context.other_owner(table)
+    if owner is not None:
+        yield given(counter, owner, stage)
+
+
+def given(sequence: FactId, owner: str, stage: Stage) -> StatementDraft:
+    """What gives a new sequence to its table's owner: who else writes the table may not use it."""
+    text = compose("ALTER SEQUENCE {} OWNER TO {}", qualified(sequence), role(owner))
+    return StatementDraft(sql=text, stage=stage, joined=True)
 
 
 def next_of(counter: FactId) -> str:

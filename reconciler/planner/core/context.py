@@ -124,6 +124,11 @@ class Context:
             self._live_positions.update({fact: number for number, fact in enumerate(self.live.facts)})
         return self._live_positions[fact]
 
+    def other_owner(self, table: FactId) -> str | None:
+        """The role that owns the table in live, where that is not who runs the plan."""
+        found = self.live.find(FactId("owner", (table.kind, *table.name)))
+        return None if found is None or found["role"] == self.current_user else str(found["role"])
+
     def sequences_of(self, table: FactId) -> Sequence[FactId]:
         """The sequences that belong to columns of the table in the goal."""
         if self._sequences is None:

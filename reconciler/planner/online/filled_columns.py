@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, LiteralString, cast
 from reconciler.model.facts import FactId
 from reconciler.model.plan import LockMode, Stage
 from reconciler.planner.columns.backfill import may_name_unsettled
-from reconciler.planner.columns.identity_backfill import becomes_identity, counter_of, counting_text, next_of
+from reconciler.planner.columns.identity_backfill import becomes_identity, counter_of, counting, next_of
 from reconciler.planner.columns.not_null import is_required_online, required
 from reconciler.planner.core import online, row_guards
 from reconciler.planner.core.rule import StatementDraft, exclusive
@@ -150,7 +150,7 @@ def add_filled(column: FactId, kind: Part, default: str | None, context: Context
     identity = cast("Definition | None", context.new(column).get("identity"))
     counter = counter_of(column, context)
     if identity is not None and not online.adopt(counter, context):
-        yield StatementDraft(sql=counting_text(column, context), stage=Stage.BEFORE)
+        yield from counting(column, context, Stage.BEFORE)
     said = hinted_value(column, context)
     value = said or default or next_of(counter)
     replacement = replacement_name(column, f"{context.goal.facts[column]} default {value}")

@@ -53,6 +53,10 @@ def as_restored(
     keys: dict[int, tuple[int, int, int]] = {}
     for place, statement in enumerate(statements):
         facts = (*statement.creates, *statement.alters)
+        if facts and all(fact.kind in ("owner", "privileges") and fact.target.kind == "schema" for fact in facts):
+            # Nothing can be given to who may not create in its schema.
+            keys[place] = (made.get(facts[0].target, -1), 0, place)
+            continue
         target = facts[0].target if len(facts) == 1 and facts[0].kind == "owner" else None
         if target is None or target.kind not in _GIVEN or owner_of(target, state) not in roles:
             continue

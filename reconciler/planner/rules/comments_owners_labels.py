@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from reconciler.model.facts import FactId
 from reconciler.planner.core.rule import Rule, StatementDraft
 from reconciler.planner.rules.privileges import unasked_privileges
+from reconciler.planner.rules.sequences import owner_of_serial
 from reconciler.planner.sql.object_names import object_phrase
 from reconciler.planner.sql.quoting import Part, compose, literal, name, raw, role
 
@@ -59,7 +60,8 @@ class OwnerRule(Rule):
 
     def create(self, fact: FactId, folded: Sequence[FactId], context: Context) -> Iterable[StatementDraft]:
         owner = str(context.new(fact)["role"])
-        if not self._moves_with_table(fact, context) and (fact in context.alters or owner != context.current_user):
+        by_itself = self._moves_with_table(fact, context) or owner_of_serial(fact.target, context) is not None
+        if not by_itself and (fact in context.alters or owner != context.current_user):
             yield StatementDraft(sql=compose("ALTER {} OWNER TO {}", object_phrase(fact.target), role(owner)))
         if fact in context.creates:
             yield from unasked_privileges(fact.target, context)

@@ -12,7 +12,7 @@ from reconciler.model.facts import FactId
 from reconciler.model.plan import Stage
 from reconciler.model.temporary_names import temporary_name
 from reconciler.planner.columns.given_values import changed_default, family, new_sequences
-from reconciler.planner.columns.identity_backfill import counter_of, counting_text, next_of
+from reconciler.planner.columns.identity_backfill import counter_of, counting, next_of
 from reconciler.planner.columns.not_null import goes_first, is_required_online, is_to_be_identity
 from reconciler.planner.columns.sequence_values import continue_after
 from reconciler.planner.core import online
@@ -47,7 +47,7 @@ def given_first(column: FactId, context: Context) -> Iterable[StatementDraft]:
     trigger = _trigger_name(column, value)
     joined = False
     if is_to_be_identity(column, context) and not online.adopt(counter_of(column, context), context):
-        yield StatementDraft(sql=counting_text(column, context), stage=Stage.BEFORE)
+        yield from counting(column, context, Stage.BEFORE)
     if not is_triggered(trigger, table, context):  # later, numbers may be taken that are not to be seen yet
         yield from _behind_the_rows(column, context)
     field = name(column.name[2])

@@ -13,7 +13,7 @@ from reconciler.planner.columns.hierarchy import brought_by
 from reconciler.planner.columns.identity_backfill import (
     becomes_identity,
     counter_of,
-    counting_text,
+    counting,
     is_assigned_first,
     next_of,
 )
@@ -107,7 +107,7 @@ def _assigned(column: FactId, context: Context) -> Iterable[StatementDraft]:
     assert table is not None
     assert clause is not None
     via = context.via(column)
-    yield StatementDraft(sql=counting_text(column, context))
+    yield from counting(column, context)
     cost = hazards.rewrites(
         table, f"assigns every row a value from the sequence for {column}", context.sizes.get(table)
     )

@@ -8,6 +8,7 @@ from reconciler.hazards import hazards
 from reconciler.model.facts import FactId
 from reconciler.model.plan import LockMode, Stage
 from reconciler.model.temporary_names import is_leftover
+from reconciler.planner.columns.identity_backfill import given
 from reconciler.planner.columns.sequence_values import (
     continue_after,
     explicit_bounds,
@@ -40,6 +41,17 @@ _OPTIONS: tuple[tuple[str, LiteralString, LiteralString], ...] = (
 )
 
 
+def owner_of_serial(sequence: FactId, context: Context) -> str | None:
+    """Whose a new sequence is from the start, as it belongs to a column of a table in live that is another's."""
+    owned = context.goal.find(FactId("owned_by", sequence.name))
+    if owned is None or sequence not in context.creates:
+        return None
+    table = FactId("table", (str(owned["schema"]), str(owned["table"])))
+    owner = context.other_owner(table) if context.persists(table) else None
+    declared = context.goal.find(FactId("owner", ("sequence", *sequence.name)))
+    return owner if declared is not None and declared["role"] == owner else None
+
+
 class SequenceRule(Rule):
     """Sequences that are no identity column's."""
 
@@ -58,6 +70,9 @@ class SequenceRule(Rule):
         options = raw(" " + joined(parts, " ").as_string(None) if parts else "")
         stage = Stage.BEFORE if filled_columns.numbers_rows(fact, context) else Stage.TOGETHER
         yield StatementDraft(sql=compose(template, qualified(fact), options), stage=stage)
+        owner = owner_of_serial(fact, context)
+        if owner is not None:
+            yield given(fact, owner, stage)
 
     def drop(self, fact: FactId, context: Context) -> Iterable[StatementDraft]:
         yield StatementDraft(
