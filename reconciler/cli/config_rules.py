@@ -63,7 +63,7 @@ def _hazard_rule(table: Mapping[str, object], where: str) -> HazardRule:
     for word in values.get("hazard", ()):
         kind = hazard_kind(word)
         if kind is None:
-            known = ", ".join(each.value.replace("_", "-") for each in HazardKind)
+            known = ", ".join(each.word for each in HazardKind)
             raise ConfigError(f"{where}: hazard {word} does not exist", hint=f"known are: {known}")
         kinds.append(kind)
     return HazardRule(

@@ -31,6 +31,8 @@ from reconciler.settings import setting
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
+    from rich.text import Text
+
     from reconciler.embedded import EmbeddedServer
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "print_text",
     "print_warnings",
     "private_server",
+    "styled",
     "working",
 ]
 
@@ -68,11 +71,18 @@ _DSN_VARIABLES = setting("dsn").variables
 _LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGDATABASE")
 
 _STYLES = (
-    (re.compile(r"^(conflict|drifted): |^NOT PLANNED|^Refused|^Blocking problems|^\s+hazard data_loss"), "bold red"),
     (
-        re.compile(r"^(pending|unfinished|unmanaged|followed|caught up|behind): |^\s+hazard |^Plan for|^Warnings"),
-        "yellow",
+        re.compile(
+            r"^(conflict|drifted): |^NOT PLANNED|^Refused|^Blocking problems|^✗ |^\s+hazard data-loss|^\s+! data-loss"
+        ),
+        "bold red",
     ),
+    (re.compile(r"^(pending|unfinished|unmanaged|followed|caught up|behind): |^\s+hazard |^Warnings|^\s*! "), "yellow"),
+    (re.compile(r"^Plan for"), "bold"),
+    (re.compile(r"^\s*\+ "), "green"),
+    (re.compile(r"^\s*- "), "red"),
+    (re.compile(r"^~ "), "cyan"),
+    (re.compile(r"^· "), "dim"),
     (re.compile(r"^(In sync|Applied|Repaired|Accepted|Adopted)\b"), "green"),
     (re.compile(r"^\s*\d+\. |^== "), "bold"),
     (re.compile(r"^\s+(creates|drops|alters|lock|took) "), "dim"),
@@ -105,12 +115,18 @@ def print_text(text: str) -> None:
         print_data(text)
         return
     from rich.console import Console
-    from rich.text import Text
 
     console = Console(file=sys.stdout, highlight=False)
+    for line in styled(text):
+        console.print(line, soft_wrap=True)
+
+
+def styled(text: str) -> Iterable[Text]:
+    """Its lines, coloured by their first words."""
+    from rich.text import Text
+
     for line in text.splitlines():
-        style = next((style for pattern, style in _STYLES if pattern.search(line)), "")
-        console.print(Text(line, style=style), soft_wrap=True)
+        yield Text(line, style=next((style for pattern, style in _STYLES if pattern.search(line)), ""))
 
 
 def print_note(text: str) -> None:
@@ -146,7 +162,9 @@ def _print_aside(text: str, style: str) -> None:
 
 
 def _is_coloured(stream: TextIO) -> bool:
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
 
 
 def is_interactive() -> bool:
@@ -169,7 +187,7 @@ def confirmed(question: str, show: Callable[[], object] = lambda: None) -> bool:
 
 def is_shown() -> bool:
     """Whether what goes on is shown: on a terminal that can take it back."""
-    return _is_coloured(sys.stderr)
+    return sys.stderr.isatty() and _is_coloured(sys.stderr)
 
 
 def is_url(text: str) -> bool:

@@ -90,12 +90,12 @@ def consents(texts: Iterable[str] | str) -> frozenset[str]:
         if kind is None:
             raise ConfigError(
                 f"hazard {word} does not exist",
-                hint=f"known are: {', '.join(_word(each) for each in HazardKind)}, {EVERYTHING}",
+                hint=f"known are: {', '.join(each.word for each in HazardKind)}, {EVERYTHING}",
             )
         if colon and not (name.partition(":")[0] and name.partition(":")[2]):
             raise ConfigError(
                 f"{text}does not name an object",
-                hint=f"write {_word(kind)}:KIND:NAME, e.g. {_word(kind)}:table:app.users",
+                hint=f"write {kind.word}:KIND:NAME, e.g. {kind.word}:table:app.users",
             )
         found.add(f"{kind.value}:{name}" if colon else kind.value)
     return frozenset(found)
@@ -148,12 +148,12 @@ def unused_consents(hazards: Sequence[Hazard], allowed: Iterable[str]) -> Iterab
     for consent in sorted(allowed):
         kind, _, name = consent.partition(":")
         if name and not any(_covers(consent, hazard) for hazard in hazards):
-            yield f"{_word(kind)} is allowed for {name}, but no statement of the plan has that hazard for it"
+            yield f"{HazardKind(kind).word} is allowed for {name}, but no statement of the plan has that hazard for it"
 
 
 def consent_for(hazard: Hazard) -> str:
     """What `--allow` takes for this hazard and no other: `data-loss:table:public.old_orders`."""
-    return f"{_word(hazard.kind)}:{hazard.fact.key}"
+    return f"{hazard.kind.word}:{hazard.fact.key}"
 
 
 def hazard_error(refused: Sequence[Hazard], *, online: bool, hint: str = "") -> HazardError:
@@ -162,7 +162,7 @@ def hazard_error(refused: Sequence[Hazard], *, online: bool, hint: str = "") -> 
     `hint` is what else may help, and comes first.
     """
     texts = list(dict.fromkeys(consent_for(hazard) for hazard in refused))
-    kinds = sorted({_word(hazard.kind) for hazard in refused})
+    kinds = sorted({hazard.kind.word for hazard in refused})
     if len(texts) > _SHOWN:
         shown = ", ".join(texts[:_SHOWN])
         consent = f"allow {shown} and {len(texts) - _SHOWN} more separately, or {flags(kinds)} for all"
@@ -183,8 +183,3 @@ def hazard_error(refused: Sequence[Hazard], *, online: bool, hint: str = "") -> 
 def flags(texts: Iterable[str]) -> str:
     """The options of the command line, ready to be pasted into a shell."""
     return " ".join(f"--allow {shlex.quote(text)}" for text in texts)
-
-
-def _word(kind: str) -> str:
-    """A kind as people write it."""
-    return kind.replace("_", "-")

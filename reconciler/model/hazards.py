@@ -35,6 +35,11 @@ class HazardKind(StrEnum):
     EXTENSION_VERSION = "extension_version"
     EMPTY_SOURCE = "empty_source"
 
+    @property
+    def word(self) -> str:
+        """As people write it: `data-loss`."""
+        return self.value.replace("_", "-")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSize:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from reconciler.diff.drift import ObjectState
     from reconciler.model.facts import FactId
-    from reconciler.model.hazards import Hazard
     from reconciler.report.summary import ObjectChange, Part
     from reconciler.results import CheckResult, PlanResult
 
@@ -122,13 +121,9 @@ def _group(objects: Sequence[ObjectChange]) -> str:
             f"  - **!** {hazard.kind.value.replace('_', '-')}: {_plain(hazard.message)}" for hazard in first.hazards
         ]
     else:
-        kinds = dict.fromkeys(map(_word, first.hazards))
+        kinds = dict.fromkeys(hazard.kind.word for hazard in first.hazards)
         lines += [f"  - **!** each: {', '.join(kinds)}"] if kinds else []
     return "\n".join(lines)
-
-
-def _word(hazard: Hazard) -> str:
-    return hazard.kind.value.replace("_", "-")
 
 
 def states_alike(states: Iterable[ObjectState]) -> list[list[ObjectState]]:

@@ -157,7 +157,7 @@ def _part(part: Part, width: int) -> Iterable[str]:
 
 def _hazard(hazard: Hazard) -> str:
     size = describe_size(hazard.size)
-    return f"{hazard.kind.value.replace('_', '-')}: {hazard.message}{f' ({size})' if size else ''}"
+    return f"{hazard.kind.word}: {hazard.message}{f' ({size})' if size else ''}"
 
 
 def _findings(findings: Sequence[Finding]) -> Iterable[str]:

@@ -77,7 +77,7 @@ def _drifted(result: CheckResult, places: Places) -> Iterable[dict[str, object]]
 
 def _rules() -> list[dict[str, object]]:
     found = [
-        _rule(kind.value.replace("_", "-"), meaning.title, meaning.text, "error" if meaning.is_refused else "warning")
+        _rule(kind.word, meaning.title, meaning.text, "error" if meaning.is_refused else "warning")
         for kind, meaning in KINDS.items()
     ]
     text = "No statement of the plan makes this change: make it manually, or continue without it."
@@ -102,7 +102,7 @@ def _hazards(planned: PlanResult, places: Places) -> Iterable[dict[str, object]]
             message = f"{hazard.message}{f' ({size})' if size else ''}"
             if verdict is Verdict.REFUSE:
                 message += f"; allow it with --allow {consent_for(hazard)}"
-            rule = hazard.kind.value.replace("_", "-")
+            rule = hazard.kind.word
             yield {
                 **_result(rule, _LEVELS[verdict], message, hazard.fact, places),
                 "properties": _properties(position, statement, hazard),

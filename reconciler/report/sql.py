@@ -66,7 +66,7 @@ def _notes(statement: Statement) -> Iterable[str]:
         yield f"recreated because {statement.because}"
     for hazard in statement.hazards:
         size = describe_size(hazard.size)
-        yield f"hazard {hazard.kind}: {hazard.message}{f' ({size})' if size else ''}"
+        yield f"hazard {hazard.kind.word}: {hazard.message}{f' ({size})' if size else ''}"
     if not statement.transactional:
         yield "outside of a transaction"
     if statement.batched is not None:

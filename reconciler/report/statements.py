@@ -61,7 +61,7 @@ def _facts(facts: Sequence[FactId]) -> str:
 
 def _hazard(hazard: Hazard) -> str:
     size = describe_size(hazard.size)
-    return f"hazard {hazard.kind}: {hazard.message}{f' ({size})' if size else ''}"
+    return f"hazard {hazard.kind.word}: {hazard.message}{f' ({size})' if size else ''}"
 
 
 def _lock(lock: LockMode, table: FactId | None) -> str:

@@ -215,7 +215,7 @@ def _recorded_statement(position: int, statement: RecordedStatement) -> list[str
     lines = numbered(position, statement.sql)
     for hazard in statement.hazards:
         if isinstance(hazard, dict):
-            lines.append(f"{INDENT}hazard {hazard.get('kind')}: {hazard.get('message')}")
+            lines.append(f"{INDENT}hazard {str(hazard.get('kind')).replace('_', '-')}: {hazard.get('message')}")
     if statement.duration_ms is not None:
         lines.append(f"{INDENT}took {statement.duration_ms:.1f} ms")
     return [*lines, ""]

@@ -278,7 +278,7 @@ def test_the_sql_format_runs_in_psql_and_names_hazards(reconcile: Callable[..., 
     reconcile("apply", source)
     source.write_text(SCHEMA.replace(", body text", ""))
     script = reconcile("plan", source, "--format", "sql").out
-    assert script.splitlines()[0].startswith("-- hazard data_loss: drops column public.notes.body")
+    assert script.splitlines()[0].startswith("-- hazard data-loss: drops column public.notes.body")
     assert script.rstrip().endswith('DROP COLUMN "body";')
 
 
