@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help audit install demo unit quick test coverage check lint types pyright mypy layers format wheel clean servers soak pythons long
+.PHONY: help audit install demo docs unit quick test coverage check lint types pyright mypy layers format wheel clean servers soak pythons long
 
 help: ## show the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,7 +59,7 @@ pythons: $(STAMP) ## the unit tests on each newer Python that is installed
 audit: $(STAMP) ## look for known vulnerabilities of what is installed, where the advisory service can be reached
 	$(BIN)/python tests/audit.py
 
-check: lint types layers ## everything that is checked without running it
+check: lint types layers docs ## everything that is checked without running it
 
 lint: $(STAMP) ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -72,6 +72,9 @@ pyright: $(STAMP)
 
 mypy: $(STAMP)
 	$(BIN)/mypy
+
+docs: $(STAMP) ## build the site of the documentation into build/site, and check its links
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 layers: $(STAMP) ## the import contracts of pyproject.toml
 	$(BIN)/lint-imports

@@ -156,7 +156,7 @@ def _recognised(folder: Path, files: Sequence[Path]) -> SourceFormat:
 
 
 def _require_no_way_back(folder: Path, files: Sequence[Path], name: str) -> None:
-    """Raises SourceError where files undo what others do, in the way of a tool that is not known here."""
+    """Raises SourceError where files undo what others do, as those of a tool that is not known here."""
     names = {file.relative_to(folder).as_posix() for file in files}
     for file in files:
         own = file.relative_to(folder).as_posix()

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import picture
 import psycopg
 import pytest
 
@@ -154,3 +155,11 @@ def test_the_page_shows_what_is_printed(planned: PlanResult) -> None:
 def _unmeasured(line: str) -> str:
     """The line without bytes, which depend on the server's vacuum."""
     return re.sub(r"\d+ [kM]?B(ytes)?\b", "SIZE", line.rstrip())
+
+
+def test_the_picture_of_the_readme_is_a_real_run(database: str) -> None:
+    shown = picture.text_of(picture.drawn(picture.lines(database)))
+    was = picture.text_of(picture.PICTURE.read_text(encoding="utf-8"))
+    assert [re.sub(r"\d+", "#", line) for line in shown] == [re.sub(r"\d+", "#", line) for line in was], (
+        "run `python tests/picture.py`"
+    )
