@@ -30,6 +30,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow, tuple_row
 
 from reconciler.errors import ConnectError, DatabaseError, ReconcilerError
+from reconciler.model.visible import visible_line
 from reconciler.redaction.dsn import libpq_dsn, redact, redact_unread, unknown_parameters
 
 if TYPE_CHECKING:
@@ -354,7 +355,7 @@ def server_message(exc: psycopg.Error) -> ServerMessage:
     diag = exc.diag
     position = diag.statement_position
     return ServerMessage(
-        message=diag.message_primary or redact(str(exc).strip()) or type(exc).__name__,
+        message=visible_line(diag.message_primary or "") or redact(str(exc).strip()) or type(exc).__name__,
         sqlstate=exc.sqlstate,
         detail=diag.message_detail,
         hint=diag.message_hint,

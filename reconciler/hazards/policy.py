@@ -7,7 +7,6 @@ A consent is a hazard's kind, maybe followed by what it is for: `data_loss`, `da
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from reconciler.errors import ConfigError, HazardError
 from reconciler.model.facts import DATABASE_WIDE_KINDS, SATELLITE_KINDS
 from reconciler.model.hazards import KINDS, HazardKind, hazard_kind
+from reconciler.model.visible import shell_word, visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -167,7 +167,7 @@ def hazard_error(refused: Sequence[Hazard], *, online: bool, hint: str = "") -> 
         shown = ", ".join(texts[:_SHOWN])
         consent = f"allow {shown} and {len(texts) - _SHOWN} more separately, or {flags(kinds)} for all"
     else:
-        lines = ", ".join(json.dumps(text, ensure_ascii=False) for text in texts)
+        lines = ", ".join(json.dumps(text, ensure_ascii=visible_line(text) != text) for text in texts)
         consent = f"allow it with {flags(texts)}, or in the configuration with allow = [{lines}]"
     if not online and any(KINDS[hazard.kind].goes_online for hazard in refused):
         consent += "; or change large tables in steps with --online"
@@ -182,4 +182,4 @@ def hazard_error(refused: Sequence[Hazard], *, online: bool, hint: str = "") -> 
 
 def flags(texts: Iterable[str]) -> str:
     """The options of the command line, ready to be pasted into a shell."""
-    return " ".join(f"--allow {shlex.quote(text)}" for text in texts)
+    return " ".join(f"--allow {shell_word(text)}" for text in texts)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.model.facts import FactId
 from reconciler.model.intent import Suggestion
+from reconciler.model.visible import visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -33,7 +34,10 @@ def as_hint(suggestions: Sequence[Suggestion]) -> str:
 
 
 def suggest(live: Snapshot, goal: Snapshot) -> tuple[Suggestion, ...]:
-    """The probable renames between the two; `live` is as it is after the renames that were asked for."""
+    """The probable renames between the two; `live` is as it is after the renames that were asked for.
+
+    Without those that a comment of one line could not name as they are.
+    """
     gone = [fact for fact in live.facts if fact not in goal.facts]
     come = [fact for fact in goal.facts if fact not in live.facts]
     tables = list(_tables(gone, come, live, goal))
@@ -49,7 +53,7 @@ def suggest(live: Snapshot, goal: Snapshot) -> tuple[Suggestion, ...]:
         found += [
             Suggestion(old=old, new=new, why="the same definition") for old, new in _pairs(olds, news, alike, 1.0)
         ]
-    return tuple(found)
+    return tuple(each for each in found if visible_line(each.line_anywhere) == each.line_anywhere)
 
 
 def _pairs(

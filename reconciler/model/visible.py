@@ -6,7 +6,9 @@ round; where people look each is written as its escape. JSON and SQL keep all of
 
 from __future__ import annotations
 
-__all__ = ["visible", "visible_line"]
+import shlex
+
+__all__ = ["shell_word", "visible", "visible_line"]
 
 _CONTROLS = (*range(0x20), *range(0x7F, 0xA0))
 # Marks of direction, joiners without a width, separators of lines and paragraphs, tags.
@@ -33,3 +35,14 @@ def visible(text: str) -> str:
 def visible_line(text: str) -> str:
     """A name or another text of one line: line breaks are escaped too."""
     return text if text.isprintable() and text.isascii() else text.translate(_IN_LINE)
+
+
+def shell_word(text: str) -> str:
+    """The text as one word to paste into a shell, in bash's escapes ($'...') where it is not shown as it is."""
+    if visible_line(text) == text:
+        return shlex.quote(text)
+    escaped = "".join(
+        (f"\\x{ord(each):02x}" if ord(each) < 0x80 else f"\\U{ord(each):08x}") if ord(each) in _IN_LINE else each
+        for each in text.replace("\\", "\\\\").replace("'", "\\'")
+    )
+    return f"$'{escaped}'"

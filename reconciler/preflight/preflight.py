@@ -26,6 +26,7 @@ from reconciler.model.checks import Finding, FindingKind
 from reconciler.model.facts import ROUTINE_KINDS, FactId
 from reconciler.model.hazards import HazardKind, TableSize
 from reconciler.model.plan import LockMode
+from reconciler.model.visible import visible_line
 from reconciler.planner.ordering.others import owner_of
 from reconciler.preflight.requirements import needs_of
 
@@ -192,7 +193,7 @@ def _asked(connection: Connection, check: Check, position: int, timeout_ms: int,
         return None
     message = f"{check.fact} {check.problem}: {_counted(count, check.unit, at_least=at_least)} of {check.table}"
     if named:
-        message = f"{message} ({'; '.join(named)}{'; ...' if count > len(named) else ''})"
+        message = f"{message} ({'; '.join(map(visible_line, named))}{'; ...' if count > len(named) else ''})"
     return Finding(
         kind=FindingKind.ROWS,
         message=message,

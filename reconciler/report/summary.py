@@ -16,6 +16,7 @@ from reconciler.hazards.weight import Weight, weigh
 from reconciler.model.facts import CHILD_KINDS, SATELLITE_KINDS, FactId
 from reconciler.model.hazards import HazardKind
 from reconciler.model.plan import LockMode
+from reconciler.model.visible import visible_line
 from reconciler.redaction.masking import redact_message
 
 if TYPE_CHECKING:
@@ -166,10 +167,14 @@ def changes_of(plan: Plan, live: Snapshot, goal: Snapshot) -> tuple[ObjectChange
         parent = goal.object_of(rename.new) if rename.new in goal.facts else rename.new
         found.setdefault(parent, [])
         if parent == rename.new:
-            former[parent] = f"was {'.'.join(rename.old.name)}"
+            former[parent] = visible_line(f"was {'.'.join(rename.old.name)}")
     moved = {
         parent: tuple(
-            Part(change=Change.CHANGED, what=_part_name(each.new, parent), detail=f"was {each.old.name[-1]}")
+            Part(
+                change=Change.CHANGED,
+                what=_part_name(each.new, parent),
+                detail=visible_line(f"was {each.old.name[-1]}"),
+            )
             for each in plan.renames
             if each.new != parent and each.new in goal.facts and goal.object_of(each.new) == parent
         )
@@ -270,9 +275,9 @@ def _part_name(fact: FactId, each: FactId) -> str:
         target = fact.target
         role = f" of {fact.name[-1] or 'public'}" if fact.kind == "privileges" else ""
         beside = "" if target == each else f" on {_part_name(target, each)}"
-        return f"{fact.kind.replace('_', ' ')}{role}{beside}"
+        return visible_line(f"{fact.kind.replace('_', ' ')}{role}{beside}")
     own = fact.name[len(each.name) :] if fact.name[: len(each.name)] == each.name else fact.name
-    return f"{fact.kind.replace('_', ' ')} {'.'.join(own)}".rstrip()
+    return visible_line(f"{fact.kind.replace('_', ' ')} {'.'.join(own)}".rstrip())
 
 
 def _is_text(value: object) -> bool:

@@ -20,6 +20,7 @@ from psycopg.pq import TransactionStatus
 from reconciler.db.connections import PlainCursor, server_message
 from reconciler.db.search_path import found_nothing, path_hint
 from reconciler.errors import SourceError
+from reconciler.model.visible import visible_line
 from reconciler.source.screening import changes_settings, leading_keywords
 from reconciler.sqltext.lexer import tokens
 from reconciler.sqltext.redacted_sql import conceal_in, redact_sql
@@ -477,4 +478,4 @@ def _described(statement: SourceStatement, failure: psycopg.Error) -> str:
 def _message(failure: psycopg.Error) -> str:
     if isinstance(failure, psycopg.errors.LockNotAvailable):
         return f"another session holds a lock that it needs, waited in vain ({failure.diag.message_primary})"
-    return failure.diag.message_primary or str(failure).strip() or type(failure).__name__
+    return visible_line(failure.diag.message_primary or "") or str(failure).strip() or type(failure).__name__

@@ -23,6 +23,7 @@ from reconciler.ledger.own import own_runs
 from reconciler.ledger.runs import RunOutcome, load_runs
 from reconciler.model.audit import Attribution, AttributionKind, Happening, OwnRun
 from reconciler.model.facts import RELATION_KINDS, SATELLITE_KINDS, FactId
+from reconciler.model.visible import visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -180,7 +181,7 @@ def blame(connection: Connection, table: str) -> tuple[tuple[FactId, Attribution
         kinds = (kind,) if kind else RELATION_KINDS
         whole = next((fact for fact in (FactId(each, name) for each in kinds) if fact in live.facts), None)
         if whole is None:
-            raise ConfigError(f"{'.'.join(name)} is not a table, view or sequence of the database")
+            raise ConfigError(f"{visible_line('.'.join(name))} is not a table, view or sequence of the database")
         facts = [whole, *live.descendants(whole)]
         found, _ = attribute(
             connection, [Difference(fact=fact, before=None, after=None) for fact in facts], live, _before(connection)

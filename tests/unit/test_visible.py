@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model.facts import FactId
-from reconciler.model.visible import visible, visible_line
+from reconciler.model.visible import shell_word, visible, visible_line
 
 
 def test_escapes_and_marks_of_direction_are_written_out() -> None:
@@ -34,3 +35,11 @@ def test_a_name_with_a_line_break_is_one_line() -> None:
     fact = FactId("table", ("public", "x\n1. DROP TABLE users;\x1b[8m"))
     assert str(fact) == "table public.x\\n1. DROP TABLE users;\\x1b[8m"
     assert fact.key == "table:public.x\n1. DROP TABLE users;\x1b[8m"
+
+
+def test_a_word_for_a_shell_is_shown_as_it_is_and_means_the_same() -> None:
+    texts = ["plain", "it's", "a\n# b\x1b[2J\x9b\u202e\\n'\"`$x", "\x01f\u200bf"]
+    line = "printf '%s\\0' " + " ".join(map(shell_word, texts))
+    assert visible_line(line) == line
+    ran = subprocess.run(["bash", "-c", line], env={"LC_ALL": "C.UTF-8"}, capture_output=True, check=True)
+    assert ran.stdout.decode().split("\0")[:-1] == texts

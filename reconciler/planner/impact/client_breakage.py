@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from reconciler.hazards.hazards import breaks_clients
 from reconciler.model.facts import ROUTINE_KINDS, TABLE_KINDS, FactId
 from reconciler.model.privileges import GRANT_OPTION, default_privileges_of, of_owner
+from reconciler.model.visible import visible_line
 from reconciler.planner.core.nodes import Act
 from reconciler.planner.online.exchanged_columns import moved_behind
 from reconciler.planner.rules.routines import default_count
@@ -237,7 +238,7 @@ def _revoked(fact: FactId, context: Context) -> Iterable[Hazard]:
     usual = default_privileges_of(target, grantee, str(owner["role"]) if owner else None, context.version)
     held, kept = (_privileges(fact, state, usual) for state in (context.live, context.goal))
     if lost := sorted(held - kept):
-        whom = grantee or "PUBLIC"
+        whom = visible_line(grantee or "PUBLIC")
         yield breaks_clients(fact, f"takes {', '.join(lost)} on {target} from {whom}: clients that need it fail")
 
 
