@@ -129,7 +129,7 @@ def test_no_command_shows_a_name_raw(database: str, tmp_path: Path, capfd: pytes
             for text in (
                 sql.SQL("create table {table} (a nothing)").format(**first),
                 sql.SQL("create view {view} as select {plain} from {table}").format(**second),
-                sql.SQL("do $$ begin raise exception {}; end $$").format(sql.SQL(sql.Literal(HOSTILE).as_string(None))),
+                sql.SQL("do $$ begin raise exception {}; end $$").format(sql.Literal(HOSTILE)),
                 sql.SQL("alter role {role} superuser").format(**first),
             ):
                 declared.write_text(text.as_string(None), newline="")
