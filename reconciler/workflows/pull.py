@@ -24,6 +24,7 @@ from reconciler.model.hazards import HazardKind
 from reconciler.options import Proof, WhenBehind
 from reconciler.planner.planner import make_plan
 from reconciler.source.files import FileChange, changed_files
+from reconciler.source.model_lines import model_lines
 from reconciler.source.reading import source_from_parts
 from reconciler.source.screening import leading_keywords, runnable
 from reconciler.source.source import SourcePart, SourceStatement
@@ -561,7 +562,7 @@ class _Change:
                 reasons = "; ".join(f"{origin}: {why}" for origin, why in self.files.fixed.items())
                 raise _CannotWriteError(
                     f"there is no file to write {owner} to: {reasons}",
-                    hint="change what makes the source by hand",
+                    hint=self._paste() or "change what makes the source by hand",
                     left="no file was changed",
                 )
             self._append(writable[-1], text)
@@ -579,11 +580,18 @@ class _Change:
     def _text_of(self, origin: str) -> str:
         return next(part.text for part in self.source.parts if part.origin == origin)
 
+    def _paste(self) -> str:
+        """Where Python makes the source the lines that its models lack; else empty."""
+        if not any(origin.startswith("python:") for origin in self.files.fixed):
+            return ""
+        lines = "\n".join(f"  {line}" for line in model_lines(self.left, self.live.facts))
+        return f"change the models; what live has is, in the words of SQLAlchemy:\n{lines}"
+
     def _edit(self, statement: SourceStatement, edit: Edit) -> None:
         if (why := self.files.fixed.get(statement.origin)) is not None:
             raise _CannotWriteError(
                 f"{statement.where} would have to change, and {statement.origin} is not written: {why}",
-                hint="change it by hand, or pull the other objects alone with --object",
+                hint=self._paste() or "change it by hand, or pull the other objects alone with --object",
                 left="no file was changed",
             )
         self.edits.setdefault(statement.origin, []).append(edit)

@@ -174,3 +174,37 @@ def test_what_cannot_be_written_is_said_and_nothing_is(folder: Path, database: s
         with pytest.raises(SourceError, match=r"users\.sql was changed since it was read"):
             write_files(files, pull.changes)
         assert texts(folder)["users.sql"] == USERS + "-- more\n"
+
+
+def test_what_a_model_lacks_is_given_as_lines_to_paste(
+    folder: Path, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder.parent / "models.py").write_text(
+        "from sqlalchemy import Column, Integer, MetaData, Table, Text\n"
+        "metadata = MetaData()\n"
+        "Table('users', metadata, Column('id', Integer, primary_key=True, autoincrement=False), Column('name', Text))\n"
+        "Table('notes', metadata, Column('id', Integer, primary_key=True, autoincrement=False))\n"
+    )
+    execute(
+        database,
+        "ALTER TABLE users DROP COLUMN name, ADD COLUMN price numeric(10,2) DEFAULT 1.5 NOT NULL,"
+        " ADD COLUMN tags character varying(20)[], ADD COLUMN at timestamptz DEFAULT now(),"
+        " ADD COLUMN double int GENERATED ALWAYS AS (age * 2) STORED, ADD COLUMN n int GENERATED ALWAYS AS IDENTITY",
+        "CREATE INDEX users_at ON users (at)",
+    )
+    assert run(["repair", "python:models:metadata", "--accept", "--pull"]) == 1
+    said = capsys.readouterr().err
+    for line in (
+        "what drifted is accepted; no file was changed",
+        "  public.users:\n",
+        "    Column('age', INTEGER())\n",
+        "    Column('at', TIMESTAMP(timezone=True), server_default=text('now()'))\n",
+        "    Column('double', INTEGER(), Computed('(age * 2)', persisted=True))\n",
+        "    Column('n', INTEGER(), Identity(always=True), nullable=False)\n",
+        "    # remove column name\n",
+        "    Column('price', NUMERIC(10,2), server_default=text('1.5'), nullable=False)\n",
+        "    Column('tags', ARRAY(VARCHAR(20)))\n",
+        "    # index public.users.users_at: USING btree (at)\n",
+    ):
+        assert line in said
+    assert "Column('id'" not in said
