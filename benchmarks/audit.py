@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from reconciler.audit.install import audit_state, install, uninstall
+from reconciler.audit.install import audit_digest, install, uninstall
 from reconciler.audit.standing import read_standing
 from reconciler.catalog.snapshot_reader import read_mark
 
@@ -81,7 +81,7 @@ def main(url: str, tables: int) -> None:
             assert standing is not None
             print(f"  mark {timed(read_mark, connection, ['held']):7.2f}")
             print(f"  standing {timed(read_standing, connection, standing.position, standing.counters):7.2f}")
-            print(f"  of it, whether the log is intact {timed(audit_state, connection):7.2f}")
+            print(f"  of it, whether the log is intact {timed(audit_digest, connection):7.2f}")
         uninstall(connection)
         connection.execute("DROP SCHEMA bench CASCADE")
 

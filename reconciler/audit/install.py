@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from reconciler.db.connections import Connection
 
-__all__ = ["AUDIT_ROLE", "AUDIT_VERSION", "audit_state", "install", "is_installed", "uninstall"]
+__all__ = ["AUDIT_ROLE", "AUDIT_VERSION", "audit_digest", "audit_state", "install", "is_installed", "uninstall"]
 
 AUDIT_VERSION = 1
 AUDIT_ROLE = "reconciler_audit"
@@ -187,6 +187,23 @@ def audit_state(connection: Connection) -> AuditState:
         since=datetime.fromtimestamp(began[1], UTC),
         since_xid=began[2],
     )
+
+
+def audit_digest(connection: Connection) -> str | None:
+    """A digest of the rows that `audit_state` looks at: while it is the same, so is what that found.
+
+    None where there is no log, or this role may not read it.
+    """
+    row = fetch_one(
+        connection,
+        sql.SQL(trusted(read_sql("audit/digest.sql"))),
+        {
+            "triggers": list(_TRIGGERS),
+            "tables": list(_TABLES),
+            "functions": list(_bodies(connection.info.server_version)),
+        },
+    )
+    return str(row[1]) if row is not None and row[0] else None
 
 
 def _decoded(texts: Sequence[str]) -> list[list[Any]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from reconciler.audit.install import audit_state
+from reconciler.audit.install import audit_digest, audit_state
 from reconciler.db.connections import fetch_one
 from reconciler.db.sqlfiles import read_sql, trusted
 
@@ -24,7 +24,10 @@ __all__ = ["Standing", "read_standing"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where the database stands: what was visible, how often its catalogs were written, and whether that moved."""
+    """Where the database stands: what was visible, and whether anything moved.
+
+    `counters` is how often its catalogs were written, behind a digest of the log's own rows.
+    """
 
     position: str
     counters: str
@@ -32,15 +35,22 @@ class Standing:
 
 
 def read_standing(connection: Connection, since: str | None, counters: str | None) -> Standing | None:
-    """Where the database stands, beside what was written down; None where there is no log that can be believed."""
-    state = audit_state(connection)
-    if not state.is_intact or not state.readable:
+    """Where the database stands, beside what was written down; None where there is no log that can be believed.
+
+    Whether it can is asked again only where its own catalog rows, or the counts, are not what they were then.
+    """
+    digest = audit_digest(connection)
+    counted = fetch_one(connection, trusted(read_sql("watch/counters.sql")))
+    assert counted is not None
+    now = f"{digest} {counted[0]}"
+    if digest is None or (now != counters and not _is_believed(connection)):
         return None
     row = fetch_one(connection, sql.SQL(trusted(read_sql("audit/standing.sql"))), {"since": since})
-    counted = fetch_one(connection, trusted(read_sql("watch/counters.sql")))
     assert row is not None
-    assert counted is not None
     position, has_moved = row
-    return Standing(
-        position=str(position), counters=str(counted[0]), has_moved=bool(has_moved) or str(counted[0]) != counters
-    )
+    return Standing(position=str(position), counters=now, has_moved=bool(has_moved) or now != counters)
+
+
+def _is_believed(connection: Connection) -> bool:
+    state = audit_state(connection)
+    return state.is_intact and state.readable

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from reconciler import Reconciler
-from reconciler.audit.install import install, uninstall
+from reconciler.audit.install import audit_digest, audit_state, install, uninstall
 from reconciler.model.hazards import HazardKind
 from reconciler.options import Options, WhenBehind
 from reconciler.workflows import execute_plan
@@ -81,6 +81,44 @@ def test_every_change_makes_a_start_look(database: str, start: Start, change: st
     skipped, readings = start()
     assert not skipped
     assert readings
+
+
+MANIPULATIONS = (
+    "ALTER EVENT TRIGGER reconciler_audit_2_drop DISABLE",
+    "ALTER EVENT TRIGGER reconciler_audit_2_end ENABLE",
+    "DROP EVENT TRIGGER reconciler_audit_1_end",
+    "UPDATE pg_event_trigger SET evtenabled = 'D' WHERE evtname = 'reconciler_audit_2_end'",
+    "ALTER ROLE reconciler_audit LOGIN",
+    "GRANT reconciler_audit TO audit_member",
+    "ALTER SCHEMA reconciler_audit OWNER TO audit_member",
+    "ALTER TABLE reconciler_audit.ddl OWNER TO audit_member",
+    "ALTER TABLE reconciler_audit.ddl ENABLE ROW LEVEL SECURITY",
+    "CREATE TABLE public.child () INHERITS (reconciler_audit.ddl)",
+    "CREATE RULE r AS ON INSERT TO reconciler_audit.ddl DO INSTEAD NOTHING",
+    "CREATE TRIGGER t BEFORE INSERT ON reconciler_audit.ddl FOR EACH ROW EXECUTE FUNCTION public.f()",
+    "CREATE OR REPLACE FUNCTION reconciler_audit.write() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'",
+    "ALTER FUNCTION reconciler_audit.write() SECURITY INVOKER",
+)
+
+
+@pytest.mark.every_server
+def test_what_makes_the_log_unbelievable_moves_its_digest(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        # Nothing is committed, so that no count of writes can tell.
+        connection.execute("CREATE ROLE audit_member")
+        connection.execute("CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+        install(connection)
+        before = audit_digest(connection)
+        assert audit_state(connection).is_intact
+        connection.execute("CREATE TABLE public.t (); DROP TABLE public.t")
+        assert audit_digest(connection) == before
+        for change in MANIPULATIONS:
+            with connection.transaction(force_rollback=True):
+                connection.execute(change.encode())
+                assert not audit_state(connection).is_intact, change
+                assert audit_digest(connection) != before, change
+        assert audit_digest(connection) == before
+        connection.rollback()
 
 
 def test_a_transaction_that_began_before_and_commits_after_is_seen(database: str, start: Start) -> None:
