@@ -78,10 +78,4 @@ def _in_words(text: str | None) -> str:
     shown = {name: value for name, value in values.items() if value not in (None, False)}
     if not shown:
         return "there"
-    if len(shown) == 1:
-        return value_text(next(iter(shown.values())))
-    return value_text(", ".join(_attribute(name, value) for name, value in sorted(shown.items())))
-
-
-def _attribute(name: str, value: object) -> str:
-    return name.replace("_", " ") if value is True else f"{name.replace('_', ' ')} {value_text(value)}"
+    return value_text(next(iter(shown.values())) if len(shown) == 1 else shown)

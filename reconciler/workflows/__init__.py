@@ -16,6 +16,9 @@ Who does what:
     rollback      which recorded declaration becomes the desired state again
     compare       two sources or databases, neither of which is changed
     past          the schema as it was
+    pull          what live has, as changes of the files that declare it
+    file_edits    one attempt at these changes
+    history       which statement of a source makes what
     plan_file     a plan as text that is reviewed, and made again from it
     signatures    who reviewed it
 """
