@@ -291,12 +291,22 @@ def _parameters(dsn: str, application_name: str) -> dict[str, str]:
 def _open_with_settings(parameters: Mapping[str, str]) -> Connection:
     """Opened once more where a transaction_timeout would end us, which not every server lets us rule out unseen."""
     connection = _open(_with_settings(parameters, _UNLESS_ASKED))
-    if connection.info.server_version >= _HAS_TRANSACTION_TIMEOUT and "transaction_timeout" not in _asked(parameters):
+    is_known = connection.info.server_version < _HAS_TRANSACTION_TIMEOUT or "transaction_timeout" in _asked(parameters)
+    if is_known or _has_no_timeout(connection):
+        return connection
+    connection.close()
+    return _open(_with_settings(parameters, {**_UNLESS_ASKED, **_TRANSACTION_TIMEOUT}))
+
+
+def _has_no_timeout(connection: Connection) -> bool:
+    """Whether transactions may take as long as they do; one that is short enough ends the question itself."""
+    try:
         row = connection.execute("SELECT pg_catalog.current_setting('transaction_timeout')").fetchone()
-        if row != ("0",):
-            connection.close()
-            return _open(_with_settings(parameters, {**_UNLESS_ASKED, **_TRANSACTION_TIMEOUT}))
-    return connection
+    except psycopg.Error as exc:
+        if not lost_connection(exc):
+            raise
+        return False
+    return row == ("0",)
 
 
 def _with_settings(parameters: Mapping[str, str], unless_asked: Mapping[str, str]) -> dict[str, str]:
