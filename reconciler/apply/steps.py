@@ -39,6 +39,7 @@ from reconciler.errors import (
 from reconciler.ledger import steps as ledger_steps
 from reconciler.ledger.runs import RunOutcome, finish_run, recorded_message, start_run
 from reconciler.ledger.schema import ensure_ledger, lock_plugin, wait_for_lease
+from reconciler.ledger.states import load_chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.diff.diff import Difference
     from reconciler.ledger.runs import RunKind
+    from reconciler.ledger.states import Chain
     from reconciler.model.plan import Plan, Step
     from reconciler.model.replication import MaxLag
     from reconciler.model.snapshot import Extent
@@ -162,7 +164,9 @@ def _begin(connection: Connection, plan: Plan, run: Run, *, left: str) -> _Begun
         # By these an unfinished run is told from drift: one of one transaction is never seen unfinished.
         changes=None if plan.is_one_transaction else run.changes,
     )
-    return _Begun(connection=connection, plan=plan, run=run, run_id=run_id, left=left)
+    # What takes a while is read before the first lock.
+    chain = load_chain(connection, run.record.plugin)
+    return _Begun(connection=connection, plan=plan, run=run, run_id=run_id, chain=chain, left=left)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +177,7 @@ class _Begun:
     plan: Plan
     run: Run
     run_id: int
+    chain: Chain
     left: str
 
     def one_by_one(self, check_lease: Callable[[], None], reached: _Reached) -> Recorded:
@@ -256,7 +261,7 @@ class _Begun:
     def finish(self) -> Recorded:
         """Writes the migration down, and that the run ended, in the open transaction."""
         run = self.run
-        done = record_plan(self.connection, self.plan, run.record, run.extent, self.run_id, left=self.left)
+        done = record_plan(self.connection, self.plan, run.record, run.extent, self.run_id, self.chain, left=self.left)
         finish_run(
             self.connection,
             self.run_id,

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from reconciler.diff.goal import Scope
     from reconciler.diff.kept import KeptDeclaration
     from reconciler.ledger.declarations import Declared
+    from reconciler.ledger.states import Chain
     from reconciler.model.facts import FactId, Json
     from reconciler.model.plan import Plan, Statement, Step
     from reconciler.model.snapshot import Snapshot
@@ -134,13 +135,14 @@ def record_plan(
     record: Record,
     extent: Extent,
     run_id: int,
+    chain: Chain,
     *,
     left: str,
 ) -> Recorded:
     """Compares live with the goal and writes the migration down, with the statements of the run's steps.
 
     Where the whole declaration was applied, steps of earlier runs that did not end are part of it too. A mark is kept
-    only where live is as the whole declaration says. Raises VerificationError.
+    only where live is as the whole declaration says. `chain` are the plugin's states so far. Raises VerificationError.
     """
     # The mark first: what somebody commits between the two makes it unequal, and is not passed over.
     marked = marked_schemas(extent, record.snapshot)
@@ -172,7 +174,7 @@ def record_plan(
     before = load_addresses(connection, record.plugin)
     save_mark(connection, record.plugin, mark, lasting_addresses(after, record.snapshot, before))
     keep_declaration(connection, record)
-    keep_state(connection, record.plugin, after.limited(*record.snapshot.extent), idx=idx)
+    keep_state(connection, record.plugin, after.limited(*record.snapshot.extent), idx=idx, chain=chain)
     return Recorded(idx=idx, notes=tuple(_told(strayed, after, record)))
 
 

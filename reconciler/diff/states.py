@@ -47,7 +47,12 @@ def state_to_text(state: Snapshot, before: Snapshot | None) -> StateText:
         changed, gone = [*state.facts], set[FactId]()
     else:
         gone = before.facts.keys() - state.facts.keys()
-        moved = {fact for fact in state.facts if fact not in before.facts or _part(state, fact) != _part(before, fact)}
+        moved = {
+            fact
+            for fact in state.facts
+            if fact not in before.facts
+            or not (_looks_alike(state, before, fact, gone) or _part(state, fact) == _part(before, fact))
+        }
         moved |= _reordered(state, before, moved, gone)
         changed = [fact for fact in state.facts if fact in moved]
     places: dict[FactId, int] = {}
@@ -113,6 +118,27 @@ def _part(state: Snapshot, fact: FactId) -> _Part:
         (_CLONED if fact in state.cloned else 0)
         | (_DECLARED if fact in state.declared else 0)
         | (_UNPOPULATED if fact in state.unpopulated else 0),
+    )
+
+
+def _looks_alike(state: Snapshot, before: Snapshot, fact: FactId, gone: Collection[FactId]) -> bool:
+    """Whether the parts are equal, as far as that shows without making them: there are many, and few differ."""
+    return (
+        state.facts[fact] == before.facts[fact]
+        and (needs := state.dependencies.get(fact, _NONE)) == before.dependencies.get(fact, _NONE)
+        and (automatic := state.automatic.get(fact, _NONE)) == before.automatic.get(fact, _NONE)
+        and needs.isdisjoint(gone)
+        and automatic.isdisjoint(gone)
+        and state.ages.get(fact) == before.ages.get(fact)
+        and state.inherited_names.get(fact) == before.inherited_names.get(fact)
+        and all(
+            (fact in one) == (fact in other)
+            for one, other in (
+                (state.cloned, before.cloned),
+                (state.declared, before.declared),
+                (state.unpopulated, before.unpopulated),
+            )
+        )
     )
 
 

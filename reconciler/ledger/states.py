@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from reconciler.db.connections import Connection
     from reconciler.model.snapshot import Snapshot
 
-__all__ = ["KeptState", "keep_state", "load_state_at", "load_state_of", "next_seen", "server_time"]
+__all__ = [
+    "Chain",
+    "KeptState",
+    "keep_state",
+    "load_chain",
+    "load_state_at",
+    "load_state_of",
+    "next_seen",
+    "server_time",
+]
 
 _TRIES = 5
 
@@ -50,25 +59,39 @@ def server_time(connection: Connection) -> datetime:
     return datetime.fromtimestamp(row[0], UTC)
 
 
+def load_chain(connection: Connection, plugin: str) -> Chain:
+    """The last state that was kept of the plugin, beside which the next one is written."""
+    return _load(connection, plugin, "true", {})
+
+
 def keep_state(
-    connection: Connection, plugin: str, state: Snapshot, *, read_at: datetime | None = None, idx: int | None = None
+    connection: Connection,
+    plugin: str,
+    state: Snapshot,
+    *,
+    read_at: datetime | None = None,
+    idx: int | None = None,
+    chain: Chain | None = None,
 ) -> None:
     """Keeps the state, read with its dependencies: as migration `idx` left it, or as it was found since `read_at`.
 
-    Needs a READ COMMITTED transaction. What is older than the last one that was kept is not kept.
+    Needs a READ COMMITTED transaction. What is older than the last one that was kept is not kept. `chain` is what
+    `load_chain` gave before, so that it need not be loaded while clients wait; one that has grown is loaded again.
     """
     if "_states" not in ledger_state(connection):
         return
     with errors_as(LedgerError, f"keep the state of plugin {plugin}"):
         for _ in range(_TRIES):
-            if _kept(connection, plugin, state, read_at, idx):
+            if _kept(connection, plugin, state, chain or load_chain(connection, plugin), read_at, idx):
                 return
+            chain = None
     raise LedgerError(f"the state of plugin {plugin} cannot be kept: others keep theirs again and again")
 
 
-def _kept(connection: Connection, plugin: str, state: Snapshot, read_at: datetime | None, idx: int | None) -> bool:
+def _kept(
+    connection: Connection, plugin: str, state: Snapshot, chain: Chain, read_at: datetime | None, idx: int | None
+) -> bool:
     """Whether it is kept, or needs not be; not where somebody else kept one meanwhile."""
-    chain = _load(connection, plugin, "true", {})
     last = chain.last
     if last is not None and read_at is not None and read_at < last.seen_from:
         return True
@@ -116,7 +139,7 @@ def next_seen(connection: Connection, plugin: str, state: KeptState) -> KeptStat
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Chain:
+class Chain:
     """The state that is asked for, and how much was read for it."""
 
     last: KeptState | None = None
@@ -124,15 +147,15 @@ class _Chain:
     changes_bytes: int = 0
 
 
-def _load(connection: Connection, plugin: str, condition: LiteralString, values: Mapping[str, object]) -> _Chain:
+def _load(connection: Connection, plugin: str, condition: LiteralString, values: Mapping[str, object]) -> Chain:
     """The newest of the plugin's states for which the condition holds, from the whole one before it on."""
     if "_states" not in ledger_state(connection):
-        return _Chain()
+        return Chain()
     query = sql.SQL(_STATES).format(condition=sql.SQL(condition))
     with errors_as(LedgerError, f"read the states of plugin {plugin}"), ledger_cursor(connection) as rows:
         found = rows.execute(query, {"plugin": plugin, **values}).fetchall()
     if not found:
-        return _Chain()
+        return Chain()
     number, idx, seen_from, seen_until, fingerprint, _ = found[-1]
     what, hint = f"state {number} of plugin {plugin}", "restore its rows of :ledger._states, or delete them"
     with damage(connection, what, hint):
@@ -146,7 +169,7 @@ def _load(connection: Connection, plugin: str, condition: LiteralString, values:
             hint=ledger_text(connection, hint),
         )
     whole, *changes = (len(row[-1]) for row in found)
-    return _Chain(
+    return Chain(
         last=KeptState(
             id=number,
             idx=idx,

@@ -14,7 +14,9 @@ import pytest
 from reconciler import ConfigError, Reconciler
 from reconciler.audit.install import install, uninstall
 from reconciler.cli.commands import run
+from reconciler.db.connections import transaction
 from reconciler.diff.states import state_after, state_to_text
+from reconciler.ledger.states import keep_state, load_chain, load_state_of
 from reconciler.workflows.past import compare_past, keep_look, rebuild_past, state_then
 from reconciler.workflows.timeline import blame
 
@@ -227,3 +229,22 @@ def test_differences_lead_from_one_state_to_the_other_in_their_order(database: s
         assert again.facts == state.facts
         assert again.dependencies.keys() <= state.dependencies.keys()
         assert columns(again) == columns(state)
+
+
+def test_a_state_that_was_kept_meanwhile_is_the_one_before(database: str) -> None:
+    """A run reads the last state before its locks; a watcher may keep one until it ends."""
+    with Reconciler(database) as reconciler, psycopg.connect(database, autocommit=True) as somebody:
+        reconciler.migrate("CREATE TABLE a (x int);")
+        connection = reconciler.connection
+        chain = load_chain(connection, "default")
+        somebody.execute("ALTER TABLE a ADD COLUMN y int")
+        keep_look(connection, reconciler.check())
+        somebody.execute("ALTER TABLE a ADD COLUMN z int")
+        live = reconciler.check().live
+        assert live is not None
+        with transaction(connection):
+            keep_state(connection, "default", live, idx=7, chain=chain)
+        last, state = load_chain(connection, "default").last, load_state_of(connection, "default", 7)
+        assert last is not None
+        assert state is not None
+        assert (last.idx, state.snapshot.facts) == (7, live.facts)
