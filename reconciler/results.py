@@ -43,8 +43,8 @@ class PlanResult:
 
     `is_whole` is false for a repair after which live is not as the whole declaration says.
     `head` is how far the record had come, `rolls_back_to` the migration whose declaration a rollback brings back.
-    `renamed` is live after the plan's renames; a plan that was read from a file has none. `findings` are what stood in
-    its way, or could delay it, when it was made; `suggestions` what looks like a rename and is planned as none,
+    `renamed` is live after the plan's renames; a plan that was read from a file has none. `findings` are what
+    blocked it, or could delay it, when it was made; `suggestions` what looks like a rename and is planned as none,
     `ignored` what rules of the configuration leave alone, a line each.
     `behind` is set where the declaration is older than what the database is at, `later` has what it no longer declares
     and is not dropped yet.

@@ -230,7 +230,7 @@ _PLANNING = (
         is_stored=False,
         variables=("RECONCILER_ALLOW_DESTRUCTIVE",),
         help="Allow a hazard of the plan, for one object (data-loss:table:app.old) or for all:"
-        f" {', '.join(kind.value.replace('_', '-') for kind in HazardKind)}, all.",
+        f" {', '.join(kind.word for kind in HazardKind)}, all.",
     ),
     Setting(name="allow_empty", kind=FLAG, place=Place.PLANNING, help="The source may declare nothing."),
     Setting(

@@ -196,7 +196,7 @@ def _of_rows(fact: FactId, address: Address | None, known: _Known) -> Attributio
 
 def _of_row(row: _Row, fact: FactId, known: _Known) -> Attribution:
     author = known.authors.get(row.version)
-    made = _made_by_hand(known.history.get(row.place, ()), fact, known)
+    made = _made_outside_runs(known.history.get(row.place, ()), fact, known)
     if author is None:
         if row.is_older:
             return Attribution(kind=AttributionKind.BEFORE_LOG)
@@ -207,7 +207,7 @@ def _of_row(row: _Row, fact: FactId, known: _Known) -> Attribution:
     return _by(made or (author,))
 
 
-def _made_by_hand(history: Sequence[Entry], fact: FactId, known: _Known) -> tuple[Entry, ...]:
+def _made_outside_runs(history: Sequence[Entry], fact: FactId, known: _Known) -> tuple[Entry, ...]:
     """Those who changed a row after our last run did; where several kinds of statements touch it, those it is about."""
     since_own = list(history)
     for position, entry in enumerate(history):

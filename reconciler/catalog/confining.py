@@ -20,6 +20,7 @@ from reconciler.db.statements import run_as_written
 from reconciler.errors import ApplyError
 from reconciler.model.facts import SATELLITE_KINDS
 from reconciler.sqltext.lexer import lexemes
+from reconciler.sqltext.subjects import unquoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,11 +59,8 @@ class Confining:
     def run(self, connection: Connection, statement: Statement) -> None:
         """Runs it as it is rehearsed. Raises psycopg's errors, ApplyError where it changed a routine of others."""
         facts = (*statement.creates, *statement.alters)
-        if not self._names or (facts and all(fact.kind in _CALL_NOTHING for fact in facts)):
-            self._note(statement, facts)
-            run_as_written(connection, statement)
-            return
-        if not self._note(statement, facts):
+        calls_nothing = bool(facts) and all(fact.kind in _CALL_NOTHING for fact in facts)
+        if not self._note(statement, facts) or calls_nothing:
             run_as_written(connection, statement)
             return
         text = statement.text if statement.rehearsal is None else statement.rehearsal
@@ -93,10 +91,7 @@ class Confining:
 
 def words_in(text: str) -> set[str]:
     """The words of a statement, as the catalogs hold names."""
-    return {
-        token.text[1:-1].replace('""', '"') if token.kind == "identifier" else token.text.lower()
-        for token in lexemes(text)
-    }
+    return {unquoted(token) for token in lexemes(text)}
 
 
 def _name(fact: FactId) -> str:

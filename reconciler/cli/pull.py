@@ -13,6 +13,7 @@ import click
 from reconciler.cli.console import DONE, confirmed, is_interactive, print_note, print_text, working
 from reconciler.cli.options import open_reconciler, read_options, reconciling
 from reconciler.errors import ConfigError, ReconcilerError
+from reconciler.model.visible import shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,7 @@ def pull_accepted(reconciler: Reconciler, planned: PlanResult, chosen: CommandOp
     objects = _accepted(planned)
     if not objects or wanted is False:
         return
-    keys = " ".join(f"--object '{key}'" for key in objects[:_SHOWN])
+    keys = " ".join(f"--object {shell_word(key)}" for key in objects[:_SHOWN])
     more = f" and {len(objects) - _SHOWN} more" if len(objects) > _SHOWN else ""
     if wanted is None and not is_interactive():
         print_note(f"the declaration still has it as before: `reconciler pull {keys}`{more} writes it into the files")
@@ -88,11 +89,10 @@ def _accepted(planned: PlanResult) -> list[str]:
 
 def _read(chosen: CommandOptions) -> DeclaredFiles:
     from reconciler.source.files import read_files
-    from reconciler.source.migration_folders import SourceFormat
 
     if not chosen.sources:
         raise ConfigError("no source was given", hint="name the files or the folder that declare the schema")
-    return read_files(chosen.sources, cwd=chosen.folder, source_format=SourceFormat(chosen.source_format))
+    return read_files(chosen.sources, cwd=chosen.folder, source_format=chosen.source_format)
 
 
 def _write(files: DeclaredFiles, found: Pull, *, yes: bool, dry_run: bool = False) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from reconciler.hazards.policy import consent_for
+from reconciler.model.visible import shell_word
 from reconciler.redaction.dsn import redact
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Basket:
             Choice.WRITE_BACK: ["--accept", "--pull"],
         }
         return tuple(
-            shlex.join(["reconciler", "repair", *map(redact, given), *words, *_objects(keys)])
+            " ".join(map(shell_word, ["reconciler", "repair", *map(redact, given), *words, *_objects(keys)]))
             for choice, words in flags.items()
             if (keys := self.of(choice))
         )

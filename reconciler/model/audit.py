@@ -168,8 +168,8 @@ def attribution_of(parts: Iterable[Attribution]) -> Attribution | None:
     found = list(parts)
     if not found:
         return None
-    by_hand = [each for each in found if each.kind is not AttributionKind.RUN]
-    entries = {entry.id: entry for each in by_hand or found for entry in each.entries}
+    others = [each for each in found if each.kind is not AttributionKind.RUN]
+    entries = {entry.id: entry for each in others or found for entry in each.entries}
     ordered = tuple(entries[number] for number in sorted(entries))
     runs = tuple(dict.fromkeys(run for each in found for run in each.runs))
     unlogged = any(each.unlogged for each in found)

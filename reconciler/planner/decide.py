@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from reconciler.model.facts import FactId
     from reconciler.planner.core.context import Context
-    from reconciler.planner.ordering.graph import CircleError
+    from reconciler.planner.ordering.graph import CycleError
 
 __all__ = ["decide", "recreated_instead"]
 
 
-def recreated_instead(cycle: CircleError) -> frozenset[FactId]:
+def recreated_instead(cycle: CycleError) -> frozenset[FactId]:
     """What of a cycle can be recreated instead of altered without a loss: views first."""
     altered = {node.fact for node in cycle.nodes if isinstance(node, Node) and node.act is Act.ALTER}
     views = frozenset(fact for fact in altered if fact.kind == "view")

@@ -17,7 +17,7 @@ from reconciler.model.plan import Online, Plan, Rights
 from reconciler.planner.core.context import Context
 from reconciler.planner.decide import decide, recreated_instead
 from reconciler.planner.emit import emit_statements
-from reconciler.planner.ordering.graph import CircleError
+from reconciler.planner.ordering.graph import CycleError
 from reconciler.planner.partitions import index_attachment
 from reconciler.planner.rules.registry import RULES, rule_of
 from reconciler.planner.rules.views import reading_each_other
@@ -100,7 +100,7 @@ def make_plan(
         try:
             statements = tuple(emit_statements(context))
             break
-        except CircleError as cycle:
+        except CycleError as cycle:
             # What is altered must have what it moves to, which may wait until what it lets go of has gone.
             if not (more := recreated_instead(cycle) - forced):
                 raise

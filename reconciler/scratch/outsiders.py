@@ -194,17 +194,13 @@ def _called(statement: SourceStatement) -> Iterator[tuple[str, bool]]:
     tokens = _tokens(statement)
     for place, token in enumerate(tokens[:-1]):
         if tokens[place + 1].text == "(" and (not place or tokens[place - 1].text != "."):
-            yield _name(token), token.text.startswith('"')
+            yield unquoted(token), token.text.startswith('"')
 
 
 def _words(statement: SourceStatement) -> list[str]:
-    return [_name(token) for token in _tokens(statement)]
+    """The tokens as the catalogs hold names."""
+    return [unquoted(token) for token in _tokens(statement)]
 
 
 def _tokens(statement: SourceStatement) -> list[Token]:
     return [*flattened(token for token in lexemes(statement.sql) if token.kind != "comment")]
-
-
-def _name(token: Token) -> str:
-    """As the catalogs hold names."""
-    return unquoted(token).lower() if token.kind == "word" else unquoted(token)

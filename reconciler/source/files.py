@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import SourceError
 from reconciler.source.migration_folders import SourceFormat
-from reconciler.source.parts import read_path, shown
+from reconciler.source.parts import shown
 from reconciler.source.reading import parse_source
 from reconciler.source.source import Source, SourcePart
 
@@ -75,13 +75,13 @@ def read_files(
         if not path.is_dir():
             paths[shown(spec)] = path
             continue
-        for part in read_path(path, spec, source_format):
-            if part.warnings:
-                fixed[part.origin] = f"{part.warnings[0]}: history is added to, not rewritten"
         for file in path.rglob("*"):
             paths.setdefault(shown(str(Path(spec) / file.relative_to(path))), file)
         folder = folder or (spec, path)
     read = {part.origin: part.text for part in source.parts}
+    for part in source.parts:
+        if part.warnings:  # it is read in a tool's order
+            fixed.setdefault(part.origin, f"{part.warnings[0]}: history is added to, not rewritten")
     texts: dict[str, str] = {}
     for origin, text in read.items():
         if origin not in paths or origin in fixed:

@@ -9,11 +9,13 @@ import json
 import re
 from typing import TYPE_CHECKING, cast
 
+from reconciler.model.facts import FactId
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from reconciler.diff.diff import Difference
-    from reconciler.model.facts import Definition, FactId
+    from reconciler.model.facts import Definition
 
 __all__ = ["model_lines"]
 
@@ -42,8 +44,6 @@ def _definition(difference: Difference) -> str:
 
 
 def _column(name: tuple[str, ...], live: Mapping[FactId, str]) -> str:
-    from reconciler.model.facts import FactId
-
     text = live.get(FactId("column", name))
     if text is None:
         return f"# remove column {name[2]}"

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from reconciler.sqltext.lexer import Piece
     from reconciler.workflows.history import Effect
 
-__all__ = ["IMPLIED", "CannotWriteError", "Change", "Way", "owner_of"]
+__all__ = ["IMPLIED", "CannotWriteError", "Change", "Way", "whole_of"]
 
 _LISTED = frozenset({"column", "default", "constraint"})
 # What a CREATE statement gives its object without a word of it.
@@ -62,7 +62,8 @@ class Way(IntEnum):
     WHOLE = 2  # each statement that made something of what changed
 
 
-def owner_of(fact: FactId, *states: Snapshot) -> FactId:
+def whole_of(fact: FactId, *states: Snapshot) -> FactId:
+    """The object that the fact is a part of, in the first of the states that has it."""
     return next((state.object_of(fact) for state in states if fact in state), fact)
 
 
@@ -88,34 +89,32 @@ class Change:
     ends: dict[str, list[str]] = field(default_factory=dict[str, "list[str]"])  # what is added at the end of files
     done: set[FactId] = field(default_factory=set["FactId"])  # what the lists of tables have by now
 
-    def parts(self) -> tuple[SourcePart, ...]:
-        """The texts of the source after the edits."""
+    def __post_init__(self) -> None:
         self.pieces = _pieces_of(self.source)
         self.live, self.declared = self.found.live.without(self.following), self.found.goal.snapshot
-        owners = {owner_of(fact, self.live, self.declared) for fact in self.left}
+        owners = {whole_of(fact, self.live, self.declared) for fact in self.left}
         self.gone = {owner for owner in owners if owner not in self.live}
         self.heads = self._heads()
+        self.again: set[FactId] = set()  # what the statements that are written again made
+
+    def parts(self) -> tuple[SourcePart, ...]:
+        """The texts of the source after the edits."""
         rewritten = [effect for effect in self.effects if self._is_rewritten(effect)]
         for effect in rewritten:
-            if leading_keywords(effect.statement.sql)[:1] and (
-                leading_keywords(effect.statement.sql)[0] not in _REWRITABLE
-            ):
+            verb = leading_keywords(effect.statement.sql)[:1]
+            if not _REWRITABLE.issuperset(verb):
                 raise CannotWriteError(
                     f"{effect.statement.where}: a statement that runs something makes"
                     f" {min(effect.facts.keys() & self.left.keys())}, and is not written again",
                     hint="change it by hand, or pull the other objects alone with --object",
                     left="no file was changed",
                 )
-        self.again = again = {
-            fact
-            for effect in rewritten
-            for fact in effect.facts
-            if fact in self.left
-            or not (fact.kind in IMPLIED and leading_keywords(effect.statement.sql)[:1] == ("CREATE",))
-        }
+            for fact in effect.facts:
+                if fact in self.left or not (fact.kind in IMPLIED and verb == ("CREATE",)):
+                    self.again.add(fact)
         for table, effect in self.heads.items():
-            self._edit_list(table, effect, again)
-        self._write_again(rewritten, (again | self.left.keys()) - self.done)
+            self._edit_list(table, effect, self.again)
+        self._write_again(rewritten, (self.again | self.left.keys()) - self.done)
         for origin, texts in self.ends.items():
             pieces = [*split(self._text_of(origin), origin)]
             last = pieces[-1] if pieces and not pieces[-1].terminated else None
@@ -229,12 +228,13 @@ class Change:
 
     def _column_before(self, table: FactId, name: str, sql: str) -> ListedElement | None:
         """The listed column behind which live has this one."""
+        listed = {each.name: each for each in listed_elements(sql) or () if each.kind == "column"}
         found: ListedElement | None = None
         for fact in self.live:
             if fact.kind == "column" and fact.name[:2] == table.name:
                 if fact.name[2] == name:
                     break
-                found = _element(sql, "column", fact.name[2]) or found
+                found = listed.get(fact.name[2]) or found
         return found
 
     def _list_of(self, table: FactId) -> dict[tuple[str, str], str]:
@@ -269,7 +269,7 @@ class Change:
                 continue  # it is about rows, as the value that a sequence is at
             text = self._text(statement)
             place = next((effect.statement for effect in rewritten if touched & effect.facts.keys()), None)
-            owner = self._with_its_table(owner_of(min(touched), self.live, self.declared))
+            owner = self._with_its_table(whole_of(min(touched), self.live, self.declared))
             place = place or self._last_about(owner)
             if place is None:
                 self._add_new(owner, text)
@@ -332,7 +332,7 @@ class Change:
         about = [
             effect.statement
             for effect in self.effects
-            if any(owner_of(fact, self.live, self.declared) == owner for fact in effect.facts)
+            if any(whole_of(fact, self.live, self.declared) == owner for fact in effect.facts)
             and (self.found.goal.snapshot.facts.keys() & effect.facts.keys())
             and effect.statement in self.pieces
         ]

@@ -22,7 +22,7 @@ from reconciler.model.hazards import HazardKind
 from reconciler.options import Proof, WhenBehind
 from reconciler.source.files import FileChange, changed_files
 from reconciler.source.reading import source_from_parts
-from reconciler.workflows.file_edits import IMPLIED, CannotWriteError, Change, Way, owner_of
+from reconciler.workflows.file_edits import IMPLIED, CannotWriteError, Change, Way, whole_of
 from reconciler.workflows.history import read_history
 from reconciler.workflows.make_plan import plan_source
 
@@ -116,7 +116,7 @@ def _differing(found: PlanResult, *, recorded: bool) -> dict[FactId, dict[FactId
                     differences[fact] = Difference(fact=fact, before=found.live.facts[fact], after=before)
     owners: dict[FactId, dict[FactId, Difference]] = {}
     for fact, difference in differences.items():
-        owners.setdefault(owner_of(fact, found.live, found.goal.snapshot), {})[fact] = difference
+        owners.setdefault(whole_of(fact, found.live, found.goal.snapshot), {})[fact] = difference
     return owners
 
 
@@ -135,8 +135,10 @@ def _chosen(
             continue
         owner = foreign.get(key)
         if owner is None:
+            is_there = any(fact.key == key for fact in found.live.facts)
             raise ConfigError(
-                f"{key} is in live as it is declared", hint=f"what differs: {', '.join(sorted(known)) or 'nothing'}"
+                f"{key} is in live as it is declared" if is_there else f"{key} is neither in live nor declared",
+                hint=f"what differs: {', '.join(sorted(known)) or 'nothing'}",
             )
         facts = [owner, *found.live.descendants(owner)]
         differing[owner] = {

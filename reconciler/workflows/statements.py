@@ -36,6 +36,7 @@ def plan_statements(
 ) -> Plan:
     """The plan after the renames, with what live says beside its catalogs: made once to know what to ask."""
     connection = session.connection
+    before = {new: old for old, new in renamed.names.items()}
     make = partial(
         make_plan,
         renamed.live,
@@ -44,23 +45,23 @@ def plan_statements(
         unalterable_extensions=read_unalterable_extensions(connection, live, goal.snapshot),
         intent=intent,
         kept=goal.kept,
-        names_before_renames={new: old for old, new in renamed.names.items() if new != old},
+        names_before_renames={new: old for new, old in before.items() if new != old},
     )
     plan = make()
     if not plan.statements:
         return plan
     return make(
         rights=read_rights(connection),
-        sizes=_sizes(connection, plan, renamed),
-        index_use=_index_use(connection, plan, renamed),
+        sizes=_sizes(connection, plan, before),
+        index_use=_index_use(connection, plan, before),
         online=options.steps,
-        answers=answered(connection, plan.questions, options, {new: old for old, new in renamed.names.items()}),
+        answers=answered(connection, plan.questions, options, before),
         replication=read_replication(connection),
     )
 
 
-def _sizes(connection: Connection, plan: Plan, renamed: Renamed | None = None) -> Mapping[FactId, TableSize]:
-    """The sizes of the tables that the plan is about, by the names that it uses."""
+def _sizes(connection: Connection, plan: Plan, before: Mapping[FactId, FactId]) -> Mapping[FactId, TableSize]:
+    """The sizes of the tables that the plan is about, by the names that it uses; `before` are those in live."""
     tables = {
         FactId("table", fact.name[:2])
         for statement in plan.statements
@@ -75,18 +76,16 @@ def _sizes(connection: Connection, plan: Plan, renamed: Renamed | None = None) -
         if len(fact.name) > 1
     }
     tables |= {question.table for question in plan.questions}
-    olds = {new: old for old, new in renamed.names.items() if new in tables} if renamed else {}
-    found = read_sizes(connection, sorted(olds.get(table, table) for table in tables))
-    return {table: found[old] for table in tables if (old := olds.get(table, table)) in found}
+    found = read_sizes(connection, sorted(before.get(table, table) for table in tables))
+    return {table: found[old] for table in tables if (old := before.get(table, table)) in found}
 
 
-def _index_use(connection: Connection, plan: Plan, renamed: Renamed | None = None) -> Mapping[FactId, IndexUse]:
+def _index_use(connection: Connection, plan: Plan, before: Mapping[FactId, FactId]) -> Mapping[FactId, IndexUse]:
     """How often the indexes that go were used, by the names that the plan uses; those of keys by the constraints'."""
     gone = [fact for statement in plan.statements for fact in statement.drops if fact.kind in ("index", "constraint")]
     if not gone:
         return {}
-    olds = {new: old for old, new in renamed.names.items()} if renamed else {}
-    names = {fact: (former.name[0], former.name[2]) for fact in gone if (former := olds.get(fact, fact))}
+    names = {fact: (former.name[0], former.name[2]) for fact in gone if (former := before.get(fact, fact))}
     found = read_index_use(connection, sorted(set(names.values())))
     return {fact: found[name] for fact, name in names.items() if name in found}
 

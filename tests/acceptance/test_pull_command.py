@@ -82,7 +82,7 @@ def test_an_accepted_drift_is_written_back_where_that_is_wanted(
 ) -> None:
     execute(database, "ALTER TABLE notes ADD COLUMN body text")
     assert run(["repair", "schema", "--accept", "--object", "table:public.users"]) == 0
-    assert "`reconciler pull --object 'table:public.users'` writes it into the files" in capsys.readouterr().err
+    assert "`reconciler pull --object table:public.users` writes it into the files" in capsys.readouterr().err
     assert texts(folder)["users.sql"] == USERS
     # What drifted and was not accepted is not written with `--recorded`.
     assert run(["pull", "schema", "--recorded", "--yes"]) == 0
@@ -111,6 +111,8 @@ def test_what_belongs_to_nobody_is_pulled_by_name(folder: Path, database: str) -
         assert reconciler.plan_pull(files).changes == ()
         with pytest.raises(ConfigError, match=r"table:public\.users is in live as it is declared"):
             reconciler.plan_pull(files, objects=["table:public.users"])
+        with pytest.raises(ConfigError, match=r"table:public\.usres is neither in live nor declared"):
+            reconciler.plan_pull(files, objects=["table:public.usres"])
         (change,) = reconciler.plan_pull(files, objects=["table:public.theirs"]).changes
         assert (change.name, change.before) == ("schema/public/table.theirs.sql", None)
         write_files(files, [change])
@@ -179,7 +181,7 @@ def test_what_cannot_be_written_is_said_and_nothing_is(folder: Path, database: s
 def test_what_a_model_lacks_is_given_as_lines_to_paste(
     folder: Path, database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (folder.parent / "models.py").write_text(
+    (folder.parent / "noted_models.py").write_text(
         "from sqlalchemy import Column, Integer, MetaData, Table, Text\n"
         "metadata = MetaData()\n"
         "Table('users', metadata, Column('id', Integer, primary_key=True, autoincrement=False), Column('name', Text))\n"
@@ -192,7 +194,7 @@ def test_what_a_model_lacks_is_given_as_lines_to_paste(
         " ADD COLUMN double int GENERATED ALWAYS AS (age * 2) STORED, ADD COLUMN n int GENERATED ALWAYS AS IDENTITY",
         "CREATE INDEX users_at ON users (at)",
     )
-    assert run(["repair", "python:models:metadata", "--accept", "--pull"]) == 1
+    assert run(["repair", "python:noted_models:metadata", "--accept", "--pull"]) == 1
     said = capsys.readouterr().err
     for line in (
         "what drifted is accepted; no file was changed",

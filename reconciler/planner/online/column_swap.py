@@ -1,6 +1,6 @@
 """The exchange of a column for one of another type that is made beside it. Pure.
 
-The new column has a temporary name. A trigger keeps it equal to the old one; the rows are backbackfilled in batches;
+The new column has a temporary name. A trigger keeps it equal to the old one; the rows are backfilled in batches;
 indexes are built on it; and the plan's transaction drops the old column, renames the new one, and gives it all that
 hung on the old one.
 """

@@ -1,4 +1,4 @@
-"""New columns whose value is another one in each row: backbackfilled in batches before they get their name. Pure."""
+"""New columns whose value is another one in each row: backfilled in batches before they get their name. Pure."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def is_one_for_all(default: str) -> bool:
 
 
 def is_filled_online(column: FactId, default: str | None, context: Context) -> bool:
-    """Whether a new column is backbackfilled in batches, because its value must be computed for each row."""
+    """Whether a new column is backfilled in batches, because its value must be computed for each row."""
     table = context.goal.parent(column)
     new = context.new(column)
     if column in context.drops or new.keys() & _NEVER_FILLED or table is None or not is_large(table, context):

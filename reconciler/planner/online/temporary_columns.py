@@ -1,7 +1,7 @@
 """A column under a temporary name: what keeps it equal while clients write, and the batches that fill it. Pure.
 
 A trigger sets it in each row that is written, in every table that holds rows of the table; the rows that are there are
-backbackfilled in batches.
+backfilled in batches.
 """
 
 from __future__ import annotations

@@ -9,12 +9,12 @@ from typing import Generic, TypeVar
 
 from reconciler.errors import PlanError
 
-__all__ = ["CircleError", "SoftEdge", "sorted_groups"]
+__all__ = ["CycleError", "SoftEdge", "sorted_groups"]
 
 Node = TypeVar("Node", bound=Hashable)
 
 
-class CircleError(PlanError):
+class CycleError(PlanError):
     """No order of these nodes satisfies all edges."""
 
     def __init__(self, message: str, *, hint: str, nodes: tuple[Hashable, ...]) -> None:
@@ -48,7 +48,7 @@ def sorted_groups(
     `members` maps each node to the head that it would like to be folded into (itself: a head). `edges` are (earlier,
     later). Where folding closes a cycle, the members that have a part in it stand alone; those of a lower
     `unfold_priority` go first, all of one value together. `soft_edges` are kept where they close no cycle. `rank`
-    breaks ties. Raises CircleError on a cycle without folds. Linear in nodes, edges and the soft edges' members, with
+    breaks ties. Raises CycleError on a cycle without folds. Linear in nodes, edges and the soft edges' members, with
     one round at most for each `unfold_priority` and each strength.
     """
     head = dict(members)
@@ -69,7 +69,7 @@ def sorted_groups(
                 guilty.setdefault(number, set()).update(n for n in (before, after) if head[n] != n)
         if len(guilty) < len(knots) or not all(guilty.values()):
             stuck = next(knot for number, knot in enumerate(knots) if not guilty.get(number))
-            raise CircleError(
+            raise CycleError(
                 f"dependency cycle: {', '.join(sorted(str(node) for node in stuck)[:12])}",
                 hint="break the cycle in two steps: apply without one of them first",
                 nodes=tuple(stuck),
