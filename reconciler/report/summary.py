@@ -194,7 +194,7 @@ def _object_change(
         return ObjectChange(change=whole, object=each, parts=(*renamed, *parts_of(each, differences)), note=former)
     kinds = Counter(_noun(difference.fact.kind) for difference in differences if difference.fact.kind in _COUNTED)
     note = ", ".join(_count(number, noun) for noun, number in kinds.items())
-    parts = parts_of(each, [difference for difference in differences if difference.fact.kind == "column"])
+    parts = parts_of(each, [difference for difference in differences if difference.fact.kind in ("column", "default")])
     return ObjectChange(change=whole, object=each, note=note, parts=parts if whole is Change.ADDED else ())
 
 

@@ -42,7 +42,7 @@ create table orders (id bigint primary key, customer bigint references customers
     channel text not null default 'web');
 create index orders_state on orders (state, customer);
 comment on column orders.note is 'what they said';
-create table regions (id int primary key, name text unique);
+create table regions (id int primary key, name text unique default 'none');
 -- reconciler: renamed from old_name
 create table new_name (id int primary key);
 create view open_orders as select id, customer, note from orders where state = 'open';
