@@ -6,15 +6,13 @@ there when the transaction began, whoever owns it; an index and a TOAST table ar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reconciler.apply import transaction
-from reconciler.db.connections import SEARCH_PATH
 
 if TYPE_CHECKING:
     import pytest
 
-    from reconciler.apply.others import OthersCode
     from reconciler.db.connections import Connection
     from reconciler.model.plan import Statement
 
@@ -50,17 +48,9 @@ class LockWatch:
         """The watch, which sees all that is applied from now on."""
         run = transaction.run_counted
 
-        def watched(
-            connection: Connection,
-            statement: Statement,
-            position: int,
-            *,
-            left: str,
-            others: OthersCode | None = None,
-            search_path: str = SEARCH_PATH,
-        ) -> int:
+        def watched(connection: Connection, statement: Statement, position: int, **details: Any) -> int:
             self._begin(connection)
-            rows = run(connection, statement, position, left=left, others=others, search_path=search_path)
+            rows = run(connection, statement, position, **details)
             self._look(connection, statement)
             return rows
 
